@@ -1,0 +1,324 @@
+"""``ebgenes <verb>``: one sub-command per step. A step reads, calls, writes.
+
+Nothing heavy is imported before the arguments are known to be good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ebgenes import __version__
+from ebgenes.errors import InputError, listing
+
+if TYPE_CHECKING:
+    from ebgenes.model import Effects, MixturePrior
+
+STARTER = """\
+# A starter config for ebgenes. Paths are relative to the folder the command runs in.
+# Check it with `ebgenes check config.yaml`, then run it with `ebgenes run config.yaml`.
+outdir: results
+datasets:
+  mystudy:
+    counts: counts.tsv.gz      # raw counts, genes x samples: TSV, CSV (.gz) or .h5ad
+    samples: samples.tsv       # one row a sample, names in the first column
+    genes: null                # optional annotation: gene_id, gene_name
+    design: "~ condition"
+    contrasts:
+      treatment: {column: condition, baseline: control, target: treated}
+    keep: {min_count: 10, min_samples: null}   # null: as many samples as the smallest group has
+effects: {engine: moderated_t, normalization: median_ratio}
+prior: {family: scale_normal, fit: em, null: estimated}
+report: {level: 0.05, interval: 0.95, lfc_threshold: 0, label: 20}
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; returns the exit code: 0, or 2 for a user's mistake."""
+    options = _parser().parse_args(arguments)
+    _set_threads(options.threads)
+    warnings.showwarning = _say_warning
+    try:
+        options.step(options)
+    except InputError as error:
+        print(f"ebgenes {options.verb}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+def _set_threads(threads: int | None) -> None:
+    """Numba's blocks and BLAS alike, set before either is imported."""
+    if threads is not None:
+        os.environ["EBGENES_THREADS"] = str(threads)
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+            os.environ[name] = str(threads)
+    # Matrix products here are tiny; threads that spin at their barriers cost more than they save.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def _say_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    print(f"ebgenes: warning: {message}", file=sys.stderr)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ebgenes",
+        description="Differential expression with a hierarchical model: from counts to local false discovery rates.",
+    )
+    parser.add_argument("--version", action="version", version=f"ebgenes {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+
+    def verb(name: str, step: Any, summary: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        made.set_defaults(step=step)
+        made.add_argument("--threads", type=_positive, default=None, help="threads to use (default: all processors)")
+        return made
+
+    made = verb("init", _init, "write a starter config")
+    made.add_argument("path", nargs="?", default="config.yaml")
+
+    made = verb("check", _check, "validate a config, its sheets and designs, and say what will run")
+    made.add_argument("config")
+
+    made = verb("run", _run, "run a whole config in this process")
+    made.add_argument("config")
+    made.add_argument("--outdir", help="folder of the results, in place of the config's")
+
+    made = verb("counts", _counts, "read, filter and normalize the counts of one dataset")
+    made.add_argument("counts", help="TSV, CSV (.gz) or .h5ad")
+    made.add_argument("--samples", required=True, help="sample sheet")
+    made.add_argument("--design", required=True, help="formula, such as '~ batch + condition'")
+    made.add_argument("--genes", help="annotation with gene_id and gene_name")
+    made.add_argument("--offsets", help="natural-log offsets, genes by samples")
+    made.add_argument("--layer", help="layer of the .h5ad")
+    made.add_argument("--keep", default="{}", help="the filter, as YAML: '{min_count: 10, min_samples: 3}'")
+    made.add_argument("--reference", default="{}", help="first level of factors, as YAML: '{dex: untrt}'")
+    made.add_argument("--normalization", default="median_ratio")
+    made.add_argument("--out", required=True, help="counts.h5ad to write")
+
+    made = verb("effects", _effects, "estimate one contrast's effect for every gene")
+    made.add_argument("counts", help="counts.h5ad of `ebgenes counts`")
+    made.add_argument("--design", required=True, help="formula")
+    made.add_argument("--contrast", required=True, help="as YAML: '{column: dex, baseline: untrt, target: trt}'")
+    made.add_argument("--name", default="effect", help="name of the contrast")
+    made.add_argument("--reference", default="{}", help="first level of factors, as YAML")
+    made.add_argument("--effects", default="{}", help="the config's effects section, as YAML")
+    made.add_argument("--out", required=True, help="effects.h5 to write")
+
+    made = verb("prior", _prior, "fit the prior all genes share, and write the table it implies")
+    made.add_argument("effects", help="effects.h5, or a table with effects and standard errors")
+    made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
+    made.add_argument("--out", required=True, help="prior.json to write")
+    _table_options(made, "--table", required=False)
+
+    made = verb("table", _table, "write the result table")
+    made.add_argument("effects", help="effects.h5, or the table given to `ebgenes prior`")
+    made.add_argument("--prior", required=True, help="prior.json")
+    _table_options(made, "--out", required=True)
+
+    made = verb("plot", _plot, "draw figures of a result table")
+    made.add_argument("table", help="genes.tsv")
+    made.add_argument("--prior", required=True, help="prior.json")
+    made.add_argument("--report", default="{}", help="the config's report section, as YAML")
+    made.add_argument("--out", required=True, nargs="+", help="files such as volcano.png ma.svg: the stem names the figure")
+
+    made = verb("report", _report, "write report.html and results.h5ad of one dataset")
+    made.add_argument("config", help="config file, or the config itself as YAML")
+    made.add_argument("--dataset", required=True, help="name of the dataset")
+    made.add_argument("--folder", help="folder with its other results (default: as the config says)")
+
+    made = verb("export", _export, "rename the columns of a result table to another tool's")
+    made.add_argument("table", help="genes.tsv")
+    made.add_argument("--style", required=True, help="deseq2, limma, ashr or pertpy")
+    made.add_argument("--out", required=True, help="table to write")
+
+    made = verb("simulate", _simulate, "write simulated counts, their sheet and the truth")
+    made.add_argument("folder")
+    made.add_argument("--genes", type=_positive, default=8000)
+    made.add_argument("--replicates", type=_positive, default=3, help="samples per group")
+    made.add_argument("--pi0", type=float, default=0.85, help="share of null genes")
+    made.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+def _table_options(made: argparse.ArgumentParser, out: str, *, required: bool) -> None:
+    made.add_argument("--counts", help="counts.h5ad, for gene names and the genes that were not fitted")
+    made.add_argument("--report", default="{}", help="the config's report section, as YAML")
+    made.add_argument(out, required=required, nargs="+", default=[], help="genes.tsv to write (also .parquet, .xlsx)")
+
+
+def _yaml(text: str, option: str) -> Any:
+    from ebgenes.config import load_yaml
+
+    return load_yaml(text, option)
+
+
+def _init(options: argparse.Namespace) -> None:
+    from ebgenes.io import write_bytes
+
+    if Path(options.path).exists():
+        raise InputError(f"{options.path} exists already. Name another file.")
+    write_bytes(options.path, STARTER.encode())
+    print(f"wrote {options.path}; next: ebgenes check {options.path}")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from ebgenes.config import read_config
+    from ebgenes.pipeline import check
+
+    for line in check(read_config(options.config)):
+        print(line)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from ebgenes.config import read_config
+
+    config = read_config(options.config)
+    if options.outdir is not None:
+        config = replace(config, outdir=options.outdir)
+    from ebgenes.pipeline import run
+
+    folder = run(config, progress=lambda message: print(message, file=sys.stderr, flush=True))
+    print(f"results are in {folder}")
+
+
+def _counts(options: argparse.Namespace) -> None:
+    from ebgenes.config import DatasetSettings, parse_section
+    from ebgenes.io import write_study
+    from ebgenes.pipeline import prepare
+
+    dataset = DatasetSettings(
+        counts=options.counts,
+        layer=options.layer,
+        samples=options.samples,
+        genes=options.genes,
+        offsets=options.offsets,
+        design=options.design,
+        reference=_yaml(options.reference, "--reference"),
+        contrasts={},
+        keep=parse_section("keep", _yaml(options.keep, "--keep")),
+    )
+    write_study(options.out, prepare(dataset, options.normalization))
+
+
+def _effects(options: argparse.Namespace) -> None:
+    from ebgenes.config import parse_contrast, parse_section
+    from ebgenes.io import read_study, write_effects
+    from ebgenes.pipeline import contrast_design, estimate
+
+    settings = parse_section("effects", _yaml(options.effects, "--effects"))
+    question = parse_contrast(_yaml(options.contrast, "--contrast"))
+    study = read_study(options.counts)
+    reference = _yaml(options.reference, "--reference")
+    design = contrast_design(study.samples, options.design, question, options.name, reference)
+    write_effects(options.out, estimate(study, design, settings))
+
+
+def _any_effects(path: str) -> Effects:
+    """Effects from effects.h5, or from a table of estimates and standard errors."""
+    from ebgenes.io import read_effect_table, read_effects
+
+    if Path(path).suffix in (".h5", ".hdf5"):
+        return read_effects(path)
+    from ebgenes.effects import effects_from_summary
+
+    return effects_from_summary(**read_effect_table(path))
+
+
+def _prior(options: argparse.Namespace) -> None:
+    from ebgenes.config import parse_section
+    from ebgenes.io import write_json
+    from ebgenes.pipeline import learn
+    from ebgenes.summary import summarize
+
+    settings = parse_section("prior", _yaml(options.prior, "--prior"))
+    report = parse_section("report", _yaml(options.report, "--report"))
+    effects = _any_effects(options.effects)
+    fit = learn(effects, settings)
+    _write_tables(options.table, effects, fit.prior, options.counts, report)
+    write_json(options.out, summarize(effects, fit, report.level))
+
+
+def _table(options: argparse.Namespace) -> None:
+    from ebgenes.config import parse_section
+    from ebgenes.io import read_prior
+
+    report = parse_section("report", _yaml(options.report, "--report"))
+    prior, _ = read_prior(options.prior)
+    _write_tables(options.out, _any_effects(options.effects), prior, options.counts, report)
+
+
+def _write_tables(paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, report: Any) -> None:
+    if not paths:
+        return
+    from ebgenes.io import read_screen, write_table
+    from ebgenes.pipeline import tabulate
+
+    table = tabulate(effects, prior, None if counts is None else read_screen(counts), report)
+    for path in paths:
+        write_table(path, table)
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from ebgenes.config import parse_section
+    from ebgenes.io import read_prior, read_table
+    from ebgenes.pipeline import write_figures
+
+    settings = parse_section("report", _yaml(options.report, "--report"))
+    prior, summary = read_prior(options.prior)
+    up, down = summary["contrast"]["up"], summary["contrast"]["down"]
+    write_figures([Path(path) for path in options.out], read_table(options.table), prior, up, down, settings)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from ebgenes.config import load_yaml_file, parse_config
+    from ebgenes.io import read_prior, read_study, read_table
+    from ebgenes.pipeline import contrast_page, write_results
+
+    text = options.config
+    content = load_yaml_file(text) if text.endswith((".yaml", ".yml")) else _yaml(text, "config")
+    config = parse_config(content)
+    dataset = config.datasets.get(options.dataset)
+    if dataset is None:
+        raise InputError(f"the config has no dataset {options.dataset!r}; it has: {listing(config.datasets)}.")
+    folder = Path(options.folder or Path(config.outdir, options.dataset))
+    study = read_study(folder / "counts.h5ad")
+    pages = []
+    for contrast in dataset.contrasts:
+        prior, summary = read_prior(folder / contrast / "prior.json")
+        table = read_table(folder / contrast / "genes.tsv")
+        pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config))
+    write_results(folder, study, options.dataset, pages)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ebgenes.io import read_table, write_table
+    from ebgenes.table import restyle
+
+    write_table(options.out, restyle(read_table(options.table), options.style))
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from ebgenes.io import write_simulation
+    from ebgenes.simulate import simulate_counts
+
+    rng = np.random.default_rng(options.seed)
+    made = simulate_counts(rng, n_genes=options.genes, n_per_group=options.replicates, pi0=options.pi0)
+    write_simulation(options.folder, made)

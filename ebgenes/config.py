@@ -1,0 +1,246 @@
+"""Settings as records: checked against a schema, every error at once, defaults filled in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from ebgenes.errors import InputError, InputErrors, listing, nearest
+
+FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
+"""Names of the figures of every contrast; the workflow reads them here, without loading matplotlib."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSettings:
+    """The filter: so many reads in so many samples (None: the smallest group)."""
+
+    min_count: int
+    min_samples: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSettings:
+    """One dataset: its files, its design, and the questions asked of it."""
+
+    counts: str
+    layer: str | None
+    samples: str
+    genes: str | None
+    offsets: str | None
+    design: str
+    reference: dict[str, Any]
+    contrasts: dict[str, dict[str, Any]]
+    keep: KeepSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectsSettings:
+    """How each gene's effect and its likelihood are made."""
+
+    engine: str
+    normalization: str
+    trend: bool
+    robust: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorSettings:
+    """How the prior over all genes is fitted."""
+
+    family: str
+    fit: str
+    null: str
+    solver: str
+    min_scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSettings:
+    """What tables, figures and the page show."""
+
+    level: float
+    interval: float
+    lfc_threshold: float
+    label: int
+    x: str
+    y: str
+    figures: list[str]
+    tables: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole run."""
+
+    outdir: str
+    datasets: dict[str, DatasetSettings]
+    effects: EffectsSettings
+    prior: PriorSettings
+    report: ReportSettings
+
+
+SECTIONS = {
+    "keep": KeepSettings,
+    "dataset": DatasetSettings,
+    "effects": EffectsSettings,
+    "prior": PriorSettings,
+    "report": ReportSettings,
+}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of the config."""
+    text = files("ebgenes").joinpath("config.schema.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+def read_config(path: str | os.PathLike[str]) -> Config:
+    """Read and check a YAML config.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read; InputErrors with one message for each mistake in it.
+    """
+    return parse_config(load_yaml_file(path))
+
+
+def load_yaml_file(path: str | os.PathLike[str]) -> Any:
+    """The plain values of a YAML file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return load_yaml(file.read(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InputError(f"cannot read the config {path}: {reason}. `ebgenes init` writes a starter.") from None
+
+
+def load_yaml(text: str, source: str) -> Any:
+    """The plain values of YAML text."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def parse_config(content: Any) -> Config:
+    """Check plain values and turn them into records.
+
+    Raises
+    ------
+    InputErrors
+        One message for each mistake: the key's path, the value found, what is allowed, and the
+        nearest valid name.
+    """
+    content = _text_keys(content)
+    _require_valid(content, schema(), "the config")
+    datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
+    return Config(
+        outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]),
+        datasets=datasets,
+        **{name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "report")},
+    )
+
+
+def parse_section(name: str, content: Any) -> Any:
+    """One section (``keep``, ``effects``, ``prior``, ``report``) with its defaults, checked alone.
+
+    Raises
+    ------
+    InputErrors
+        As `parse_config`.
+    """
+    content = _text_keys(content)
+    _require_valid(content, {**schema()["$defs"][name], "$defs": schema()["$defs"]}, name)
+    return SECTIONS[name](**_with_defaults(name, content))
+
+
+def parse_contrast(content: Any) -> dict[str, Any]:
+    """One contrast as plain values, checked alone."""
+    _require_valid(content, {**schema()["$defs"]["contrast"], "$defs": schema()["$defs"]}, "the contrast")
+    return dict(content)
+
+
+def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
+    found = Draft202012Validator(against).iter_errors(content)
+    errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
+    messages = list(dict.fromkeys(message for error in errors for message in _explain(error)))
+    if messages:
+        raise InputErrors(f"{what} has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
+
+
+def _text_keys(content: Any) -> Any:
+    """YAML reads the key ``null`` as nothing, and numbers and booleans as themselves: all are names here."""
+    if isinstance(content, Mapping):
+        return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
+    return [_text_keys(value) for value in content] if isinstance(content, list) else content
+
+
+def _dataset(content: Mapping[str, Any]) -> DatasetSettings:
+    values = _with_defaults("dataset", content)
+    return DatasetSettings(**{**values, "keep": parse_section("keep", content.get("keep", {}))})
+
+
+def _with_defaults(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    properties = schema()["$defs"][name]["properties"]
+    defaults = {key: value["default"] for key, value in properties.items() if "default" in value}
+    return {**defaults, **content}
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Messages in words for one schema error."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    place = f"{path}: " if path else ""
+    found = repr(error.instance)
+    found = found if len(found) <= 80 else found[:77] + "..."
+    rule, value = error.validator, error.validator_value
+    known = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
+    if rule == "additionalProperties" and known:
+        for key in sorted(set(map(str, error.instance)) - set(known)):
+            yield f"{path + '.' if path else ''}{key}: unknown key; allowed: {listing(known, 30)}.{nearest(key, known)}"
+    elif rule == "required":
+        for key in value:
+            if key not in error.instance:
+                yield f"{place}{key} is missing."
+    elif rule == "dependentRequired":
+        yield f"{place}a comparison needs column, baseline and target; found {found}."
+    elif rule == "enum":
+        yield f"{place}found {found}; allowed: {listing(value)}.{nearest(error.instance, value)}"
+    elif rule == "type":
+        kinds = [value] if isinstance(value, str) else value
+        yield f"{place}found {found}; it must be {' or '.join(KINDS.get(kind, kind) for kind in kinds)}."
+    elif rule == "pattern":
+        yield f"{place}found the name {found}; a name may hold {error.schema['description']}."
+    elif rule in LIMITS:
+        yield f"{place}found {found}; it must be {LIMITS[rule]} {value}."
+    elif rule == "contains":
+        yield f"{place}found {found}; {value['const']} must be among them."
+    elif rule == "not" and "enum" in value:
+        yield f"{place}the name {found} is taken by a file of the results; choose another."
+    elif rule == "not":
+        yield f"{place}give either column, baseline and target, or coefficients; found both."
+    elif rule == "minProperties" or rule == "minItems":
+        yield f"{place}is empty; give at least one entry."
+    else:
+        yield f"{place}{error.message}"
+
+
+KINDS = {"object": "a mapping (key: value)", "array": "a list", "string": "text", "null": "null", "integer": "a whole number"}
+LIMITS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "above",
+    "exclusiveMaximum": "below",
+    "minLength": "text of at least",
+}

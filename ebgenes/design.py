@@ -1,0 +1,373 @@
+"""Sample sheet + formula + question -> design matrix and contrast. Nothing the user writes is executed."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from ebgenes.errors import InputError, listing, nearest
+from ebgenes.model import Contrast, Design, FloatArray
+
+# formulaic takes most of a second to import and few steps build a design: functions import it.
+if TYPE_CHECKING:
+    from formulaic import ModelSpec, SimpleFormula
+    from formulaic.parser.types import Factor
+
+TRANSFORMS = frozenset(
+    "C I Treatment Sum Helmert Diff Poly bs cc center cr cs exp exp2 exp10 log log2 log10 poly scale standardize".split()
+)
+"""The functions a formula may call; formulaic's own, none of which looks outside its arguments."""
+
+MAX_COLUMNS = 30
+"""Largest degree or number of spline columns a term may ask for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Target against baseline in one column of the sheet, all else equal."""
+
+    column: str
+    baseline: object
+    target: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination:
+    """A weighted sum of named coefficients."""
+
+    weight: Mapping[str, float]
+
+
+def compare(column: str, *, baseline: object, target: object) -> Comparison:
+    """Ask how `target` differs from `baseline` in a column of the sheet (levels, or two numbers)."""
+    return Comparison(column=column, baseline=baseline, target=target)
+
+
+def combine(weight: Mapping[str, float]) -> Combination:
+    """Ask for a weighted sum of coefficients, by name."""
+    return Combination(weight=dict(weight))
+
+
+def build_design(
+    samples: pd.DataFrame,
+    formula: str,
+    contrast: Comparison | Combination | None = None,
+    *,
+    name: str = "effect",
+    reference: Mapping[str, str] | None = None,
+) -> Design:
+    """Build the design matrix of a formula and the contrast asked of it.
+
+    Parameters
+    ----------
+    samples
+        One row a sample, (S, columns), indexed by sample name. Text columns are factors, numeric
+        ones are continuous; ``C(column)`` makes a factor of numbers.
+    formula
+        As in R or formulaic: ``~ cell + dex``, ``~ cell * dex``, ``~ log2(dose) + batch``.
+    contrast
+        `compare` or `combine`; None for a design without a question.
+    name
+        Name of the contrast, for files and columns.
+    reference
+        First level of a factor, by column; otherwise the first in alphabetical order.
+
+    Raises
+    ------
+    InputError
+        For an unknown column, level, coefficient or function, missing values, a design without
+        full column rank, or a comparison whose answer differs between samples.
+    """
+    factors, parsed = _parse(formula, samples)
+    used = sorted({column for factor in factors for column in _columns(factor, samples, formula)})
+    data = _prepare(samples, used, reference or {})
+    spec, matrix = _materialize(parsed, data, formula)
+    coefficient = [str(column) for column in matrix.columns]
+    values = matrix.to_numpy(dtype=float)
+    if not coefficient:
+        raise InputError(f"the formula {formula!r} has no columns at all. Write for example '~ batch + condition'.")
+    _require_full_rank(values, coefficient)
+    question = None
+    if isinstance(contrast, Comparison):
+        question = _compare(contrast, name, spec, data, used)
+    elif contrast is not None:
+        question = _combine(contrast, name, coefficient)
+    return Design(
+        sample=samples.index, matrix=values, coefficient=coefficient, formula=formula, contrast=question
+    )
+
+
+def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFormula]:
+    from formulaic import Formula, SimpleFormula
+    from formulaic.errors import FormulaicError
+
+    try:
+        parsed = Formula(formula)
+    except (FormulaicError, SyntaxError, ValueError) as error:
+        hint = " Random effects such as (1|donor) are not available." if "|" in formula else ""
+        raise InputError(
+            f"the formula {formula!r} cannot be read: {_first_line(error)}{hint} Write for example '~ batch + condition'."
+        ) from None
+    if not isinstance(parsed, SimpleFormula):
+        raise InputError(f"the formula {formula!r} has a left side. Start it with '~': '~ batch + condition'.")
+    return [factor for term in parsed for factor in term.factors], parsed
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of a library's message, without the marks it colours places with."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text.split("\x1b")[0].rstrip(".") + "."
+
+
+def _columns(factor: Factor, samples: pd.DataFrame, formula: str) -> Iterator[str]:
+    """The sheet's columns that a factor reads, after checking that it does nothing else."""
+    kind = factor.eval_method.value
+    if kind == "literal":
+        return
+    if kind == "lookup":
+        yield _known_column(factor.expr, samples, formula)
+        return
+    try:
+        tree = ast.parse(factor.expr, mode="eval").body
+    except SyntaxError:
+        raise InputError(f"the term {factor.expr!r} of the formula {formula!r} cannot be read.") from None
+    yield from _walk(tree, samples, formula)
+
+
+def _known_column(name: str, samples: pd.DataFrame, formula: str) -> str:
+    if name not in samples.columns:
+        raise InputError(
+            f"the formula {formula!r} names {name!r}, which is not a column of the sample sheet. "
+            f"Its columns: {listing(samples.columns)}.{nearest(name, samples.columns)}"
+        )
+    return name
+
+
+def _walk(node: ast.expr, samples: pd.DataFrame, formula: str) -> Iterator[str]:
+    """Allow columns, numbers, text, arithmetic and calls of `TRANSFORMS`; refuse everything else."""
+    match node:
+        case ast.Constant(value=str() | int() | float() | None):
+            return
+        case ast.Name(id=name):
+            yield _known_column(name, samples, formula)
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            for item in items:
+                yield from _walk(item, samples, formula)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            yield from _walk(operand, samples, formula)
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() | float() as power)):
+            columns = list(_walk(left, samples, formula))
+            # Powers of plain numbers could be made to run for ever.
+            if not columns or abs(power) > 10:
+                _refuse(node, formula)
+            yield from columns
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div(), right=right):
+            yield from _walk(left, samples, formula)
+            yield from _walk(right, samples, formula)
+        case ast.Call(func=function, args=arguments, keywords=keywords) if _allowed(function):
+            for keyword in keywords:
+                if keyword.arg is None:
+                    _refuse(node, formula)
+            size_arguments = arguments[1:] + [keyword.value for keyword in keywords if keyword.arg in ("df", "degree")]
+            for size in size_arguments:
+                if isinstance(size, ast.Constant) and isinstance(size.value, int | float) and size.value > MAX_COLUMNS:
+                    raise InputError(
+                        f"{ast.unparse(node)!r} in the formula {formula!r} asks for {size.value} columns; "
+                        f"at most {MAX_COLUMNS} are allowed."
+                    )
+            for argument in [*arguments, *(keyword.value for keyword in keywords)]:
+                yield from _walk(argument, samples, formula)
+        case _:
+            _refuse(node, formula)
+
+
+def _allowed(function: ast.expr) -> bool:
+    match function:
+        case ast.Name(id=name):
+            return name in TRANSFORMS
+        case ast.Attribute(value=ast.Name(id="contr"), attr=name):
+            return name in {"treatment", "sum", "helmert", "diff", "poly"}
+    return False
+
+
+def _refuse(node: ast.expr, formula: str) -> None:
+    raise InputError(
+        f"{ast.unparse(node)!r} is not allowed in the formula {formula!r}. A formula may hold columns of the sheet, "
+        f"numbers, + - * : / and these functions: {', '.join(sorted(TRANSFORMS))}."
+    )
+
+
+def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str]) -> pd.DataFrame:
+    """The used columns: numbers as they are, text as factors with their levels in order."""
+    for column in reference:
+        if column not in samples.columns:
+            raise InputError(
+                f"reference names {column!r}, which is not a column of the sample sheet.{nearest(column, samples.columns)}"
+            )
+    data = {}
+    for column in used:
+        values = samples[column]
+        empty = values.isna() | (values.astype(str).str.strip() == "")
+        if empty.any():
+            raise InputError(
+                f"column {column!r} of the sample sheet is empty for {int(empty.sum())} of {len(values)} samples "
+                f"(first: {samples.index[empty][0]}). Fill it in, or drop these samples."
+            )
+        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            data[column] = values
+        else:
+            data[column] = _factor(values.astype(str), column, reference.get(column))
+    return pd.DataFrame(data, index=samples.index)
+
+
+def _factor(values: pd.Series, column: str, first: str | None) -> pd.Series:
+    levels = sorted(values.unique())
+    if first is not None:
+        _require_level(str(first), column, levels)
+        levels = [str(first), *(level for level in levels if level != str(first))]
+    return values.astype(pd.CategoricalDtype(levels))
+
+
+def _require_level(level: str, column: str, levels: list[str]) -> None:
+    if level not in levels:
+        raise InputError(
+            f"{level!r} is not a level of column {column!r}. Its levels: {listing(levels)}.{nearest(level, levels)}"
+        )
+
+
+def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tuple[ModelSpec, pd.DataFrame]:
+    from formulaic.errors import FormulaicError
+
+    # An intercept alone names no column, and an empty frame would lose the number of samples.
+    frame = data if data.shape[1] else pd.DataFrame({"_": np.zeros(len(data))}, index=data.index)
+    try:
+        # An empty context: only the sheet's columns and formulaic's own transforms can be found.
+        matrix = parsed.get_model_matrix(frame, context={}, output="pandas", na_action="raise")
+    except (FormulaicError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"the formula {formula!r} cannot be applied to the sample sheet: {_first_line(error)}"
+        ) from None
+    bad = ~np.isfinite(matrix.to_numpy(dtype=float)).all(axis=0)
+    if bad.any():
+        raise InputError(
+            f"{int(bad.sum())} of {len(bad)} columns of the design are not finite (first: {matrix.columns[bad][0]}). "
+            "Is there a logarithm of 0?"
+        )
+    return matrix.model_spec, pd.DataFrame(matrix)
+
+
+def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
+    """Name the columns that are sums of earlier ones."""
+    independent: list[int] = []
+    aliases = []
+    for j, column in enumerate(matrix.T):
+        earlier = matrix[:, independent]
+        weights = np.linalg.lstsq(earlier, column, rcond=None)[0] if independent else np.zeros(0)
+        left = np.linalg.norm(column - earlier @ weights)
+        if left > 1e-8 * max(float(np.linalg.norm(column)), 1e-300):
+            independent.append(j)
+            continue
+        parts = [
+            coefficient[i] if abs(weight - 1) < 1e-6 else f"{weight:.3g} x {coefficient[i]}"
+            for i, weight in zip(independent, weights, strict=True)
+            if abs(weight) > 1e-6
+        ]
+        aliases.append(f"{coefficient[j]} = {' + '.join(parts).replace('+ -', '- ') or '0'}")
+    if aliases:
+        raise InputError(
+            f"the design has {len(coefficient)} columns but rank {len(independent)}: {len(aliases)} can be made from "
+            f"the others ({'; '.join(aliases[:3])}). Their effects cannot be told apart; drop a term from the formula."
+        )
+
+
+def _compare(question: Comparison, name: str, spec: ModelSpec, data: pd.DataFrame, used: list[str]) -> Contrast:
+    from formulaic.errors import FormulaicError
+
+    column = question.column
+    if column not in used:
+        raise InputError(
+            f"the contrast compares column {column!r}, which the formula does not use. "
+            f"It uses: {listing(used) or 'none'}.{nearest(column, used)}"
+        )
+    values = data[column]
+    factor = isinstance(values.dtype, pd.CategoricalDtype)
+    at = {}
+    for side in ("baseline", "target"):
+        level = getattr(question, side)
+        if factor:
+            _require_level(str(level), column, list(values.cat.categories))
+            at[side] = data.assign(**{column: pd.Categorical([str(level)] * len(data), dtype=values.dtype)})
+        else:
+            number = _number(level, column, side)
+            # A factor of whole numbers, C(column), knows 2 and not 2.0.
+            whole = pd.api.types.is_integer_dtype(values) and number.is_integer()
+            at[side] = data.assign(**{column: int(number) if whole else number})
+    if str(question.baseline) == str(question.target):
+        raise InputError(f"baseline and target of the contrast are both {question.target!r}. Name two levels.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            target, baseline = (_rows(spec, at[side]) for side in ("target", "baseline"))
+        except (FormulaicError, Warning, ValueError):
+            raise InputError(
+                f"the contrast's levels of {column!r} lie outside what the design knows. "
+                f"Choose values that occur in the sheet: {listing(dict.fromkeys(values))}."
+            ) from None
+    difference = target - baseline
+    if not np.allclose(difference, difference[0], atol=1e-10):
+        varying = [str(c) for c, v in zip(spec.column_names, np.ptp(difference, axis=0), strict=True) if v > 1e-10]
+        raise InputError(
+            f"the effect of {column!r} differs between samples, because it interacts with other columns "
+            f"({listing(varying, 4)}). Say which effect you mean by name: "
+            f"coefficients: {{name: weight}}, with names from: {listing(spec.column_names, 30)}."
+        )
+    place = "in" if factor else f"at {column} ="
+    return Contrast(
+        name=name,
+        weight=difference[0],
+        up=f"higher {place} {question.target}",
+        down=f"lower {place} {question.target}",
+    )
+
+
+def _number(level: object, column: str, side: str) -> float:
+    try:
+        return float(str(level))
+    except ValueError:
+        raise InputError(
+            f"column {column!r} is numeric, so {side} must be a number; found {level!r}. "
+            f"For a factor of numbers write C({column}) in the formula and give the number."
+        ) from None
+
+
+def _rows(spec: ModelSpec, data: pd.DataFrame) -> FloatArray:
+    return np.asarray(spec.get_model_matrix(data, context={}).to_numpy(dtype=float))
+
+
+def _combine(question: Combination, name: str, coefficient: list[str]) -> Contrast:
+    unknown = [key for key in question.weight if key not in coefficient]
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} of {len(question.weight)} coefficients of the contrast are not in the design "
+            f"(first: {unknown[0]!r}). It has: {listing(coefficient, 30)}.{nearest(unknown[0], coefficient)} "
+            "The first level of a factor has no coefficient; choose it with reference: {column: level}."
+        )
+    weight = np.array([float(question.weight.get(key, 0)) for key in coefficient])
+    if not np.isfinite(weight).all() or not weight.any():
+        raise InputError("a contrast needs at least one coefficient with a finite weight other than 0.")
+    words = " + ".join(key if value == 1 else f"{value:g} x {key}" for key, value in question.weight.items())
+    return Contrast(name=name, weight=weight, up=f"positive {words}", down=f"negative {words}")
+
+
+def describe_groups(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> dict[str, int]:
+    """Samples at each of the two levels of a comparison; empty for other contrasts."""
+    column = contrast.get("column")
+    if column is None:
+        return {}
+    values = samples[column].astype(str)
+    return {str(contrast[side]): int((values == str(contrast[side])).sum()) for side in ("baseline", "target")}

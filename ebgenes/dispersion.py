@@ -1,0 +1,148 @@
+"""How noisy each gene is: variances moderated by what all genes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from ebgenes.errors import InputError
+from ebgenes.model import FloatArray
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class VariancePrior:
+    """Scaled inverse chi-squared prior of the genes' variances.
+
+    Attributes
+    ----------
+    df
+        Prior degrees of freedom d0, (G,); infinite where all genes share one variance.
+    variance
+        Prior variance s0^2, (G,).
+    """
+
+    df: FloatArray
+    variance: FloatArray
+
+
+def squeeze_variances(variance: FloatArray, df: float, prior: VariancePrior) -> FloatArray:
+    """Posterior variances, (G,): the precision-weighted mean of each gene's own and the prior's.
+
+    Source: Smyth (2004), Stat. Appl. Genet. Mol. Biol. 3, 3.
+    """
+    finite = np.isfinite(prior.df)
+    prior_df = np.where(finite, prior.df, 1.0)
+    squeezed = (df * variance + prior_df * prior.variance) / (df + prior_df)
+    return np.where(finite, squeezed, prior.variance)
+
+
+def fit_variance_prior(
+    variance: FloatArray, df: float, *, level: FloatArray | None = None, robust: bool = False
+) -> VariancePrior:
+    """Estimate d0 and s0^2 from all genes' residual variances.
+
+    Parameters
+    ----------
+    variance
+        Residual variances, (G,).
+    df
+        Their residual degrees of freedom, the same for all genes.
+    level
+        Mean log expression, (G,): s0^2 follows a trend in it. None: one s0^2.
+    robust
+        Genes with outlying variances get fewer prior degrees of freedom, so that they neither
+        distort the prior nor are squeezed towards it.
+
+    Raises
+    ------
+    InputError
+        With fewer than 3 genes, or where more than half of them do not vary.
+
+    Notes
+    -----
+    Sources: Smyth (2004), section 6.2; Sartor et al. (2006), BMC Bioinformatics 7, 538 (trend);
+    Phipson et al. (2016), Ann. Appl. Stat. 10, 946 (robust).
+    """
+    if len(variance) < 3:
+        raise InputError(
+            f"{len(variance)} genes are too few to learn a variance prior from; give at least 3, better hundreds."
+        )
+    middle = float(np.median(variance))
+    if middle <= 0:
+        raise InputError(
+            f"{int(np.sum(variance <= 0))} of {len(variance)} genes have no residual variance at all. "
+            "Are replicates copies of one another?"
+        )
+    plain = _moments(np.maximum(variance, 1e-5 * middle), df, level)
+    if not robust:
+        return plain
+    # Imported here for its scipy.stats, half a second that the plain prior need not pay.
+    from ebgenes.robust_dispersion import robust_prior
+
+    return robust_prior(np.maximum(variance, 1e-12 * middle), df, level, plain)
+
+
+def _moments(variance: FloatArray, df: float, level: FloatArray | None) -> VariancePrior:
+    """Match mean and variance of log variance to those of a scaled log F."""
+    n = len(variance)
+    excess = np.log(variance) - special.digamma(df / 2) + np.log(df / 2)
+    basis = np.ones((n, 1)) if level is None else _natural_spline(level)
+    orthonormal, _ = np.linalg.qr(basis)
+    trend = orthonormal @ (orthonormal.T @ excess)
+    spread = float(np.sum((excess - trend) ** 2) / (n - basis.shape[1])) - special.polygamma(1, df / 2)
+    if spread > 0:
+        prior_df = 2 * _inverse_trigamma(spread)
+        prior = np.exp(trend + special.digamma(prior_df / 2) - np.log(prior_df / 2))
+    else:
+        prior_df = np.inf
+        prior = np.full(n, variance.mean()) if level is None else np.exp(trend)
+    return VariancePrior(df=np.full(n, prior_df), variance=prior)
+
+
+def _natural_spline(x: FloatArray) -> FloatArray:
+    """Natural cubic splines with knots at the ends and at equal quantiles between, (G, 1 to 4).
+
+    Truncated powers on the unit interval span the same space as any other basis (Hastie,
+    Tibshirani and Friedman, The Elements of Statistical Learning, equation 5.4).
+    """
+    n_distinct = len(np.unique(x))
+    n_columns = 1 + (n_distinct >= 3) + (n_distinct >= 6) + (n_distinct >= 30)
+    unit = (x - x.min()) / max(float(np.ptp(x)), 1e-300)
+    columns = [np.ones_like(unit), unit]
+    if n_columns > 2:
+        knots = np.quantile(unit, np.linspace(0, 1, n_columns))
+
+        def hinge(knot: float) -> FloatArray:
+            cubes = np.maximum(unit - knot, 0) ** 3 - np.maximum(unit - knots[-1], 0) ** 3
+            return np.asarray(cubes / (knots[-1] - knot))
+
+        columns += [hinge(knot) - hinge(knots[-2]) for knot in knots[:-2]]
+    return np.column_stack(columns[:n_columns])
+
+
+def _inverse_trigamma(value: float) -> float:
+    """The x with trigamma(x) = value, by Newton steps on 1/trigamma (Smyth 2004, appendix)."""
+    if value > 1e7:
+        return float(1 / np.sqrt(value))
+    if value < 1e-6:
+        return 1 / value
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
+        x += step
+        if -step / x < 1e-12:
+            break
+    return x
+
+
+def smooth(x: FloatArray, y: FloatArray, span: float) -> FloatArray:
+    """Robust local regression of y on x at every x, (G,): three robustness steps, as R's ``lowess``.
+
+    Source: Cleveland (1979), J. Am. Stat. Assoc. 74, 829.
+    """
+    # Imported here: half a second that steps without counts need not pay.
+    from statsmodels.nonparametric.smoothers_lowess import lowess
+
+    return np.asarray(lowess(y, x, frac=span, it=3, delta=0.01 * float(np.ptp(x)), return_sorted=False))

@@ -1,0 +1,74 @@
+"""Effects that others have estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ebgenes.errors import InputError
+from ebgenes.model import Effects, FloatArray
+
+
+def effects_from_summary(
+    gene: Sequence[str] | Any,
+    estimate: FloatArray | Any,
+    se: FloatArray | Any,
+    df: FloatArray | float | None = None,
+    *,
+    base_mean: FloatArray | Any | None = None,
+    contrast: str = "effect",
+    up: str = "higher",
+    down: str = "lower",
+) -> Effects:
+    """Effects from estimates and standard errors: what users of ashr have.
+
+    Parameters
+    ----------
+    gene, estimate, se
+        Ids, effects and standard errors, (G,); log2 unless the prior's scales are in other units.
+    df
+        Degrees of freedom of the standard errors, one for all or one each; None: known exactly
+        (normal likelihood).
+    base_mean
+        Mean expression, (G,), where known.
+    contrast, up, down
+        Name of the comparison and what the signs mean.
+
+    Raises
+    ------
+    InputError
+        For duplicate genes, or values that are missing, infinite or not positive where they must be.
+    """
+    ids = [str(name) for name in gene]
+    n = len(ids)
+    repeated = sorted({name for name in ids if ids.count(name) > 1}) if len(set(ids)) < n else []
+    if repeated:
+        raise InputError(
+            f"gene ids must be unique; {len(repeated)} occur more than once (first: {repeated[0]}). "
+            "Merge or rename them."
+        )
+    values = {
+        "estimate": np.asarray(estimate, dtype=float),
+        "se": np.asarray(se, dtype=float),
+        "df": np.broadcast_to(np.asarray(np.inf if df is None else df, dtype=float), n),
+    }
+    for name, value in values.items():
+        bad = ~np.isfinite(value) if name == "estimate" else ~(value > 0) | (np.isinf(value) & (name == "se"))
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise InputError(
+                f"{name} must be a finite number{'' if name == 'estimate' else ' above 0'}; {int(bad.sum())} of {n} "
+                f"genes have not (first: {ids[first]}: {value[first]}). Remove these rows."
+            )
+    return Effects(
+        gene=ids,
+        **values,
+        base_mean=np.full(n, np.nan) if base_mean is None else base_mean,
+        contrast=contrast,
+        up=up,
+        down=down,
+        engine="normal",
+        scalars={},
+    )

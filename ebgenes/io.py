@@ -1,0 +1,525 @@
+"""Records <-> files. Every file appears whole or not at all, and reads back exactly."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ebgenes.errors import InputError, listing
+from ebgenes.model import Counts, Effects, FloatArray, MixturePrior, Screen, Study
+from ebgenes.simulate import Simulation
+from ebgenes.table import COLUMNS, TEXT_COLUMNS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LARGEST_COUNT = 2**53
+EFFECT_STYLES = {
+    "ebgenes": {"gene": "gene_id", "estimate": "log2_fc", "se": "se", "df": "df", "base_mean": "base_mean"},
+    "deseq2": {"estimate": "log2FoldChange", "se": "lfcSE", "base_mean": "baseMean"},
+    "ashr": {"estimate": "betahat", "se": "sebetahat", "df": "df"},
+    "limma": {"estimate": "logFC", "t": "t", "df": "df.total", "base_mean": "AveExpr"},
+    "summary": {"estimate": "estimate", "se": "se", "df": "df", "base_mean": "base_mean"},
+}
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+CODE = re.compile(r"[+-]?0\d")
+
+
+@contextmanager
+def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary name in the folder of `path` that takes its place when the block ends well."""
+    final = Path(path)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{final.name[:80]}.", suffix=final.suffix, dir=final.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {final}: {error.strerror}. Choose another outdir.") from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; results are for whoever may read the folder.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(final)
+    except OSError as error:
+        raise InputError(f"cannot write {final}: {error.strerror or error}.") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file whole."""
+    with whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    found = Path(path)
+    if not found.is_file():
+        what = "is a folder, not a file" if found.is_dir() else "does not exist"
+        raise InputError(f"{found} {what}. Paths are relative to the folder the command runs in ({Path.cwd()}).")
+    return found
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what parsers raise on garbage into one message."""
+    try:
+        yield
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error, csv.Error, pd.errors.ParserError) as error:
+        raise InputError(
+            f"{path} is not a readable table: {_oneline(error)} Give tab- or comma-separated text, plain or .gz."
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {_oneline(error)}") from None
+
+
+def _oneline(error: BaseException) -> str:
+    return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".") + "."
+
+
+def _header(path: Path) -> tuple[str, list[str], int]:
+    """Separator, names of the columns, and the number of fields in the first row below them."""
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        first = lines.readline()
+        if not first.strip():
+            raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
+        if "\0" in first:
+            raise InputError(f"{path} is not text. Give tab- or comma-separated text, plain or .gz.")
+        separator = "\t" if "\t" in first else ","
+        second = next(csv.reader([lines.readline()], delimiter=separator), [])
+    return separator, next(csv.reader([first.rstrip("\r\n")], delimiter=separator)), len(second)
+
+
+def _read_table(path: str | os.PathLike[str], *, numeric: bool) -> pd.DataFrame:
+    """A table indexed by its first column, as text; the rest as text, or as pandas guesses numbers."""
+    found = _existing(path)
+    with _readable(found):
+        separator, names, n_fields = _header(found)
+        if n_fields == len(names) + 1:
+            # R's write.table leaves out the header of the row names.
+            names = ["", *names]
+        if n_fields == 0:
+            raise InputError(f"{found} has a header but no rows.")
+        if len(names) < 2:
+            raise InputError(f"{found} has one column only. Give tab- or comma-separated text with a header line.")
+        frame = pd.read_csv(
+            found,
+            sep=separator,
+            header=None,
+            skiprows=1,
+            names=list(range(len(names))),
+            index_col=False,
+            dtype={0: str} if numeric else str,
+            na_filter=False,
+            encoding="utf-8-sig",
+            low_memory=False,
+        )
+    frame = frame.set_index(0)
+    frame.index.name = names[0]
+    frame.columns = pd.Index(names[1:])
+    _require_unique(list(frame.index), "rows", found)
+    _require_unique(names[1:], "columns", found)
+    return frame
+
+
+def _require_unique(names: Sequence[str], what: str, path: Path) -> None:
+    index = pd.Index(names)
+    repeated = index[index.duplicated()].unique()
+    if len(repeated):
+        raise InputError(
+            f"{path}: {len(repeated)} names of {what} occur more than once (first: {repeated[0]!r}). "
+            "Names must be unique; merge or rename them."
+        )
+    empty = [name for name in names if not str(name).strip()]
+    if empty:
+        raise InputError(f"{path}: {len(empty)} of {len(names)} {what} have no name. Name them.")
+
+
+def read_counts(path: str | os.PathLike[str], *, layer: str | None = None) -> Counts:
+    """Read raw counts.
+
+    Parameters
+    ----------
+    path
+        TSV or CSV, plain or .gz: one row a gene, ids in the first column, one column a sample; or
+        .h5ad (samples in obs, genes in var).
+    layer
+        Layer of the .h5ad; None: its X.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read, names repeat, or values are not whole numbers >= 0.
+    """
+    if Path(path).suffix == ".h5ad":
+        return counts_from_anndata(read_h5ad(path), layer=layer)
+    frame = _read_table(path, numeric=True)
+    columns = [
+        _whole_numbers(frame[name], str(name), list(frame.index)) for name in frame.columns
+    ]
+    return Counts(gene=frame.index, sample=frame.columns, count=np.column_stack(columns))
+
+
+def _whole_numbers(column: pd.Series, sample: str, gene: list[str]) -> Any:
+    values = column.to_numpy()
+    if values.dtype.kind == "i" and (not len(values) or values.min() >= 0):
+        return values
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+    _require_counts(numbers, values, gene, sample)
+    return numbers.astype(np.int64)
+
+
+def _require_counts(numbers: FloatArray, shown: Any, gene: Sequence[str], sample: str) -> None:
+    with np.errstate(invalid="ignore"):
+        good = (numbers >= 0) & (numbers == np.floor(numbers)) & (numbers <= LARGEST_COUNT)
+    if not good.all():
+        first = int(np.argmin(good))
+        raise InputError(
+            f"counts must be whole numbers >= 0; {int((~good).sum())} of {len(good)} genes in sample {sample} are not "
+            f"(first: {gene[first]}: {str(shown[first])[:40]!r}). Give raw counts, not TPM, logs or other columns."
+        )
+
+
+def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
+    """Read an AnnData file."""
+    import anndata
+
+    found = _existing(path)
+    try:
+        return anndata.read_h5ad(found)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{found} is not a readable .h5ad file: {_oneline(error)}") from None
+
+
+def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
+    """Raw counts of an AnnData: obs are samples, var are genes.
+
+    Parameters
+    ----------
+    adata
+        Sparse or dense, of any number type that holds whole numbers.
+    layer
+        Layer with the raw counts; None: X.
+
+    Raises
+    ------
+    InputError
+        For an unknown layer, repeated names, or values that are not whole numbers >= 0.
+    """
+    if layer is not None and layer not in adata.layers:
+        raise InputError(f"the AnnData has no layer {layer!r}. Its layers: {listing(adata.layers) or 'none'}.")
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        raise InputError("the AnnData has no X. Name the layer that holds raw counts.")
+    dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+    gene, sample = [str(name) for name in adata.var_names], [str(name) for name in adata.obs_names]
+    _require_unique(gene, "genes", Path("the AnnData"))
+    _require_unique(sample, "samples", Path("the AnnData"))
+    for row, name in zip(dense, sample, strict=True):
+        if row.dtype.kind not in "iu" or (len(row) and row.min() < 0):
+            _require_counts(np.asarray(row, dtype=float), row, gene, name)
+    return Counts(gene=gene, sample=sample, count=np.asarray(dense.T, dtype=np.int64))
+
+
+def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a sample sheet: one row a sample, names in the first column; columns of numbers become numeric.
+
+    Codes such as ``007`` stay text, as does any column with a value that is not a number.
+    """
+    frame = _read_table(path, numeric=False)
+    return frame.apply(_numeric_if_all)
+
+
+def _numeric_if_all(column: pd.Series) -> pd.Series:
+    values = column.str.strip()
+    if all(NUMBER.fullmatch(value) and not CODE.match(value) for value in values):
+        return pd.to_numeric(values)
+    return column
+
+
+def read_gene_names(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Gene names by id, from a table with a ``gene_name`` column (else its second column)."""
+    frame = _read_table(path, numeric=False)
+    column = "gene_name" if "gene_name" in frame.columns else frame.columns[0]
+    return dict(zip(frame.index, frame[column], strict=True))
+
+
+def read_offsets(path: str | os.PathLike[str], counts: Counts) -> FloatArray:
+    """Natural-log offsets, (G, S), in the counts' order, from a table of genes by samples."""
+    frame = _read_table(path, numeric=True)
+    missing = [name for name in counts.gene if name not in frame.index]
+    absent = [name for name in counts.sample if name not in frame.columns]
+    for names, what in ((missing, "genes"), (absent, "samples")):
+        if names:
+            raise InputError(f"{path}: {len(names)} {what} of the counts have no offsets (first: {names[0]}). Add them.")
+    values = frame.loc[counts.gene, counts.sample].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        g, s = np.argwhere(bad)[0]
+        raise InputError(
+            f"{path}: offsets must be finite numbers (natural logs); {int(bad.sum())} of {bad.size} are not "
+            f"(first: {counts.gene[g]}, sample {counts.sample[s]})."
+        )
+    return np.asarray(values)
+
+
+def write_study(path: str | os.PathLike[str], study: Study) -> None:
+    """Write ``counts.h5ad``: kept counts, sample sheet, size factors, and the status of every gene."""
+    with whole(path) as temporary:
+        study_to_anndata(study).write_h5ad(temporary)
+
+
+def study_to_anndata(study: Study) -> AnnData:
+    """Samples in obs, kept genes in var; ``uns["ebgenes"]["screen"]`` has every gene."""
+    from anndata import AnnData
+
+    counts, screen = study.counts, study.screen
+    if counts.log_size is None:
+        raise ValueError("a study holds normalized counts")
+    obs = study.samples.copy()
+    obs.index = obs.index.astype(str)
+    obs.index.name = None
+    obs = obs.apply(lambda column: column.astype("category") if column.dtype == object else column)
+    var = pd.DataFrame({"gene_name": screen.name[screen.kept]}, index=list(counts.gene))
+    adata = AnnData(X=counts.count.T.copy(), obs=obs, var=var)
+    if counts.log_size.ndim == 1:
+        adata.obsm["log_size"] = counts.log_size[:, None]
+    else:
+        adata.layers["log_size"] = counts.log_size.T.copy()
+    adata.uns["ebgenes"] = {
+        "sheet_index": study.samples.index.name or "",
+        "screen": {
+            "gene": np.array(screen.gene, dtype=object),
+            "status": np.array(screen.status, dtype=object),
+            "name": np.array(screen.name, dtype=object),
+            "base_mean": screen.base_mean,
+        },
+    }
+    return adata
+
+
+def read_study(path: str | os.PathLike[str]) -> Study:
+    """Read what `write_study` wrote."""
+    adata = read_h5ad(path)
+    if "ebgenes" not in adata.uns:
+        raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
+    counts = counts_from_anndata(adata)
+    in_layer = "log_size" in adata.layers
+    log_size = adata.layers["log_size"].T if in_layer else adata.obsm["log_size"][:, 0]
+    samples = adata.obs.apply(
+        lambda column: column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
+    )
+    samples.index.name = adata.uns["ebgenes"]["sheet_index"] or None
+    return Study(
+        counts=Counts(gene=counts.gene, sample=counts.sample, count=counts.count, log_size=log_size),
+        samples=samples,
+        screen=Screen(**adata.uns["ebgenes"]["screen"]),
+    )
+
+
+def read_screen(path: str | os.PathLike[str]) -> Screen:
+    """Just the genes' statuses of what `write_study` wrote, without loading its counts or anndata."""
+    import h5py
+
+    found = _existing(path)
+    try:
+        with h5py.File(found, "r") as file:
+            stored = file["uns/ebgenes/screen"]
+            text = {name: stored[name].asstr()[()] for name in ("gene", "status", "name")}
+            return Screen(base_mean=stored["base_mean"][()], **text)
+    except (OSError, KeyError) as error:
+        raise InputError(f"{found} was not written by ebgenes counts: {_oneline(error)}") from None
+
+
+EFFECT_ARRAYS = ("estimate", "se", "df", "base_mean")
+EFFECT_WORDS = ("contrast", "up", "down", "engine")
+
+
+def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
+    """Write ``effects.h5``: one dataset an array, words and hyperparameters as attributes."""
+    import h5py
+
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = "ebgenes effects 1"
+        for name in EFFECT_WORDS:
+            file.attrs[name] = getattr(effects, name)
+        scalars = file.create_group("scalars")
+        for name, value in effects.scalars.items():
+            scalars.attrs[name] = value
+        file.create_dataset("gene", data=effects.gene, dtype=h5py.string_dtype())
+        for name in EFFECT_ARRAYS:
+            file.create_dataset(name, data=getattr(effects, name))
+        if effects.grid is not None:
+            file.create_dataset("grid", data=effects.grid)
+            file.create_dataset("loglik", data=effects.loglik)
+
+
+def read_effects(path: str | os.PathLike[str]) -> Effects:
+    """Read what `write_effects` wrote."""
+    import h5py
+
+    found = _existing(path)
+    try:
+        with h5py.File(found, "r") as file:
+            if file.attrs.get("format") != "ebgenes effects 1":
+                raise InputError(f"{found} is not an effects file of this version of ebgenes. Make it anew.")
+            grid = {name: file[name][()] for name in ("grid", "loglik") if name in file}
+            return Effects(
+                gene=file["gene"].asstr()[()],
+                scalars=dict(file["scalars"].attrs),
+                **{name: file[name][()] for name in EFFECT_ARRAYS},
+                **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
+                **grid,
+            )
+    except OSError as error:
+        raise InputError(f"{found} is not a readable effects file: {_oneline(error)}") from None
+
+
+def read_effect_table(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Arguments of `effects_from_summary` from a table in any style of `EFFECT_STYLES`.
+
+    Standard errors of limma's tables are ``logFC / t``. Rows without an estimate are left out.
+    """
+    frame = _read_table(path, numeric=False)
+    if "gene_id" in frame.columns:
+        frame = frame.set_index("gene_id")
+    for style in EFFECT_STYLES.values():
+        needed = {style["estimate"], style.get("se", style.get("t", ""))}
+        if needed <= set(frame.columns):
+            break
+    else:
+        raise InputError(
+            f"{path} has no effect and standard error columns that are known: "
+            f"{'; '.join(f'{name} ({listing(style.values())})' for name, style in EFFECT_STYLES.items())}. "
+            f"It has: {listing(frame.columns)}."
+        )
+    value = {
+        name: pd.to_numeric(frame[column].replace({"NA": "nan", "": "nan"}), errors="coerce")
+        for name, column in style.items()
+        if column in frame.columns
+    }
+    if "t" in value:
+        value["se"] = value["estimate"] / value.pop("t")
+    present = value["estimate"].notna() & value["se"].notna()
+    return {"gene": list(frame.index[present]), **{name: v[present].to_numpy(float) for name, v in value.items()}}
+
+
+def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write plain values as JSON; floats read back exactly."""
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
+    """The prior of a ``prior.json`` and everything else it says."""
+    found = _existing(path)
+    try:
+        content = json.loads(found.read_text(encoding="utf-8"))
+        prior = MixturePrior(
+            weight=content["weight"], scale=content["scale"], family=content["family"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{found} is not a prior.json of ebgenes: {_oneline(error)}") from None
+    return prior, content
+
+
+def write_table(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
+    """Write a result table by the suffix of its name: .tsv, .csv (with .gz), .parquet or .xlsx."""
+    name = Path(path).name.lower()
+    with whole(path) as temporary:
+        if name.endswith(".parquet"):
+            _with_extra("parquet", lambda: table.to_parquet(temporary, index=False))
+        elif name.endswith(".xlsx"):
+            _with_extra("xlsx", lambda: _write_xlsx(temporary, table))
+        elif name.removesuffix(".gz").endswith((".tsv", ".csv")):
+            separator = "," if ".csv" in name else "\t"
+            # A fixed time stamp keeps compressed tables the same from run to run.
+            compression: Any = {"method": "gzip", "mtime": 0} if name.endswith(".gz") else None
+            table.to_csv(temporary, sep=separator, index=False, na_rep="NA", compression=compression)
+        else:
+            raise InputError(f"{path}: unknown table format. Use .tsv, .csv, .parquet or .xlsx.")
+
+
+def _with_extra(extra: str, write: Any) -> None:
+    try:
+        write()
+    except ImportError:
+        raise InputError(f"writing .{extra} needs an optional library: pip install 'ebgenes[{extra}]'.") from None
+
+
+def _write_xlsx(path: Path, table: pd.DataFrame) -> None:
+    import xlsxwriter
+
+    # No text becomes a formula, a link or a number.
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
+    with xlsxwriter.Workbook(str(path), options) as book:
+        sheet = book.add_worksheet("genes")
+        sheet.freeze_panes(1, 1)
+        for j, name in enumerate(table.columns):
+            sheet.write_string(0, j, name)
+            numbers = table[name].dtype.kind == "f"
+            for i, value in enumerate(table[name], start=1):
+                if not numbers:
+                    sheet.write_string(i, j, str(value))
+                elif np.isfinite(value):
+                    sheet.write_number(i, j, value)
+                else:
+                    sheet.write_string(i, j, "NA" if np.isnan(value) else str(value))
+
+
+def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a ``genes.tsv`` back exactly: ids and names as text, everything else as numbers."""
+    found = _existing(path)
+    numbers = [name for name in COLUMNS if name not in TEXT_COLUMNS]
+    with _readable(found):
+        table = pd.read_csv(
+            found,
+            sep="\t",
+            dtype={**dict.fromkeys(TEXT_COLUMNS, str), **dict.fromkeys(numbers, float)},
+            keep_default_na=False,
+            na_values={name: ["NA"] for name in numbers},
+            float_precision="round_trip",
+        )
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise InputError(f"{found} is not a genes.tsv of ebgenes: {len(missing)} columns are missing (first: {missing[0]}).")
+    return table
+
+
+def write_results(
+    path: str | os.PathLike[str], study: Study, tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any]
+) -> None:
+    """Write ``results.h5ad``: the study with one result table a contrast in varm."""
+    adata = study_to_anndata(study)
+    for name, table in tables.items():
+        kept = table[table["status"] == "ok"].set_index("gene_id").loc[list(study.counts.gene)]
+        kept.index.name = None
+        adata.varm[f"ebgenes_{name}"] = kept
+    # AnnData cannot hold nested lists of mixed types; JSON text holds anything and opens anywhere.
+    adata.uns["ebgenes"]["summary"] = json.dumps(summary, ensure_ascii=False)
+    with whole(path) as temporary:
+        adata.write_h5ad(temporary)
+
+
+def write_simulation(folder: str | os.PathLike[str], simulation: Simulation) -> None:
+    """Write counts.tsv.gz, samples.tsv and truth.tsv."""
+    counts = pd.DataFrame(simulation.counts.count, index=simulation.counts.gene, columns=simulation.counts.sample)
+    truth = pd.DataFrame({"gene_id": simulation.counts.gene, "log2_fc": simulation.effect})
+    write_table(Path(folder, "counts.tsv.gz"), counts.reset_index(names="gene_id"))
+    write_table(Path(folder, "samples.tsv"), simulation.samples.reset_index())
+    write_table(Path(folder, "truth.tsv"), truth)

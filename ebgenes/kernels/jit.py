@@ -1,0 +1,76 @@
+"""The one place for numba's options, its cache and its threads.
+
+Kernels are plain loops compiled without the GIL; `map_blocks` runs them over fixed blocks of
+genes in a thread pool. Block borders do not depend on the number of threads, and sums over blocks
+are taken in the blocks' order, so results are the same to the last bit for any thread count.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+BLOCK = 1024
+
+Result = TypeVar("Result")
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _choose_cache_dir() -> None:
+    """Point numba at a folder it can write, before numba is imported.
+
+    NUMBA_CACHE_DIR wins; else numba's own choice (`__pycache__` beside the kernels) where that can
+    be written; else the user's cache folder; else a private folder for this run, because numba
+    raises at import in a read-only install without a home directory.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ or _writable(Path(__file__).parent / "__pycache__"):
+        return
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(base) / "ebgenes" / "numba"
+    if not _writable(folder):
+        folder = Path(tempfile.mkdtemp(prefix="ebgenes-numba-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+_choose_cache_dir()
+
+import numba  # noqa: E402  (the cache folder must be chosen first)
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a kernel at its first call, and keep the machine code on disk.
+
+    No fastmath: it breaks isnan and the log-sum-exp of -inf.
+    """
+    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled
+
+
+def usable_threads() -> int:
+    """EBGENES_THREADS where set, else the processors this process may use."""
+    asked = os.environ.get("EBGENES_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_blocks(work: Callable[[slice], Result], n_rows: int) -> list[Result]:
+    """Apply `work` to every block of rows; results in the blocks' order."""
+    blocks = [slice(start, min(start + BLOCK, n_rows)) for start in range(0, n_rows, BLOCK)]
+    threads = min(usable_threads(), len(blocks))
+    if threads <= 1:
+        return [work(block) for block in blocks]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, blocks))

@@ -1,0 +1,140 @@
+"""Posterior of each gene's effect under a mixture of normals with a point mass at 0."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ebgenes.kernels.jit import kernel
+from ebgenes.kernels.student import MAX_NODES, error_nodes
+
+# Terms below this share of the largest move an interval's end by less than 1e-7 of its width.
+NEGLIGIBLE = 1e-9
+
+
+@kernel
+def _upper_tail(x):
+    return 0.5 * math.erfc(x / math.sqrt(2.0))
+
+
+@kernel
+def mixture_quantile(probability, start, atom, share, center, spread, n_terms):
+    """The point t with atom 1[t >= 0] + sum_i share_i Phi((t - center_i)/spread_i) = probability.
+
+    Newton steps from `start`, kept inside a shrinking bracket; 0 where the atom spans the probability.
+    """
+    below = 0.0
+    low = 0.0
+    high = 0.0
+    for i in range(n_terms):
+        below += share[i] * _upper_tail(center[i] / spread[i])
+        low = min(low, center[i] - 40.0 * spread[i])
+        high = max(high, center[i] + 40.0 * spread[i])
+    if below < probability <= below + atom or n_terms == 0:
+        return 0.0
+    if probability <= below:
+        high = 0.0
+        target = probability
+    else:
+        low = 0.0
+        target = probability - atom
+    t = start if low < start < high else 0.5 * (low + high)
+    tolerance = 1e-12 * (high - low)
+    for _ in range(200):
+        value = -target
+        slope = 0.0
+        for i in range(n_terms):
+            u = (t - center[i]) / spread[i]
+            value += share[i] * _upper_tail(-u)
+            slope += share[i] * math.exp(-0.5 * u * u) / spread[i]
+        slope *= 0.3989422804014327
+        if value > 0.0:
+            high = t
+        else:
+            low = t
+        step = t - value / slope if slope > 0.0 else low
+        following = step if low < step < high else 0.5 * (low + high)
+        if abs(following - t) <= tolerance:
+            return following
+        t = following
+    return t
+
+
+@kernel
+def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out):
+    """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down.
+
+    Component (k, q) has marginal likelihood pi_k w_q N(b; 0, V + tau_k^2), V = v_q + scale_0^2, and
+    within it theta ~ N(b tau_k^2/(V + tau_k^2), V tau_k^2/(V + tau_k^2)); tau_0 = 0.
+    """
+    n_components = len(scale)
+    log_weight = np.empty(MAX_NODES)
+    variance = np.empty(MAX_NODES)
+    share = np.empty(MAX_NODES * n_components)
+    center = np.empty(MAX_NODES * n_components)
+    spread = np.empty(MAX_NODES * n_components)
+    drift2 = scale[0] * scale[0]
+    for g in range(len(estimate)):
+        b = estimate[g]
+        n_nodes = error_nodes(b, se[g], df[g], log_weight, variance)
+        top = -math.inf
+        n_terms = 0
+        for k in range(n_components):
+            tau2 = scale[k] * scale[k] if k > 0 else 0.0
+            if k > 0 and weight[k] == 0.0:
+                continue
+            log_prior = math.log(weight[k]) if weight[k] > 0.0 else -math.inf
+            for q in range(n_nodes):
+                total = variance[q] + drift2 + tau2
+                term = log_prior + log_weight[q] - 0.5 * (math.log(total) + b * b / total)
+                share[n_terms] = term
+                center[n_terms] = b * tau2 / total
+                spread[n_terms] = math.sqrt((variance[q] + drift2) * tau2 / total)
+                top = max(top, term)
+                n_terms += 1
+        null = 0.0
+        total = 0.0
+        for i in range(n_terms):
+            share[i] = math.exp(share[i] - top)
+            total += share[i]
+            if i < n_nodes:
+                null += share[i]
+        lfdr = null / total
+        mean = 0.0
+        up = 0.0
+        down = 0.0
+        positive = 0.0
+        negative = 0.0
+        kept = 0
+        for i in range(n_nodes, n_terms):
+            part = share[i] / total
+            if part == 0.0:
+                continue
+            m = center[i]
+            s = spread[i]
+            mean += part * m
+            positive += part * _upper_tail(-m / s)
+            negative += part * _upper_tail(m / s)
+            if threshold > 0.0:
+                up += part * _upper_tail((threshold - m) / s)
+                down += part * _upper_tail((threshold + m) / s)
+            if part > NEGLIGIBLE:
+                share[kept] = part
+                center[kept] = m
+                spread[kept] = s
+                kept += 1
+        second = lfdr * mean * mean
+        for i in range(kept):
+            second += share[i] * (spread[i] ** 2 + (center[i] - mean) ** 2)
+        out[g, 0] = mean
+        out[g, 1] = math.sqrt(second)
+        tail = 0.5 * (1.0 - interval)
+        reach = 2.0 * out[g, 1]
+        out[g, 2] = mixture_quantile(tail, mean - reach, lfdr, share, center, spread, kept)
+        out[g, 3] = mixture_quantile(1.0 - tail, mean + reach, lfdr, share, center, spread, kept)
+        out[g, 4] = lfdr
+        # The smaller of the two complements, summed, not subtracted from 1: exact in the tails.
+        out[g, 5] = lfdr + min(positive, negative)
+        out[g, 6] = up if threshold > 0.0 else positive
+        out[g, 7] = down if threshold > 0.0 else negative

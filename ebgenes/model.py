@@ -1,0 +1,359 @@
+"""The records that flow through the house: frozen, read-only, shapes checked at birth.
+
+Dimensions: G genes, S samples, P coefficients, K mixture components, T grid nodes.
+Effects are log2 everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+TextArray = NDArray[np.object_]
+
+
+def _text(values: Any) -> TextArray:
+    array = np.array([str(value) for value in values], dtype=object)
+    array.flags.writeable = False
+    return array
+
+
+def _float(values: Any) -> FloatArray:
+    array = np.array(values, dtype=np.float64, order="C")
+    array.flags.writeable = False
+    return array
+
+
+def _require_shape(record: Any, **expected: tuple[int, ...]) -> None:
+    for name, shape in expected.items():
+        value = getattr(record, name)
+        if value is not None and value.shape != shape:
+            raise ValueError(f"{type(record).__name__}.{name} has shape {value.shape}, expected {shape}")
+
+
+def _set(record: Any, **values: Any) -> None:
+    for name, value in values.items():
+        object.__setattr__(record, name, value)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Counts:
+    """Raw counts of G genes in S samples.
+
+    Attributes
+    ----------
+    gene, sample
+        Unique names, text, (G,) and (S,).
+    count
+        Whole numbers >= 0, (G, S), int64, C order: a kernel walks one gene.
+    log_size
+        Natural log of the size factors, (S,), or of gene-wise offsets, (G, S); None before
+        normalization. ``count / exp(log_size)`` is comparable across samples.
+    """
+
+    gene: TextArray
+    sample: TextArray
+    count: IntArray
+    log_size: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        count = np.array(self.count, dtype=np.int64, order="C")
+        count.flags.writeable = False
+        log_size = None if self.log_size is None else _float(self.log_size)
+        _set(self, gene=_text(self.gene), sample=_text(self.sample), count=count, log_size=log_size)
+        n_genes, n_samples = len(self.gene), len(self.sample)
+        _require_shape(self, count=(n_genes, n_samples))
+        if log_size is not None and log_size.ndim == 1:
+            _require_shape(self, log_size=(n_samples,))
+        else:
+            _require_shape(self, log_size=(n_genes, n_samples))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Screen:
+    """What became of every gene of the input, kept or not.
+
+    Attributes
+    ----------
+    gene
+        Every gene id in the input's order, (G,).
+    status
+        ``ok``, ``low_count`` or ``all_zero``, (G,).
+    base_mean
+        Mean of normalized counts, (G,).
+    name
+        Gene names (symbols), (G,); empty text where there is none.
+    """
+
+    gene: TextArray
+    status: TextArray
+    base_mean: FloatArray
+    name: TextArray
+
+    def __post_init__(self) -> None:
+        _set(
+            self,
+            gene=_text(self.gene),
+            status=_text(self.status),
+            base_mean=_float(self.base_mean),
+            name=_text(self.name),
+        )
+        shape = (len(self.gene),)
+        _require_shape(self, status=shape, base_mean=shape, name=shape)
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which genes go on to the fit, (G,)."""
+        return np.asarray(self.status == "ok", dtype=bool)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Study:
+    """A dataset ready for any contrast: what ``counts.h5ad`` holds.
+
+    Attributes
+    ----------
+    counts
+        Normalized counts of the kept genes.
+    samples
+        The sample sheet, indexed by sample name, in the counts' order.
+    screen
+        Every gene of the input and its status.
+    """
+
+    counts: Counts
+    samples: pd.DataFrame
+    screen: Screen
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Contrast:
+    """The question asked of a fitted design.
+
+    Attributes
+    ----------
+    name
+        Short name, used in file names and columns.
+    weight
+        One weight for each coefficient of the design, (P,).
+    up, down
+        What a positive and a negative effect mean, in words.
+    """
+
+    name: str
+    weight: FloatArray
+    up: str = "higher"
+    down: str = "lower"
+
+    def __post_init__(self) -> None:
+        _set(self, weight=_float(self.weight))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Design:
+    """A full-rank design matrix and the contrast asked of it.
+
+    Attributes
+    ----------
+    sample
+        Sample names in the order of the rows, (S,).
+    matrix
+        (S, P), full column rank.
+    coefficient
+        Names of the columns, (P,).
+    contrast
+        The question, or None for a design without one (as the filter needs it).
+    formula
+        The formula it was built from.
+    """
+
+    sample: TextArray
+    matrix: FloatArray
+    coefficient: TextArray
+    formula: str
+    contrast: Contrast | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, sample=_text(self.sample), matrix=_float(self.matrix), coefficient=_text(self.coefficient))
+        _require_shape(self, matrix=(len(self.sample), len(self.coefficient)))
+        if self.contrast is not None:
+            _require_shape(self.contrast, weight=(len(self.coefficient),))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Effects:
+    """One effect for each gene, with its likelihood.
+
+    Without a grid the likelihood of gene g is that of a t statistic: ``(estimate - theta) / se``
+    follows Student's t with ``df`` degrees of freedom, normal where df is infinite. With a grid it
+    is ``loglik`` at the nodes ``grid``.
+
+    Attributes
+    ----------
+    gene
+        Gene ids, (G,).
+    estimate, se
+        Maximum-likelihood effect and its standard error, log2, (G,).
+    df
+        Degrees of freedom of the standard error, (G,); infinite for a known one.
+    base_mean
+        Mean of normalized counts, (G,); NaN where counts are unknown.
+    contrast, up, down
+        Name of the comparison and what positive and negative effects mean, in words.
+    engine
+        Which likelihood made it: ``moderated_t`` or ``normal``.
+    scalars
+        Hyperparameters of the engine by name (for example ``prior_df``).
+    grid, loglik
+        Effect values and log likelihood, (G, T), or None.
+    """
+
+    gene: TextArray
+    estimate: FloatArray
+    se: FloatArray
+    df: FloatArray
+    base_mean: FloatArray
+    contrast: str = "effect"
+    up: str = "higher"
+    down: str = "lower"
+    engine: str = "normal"
+    scalars: dict[str, float]
+    grid: FloatArray | None = None
+    loglik: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        _set(
+            self,
+            gene=_text(self.gene),
+            scalars={str(name): float(value) for name, value in self.scalars.items()},
+            **{name: _float(getattr(self, name)) for name in ("estimate", "se", "df", "base_mean")},
+        )
+        shape = (len(self.gene),)
+        _require_shape(self, estimate=shape, se=shape, df=shape, base_mean=shape)
+        for name in ("grid", "loglik"):
+            if getattr(self, name) is not None:
+                _set(self, **{name: _float(getattr(self, name))})
+        if (self.grid is None) != (self.loglik is None):
+            raise ValueError("Effects takes grid and loglik together")
+        if self.grid is not None and self.loglik is not None:
+            _require_shape(self, grid=(len(self.gene), self.grid.shape[1]), loglik=self.grid.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MixturePrior:
+    """A zero-centred mixture of normals over all genes' effects.
+
+    ``theta ~ weight[0] * (point mass at 0) + sum_k weight[k] * N(0, scale[k]^2)``, and the
+    estimates carry, besides their own error, a drift N(0, scale[0]^2) shared by null and
+    non-null genes: ``scale[0]`` is the standard deviation of the null.
+
+    Attributes
+    ----------
+    weight
+        Shares of the genes, (K,), summing to 1; ``weight[0]`` is pi0.
+    scale
+        Standard deviations, log2, (K,).
+    family
+        ``scale_normal`` or ``point_normal``.
+    """
+
+    weight: FloatArray
+    scale: FloatArray
+    family: str = "scale_normal"
+
+    def __post_init__(self) -> None:
+        _set(self, weight=_float(self.weight), scale=_float(self.scale))
+        _require_shape(self, weight=(len(self.scale),))
+
+    @property
+    def pi0(self) -> float:
+        """The share of null genes."""
+        return float(self.weight[0])
+
+    @property
+    def null_scale(self) -> float:
+        """Standard deviation of the null, log2."""
+        return float(self.scale[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class EmFit:
+    """A fitted prior and the evidence that it is the optimum.
+
+    Attributes
+    ----------
+    prior
+        The fitted prior.
+    loglik
+        Total log likelihood after each iteration of the last solve; nondecreasing.
+    certificate
+        ``max_k mean_g L_gk / (L pi)_g - 1``: 0 at the optimum of the weights.
+    converged
+        Whether the certificate reached the tolerance.
+    solver
+        ``sqp`` or ``em``.
+    fixed_null
+        The fit with the null's scale held at 0, when the scale was estimated; else None.
+    """
+
+    prior: MixturePrior
+    loglik: FloatArray
+    certificate: float
+    converged: bool
+    solver: str
+    fixed_null: EmFit | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, loglik=_float(self.loglik))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Posterior:
+    """What is known of each gene's effect after pooling; log2 units, all (G,).
+
+    Attributes
+    ----------
+    gene
+        Gene ids.
+    mean, sd
+        Posterior mean and standard deviation of the effect.
+    lower, upper
+        Equal-tailed credible interval.
+    lfdr
+        P(null | data).
+    lfsr
+        P(sign wrong or null | data).
+    up, down
+        P(non-null and effect > threshold), P(non-null and effect < -threshold).
+    interval, threshold
+        Probability of the interval and the threshold of the tail areas.
+    """
+
+    gene: TextArray
+    mean: FloatArray
+    sd: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    lfdr: FloatArray
+    lfsr: FloatArray
+    up: FloatArray
+    down: FloatArray
+    interval: float = 0.95
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        _set(self, gene=_text(self.gene))
+        names = [field.name for field in fields(self) if field.name not in {"gene", "interval", "threshold"}]
+        for name in names:
+            _set(self, **{name: _float(getattr(self, name))})
+        _require_shape(self, **{name: (len(self.gene),) for name in names})
+
+

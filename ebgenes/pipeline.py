@@ -1,0 +1,202 @@
+"""The whole flow: counts and a question in, a table of what was found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ebgenes as eb
+from ebgenes import io
+from ebgenes.config import FIGURES, Config, DatasetSettings, EffectsSettings, PriorSettings, ReportSettings
+from ebgenes.errors import InputError, InputErrors
+from ebgenes.model import Counts, Design, Effects, EmFit, MixturePrior, Screen, Study
+
+# The statistics are called by their public names, `eb.fit_effects` and so on, which load when first
+# used: a step pays for the libraries it needs and no others.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ebgenes.report import ContrastPage
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Answer:
+    """Everything one contrast yields."""
+
+    effects: Effects
+    fit: EmFit
+    table: pd.DataFrame
+
+
+def answer(study: Study, design: Design, config: Config) -> Answer:
+    """The model, from the counts of a prepared study to its table of posteriors."""
+    effects = estimate(study, design, config.effects)
+    fit = learn(effects, config.prior)
+    table = tabulate(effects, fit.prior, study.screen, config.report)
+    return Answer(effects=effects, fit=fit, table=table)
+
+
+def prepare(dataset: DatasetSettings, normalization: str) -> Study:
+    """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
+    samples = io.read_samples(dataset.samples)
+    counts = eb.match_samples(io.read_counts(dataset.counts, layer=dataset.layer), samples.index)
+    if dataset.offsets is not None:
+        counts = eb.with_offsets(counts, io.read_offsets(dataset.offsets, counts))
+    names = {} if dataset.genes is None else io.read_gene_names(dataset.genes)
+    design = eb.build_design(samples, dataset.design, reference=dataset.reference)
+    screen = eb.screen_genes(counts, design, name=names, **options(dataset.keep, "min_count", "min_samples"))
+    kept = eb.normalize(eb.keep_expressed(counts, screen), normalization)
+    return Study(counts=kept, samples=samples, screen=eb.with_base_mean(screen, counts, kept))
+
+
+def options(settings: Any, *names: str) -> dict[str, Any]:
+    """The named settings as keyword arguments."""
+    return {name: getattr(settings, name) for name in names}
+
+
+def contrast_design(
+    samples: pd.DataFrame, formula: str, question: Mapping[str, Any], name: str, reference: Mapping[str, Any]
+) -> Design:
+    """The design of a contrast as the config writes it."""
+    if "coefficients" in question:
+        return eb.build_design(samples, formula, eb.combine(question["coefficients"]), name=name, reference=reference)
+    return eb.build_design(samples, formula, eb.compare(**question), name=name, reference=reference)
+
+
+def estimate(study: Study, design: Design, settings: EffectsSettings) -> Effects:
+    """Every gene's effect with its likelihood."""
+    return eb.fit_effects(study.counts, design, **options(settings, "engine", "trend", "robust"))
+
+
+def learn(effects: Effects, settings: PriorSettings) -> EmFit:
+    """The prior that all genes of a contrast share."""
+    return eb.fit_em(effects, **options(settings, "family", "null", "solver", "min_scale"))
+
+
+def tabulate(effects: Effects, prior: MixturePrior, screen: Screen | None, settings: ReportSettings) -> pd.DataFrame:
+    """Posteriors of all genes as a table."""
+    known = eb.posterior(effects, prior, interval=settings.interval, threshold=settings.lfc_threshold)
+    return eb.results_table(effects, known, screen)
+
+
+def check(config: Config) -> Iterator[str]:
+    """Read every sheet, build every design, and say what will run, a line each.
+
+    Raises
+    ------
+    InputErrors
+        One message for each dataset or contrast that cannot run.
+    """
+    lines, messages = [], []
+    for name, dataset in config.datasets.items():
+        for contrast, question in dataset.contrasts.items():
+            try:
+                samples = io.read_samples(dataset.samples)
+                design = contrast_design(samples, dataset.design, question, contrast, dataset.reference)
+                eb.require_replicates(design)
+            except InputError as error:
+                messages.append(f"{name}/{contrast}: {error}")
+                continue
+            n_samples, n_coefficients = design.matrix.shape
+            lines.append(f"{name}/{contrast}: {n_samples} samples, {n_coefficients} coefficients, {dataset.design}")
+        messages += [
+            f"{name}: {path} does not exist."
+            for path in (dataset.counts, dataset.genes, dataset.offsets)
+            if path is not None and not Path(path).is_file()
+        ]
+    if messages:
+        raise InputErrors(f"{len(messages)} mistakes:" if len(messages) > 1 else "1 mistake:", messages)
+    yield from lines
+    yield f"ok: {len(lines)} contrasts in {len(config.datasets)} datasets; results go to {config.outdir}"
+
+
+def run(config: Config, progress: Callable[[str], None] = lambda message: None) -> Path:
+    """Run every dataset and contrast of a config in this process; returns the folder of results."""
+    outdir = Path(config.outdir)
+    for name, dataset in config.datasets.items():
+        progress(f"{name}: reading, filtering and normalizing counts")
+        study = prepare(dataset, config.effects.normalization)
+        # Every question is checked before the first is answered and the first file written.
+        designs = [
+            contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
+            for contrast, question in dataset.contrasts.items()
+        ]
+        io.write_study(outdir / name / "counts.h5ad", study)
+        pages = []
+        for contrast, design in zip(dataset.contrasts, designs, strict=True):
+            progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
+            found = answer(study, design, config)
+            summary = _write_answer(outdir / name / contrast, found, config.report)
+            progress(f"{name}/{contrast}: {eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)}")
+            figures = outdir / name / contrast
+            pages.append(contrast_page(figures, found.table, found.fit.prior, summary, study, dataset, config))
+        write_results(outdir / name, study, name, pages)
+    return outdir
+
+
+def _write_answer(folder: Path, found: Answer, settings: ReportSettings) -> dict[str, Any]:
+    """Write all files of one contrast; returns what its prior.json says."""
+    summary = eb.summarize(found.effects, found.fit, settings.level)
+    io.write_effects(folder / "effects.h5", found.effects)
+    io.write_json(folder / "prior.json", summary)
+    for suffix in settings.tables:
+        io.write_table(folder / f"genes.{suffix}", found.table)
+    files = [folder / f"{name}.{suffix}" for name in FIGURES for suffix in settings.figures]
+    write_figures(files, found.table, found.fit.prior, found.effects.up, found.effects.down, settings)
+    return summary
+
+
+def write_figures(
+    files: Sequence[Path], table: pd.DataFrame, prior: MixturePrior, up: str, down: str, settings: ReportSettings
+) -> None:
+    """Draw each figure once and write it in every format asked for: the file's stem names it."""
+    from ebgenes.plots import draw, figure_bytes
+
+    for name in dict.fromkeys(file.stem for file in files):
+        figure = draw(name, table, prior, up=up, down=down, **options(settings, "level", "label", "x", "y"))
+        for file in files:
+            if file.stem == name:
+                io.write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
+
+
+def contrast_page(
+    figures: Path,
+    table: pd.DataFrame,
+    prior: MixturePrior,
+    summary: Mapping[str, Any],
+    study: Study,
+    dataset: DatasetSettings,
+    config: Config,
+) -> ContrastPage:
+    """One contrast of the report; its figures are read from the folder they were written to."""
+    from ebgenes.report import ContrastPage
+
+    name = summary["contrast"]["name"]
+    return ContrastPage(
+        name=name,
+        formula=dataset.design,
+        table=table,
+        prior=prior,
+        up=summary["contrast"]["up"],
+        down=summary["contrast"]["down"],
+        engine=summary["engine"]["name"],
+        scalars={key: value for key, value in summary["engine"].items() if key != "name"},
+        normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
+        n_samples=len(study.samples),
+        groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
+        warnings=list(summary["warnings"]),
+        figures={stem: (figures / f"{stem}.png").read_bytes() for stem in FIGURES if (figures / f"{stem}.png").is_file()},
+        **options(config.report, "level", "interval"),
+        threshold=config.report.lfc_threshold,
+    )
+
+
+def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage]) -> None:
+    """Write results.h5ad and report.html of a dataset."""
+    from ebgenes.report import render_report
+
+    io.write_results(folder / "results.h5ad", study, {page.name: page.table for page in pages}, eb.versions())
+    page = render_report(list(pages), dataset=dataset, versions=eb.versions())
+    io.write_bytes(folder / "report.html", page.encode("utf-8"))

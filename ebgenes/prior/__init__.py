@@ -1,0 +1,5 @@
+"""What share of genes is null and how large the real effects are."""
+
+from ebgenes.prior.fit import fit_em
+
+__all__ = ["fit_em"]

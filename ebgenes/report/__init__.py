@@ -1,0 +1,209 @@
+"""The report: one offline HTML page from result tables, priors and figures."""
+
+from __future__ import annotations
+
+import base64
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+
+from ebgenes.model import MixturePrior
+from ebgenes.table import COLUMNS, sentence
+
+TOP = 50
+
+_STATUS = {
+    "low_count": "with too few counts",
+    "all_zero": "without any count",
+    "not_converged": "whose fit did not converge",
+    "outlier": "set aside as outliers",
+}
+_FIGURE_WORDS = {
+    "volcano": "Volcano plot: size of the effect against how certain it is, one point for each tested gene.",
+    "ma": "MA plot: size of the effect against the mean of normalized counts.",
+    "prior": "Left: the genes' own estimates and the fitted prior. Right: local false discovery rates.",
+    "shrinkage": "What pooling does: each gene's own estimate, its posterior mean, and one effect for all.",
+    "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
+}
+_SCALAR_WORDS = {
+    "prior_df": "prior degrees of freedom of the variances",
+    "prior_variance": "prior variance",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ContrastPage:
+    """All that the report says about one contrast.
+
+    Attributes
+    ----------
+    name
+        Name of the contrast.
+    formula
+        Design formula.
+    table
+        Result table, in the columns of `ebgenes.table.COLUMNS`.
+    prior
+        The fitted prior.
+    up, down
+        What a positive and a negative effect mean, in words.
+    level
+        The list holds the genes with ``q_value < level``.
+    interval
+        Probability of the credible intervals.
+    threshold
+        Threshold of the tail areas ``prob_up`` and ``prob_down``, log2.
+    engine
+        ``moderated_t``, ``normal`` or another name, shown as it is.
+    normalization
+        How the samples were made comparable, for example ``median_ratio``.
+    n_samples
+        How many samples were fitted; 0 where the effects came from elsewhere.
+    groups
+        Samples of each group, or None where there are no groups.
+    warnings
+        What the reader should know before trusting the numbers, in plain words.
+    figures
+        PNG files by the name of the figure.
+    scalars
+        Hyperparameters of the engine by name.
+    """
+
+    name: str
+    formula: str
+    table: pd.DataFrame
+    prior: MixturePrior
+    up: str
+    down: str
+    level: float
+    interval: float
+    threshold: float
+    engine: str
+    normalization: str
+    n_samples: int
+    groups: Mapping[str, int] | None
+    warnings: Sequence[str]
+    figures: Mapping[str, bytes]
+    scalars: Mapping[str, float]
+
+
+def render_report(pages: Sequence[ContrastPage], *, dataset: str, versions: Mapping[str, str]) -> str:
+    """The report as HTML: no script, nothing loaded from elsewhere.
+
+    Parameters
+    ----------
+    pages
+        One for each contrast, in the order of the report.
+    dataset
+        Name of the data set.
+    versions
+        Versions of the software by name.
+
+    Returns
+    -------
+    str
+        A complete page, to be written as UTF-8.
+    """
+    source = resources.files(__name__).joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
+    )
+    environment.filters.update(rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri)
+    return environment.from_string(source).render(
+        dataset=dataset,
+        contrasts=[_contrast(page) for page in pages],
+        versions=versions,
+        columns=COLUMNS,
+        figure_words=_FIGURE_WORDS,
+        scalar_words=_SCALAR_WORDS,
+        top=TOP,
+    )
+
+
+def _printable(value: Any) -> Any:
+    """Text without the characters that HTML forbids or that reorder what is read; the rest as it is."""
+    if type(value) is not str:
+        return value
+    return "".join(" " if char.isspace() else char for char in value if char.isspace() or _visible(char))
+
+
+def _visible(char: str) -> bool:
+    return unicodedata.category(char)[0] != "C"
+
+
+def _contrast(page: ContrastPage) -> dict[str, Any]:
+    """What the template shows of a contrast, in words and rows."""
+    status = page.table["status"].to_numpy()
+    tested = page.table[status == "ok"]
+    listed = tested["q_value"].to_numpy(dtype=float) < page.level
+    return {
+        "page": page,
+        "sentence": sentence(page.table, page.up, page.down, page.level),
+        "n_tested": len(tested),
+        "n_listed": int(listed.sum()),
+        "untested": _untested(status),
+        "rows": _top_rows(tested, page),
+        "pooled": float(tested["pooled"].iloc[0]) if len(tested) else math.nan,
+        "figures": [name for name in page.figures if name != "volcano"],
+    }
+
+
+def _untested(status: Any) -> list[str]:
+    """Why genes have no result, in words, the most frequent reason first."""
+    counts = pd.Series(status, dtype=object).value_counts()
+    return [
+        f"{count:,} {_STATUS.get(str(name), str(name))}" for name, count in counts.items() if name != "ok"
+    ]
+
+
+def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
+    """The genes with the smallest lfdr, ties by size of effect."""
+    size = np.abs(tested["post_mean"].to_numpy(dtype=float))
+    first = tested.iloc[np.lexsort((-size, tested["lfdr"].to_numpy(dtype=float)))[:TOP]]
+    rows: list[dict[str, Any]] = [
+        {str(column): value for column, value in row.items()} for row in first.to_dict("records")
+    ]
+    for row in rows:
+        row["direction"] = page.up if row["post_mean"] > 0 else page.down
+        row["listed"] = row["q_value"] < page.level
+    return rows
+
+
+def _rate(value: float) -> str:
+    """A probability: 0.034, 1.2e-05."""
+    if math.isnan(value):
+        return "unknown"
+    if value != 0 and value < 0.001:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if value else "0"
+
+
+def _effect(value: float) -> str:
+    return "unknown" if math.isnan(value) else f"{value:+.2f}"
+
+
+def _amount(value: float) -> str:
+    """A mean count: 0.31, 12.4, 18,204."""
+    if math.isnan(value):
+        return "unknown"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _percent(value: float) -> str:
+    """A share with one decimal, never rounded to certainty."""
+    if 0 < value < 0.001:
+        return "less than 0.1%"
+    if 0.999 < value < 1:
+        return "more than 99.9%"
+    return f"{100 * value:.1f}%".replace(".0%", "%")
+
+
+def _data_uri(image: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")

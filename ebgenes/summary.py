@@ -1,0 +1,101 @@
+"""What a fit amounts to, in numbers and in plain words."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+import ebgenes
+from ebgenes.fdr import adjust_bh, running_mean
+from ebgenes.model import Effects, EmFit, MixturePrior
+from ebgenes.posterior import null_probability
+from ebgenes.table import two_sided_p
+
+WIDE_NULL = 0.1
+"""Standard deviation of the null, log2, above which replicates share unrecorded variation."""
+
+FEW_DF = 30
+"""Degrees of freedom below which a normal likelihood makes false discovery rates too small."""
+
+
+def summarize(effects: Effects, fit: EmFit, level: float) -> dict[str, Any]:
+    """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions."""
+    fixed = fit.fixed_null
+    return {
+        **_plain(fit),
+        "fixed_null": None if fixed is None else _plain(fixed),
+        "contrast": {"name": effects.contrast, "up": effects.up, "down": effects.down},
+        "engine": {"name": effects.engine, **effects.scalars},
+        "n_genes": len(effects.gene),
+        "level": level,
+        "discoveries": {
+            "adj_p_value": int(np.sum(adjust_bh(two_sided_p(effects.estimate / effects.se, effects.df)) < level)),
+            **_discoveries(effects, fit.prior, level),
+            "fixed_null": None if fixed is None else _discoveries(effects, fixed.prior, level),
+        },
+        "warnings": cautions(effects, fit),
+        # Nothing in this fit is random.
+        "seed": None,
+        "versions": versions(),
+    }
+
+
+def _plain(fit: EmFit) -> dict[str, Any]:
+    return {
+        "family": fit.prior.family,
+        "pi0": fit.prior.pi0,
+        "null_scale": fit.prior.null_scale,
+        "weight": fit.prior.weight.tolist(),
+        "scale": fit.prior.scale.tolist(),
+        "solver": fit.solver,
+        "certificate": fit.certificate,
+        "converged": fit.converged,
+        "iterations": len(fit.loglik) - 1,
+        "loglik": float(fit.loglik[-1]),
+    }
+
+
+def _discoveries(effects: Effects, prior: MixturePrior, level: float) -> dict[str, int]:
+    lfdr = null_probability(effects, prior)
+    return {"lfdr": int(np.sum(lfdr < level)), "q_value": int(np.sum(running_mean(lfdr) < level))}
+
+
+def cautions(effects: Effects, fit: EmFit) -> list[str]:
+    """What a reader should know before trusting the list."""
+    notes = []
+    if not fit.converged:
+        notes.append(
+            f"The prior's fit has not converged (certificate {fit.certificate:.1e}, above 1e-8): "
+            "do not rely on its numbers."
+        )
+    if fit.prior.null_scale > WIDE_NULL:
+        notes.append(
+            f"Replicates share hidden variation (the null has a standard deviation of {fit.prior.null_scale:.2f} log2): "
+            "error rates hold on average over experiments, not surely for this one."
+        )
+    if effects.scalars.get("residual_df", np.inf) < 4:
+        notes.append(
+            f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "
+            "what all genes share, and no method delivers them for every single experiment of this size."
+        )
+    if effects.engine == "normal":
+        finite = effects.df[np.isfinite(effects.df)]
+        if len(finite) < len(effects.df):
+            notes.append(
+                "Standard errors were taken as exact. If they were estimated from few replicates, name their degrees of "
+                f"freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
+            )
+    return notes
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that touches a number."""
+    libraries = ("numpy", "scipy", "numba", "pandas", "anndata", "formulaic", "statsmodels")
+    return {
+        "ebgenes": ebgenes.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in libraries},
+    }

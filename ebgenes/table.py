@@ -1,0 +1,144 @@
+"""Posterior -> DataFrame: the one list of columns and their meaning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from ebgenes.errors import InputError, listing, nearest
+from ebgenes.fdr import adjust_bh, running_mean
+from ebgenes.model import Effects, FloatArray, Posterior, Screen
+
+COLUMNS = {
+    "gene_id": "gene identifier, as in the input",
+    "gene_name": "gene name (symbol) from the annotation; the identifier where there is none",
+    "base_mean": "mean of normalized counts over all samples",
+    "log2_fc": "no pooling: the gene's own maximum-likelihood effect, log2",
+    "se": "standard error of log2_fc",
+    "df": "degrees of freedom of se",
+    "stat": "log2_fc / se",
+    "p_value": "two-sided p-value of no effect, from the gene's own likelihood",
+    "adj_p_value": "Benjamini-Hochberg adjustment of p_value",
+    "post_mean": "partial pooling: posterior mean of the effect, log2",
+    "post_sd": "posterior standard deviation of the effect",
+    "ci_low": "lower end of the equal-tailed credible interval",
+    "ci_high": "upper end of the equal-tailed credible interval",
+    "lfdr": "local false discovery rate: P(null | data)",
+    "q_value": "mean lfdr of this gene and all with a smaller one",
+    "lfsr": "local false sign rate: P(sign wrong or null | data)",
+    "s_value": "mean lfsr of this gene and all with a smaller one",
+    "prob_up": "P(effect is real and > lfc_threshold | data)",
+    "prob_down": "P(effect is real and < -lfc_threshold | data)",
+    "pooled": "complete pooling: precision-weighted mean effect of all genes",
+    "shrinkage": "1 - post_mean / log2_fc (1 where log2_fc is 0)",
+    "status": "ok, or why there is no result: low_count, all_zero",
+}
+STYLES = {
+    "deseq2": {
+        "base_mean": "baseMean", "log2_fc": "log2FoldChange", "se": "lfcSE", "p_value": "pvalue", "adj_p_value": "padj",
+    },
+    "limma": {"log2_fc": "logFC", "stat": "t", "p_value": "P.Value", "adj_p_value": "adj.P.Val", "df": "df.total"},
+    "ashr": {
+        "log2_fc": "betahat", "se": "sebetahat", "prob_down": "NegativeProb", "prob_up": "PositiveProb",
+        "s_value": "svalue", "q_value": "qvalue", "post_mean": "PosteriorMean", "post_sd": "PosteriorSD",
+    },
+    "pertpy": {"gene_id": "variable", "log2_fc": "log_fc"},
+}  # fmt: skip
+"""Names of columns in other tools' tables; columns they have no name for keep ours, so that no
+posterior rate ever stands under a name such as padj."""
+
+TEXT_COLUMNS = ("gene_id", "gene_name", "status")
+
+
+def two_sided_p(statistic: FloatArray, df: FloatArray) -> FloatArray:
+    """P(|t| >= |statistic|) of Student's t with df degrees of freedom (normal where infinite), (G,)."""
+    # Imported here: drawing a table needs none of it.
+    from scipy import special
+
+    size = np.abs(statistic)
+    finite = np.isfinite(df)
+    p_value = 2 * special.ndtr(-size)
+    p_value[finite] = 2 * special.stdtr(df[finite], -size[finite])
+    return np.asarray(p_value)
+
+
+def results_table(effects: Effects, posterior: Posterior, screen: Screen | None = None) -> pd.DataFrame:
+    """One row for every gene, in the columns of `COLUMNS`.
+
+    Parameters
+    ----------
+    effects, posterior
+        The same genes in the same order, (G,).
+    screen
+        Every gene of the input; genes that were not fitted get a row that holds their `status`
+        and empty results. None: just the fitted genes, whose names are their ids.
+
+    Returns
+    -------
+    DataFrame
+        Rows in the input's order.
+    """
+    precision = effects.se**-2.0
+    statistic = effects.estimate / effects.se
+    p_value = two_sided_p(statistic, effects.df)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shrinkage = np.where(effects.estimate == 0, 1.0, 1 - posterior.mean / effects.estimate)
+    fitted = pd.DataFrame(
+        {
+            "gene_id": effects.gene,
+            "gene_name": effects.gene,
+            "base_mean": effects.base_mean,
+            "log2_fc": effects.estimate,
+            "se": effects.se,
+            "df": effects.df,
+            "stat": statistic,
+            "p_value": p_value,
+            "adj_p_value": adjust_bh(p_value),
+            "post_mean": posterior.mean,
+            "post_sd": posterior.sd,
+            "ci_low": posterior.lower,
+            "ci_high": posterior.upper,
+            "lfdr": posterior.lfdr,
+            "q_value": running_mean(posterior.lfdr),
+            "lfsr": posterior.lfsr,
+            "s_value": running_mean(posterior.lfsr),
+            "prob_up": posterior.up,
+            "prob_down": posterior.down,
+            "pooled": float(np.sum(precision * effects.estimate) / np.sum(precision)),
+            "shrinkage": shrinkage,
+            "status": "ok",
+        },
+        columns=list(COLUMNS),
+    )
+    if screen is None:
+        return fitted
+    every = fitted.set_index("gene_id").reindex(screen.gene).reset_index(names="gene_id")
+    every["gene_name"] = np.where(screen.name == "", screen.gene, screen.name)
+    every["base_mean"] = screen.base_mean
+    every["status"] = screen.status
+    return every[list(COLUMNS)]
+
+
+def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:
+    """The same table with another tool's column names.
+
+    Raises
+    ------
+    InputError
+        For a style that is not one of `STYLES`.
+    """
+    if style not in STYLES:
+        raise InputError(f"unknown style {style!r}; choose one of {listing(STYLES)}.{nearest(style, STYLES)}")
+    return table.rename(columns=STYLES[style])
+
+
+def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> str:
+    """What was found and how sure we are, in one sentence."""
+    tested = table[table["status"] == "ok"]
+    found = tested[tested["q_value"] < level]
+    n_up = int((found["post_mean"] > 0).sum())
+    n_down = int((found["post_mean"] < 0).sum())
+    expected = float(found["lfdr"].sum())
+    return (
+        f"{len(found):,} of {len(tested):,} tested genes differ at a false discovery rate of {level:g}: "
+        f"{n_up:,} {up}, {n_down:,} {down}; about {expected:,.0f} of them are expected to be false."
+    )

@@ -1,0 +1,389 @@
+"""Figures: everything drawn, every label legible or named, the same bytes twice."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from scipy import special
+
+from ebgenes import plots
+from ebgenes.errors import InputError
+from ebgenes.fdr import adjust_bh, running_mean
+from ebgenes.model import MixturePrior
+from ebgenes.table import COLUMNS
+
+PRIOR = MixturePrior(weight=[0.8, 0.15, 0.05], scale=[0.0, 0.7, 2.0])
+HOSTILE = [
+    "$x_$",
+    "$\\frac{",
+    "<script>alert(1)</script>",
+    "a\nb\tc",
+    "\x00\x1b[31mred",
+    "x" * 300,
+    "\N{CJK UNIFIED IDEOGRAPH-57FA}\N{DNA DOUBLE HELIX}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}abc",
+    "_hidden",
+    "]]>&amp;\"'",
+    "\ud800",
+    "",
+]
+
+
+def simulated(n: int = 20_000, seed: int = 7, n_untested: int = 500) -> pd.DataFrame:
+    """Effects from the two-group model with weights as in PRIOR and their exact posterior."""
+    rng = np.random.default_rng(seed)
+    component = rng.choice(3, size=n, p=PRIOR.weight)
+    se = np.exp(rng.normal(-1.6, 0.6, n))
+    estimate = rng.normal(0, 1, n) * PRIOR.scale[component] + rng.normal(0, 1, n) * se
+    variance = PRIOR.scale**2 + se[:, None] ** 2
+    log_joint = np.log(PRIOR.weight) - 0.5 * (np.log(variance) + estimate[:, None] ** 2 / variance)
+    share = special.softmax(log_joint, axis=1)
+    keep = PRIOR.scale**2 / variance
+    table = pd.DataFrame(index=range(n), columns=list(COLUMNS), dtype=float)
+    table["gene_id"] = [f"ENSG{i:011d}" for i in range(n)]
+    table["gene_name"] = [f"GENE{i}" for i in range(n)]
+    table["base_mean"] = np.exp(rng.normal(5, 2, n))
+    table["log2_fc"], table["se"], table["df"] = estimate, se, np.inf
+    table["p_value"] = 2 * special.ndtr(-np.abs(estimate / se))
+    table["adj_p_value"] = adjust_bh(table["p_value"].to_numpy())
+    table["post_mean"] = (share * keep).sum(axis=1) * estimate
+    table["lfdr"] = share[:, 0]
+    table["q_value"] = running_mean(share[:, 0])
+    table["pooled"] = 0.01
+    table["status"] = "ok"
+    untested = table.iloc[:n_untested].copy()
+    untested.loc[:, [name for name in COLUMNS if table[name].dtype == float]] = np.nan
+    untested["gene_id"] = [f"UNTESTED{i}" for i in range(len(untested))]
+    untested["status"] = "low_count"
+    # Untested rows in between, so that positions and labels of rows differ.
+    return pd.concat([table.iloc[: n // 2], untested, table.iloc[n // 2 :]])
+
+
+def gene_labels(ax: Axes) -> list[Text]:
+    return [text for text in ax.texts if text.get_label() == "gene label"]
+
+
+def note(ax: Axes) -> str:
+    return "\n".join(text.get_text() for text in ax.texts if text.get_label() == "note")
+
+
+def drawn(ax: Axes, group: str = "") -> np.ndarray:
+    """Coordinates of the drawn genes, (G, 2)."""
+    lines = [
+        line
+        for line in ax.lines
+        if re.match(rf"_({group or 'up|down|rest|every'})( beyond)?$", line.get_label())
+    ]
+    return np.vstack([np.empty((0, 2)), *[np.column_stack(line.get_data()) for line in lines]])
+
+
+def boxes(figure: Figure, ax: Axes) -> np.ndarray:
+    """Extents of the texts of the labels, without their leader lines, (L, 4)."""
+    figure.draw_without_rendering()
+    extents = [Text.get_window_extent(label).extents for label in gene_labels(ax)]
+    return np.array(extents).reshape(-1, 4)
+
+
+def assert_legible(figure: Figure, ax: Axes) -> None:
+    extent = boxes(figure, ax)
+    area = ax.get_window_extent().extents
+    assert (extent[:, :2] >= area[:2]).all()
+    assert (extent[:, 2:] <= area[2:]).all()
+    for row, box in enumerate(extent):
+        for other in extent[row + 1 :]:
+            assert (box[:2] >= other[2:]).any() or (other[:2] >= box[2:]).any()
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return simulated()
+
+
+@pytest.mark.parametrize("name", ["volcano", "ma"])
+def test_labels_are_disjoint_and_inside(table: pd.DataFrame, name: str) -> None:
+    figure = plots.draw(name, table, PRIOR, label=40)
+    ax = figure.axes[0]
+    assert_legible(figure, ax)
+    tested = table[table["status"] == "ok"]
+    size = tested["post_mean"].abs()
+    first = tested.assign(size=size).sort_values(["lfdr", "size"], ascending=[True, False]).head(40)
+    lost = re.search(r"(\d+) labels? not shown: (.*)", note(ax).replace("\n", " "))
+    shown = {label.get_text() for label in gene_labels(ax)}
+    missing = set(lost.group(2).split(", ")) if lost else set()
+    assert shown | missing == set(first["gene_name"])
+    assert len(shown) >= 30
+
+
+def test_labels_stand_on_their_genes(table: pd.DataFrame) -> None:
+    figure = plots.draw("volcano", table, PRIOR, label=20)
+    by_name = table[table["status"] == "ok"].set_index("gene_name")
+    ends = figure.axes[0].get_xlim()
+    for label in gene_labels(figure.axes[0]):
+        effect = by_name.loc[label.get_text(), "post_mean"]
+        # Only a gene beyond the axis stands elsewhere than at its own effect.
+        assert label.xy[0] == effect or not ends[0] < effect < ends[1]
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [("post_mean", "lfdr"), ("log2_fc", "lfdr"), ("post_mean", "p_value"), ("log2_fc", "p_value")]
+)
+def test_volcano_draws_every_tested_gene(table: pd.DataFrame, x: str, y: str) -> None:
+    ax = plots.draw("volcano", table, PRIOR, x=x, y=y).axes[0]
+    tested = table[table["status"] == "ok"]
+    at = drawn(ax)
+    assert len(at) == len(tested)
+    low, high = ax.get_xlim()
+    bottom, top = ax.get_ylim()
+    assert ((at >= [low, bottom]) & (at <= [high, top])).all()
+    inside = (at[:, 1] < at[:, 1].max()) & (np.abs(at[:, 0]) < np.abs(at[:, 0]).max())
+    every = set(-np.log10(tested[y].clip(lower=1e-320)) + 0.0)
+    assert set(at[inside, 1]) <= every
+
+
+@pytest.mark.parametrize("name", ["volcano", "ma"])
+def test_counts_of_the_groups(table: pd.DataFrame, name: str) -> None:
+    figure = plots.draw(name, table, PRIOR, up="higher in $trt$", down="lower in trt", level=0.01)
+    ax = figure.axes[0]
+    listed = table[(table["status"] == "ok") & (table["q_value"] < 0.01)]
+    n_up, n_down = int((listed["post_mean"] > 0).sum()), int((listed["post_mean"] < 0).sum())
+    assert min(n_up, n_down) > 100
+    assert len(drawn(ax, "up")) == n_up
+    assert len(drawn(ax, "down")) == n_down
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert f"{n_up:,} higher in $trt$" in words
+    assert f"{n_down:,} lower in trt" in words
+    assert ax.get_title("left") == f"{n_up:,} higher in $trt$, {n_down:,} lower in trt (FDR 1%)"
+
+
+def test_genes_beyond_the_axis_are_at_its_edge_and_counted(table: pd.DataFrame) -> None:
+    extreme = table.assign(lfdr=table["lfdr"].clip(lower=1e-20))
+    rows = np.flatnonzero((extreme["status"] == "ok").to_numpy())[:5]
+    extreme.iloc[rows[:3], extreme.columns.get_loc("lfdr")] = 0.0
+    extreme.iloc[rows[3], extreme.columns.get_loc("lfdr")] = 1e-300
+    extreme.iloc[rows[4], extreme.columns.get_loc("post_mean")] = -1e4
+    ax = plots.draw("volcano", extreme, PRIOR).axes[0]
+    assert "5 genes beyond the axis" in note(ax)
+    open_ones = [line for line in ax.lines if str(line.get_label()).endswith("beyond")]
+    assert sum(len(line.get_xdata()) for line in open_ones) == 5
+    assert all(line.get_fillstyle() == "none" and line.get_marker() in "^v<>" for line in open_ones)
+    assert len(drawn(ax)) == (extreme["status"] == "ok").sum()
+
+
+def test_ma_draws_zero_means_at_the_edge_and_counts_unknown_ones(table: pd.DataFrame) -> None:
+    odd = table[table["status"] == "ok"].head(1000).reset_index(drop=True)
+    odd.loc[:9, "base_mean"] = np.nan
+    odd.loc[10:14, "base_mean"] = 0.0
+    ax = plots.draw("ma", odd, PRIOR).axes[0]
+    assert "10 genes without a mean count cannot be drawn" in note(ax)
+    assert "5 genes beyond the axis" in note(ax)
+    assert len(drawn(ax)) == 990
+
+
+def test_labels_without_room_are_named(table: pd.DataFrame) -> None:
+    figure = Figure(figsize=(2.6, 2.2), dpi=100)
+    ax = figure.subplots()
+    plots.volcano(table, ax, label=60)
+    assert_legible(figure, ax)
+    said = re.search(r"(\d+) labels not shown: (.*)", note(ax).replace("\n", " "))
+    assert said is not None
+    names = re.sub(r" and (\d+) more", "", said.group(2)).split(", ")
+    more = re.search(r" and (\d+) more", said.group(2))
+    lost = len(names) + (int(more.group(1)) if more else 0)
+    assert int(said.group(1)) == lost > 0
+    assert lost + len(gene_labels(ax)) == 60
+    assert not {label.get_text() for label in gene_labels(ax)} & set(names)
+
+
+def test_label_zero_and_more_labels_than_genes(table: pd.DataFrame) -> None:
+    assert gene_labels(plots.draw("volcano", table, PRIOR, label=0).axes[0]) == []
+    few = table.head(5).assign(q_value=0.0)
+    assert len(gene_labels(plots.draw("volcano", few, PRIOR, label=50).axes[0])) == 5
+
+
+@pytest.mark.parametrize("name", plots.FIGURES)
+def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
+    small = table.head(3000)
+    for format in plots.FORMATS:
+        first, second = (
+            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t"), format) for _ in range(2)
+        )
+        assert first == second
+
+
+def test_same_bytes_whatever_was_written_before(table: pd.DataFrame) -> None:
+    small = table.head(300)
+    here = plots.figure_bytes(plots.draw("volcano", small, PRIOR), "svg")
+    figure = plots.draw("volcano", small, PRIOR)
+    plots.figure_bytes(figure, "pdf")
+    plots.figure_bytes(figure, "png")
+    assert plots.figure_bytes(figure, "svg") == here
+    assert b"<dc:date>" not in here
+
+
+@pytest.mark.parametrize("name", plots.FIGURES)
+@pytest.mark.parametrize(
+    "case",
+    ["empty", "untested", "no hit", "all hits", "one gene", "lfdr 0", "lfdr 1", "p 0", "effect 0", "pi0 1"],
+)
+def test_extreme_tables(table: pd.DataFrame, name: str, case: str) -> None:
+    ok = table[table["status"] == "ok"].head(200).copy()
+    prior = MixturePrior(weight=[1.0], scale=[0.1]) if case == "pi0 1" else PRIOR
+    changed = {
+        "empty": table.head(0),
+        "untested": table[table["status"] != "ok"],
+        "no hit": ok.assign(q_value=0.9),
+        "all hits": ok.assign(q_value=0.001),
+        "one gene": ok.head(1),
+        "lfdr 0": ok.assign(lfdr=0.0, q_value=0.0),
+        "lfdr 1": ok.assign(lfdr=1.0, q_value=1.0),
+        "p 0": ok.assign(p_value=0.0),
+        "effect 0": ok.assign(log2_fc=0.0, post_mean=0.0),
+        "pi0 1": ok,
+    }[case]
+    figure = plots.draw(name, changed, prior, y="p_value" if case == "p 0" else "lfdr")
+    assert len(plots.figure_bytes(figure, "svg")) > 1000
+    if name in ("volcano", "ma"):
+        ax = figure.axes[0]
+        assert len(drawn(ax)) == (changed["status"] == "ok").sum()
+        if case in ("no hit", "lfdr 1"):
+            assert gene_labels(ax) == []
+            assert "No gene in the list" in ax.get_title("left")
+        if case == "all hits":
+            assert len(drawn(ax, "rest")) == 0
+
+
+def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
+    n = len(HOSTILE)
+    hostile = table[table["status"] == "ok"].head(400).reset_index(drop=True).assign(lfdr=0.5, q_value=0.5)
+    hostile.loc[: n - 1, "gene_name"] = HOSTILE
+    hostile.loc[: n - 1, "lfdr"] = np.geomspace(1e-30, 1e-20, n)
+    hostile.loc[: n - 1, "q_value"] = 0.0
+    hostile.loc[: n - 1, "post_mean"] = np.linspace(-3, 3, n)
+    words = {"up": "higher in $trt_$ <script>", "down": "_lower & \x00\n$"}
+    figure = plots.draw("volcano", hostile, PRIOR, title="$a_ <script>", label=n, **words)
+    shown = {label.get_text() for label in gene_labels(figure.axes[0])}
+    assert {"$x_$", "$\\frac{", "<script>alert(1)</scrip\N{HORIZONTAL ELLIPSIS}", "a b c", "[31mred"} <= shown
+    assert {"x" * 23 + "\N{HORIZONTAL ELLIPSIS}", "abc", "_hidden", hostile["gene_id"][n - 1]} <= shown
+    assert all(not label.get_parse_math() for label in gene_labels(figure.axes[0]))
+    svg = plots.figure_bytes(figure, "svg")
+    root = ElementTree.fromstring(svg)  # noqa: S314, our own output
+    assert not [node for node in root.iter() if node.tag.endswith("script")]
+    texts = {"".join(node.itertext()) for node in root.iter() if node.tag.endswith("text")}
+    assert "$x_$" in texts
+    assert "$a_ <script>" in texts
+    assert "]]>&amp;\"'" in texts
+    plots.figure_bytes(figure, "png")
+    plots.figure_bytes(figure, "pdf")
+
+
+@pytest.mark.parametrize("name", plots.FIGURES)
+def test_svg_has_text_and_few_paths(table: pd.DataFrame, name: str) -> None:
+    svg = plots.figure_bytes(plots.draw(name, table, PRIOR), "svg")
+    assert svg.count(b"<text") > 10
+    assert len(svg) < 600_000
+
+
+def test_settings_of_the_session_are_left_alone(table: pd.DataFrame) -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    plots.figure_bytes(plots.draw("volcano", table.head(100), PRIOR), "pdf")
+    assert dict(mpl.rcParams) == before
+
+
+def test_import_starts_no_window_system() -> None:
+    heavy = "{'matplotlib.pyplot', 'scipy.stats'}"
+    code = f"import sys, ebgenes.plots; sys.exit(bool({heavy} & set(sys.modules)))"
+    root = Path(plots.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_arrows_run_from_estimate_to_posterior_mean(table: pd.DataFrame) -> None:
+    figure = plots.draw("shrinkage", table, PRIOR)
+    ax = figure.axes[0]
+    tested = table[table["status"] == "ok"]
+    start, end = (
+        np.vstack([np.column_stack(line.get_data()) for line in ax.lines if line.get_label() == name])
+        for name in ("_no pooling", "_partial pooling")
+    )
+    assert len(start) == len(end) == 40
+    rows = tested.set_index("se").loc[start[:, 0]]
+    np.testing.assert_array_equal(start[:, 1], rows["log2_fc"])
+    rows = tested.set_index("se").loc[end[:, 0]]
+    np.testing.assert_array_equal(end[:, 1], rows["post_mean"])
+    # The drawn genes span the standard errors: at least the middle 90%.
+    low, high = tested["se"].quantile([0.05, 0.95])
+    assert start[:, 0].min() < low
+    assert start[:, 0].max() > high
+    words = " ".join(text.get_text() for text in ax.get_legend().get_texts())
+    assert all(kind in words for kind in ("no pooling", "partial pooling", "complete pooling"))
+
+
+def test_prior_curve_is_the_scaled_slab(table: pd.DataFrame) -> None:
+    ax = plots.draw("prior", table, PRIOR).axes[0]
+    grid, height = next(line.get_data() for line in ax.lines if len(line.get_xdata()) > 1000)
+    slab = sum(
+        weight * np.exp(-0.5 * (grid / scale) ** 2) / (scale * np.sqrt(2 * np.pi))
+        for weight, scale in zip(PRIOR.weight[1:], PRIOR.scale[1:], strict=True)
+    )
+    # Two ways to sum two terms: rounding only.
+    np.testing.assert_allclose(height, slab, rtol=1e-12)
+    assert "pi0 = 80.0%" in " ".join(text.get_text() for text in ax.get_legend().get_texts())
+
+
+def test_histograms_hold_every_gene(table: pd.DataFrame) -> None:
+    n_tested = (table["status"] == "ok").sum()
+    for name, panel in (("prior", 1), ("diagnostics", 0)):
+        ax = plots.draw(name, table, PRIOR).axes[panel]
+        assert ax.patches[0].get_data().values.sum() == n_tested
+
+
+def test_qq_of_null_genes_lies_on_the_line() -> None:
+    rng = np.random.default_rng(11)
+    null = simulated(5000, n_untested=0)
+    z = rng.normal(size=5000)
+    null["log2_fc"], null["p_value"] = z, 2 * special.ndtr(-np.abs(z))
+    at = drawn(plots.draw("diagnostics", null, PRIOR).axes[1], "every")
+    assert len(at) == 5000
+    # z comes back from its p-value; the inverse loses a few digits where p is near 1.
+    np.testing.assert_allclose(np.sort(at[:, 1]), np.sort(z), rtol=1e-9, atol=1e-9)
+    middle = np.abs(at[:, 0]) < 2
+    # Standard error of a middle order statistic of 5,000 is below .04; 5 of them.
+    assert np.abs(at[middle, 1] - at[middle, 0]).max() < 0.2
+
+
+def test_unknown_choices_are_refused_in_words(table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="volcano, ma, prior, shrinkage, diagnostics; found 'vulcano'"):
+        plots.draw("vulcano", table, PRIOR)
+    with pytest.raises(InputError, match="lfdr, p_value; found 'padj'"):
+        plots.draw("volcano", table, PRIOR, y="padj")
+    with pytest.raises(InputError, match="post_mean, log2_fc"):
+        plots.draw("volcano", table, PRIOR, x="lfc")
+    with pytest.raises(InputError, match="png, svg, pdf; found 'gif'"):
+        plots.figure_bytes(Figure(), "gif")
+
+
+def test_axes_are_returned(table: pd.DataFrame) -> None:
+    small = table.head(50)
+    for plot in (
+        plots.volcano,
+        plots.ma,
+        plots.shrinkage,
+        plots.lfdr_density,
+        plots.p_histogram,
+        plots.null_qq,
+    ):
+        ax = Figure().subplots()
+        assert plot(small, ax) is ax
+    ax = Figure().subplots()
+    assert plots.prior_density(small, PRIOR, ax) is ax

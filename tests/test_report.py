@@ -1,0 +1,240 @@
+"""The report: one offline page, in words, with everything escaped."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ebgenes.fdr import running_mean
+from ebgenes.model import MixturePrior
+from ebgenes.report import ContrastPage, render_report
+from ebgenes.table import COLUMNS, sentence
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+def result_table(n: int = 200) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(index=range(n), columns=list(COLUMNS), dtype=float)
+    table["gene_id"] = [f"ENSG{i:05d}" for i in range(n)]
+    table["gene_name"] = [f"GENE{i}" for i in range(n)]
+    table["status"] = "ok"
+    table["base_mean"] = 18203.7
+    table["log2_fc"] = rng.normal(0, 2, n)
+    table["post_mean"] = 0.5 * table["log2_fc"]
+    table["ci_low"], table["ci_high"] = table["post_mean"] - 1, table["post_mean"] + 1
+    table["lfdr"] = np.geomspace(1.234e-12, 0.9, n)
+    table["lfsr"] = table["lfdr"]
+    table["q_value"] = table["s_value"] = running_mean(table["lfdr"].to_numpy())
+    table["pooled"] = 0.02
+    table.loc[n - 20 :, "status"] = "low_count"
+    table.loc[n - 20 :, ["post_mean", "lfdr", "q_value", "log2_fc"]] = np.nan
+    return table
+
+
+def page(**changes: Any) -> ContrastPage:
+    values: dict[str, Any] = {
+        "name": "dex",
+        "formula": "~ cell + dex",
+        "table": result_table(),
+        "prior": MixturePrior(weight=[0.8125, 0.1875], scale=[0.0, 0.7]),
+        "up": "higher in trt",
+        "down": "lower in trt",
+        "level": 0.05,
+        "interval": 0.9,
+        "threshold": 0.5,
+        "engine": "moderated_t",
+        "normalization": "median_ratio",
+        "n_samples": 8,
+        "groups": {"trt": 4, "untrt": 4},
+        "warnings": [],
+        "figures": {"volcano": PNG, "ma": PNG},
+        "scalars": {"prior_df": 4.25},
+    }
+    return ContrastPage(**(values | changes))
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes and text; notes what is left open."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.cells: list[list[str]] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.cells.append([])
+        if tag in ("td", "th"):
+            self.cells[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open:
+            return
+        self.words.append(data)
+        if "td" in self.open or "th" in self.open:
+            self.cells[-1][-1] += data
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def render(*pages: ContrastPage, **changes: Any) -> str:
+    words: dict[str, Any] = {"dataset": "airway", "versions": {"ebgenes": "0.1.0"}}
+    return render_report(list(pages), **(words | changes))
+
+
+def test_page_is_whole_and_offline() -> None:
+    html = render(page())
+    reader = Reader(html)
+    assert reader.open == []
+    assert html.startswith("<!doctype html>")
+    assert '<html lang="en">' in html
+    assert "script" not in {tag for tag, _ in reader.tags}
+    policy = next(attrs["content"] for tag, attrs in reader.tags if attrs.get("http-equiv"))
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    for tag, attrs in reader.tags:
+        for name in ("src", "href", "action", "srcset"):
+            assert (attrs.get(name) or "#").startswith(("#", "data:image/png;base64,")), tag
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_first_screen_says_what_was_found() -> None:
+    text = Reader(render(page())).text
+    start = text[: text.index("most certain genes")]
+    assert sentence(result_table(), "higher in trt", "lower in trt", 0.05) in start
+    assert re.search("Positive effect ?higher in trt", start)
+    assert "8: 4 in trt, 4 in untrt" in start
+    assert "81.2% of genes are estimated unchanged" in start
+    assert "180 tested; 20 with too few counts" in start
+    assert "Scale of the null" not in text
+
+
+def test_scale_of_the_null_and_warnings_are_told() -> None:
+    prior = MixturePrior(weight=[0.5, 0.5], scale=[0.123, 1.0])
+    text = Reader(render(page(prior=prior, warnings=["Two samples <only>."]))).text
+    assert "0.123 (log2)" in text
+    assert "Two samples <only>." in text
+
+
+def test_table_holds_the_fifty_smallest_lfdr_in_order() -> None:
+    shuffled = result_table().sample(frac=1, random_state=1)
+    rows = [row for row in Reader(render(page(table=shuffled))).cells if row[0].startswith("ENSG")]
+    assert [row[0] for row in rows] == [f"ENSG{i:05d}" for i in range(50)]
+    assert [row[1] for row in rows] == [f"GENE{i}" for i in range(50)]
+    expected = result_table().iloc[0]
+    direction = "higher in trt" if expected["post_mean"] > 0 else "lower in trt"
+    interval = f"{expected['ci_low']:+.2f} to {expected['ci_high']:+.2f}"
+    assert rows[0][2:7] == [
+        "18,204", f"{expected['log2_fc']:+.2f}", f"{expected['post_mean']:+.2f}", interval, direction
+    ]  # fmt: skip
+    assert rows[0][7] == "1.2e-12"
+
+
+def test_ties_rank_by_effect_and_zero_hits_are_marked() -> None:
+    table = result_table(60).assign(lfdr=0.5, q_value=0.5, status="ok")
+    table["post_mean"] = np.arange(60) - 30.0
+    reader = Reader(render(page(table=table)))
+    rows = [row for row in reader.cells if row[0].startswith("ENSG")]
+    assert rows[0][0] == "ENSG00000"
+    assert all(row[6].endswith("(not in the list)") for row in rows)
+    assert "0 genes are in the list" in reader.text
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_few_genes(n: int) -> None:
+    reader = Reader(render(page(table=result_table().head(n))))
+    assert ("No gene was tested." in reader.text) == (n == 0)
+
+
+def test_unknown_numbers_are_said_to_be() -> None:
+    table = result_table().assign(base_mean=np.nan)
+    rows = [row for row in Reader(render(page(table=table))).cells if row[0].startswith("ENSG")]
+    assert {row[2] for row in rows} == {"unknown"}
+
+
+def test_everything_is_escaped() -> None:
+    evil = "<script>alert('1')</script>\"><img src=x onerror=y>{{ 7*7 }}\x00\N{RIGHT-TO-LEFT OVERRIDE}\ud800"
+    table = result_table().assign(gene_name=evil)
+    table["gene_id"] = [f"{evil}{i}" for i in range(len(table))]
+    hostile = page(
+        table=table, name=evil, formula=evil, up=evil, down=evil, engine=evil, normalization=evil,
+        groups={evil: 4}, warnings=[evil], figures={"volcano": PNG, evil: PNG}, scalars={evil: 1.0},
+    )  # fmt: skip
+    html = render(hostile, hostile, dataset=evil, versions={evil: evil})
+    assert "<script" not in html.lower()
+    assert "\x00" not in html
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in html
+    html.encode("utf-8")
+    reader = Reader(html)
+    assert reader.open == []
+    assert all(
+        attrs.get("src", "data:").startswith("data:image/png") for tag, attrs in reader.tags if tag == "img"
+    )
+    assert not [attrs for _, attrs in reader.tags if any(name.startswith("on") for name in attrs)]
+    assert "<script>alert('1')</script>" in reader.text
+    assert "{{ 7*7 }}" in reader.text
+
+
+def test_figures_are_embedded_with_words() -> None:
+    reader = Reader(render(page(figures={"ma": PNG, "volcano": PNG, "diagnostics": PNG})))
+    images = [attrs for tag, attrs in reader.tags if tag == "img"]
+    assert len(images) == 3
+    assert all(len(image["alt"] or "") > 20 for image in images)
+    assert (images[0]["alt"] or "").startswith("Volcano plot of dex")
+    assert all(base64.b64decode((image["src"] or "").split(",")[1]) == PNG for image in images)
+
+
+def test_methods_follow_the_engine_and_name_sources() -> None:
+    moderated, supplied, other = (
+        Reader(render(page(engine=engine))).text for engine in ("moderated_t", "normal", "likelihood")
+    )
+    assert "voom; Law et al. 2014" in moderated
+    assert "median of each sample's ratios" in moderated
+    assert "standard errors were supplied" in supplied
+    assert "voom; Law" not in supplied
+    assert "engine likelihood" in other
+    for source in ("Efron B (2008)", "Stephens M (2017)", "Smyth GK (2004)", "Hochberg Y (1995)"):
+        assert source in moderated
+    assert "probability of 90%" in moderated
+    assert "beyond 0.5 in log2" in moderated
+
+
+def test_headings_descend_by_one_and_tables_have_captions() -> None:
+    reader = Reader(render(page(), page(name="other")))
+    levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    tags = [tag for tag, _ in reader.tags]
+    assert tags.count("table") == tags.count("caption") == 2
+    ids = [attrs["id"] for _, attrs in reader.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    targets = {(attrs["href"] or "")[1:] for tag, attrs in reader.tags if tag == "a"}
+    assert targets == {"contrast-1", "contrast-2"} <= set(ids)
+
+
+def test_same_page_twice() -> None:
+    assert render(page()) == render(page())
