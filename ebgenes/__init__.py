@@ -23,7 +23,7 @@ _HOME = {
     "keep_expressed": "ebgenes.counts",
     "match_samples": "ebgenes.counts",
     "normalize": "ebgenes.counts",
-    "posterior": "ebgenes.posterior",
+    "posterior": "ebgenes.posteriors",
     "read_counts": "ebgenes.io",
     "read_effects": "ebgenes.io",
     "read_gene_names": "ebgenes.io",
@@ -51,10 +51,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(_ROOMS[name])
     if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
-        # `posterior` is a module too, and importing it has just hidden this function behind itself.
-        globals()[name] = value
-        return value
+        return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'ebgenes' has no attribute {name!r}")
 
 

@@ -16,6 +16,8 @@ from ebgenes import __version__
 from ebgenes.errors import InputError, listing
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ebgenes.model import Effects, MixturePrior
 
 STARTER = """\
@@ -118,11 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--effects", default="{}", help="the config's effects section, as YAML")
     made.add_argument("--out", required=True, help="effects.h5 to write")
 
-    made = verb("prior", _prior, "fit the prior all genes share, and write the table it implies")
+    made = verb("prior", _prior, "fit the prior all genes share; on request also its table and figures")
     made.add_argument("effects", help="effects.h5, or a table with effects and standard errors")
     made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
     made.add_argument("--out", required=True, help="prior.json to write")
     _table_options(made, "--table", required=False)
+    made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
 
     made = verb("table", _table, "write the result table")
     made.add_argument("effects", help="effects.h5, or the table given to `ebgenes prior`")
@@ -243,14 +246,16 @@ def _any_effects(path: str) -> Effects:
 def _prior(options: argparse.Namespace) -> None:
     from ebgenes.config import parse_section
     from ebgenes.io import write_json
-    from ebgenes.pipeline import learn
+    from ebgenes.pipeline import learn, write_figures
     from ebgenes.summary import summarize
 
     settings = parse_section("prior", _yaml(options.prior, "--prior"))
     report = parse_section("report", _yaml(options.report, "--report"))
     effects = _any_effects(options.effects)
     fit = learn(effects, settings)
-    _write_tables(options.table, effects, fit.prior, options.counts, report)
+    if options.table or options.figures:
+        table = _write_tables(options.table, effects, fit.prior, options.counts, report)
+        write_figures([Path(path) for path in options.figures], table, fit.prior, effects.up, effects.down, report)
     write_json(options.out, summarize(effects, fit, report.level))
 
 
@@ -263,15 +268,14 @@ def _table(options: argparse.Namespace) -> None:
     _write_tables(options.out, _any_effects(options.effects), prior, options.counts, report)
 
 
-def _write_tables(paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, report: Any) -> None:
-    if not paths:
-        return
+def _write_tables(paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, report: Any) -> pd.DataFrame:
     from ebgenes.io import read_screen, write_table
     from ebgenes.pipeline import tabulate
 
     table = tabulate(effects, prior, None if counts is None else read_screen(counts), report)
     for path in paths:
         write_table(path, table)
+    return table
 
 
 def _plot(options: argparse.Namespace) -> None:

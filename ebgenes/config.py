@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,6 +17,12 @@ from ebgenes.errors import InputError, InputErrors, listing, nearest
 
 FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
 """Names of the figures of every contrast; the workflow reads them here, without loading matplotlib."""
+
+
+def figure_names(formats: Sequence[str]) -> list[str]:
+    """File names of a contrast's figures: in the formats asked for, the volcano also as SVG and PDF."""
+    always = {"volcano": ["png", "svg", "pdf"]}
+    return [f"{name}.{suffix}" for name in FIGURES for suffix in always.get(name, formats)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import os
 import re
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -448,11 +449,27 @@ def write_table(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
             _with_extra("xlsx", lambda: _write_xlsx(temporary, table))
         elif name.removesuffix(".gz").endswith((".tsv", ".csv")):
             separator = "," if ".csv" in name else "\t"
-            # A fixed time stamp keeps compressed tables the same from run to run.
-            compression: Any = {"method": "gzip", "mtime": 0} if name.endswith(".gz") else None
-            table.to_csv(temporary, sep=separator, index=False, na_rep="NA", compression=compression)
+            _write_text(temporary, table, separator)
         else:
             raise InputError(f"{path}: unknown table format. Use .tsv, .csv, .parquet or .xlsx.")
+
+
+def _write_text(path: Path, table: pd.DataFrame, separator: str) -> None:
+    """Text that reads back exactly: the shortest digits of every float, quotes where an id needs them."""
+    columns = []
+    for name in table.columns:
+        values = table[name].tolist()
+        numbers = table[name].dtype.kind == "f"
+        columns.append(["NA" if value != value else value for value in values] if numbers else values)
+    with ExitStack() as stack:
+        raw: Any = stack.enter_context(path.open("wb"))
+        if path.suffix == ".gz":
+            # Without a name and a time inside, the same table gives the same bytes.
+            raw = stack.enter_context(gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0))
+        lines = stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
+        writer = csv.writer(lines, delimiter=separator, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(zip(*columns, strict=True))
 
 
 def _with_extra(extra: str, write: Any) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.config import FIGURES, Config, DatasetSettings, EffectsSettings, PriorSettings, ReportSettings
+from ebgenes.config import (
+    FIGURES,
+    Config,
+    DatasetSettings,
+    EffectsSettings,
+    PriorSettings,
+    ReportSettings,
+    figure_names,
+)
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.model import Counts, Design, Effects, EmFit, MixturePrior, Screen, Study
 
@@ -143,7 +151,7 @@ def _write_answer(folder: Path, found: Answer, settings: ReportSettings) -> dict
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
         io.write_table(folder / f"genes.{suffix}", found.table)
-    files = [folder / f"{name}.{suffix}" for name in FIGURES for suffix in settings.figures]
+    files = [folder / name for name in figure_names(settings.figures)]
     write_figures(files, found.table, found.fit.prior, found.effects.up, found.effects.down, settings)
     return summary
 

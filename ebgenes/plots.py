@@ -124,7 +124,7 @@ def _heading(ax: Axes, title: str, notes: Sequence[str] = ()) -> None:
         note.set_label("note")
     pad = 7 + 1.3 * _SMALL * n_lines
     wrapped = _wrapped(ax, title, 11)
-    ax.set_title(wrapped, loc="left", pad=pad, weight="bold", color=_INK, parse_math=False)
+    ax.set_title(wrapped, loc="left", pad=pad, color=_INK, parse_math=False)
 
 
 def _directions(up: str, down: str) -> str:
@@ -1058,6 +1058,9 @@ def draw(
         else:
             p_histogram(table, panels[0])
             null_qq(table, panels[1])
+        # Lay out once, not again for every format.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     return figure
 
 

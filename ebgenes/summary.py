@@ -11,7 +11,7 @@ import numpy as np
 import ebgenes
 from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import Effects, EmFit, MixturePrior
-from ebgenes.posterior import null_probability
+from ebgenes.posteriors import null_probability
 from ebgenes.table import two_sided_p
 
 WIDE_NULL = 0.1

@@ -9,8 +9,8 @@ import numpy as np
 from ebgenes.kernels.jit import kernel
 from ebgenes.kernels.student import MAX_NODES, error_nodes
 
-# Terms below this share of the largest move an interval's end by less than 1e-7 of its width.
-NEGLIGIBLE = 1e-9
+# Terms of a smaller share than this are left out of intervals, whose tails hold 1e5 times as much.
+NEGLIGIBLE = 1e-8
 
 
 @kernel

@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior
-from ebgenes.posterior import loglik_matrix
+from ebgenes.posteriors import loglik_matrix
 from ebgenes.prior.weights import SOLVERS, Weights
 
 MIN_SCALE = 0.3 / np.log(2)

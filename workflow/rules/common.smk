@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 try:
     from ebgenes import __version__ as EBGENES_VERSION
-    from ebgenes.config import FIGURES, parse_config
+    from ebgenes.config import FIGURES, figure_names, parse_config
     from ebgenes.errors import InputError
 except ImportError as error:
     raise WorkflowError(
@@ -69,18 +69,15 @@ def contrast_files(names):
     )
 
 
-def figure_files():
-    return [
-        f"{OUT}/{{dataset}}/{{contrast}}/{name}.{suffix}" for name in FIGURES for suffix in SETTINGS.report.figures
-    ]
+def contrast_figures():
+    return [f"{OUT}/{{dataset}}/{{contrast}}/{name}" for name in figure_names(SETTINGS.report.figures)]
 
 
 def every_result():
     files = []
     for name, settings in SETTINGS.datasets.items():
         files += expand(f"{OUT}/{{dataset}}/{{file}}", dataset=name, file=["results.h5ad", "report.html"])
-        for path in figure_files():
-            files += expand(path, dataset=name, contrast=settings.contrasts)
+        files += expand(contrast_figures(), dataset=name, contrast=settings.contrasts)
     return files
 
 

@@ -1,4 +1,5 @@
-# The prior and the table it implies share one job: both need the same effects and libraries.
+# The prior, the table it implies and the pictures of that table share one job: after the effects each
+# takes less time than loading the libraries would.
 rule posterior:
     input:
         effects=f"{OUT}/{{dataset}}/{{contrast}}/effects.h5",
@@ -6,6 +7,7 @@ rule posterior:
     output:
         prior=f"{OUT}/{{dataset}}/{{contrast}}/prior.json",
         tables=[f"{OUT}/{{dataset}}/{{contrast}}/genes.{suffix}" for suffix in SETTINGS.report.tables],
+        figures=contrast_figures(),
     params:
         version=EBGENES_VERSION,
         prior=settings_json("prior"),
@@ -20,4 +22,4 @@ rule posterior:
         runtime=30,
     shell:
         "ebgenes prior {input.effects:q} --prior {params.prior:q} --counts {input.counts:q} --report {params.report:q} "
-        "--threads {threads} --out {output.prior:q} --table {output.tables:q} 2>&1 | tee {log:q}"
+        "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
