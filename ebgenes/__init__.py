@@ -6,7 +6,46 @@ Names are loaded when first used, so that ``ebgenes --help`` answers at once.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ebgenes import plots as plot  # noqa: F401
+    from ebgenes.counts import (
+        keep_expressed as keep_expressed,
+        match_samples as match_samples,
+        normalize as normalize,
+        screen_genes as screen_genes,
+        with_base_mean as with_base_mean,
+        with_offsets as with_offsets,
+    )
+    from ebgenes.design import (
+        build_design as build_design,
+        combine as combine,
+        compare as compare,
+        describe_groups as describe_groups,
+    )
+    from ebgenes.effects import (
+        effects_from_summary as effects_from_summary,
+        fit_effects as fit_effects,
+        require_replicates as require_replicates,
+    )
+    from ebgenes.fdr import adjust_bh as adjust_bh
+    from ebgenes.io import (
+        counts_from_anndata as counts_from_anndata,
+        read_counts as read_counts,
+        read_effects as read_effects,
+        read_gene_names as read_gene_names,
+        read_samples as read_samples,
+        read_study as read_study,
+        read_table as read_table,
+        write_table as write_table,
+    )
+    from ebgenes.pipeline import run as run
+    from ebgenes.posteriors import posterior as posterior
+    from ebgenes.prior import fit_em as fit_em
+    from ebgenes.simulate import simulate_counts as simulate_counts
+    from ebgenes.summary import summarize as summarize, versions as versions
+    from ebgenes.table import results_table as results_table, sentence as sentence
 
 __version__ = "0.1.0"
 

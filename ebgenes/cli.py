@@ -136,7 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("table", help="genes.tsv")
     made.add_argument("--prior", required=True, help="prior.json")
     made.add_argument("--report", default="{}", help="the config's report section, as YAML")
-    made.add_argument("--out", required=True, nargs="+", help="files such as volcano.png ma.svg: the stem names the figure")
+    made.add_argument(
+        "--out", required=True, nargs="+", help="files such as volcano.png ma.svg: the stem names the figure"
+    )
 
     made = verb("report", _report, "write report.html and results.h5ad of one dataset")
     made.add_argument("config", help="config file, or the config itself as YAML")
@@ -268,7 +270,9 @@ def _table(options: argparse.Namespace) -> None:
     _write_tables(options.out, _any_effects(options.effects), prior, options.counts, report)
 
 
-def _write_tables(paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, report: Any) -> pd.DataFrame:
+def _write_tables(
+    paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, report: Any
+) -> pd.DataFrame:
     from ebgenes.io import read_screen, write_table
     from ebgenes.pipeline import tabulate
 

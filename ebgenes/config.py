@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 
@@ -204,7 +203,7 @@ def _with_defaults(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, **content}
 
 
-def _explain(error: ValidationError) -> Iterator[str]:
+def _explain(error: Any) -> Iterator[str]:
     """Messages in words for one schema error."""
     path = ".".join(str(part) for part in error.absolute_path)
     place = f"{path}: " if path else ""
@@ -242,7 +241,13 @@ def _explain(error: ValidationError) -> Iterator[str]:
         yield f"{place}{error.message}"
 
 
-KINDS = {"object": "a mapping (key: value)", "array": "a list", "string": "text", "null": "null", "integer": "a whole number"}
+KINDS = {
+    "object": "a mapping (key: value)",
+    "array": "a list",
+    "string": "text",
+    "null": "null",
+    "integer": "a whole number",
+}
 LIMITS = {
     "minimum": "at least",
     "maximum": "at most",

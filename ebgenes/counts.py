@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Design, FloatArray, IntArray, Screen, TextArray
+from ebgenes.model import BoolArray, Counts, Design, FloatArray, IntArray, Screen, TextArray, text_array
 
 NORMALIZATIONS = ("median_ratio", "poscounts", "tmm", "tmmwsp")
 
@@ -69,7 +70,7 @@ def screen_genes(
         gene=counts.gene,
         status=status,
         base_mean=counts.count.mean(axis=1),
-        name=[names.get(gene, "") for gene in counts.gene],
+        name=text_array(names.get(gene, "") for gene in counts.gene),
     )
 
 
@@ -210,7 +211,9 @@ def tmm(count: IntArray, *, singletons: bool = False) -> FloatArray:
     pair = _paired_singletons if singletons else _seen_in_both
     log_factor = np.array(
         [
-            _trimmed_mean(*pair(column.astype(float), seen[:, reference].astype(float)), size, library[reference], singletons)
+            _trimmed_mean(
+                *pair(column.astype(float), seen[:, reference].astype(float)), size, library[reference], singletons
+            )
             for column, size in zip(seen.T, library, strict=True)
         ]
     )
@@ -263,7 +266,7 @@ def _trimmed_mean(
     return float(np.sum((precision * log_ratio)[kept]) / np.sum(precision[kept]))
 
 
-def _between_trims(rank: FloatArray, n: int, trim: float) -> FloatArray:
+def _between_trims(rank: FloatArray, n: int, trim: float) -> BoolArray:
     low = np.floor(n * trim) + 1
     return np.asarray((rank >= low) & (rank <= n + 1 - low))
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.model import Contrast, Design, FloatArray
+from ebgenes.model import Contrast, Design, FloatArray, text_array
 
 # formulaic takes most of a second to import and few steps build a design: functions import it.
 if TYPE_CHECKING:
@@ -19,7 +20,29 @@ if TYPE_CHECKING:
     from formulaic.parser.types import Factor
 
 TRANSFORMS = frozenset(
-    "C I Treatment Sum Helmert Diff Poly bs cc center cr cs exp exp2 exp10 log log2 log10 poly scale standardize".split()
+    [
+        "C",
+        "I",
+        "Treatment",
+        "Sum",
+        "Helmert",
+        "Diff",
+        "Poly",
+        "bs",
+        "cc",
+        "center",
+        "cr",
+        "cs",
+        "exp",
+        "exp2",
+        "exp10",
+        "log",
+        "log2",
+        "log10",
+        "poly",
+        "scale",
+        "standardize",
+    ]
 )
 """The functions a formula may call; formulaic's own, none of which looks outside its arguments."""
 
@@ -98,7 +121,11 @@ def build_design(
     elif contrast is not None:
         question = _combine(contrast, name, coefficient)
     return Design(
-        sample=samples.index, matrix=values, coefficient=coefficient, formula=formula, contrast=question
+        sample=text_array(samples.index),
+        matrix=values,
+        coefficient=text_array(coefficient),
+        formula=formula,
+        contrast=question,
     )
 
 
@@ -111,7 +138,8 @@ def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFor
     except (FormulaicError, SyntaxError, ValueError) as error:
         hint = " Random effects such as (1|donor) are not available." if "|" in formula else ""
         raise InputError(
-            f"the formula {formula!r} cannot be read: {_first_line(error)}{hint} Write for example '~ batch + condition'."
+            f"the formula {formula!r} cannot be read: {_first_line(error)}{hint} "
+            "Write for example '~ batch + condition'."
         ) from None
     if not isinstance(parsed, SimpleFormula):
         raise InputError(f"the formula {formula!r} has a left side. Start it with '~': '~ batch + condition'.")
@@ -207,7 +235,8 @@ def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str
     for column in reference:
         if column not in samples.columns:
             raise InputError(
-                f"reference names {column!r}, which is not a column of the sample sheet.{nearest(column, samples.columns)}"
+                f"reference names {column!r}, which is not a column of the sample sheet."
+                f"{nearest(column, samples.columns)}"
             )
     data = {}
     for column in used:
@@ -301,7 +330,8 @@ def _compare(question: Comparison, name: str, spec: ModelSpec, data: pd.DataFram
         level = getattr(question, side)
         if factor:
             _require_level(str(level), column, list(values.cat.categories))
-            at[side] = data.assign(**{column: pd.Categorical([str(level)] * len(data), dtype=values.dtype)})
+            chosen = pd.Series(str(level), index=data.index, dtype=object).astype(values.dtype)
+            at[side] = data.assign(**{column: chosen})
         else:
             number = _number(level, column, side)
             # A factor of whole numbers, C(column), knows 2 and not 2.0.

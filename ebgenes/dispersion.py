@@ -10,6 +10,7 @@ from scipy import special
 from ebgenes.errors import InputError
 from ebgenes.model import FloatArray
 
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class VariancePrior:
     """Scaled inverse chi-squared prior of the genes' variances.

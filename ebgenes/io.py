@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.errors import InputError, listing
-from ebgenes.model import Counts, Effects, FloatArray, MixturePrior, Screen, Study
+from ebgenes.model import Counts, Effects, FloatArray, MixturePrior, Screen, Study, text_array
 from ebgenes.simulate import Simulation
 from ebgenes.table import COLUMNS, TEXT_COLUMNS
 
@@ -171,10 +171,9 @@ def read_counts(path: str | os.PathLike[str], *, layer: str | None = None) -> Co
     if Path(path).suffix == ".h5ad":
         return counts_from_anndata(read_h5ad(path), layer=layer)
     frame = _read_table(path, numeric=True)
-    columns = [
-        _whole_numbers(frame[name], str(name), list(frame.index)) for name in frame.columns
-    ]
-    return Counts(gene=frame.index, sample=frame.columns, count=np.column_stack(columns))
+    columns = [_whole_numbers(frame[name], str(name), list(frame.index)) for name in frame.columns]
+    gene, sample = text_array(frame.index), text_array(frame.columns)
+    return Counts(gene=gene, sample=sample, count=np.column_stack(columns))
 
 
 def _whole_numbers(column: pd.Series, sample: str, gene: list[str]) -> Any:
@@ -229,12 +228,12 @@ def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
     if matrix is None:
         raise InputError("the AnnData has no X. Name the layer that holds raw counts.")
     dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
-    gene, sample = [str(name) for name in adata.var_names], [str(name) for name in adata.obs_names]
-    _require_unique(gene, "genes", Path("the AnnData"))
-    _require_unique(sample, "samples", Path("the AnnData"))
+    gene, sample = text_array(adata.var_names), text_array(adata.obs_names)
+    _require_unique(list(gene), "genes", Path("the AnnData"))
+    _require_unique(list(sample), "samples", Path("the AnnData"))
     for row, name in zip(dense, sample, strict=True):
         if row.dtype.kind not in "iu" or (len(row) and row.min() < 0):
-            _require_counts(np.asarray(row, dtype=float), row, gene, name)
+            _require_counts(np.asarray(row, dtype=float), row, list(gene), name)
     return Counts(gene=gene, sample=sample, count=np.asarray(dense.T, dtype=np.int64))
 
 
@@ -268,8 +267,12 @@ def read_offsets(path: str | os.PathLike[str], counts: Counts) -> FloatArray:
     absent = [name for name in counts.sample if name not in frame.columns]
     for names, what in ((missing, "genes"), (absent, "samples")):
         if names:
-            raise InputError(f"{path}: {len(names)} {what} of the counts have no offsets (first: {names[0]}). Add them.")
-    values = frame.loc[counts.gene, counts.sample].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+            raise InputError(
+                f"{path}: {len(names)} {what} of the counts have no offsets (first: {names[0]}). Add them."
+            )
+    values = (
+        frame.loc[list(counts.gene), list(counts.sample)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    )
     bad = ~np.isfinite(values)
     if bad.any():
         g, s = np.argwhere(bad)[0]
@@ -380,14 +383,11 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
         with h5py.File(found, "r") as file:
             if file.attrs.get("format") != "ebgenes effects 1":
                 raise InputError(f"{found} is not an effects file of this version of ebgenes. Make it anew.")
-            grid = {name: file[name][()] for name in ("grid", "loglik") if name in file}
-            return Effects(
-                gene=file["gene"].asstr()[()],
-                scalars=dict(file["scalars"].attrs),
-                **{name: file[name][()] for name in EFFECT_ARRAYS},
+            stored: dict[str, Any] = {
+                **{name: file[name][()] for name in (*EFFECT_ARRAYS, "grid", "loglik") if name in file},
                 **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
-                **grid,
-            )
+            }
+            return Effects(gene=file["gene"].asstr()[()], scalars=dict(file["scalars"].attrs), **stored)
     except OSError as error:
         raise InputError(f"{found} is not a readable effects file: {_oneline(error)}") from None
 
@@ -431,9 +431,7 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
     found = _existing(path)
     try:
         content = json.loads(found.read_text(encoding="utf-8"))
-        prior = MixturePrior(
-            weight=content["weight"], scale=content["scale"], family=content["family"]
-        )
+        prior = MixturePrior(weight=content["weight"], scale=content["scale"], family=content["family"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{found} is not a prior.json of ebgenes: {_oneline(error)}") from None
     return prior, content
@@ -514,7 +512,9 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         )
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise InputError(f"{found} is not a genes.tsv of ebgenes: {len(missing)} columns are missing (first: {missing[0]}).")
+        raise InputError(
+            f"{found} is not a genes.tsv of ebgenes: {len(missing)} columns are missing (first: {missing[0]})."
+        )
     return table
 
 

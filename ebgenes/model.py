@@ -6,6 +6,7 @@ Effects are log2 everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 TextArray = NDArray[np.object_]
 
 
-def _text(values: Any) -> TextArray:
+def text_array(values: Iterable[Any]) -> TextArray:
+    """Values as a read-only array of text; numbers and ``nan`` become their spelling."""
     array = np.array([str(value) for value in values], dtype=object)
     array.flags.writeable = False
     return array
@@ -68,7 +71,7 @@ class Counts:
         count = np.array(self.count, dtype=np.int64, order="C")
         count.flags.writeable = False
         log_size = None if self.log_size is None else _float(self.log_size)
-        _set(self, gene=_text(self.gene), sample=_text(self.sample), count=count, log_size=log_size)
+        _set(self, gene=text_array(self.gene), sample=text_array(self.sample), count=count, log_size=log_size)
         n_genes, n_samples = len(self.gene), len(self.sample)
         _require_shape(self, count=(n_genes, n_samples))
         if log_size is not None and log_size.ndim == 1:
@@ -101,16 +104,16 @@ class Screen:
     def __post_init__(self) -> None:
         _set(
             self,
-            gene=_text(self.gene),
-            status=_text(self.status),
+            gene=text_array(self.gene),
+            status=text_array(self.status),
             base_mean=_float(self.base_mean),
-            name=_text(self.name),
+            name=text_array(self.name),
         )
         shape = (len(self.gene),)
         _require_shape(self, status=shape, base_mean=shape, name=shape)
 
     @property
-    def kept(self) -> NDArray[np.bool_]:
+    def kept(self) -> BoolArray:
         """Which genes go on to the fit, (G,)."""
         return np.asarray(self.status == "ok", dtype=bool)
 
@@ -182,7 +185,7 @@ class Design:
     contrast: Contrast | None = None
 
     def __post_init__(self) -> None:
-        _set(self, sample=_text(self.sample), matrix=_float(self.matrix), coefficient=_text(self.coefficient))
+        _set(self, sample=text_array(self.sample), matrix=_float(self.matrix), coefficient=text_array(self.coefficient))
         _require_shape(self, matrix=(len(self.sample), len(self.coefficient)))
         if self.contrast is not None:
             _require_shape(self.contrast, weight=(len(self.coefficient),))
@@ -232,7 +235,7 @@ class Effects:
     def __post_init__(self) -> None:
         _set(
             self,
-            gene=_text(self.gene),
+            gene=text_array(self.gene),
             scalars={str(name): float(value) for name, value in self.scalars.items()},
             **{name: _float(getattr(self, name)) for name in ("estimate", "se", "df", "base_mean")},
         )
@@ -350,10 +353,8 @@ class Posterior:
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, gene=_text(self.gene))
+        _set(self, gene=text_array(self.gene))
         names = [field.name for field in fields(self) if field.name not in {"gene", "interval", "threshold"}]
         for name in names:
             _set(self, **{name: _float(getattr(self, name))})
         _require_shape(self, **{name: (len(self.gene),) for name in names})
-
-

@@ -19,7 +19,7 @@ from ebgenes.config import (
     figure_names,
 )
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import Counts, Design, Effects, EmFit, MixturePrior, Screen, Study
+from ebgenes.model import Design, Effects, EmFit, MixturePrior, Screen, Study, text_array
 
 # The statistics are called by their public names, `eb.fit_effects` and so on, which load when first
 # used: a step pays for the libraries it needs and no others.
@@ -49,7 +49,7 @@ def answer(study: Study, design: Design, config: Config) -> Answer:
 def prepare(dataset: DatasetSettings, normalization: str) -> Study:
     """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
     samples = io.read_samples(dataset.samples)
-    counts = eb.match_samples(io.read_counts(dataset.counts, layer=dataset.layer), samples.index)
+    counts = eb.match_samples(io.read_counts(dataset.counts, layer=dataset.layer), text_array(samples.index))
     if dataset.offsets is not None:
         counts = eb.with_offsets(counts, io.read_offsets(dataset.offsets, counts))
     names = {} if dataset.genes is None else io.read_gene_names(dataset.genes)
@@ -137,7 +137,8 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
             progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
             found = answer(study, design, config)
             summary = _write_answer(outdir / name / contrast, found, config.report)
-            progress(f"{name}/{contrast}: {eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)}")
+            said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
+            progress(f"{name}/{contrast}: {said}")
             figures = outdir / name / contrast
             pages.append(contrast_page(figures, found.table, found.fit.prior, summary, study, dataset, config))
         write_results(outdir / name, study, name, pages)
@@ -195,7 +196,9 @@ def contrast_page(
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
-        figures={stem: (figures / f"{stem}.png").read_bytes() for stem in FIGURES if (figures / f"{stem}.png").is_file()},
+        figures={
+            stem: (figures / f"{stem}.png").read_bytes() for stem in FIGURES if (figures / f"{stem}.png").is_file()
+        },
         **options(config.report, "level", "interval"),
         threshold=config.report.lfc_threshold,
     )

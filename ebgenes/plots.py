@@ -230,9 +230,7 @@ def _log_axis(ax: Axes, ends: Range) -> None:
     factor = (ends[1] / ends[0]) ** 0.03
     ax.set_xlim(ends[0] / factor, ends[1] * factor)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ends[1] / ends[0] < 200 else (1,)))
-    ax.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
-    )
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
@@ -248,9 +246,7 @@ def _open_marker(group: str, x: FloatArray) -> list[tuple[str, BoolArray]]:
     return [(">", x >= 0), ("<", x < 0)]
 
 
-def _cloud(
-    ax: Axes, x: FloatArray, y: FloatArray, groups: dict[str, BoolArray], ends: tuple[Range, Range]
-) -> int:
+def _cloud(ax: Axes, x: FloatArray, y: FloatArray, groups: dict[str, BoolArray], ends: tuple[Range, Range]) -> int:
     """Draw every gene that has coordinates; return how many lie beyond the ends and sit there."""
     at_x, at_y = np.clip(x, *ends[0]), np.clip(y, *ends[1])
     beyond = (at_x != x) | (at_y != y)
@@ -260,9 +256,7 @@ def _cloud(
         inside = members & drawable & ~beyond
         looks = {"color": colour, "alpha": 0.45 if group == "rest" else 0.75, "label": f"_{group}"}
         if inside.any():
-            _points(
-                ax, at_x[inside], at_y[inside], marker=_MARKER[group], markersize=size, zorder=order, **looks
-            )
+            _points(ax, at_x[inside], at_y[inside], marker=_MARKER[group], markersize=size, zorder=order, **looks)
         edge = members & drawable & beyond
         for marker, side in _open_marker(group, x[edge]):
             if side.any():
@@ -283,14 +277,10 @@ def _cloud(
 def _key(group: str, size: float = 5.0) -> Line2D:
     colour = _COLOUR[group]
     size = 3.0 if group == "rest" else size
-    return Line2D(
-        [], [], linestyle="none", marker=_MARKER[group], markersize=size, color=colour, markeredgewidth=0
-    )
+    return Line2D([], [], linestyle="none", marker=_MARKER[group], markersize=size, color=colour, markeredgewidth=0)
 
 
-def _group_entries(
-    groups: dict[str, BoolArray], up: str, down: str, n_beyond: int
-) -> list[tuple[Artist, str]]:
+def _group_entries(groups: dict[str, BoolArray], up: str, down: str, n_beyond: int) -> list[tuple[Artist, str]]:
     words = {"up": displayed(up, 40), "down": displayed(down, 40), "rest": "not in the list"}
     entries: list[tuple[Artist, str]] = [
         (_key(group), f"{int(groups[group].sum()):,} {words[group]}") for group in ("up", "down", "rest")
@@ -512,9 +502,7 @@ def _annotate(
     note.set_label("gene label")
 
 
-def _label_genes(
-    ax: Axes, at: FloatArray, names: list[str], cloud: FloatArray, title: str, notes: list[str]
-) -> None:
+def _label_genes(ax: Axes, at: FloatArray, names: list[str], cloud: FloatArray, title: str, notes: list[str]) -> None:
     """Head the axes and label genes in their order, telling in a note which labels found no room.
 
     The note takes space from the axes, so the search starts again without the labels it names until
@@ -639,9 +627,7 @@ def volcano(
     ax.set_ylabel(_Y_AXES[y])
     _legend(ax, entries, lines_below=2)
     notes = [_beyond_note(n_beyond), _absent_note(int(np.isnan(effect + certainty).sum()), f"{x} or {y}")]
-    _labelled_cloud(
-        ax, genes, (effect, certainty), ends, label, level, _counts_title(groups, up, down, level), notes
-    )
+    _labelled_cloud(ax, genes, (effect, certainty), ends, label, level, _counts_title(groups, up, down, level), notes)
     return ax
 
 
@@ -678,9 +664,7 @@ def ma(
     ax.set_ylabel(f"{_X_AXES['post_mean']}\n{_directions(up, down)}", parse_math=False)
     _legend(ax, _group_entries(groups, up, down, n_beyond))
     notes = [_beyond_note(n_beyond), _absent_note(int(np.isnan(mean + effect).sum()), "a mean count")]
-    _labelled_cloud(
-        ax, genes, (mean, effect), ends, label, level, _counts_title(groups, up, down, level), notes
-    )
+    _labelled_cloud(ax, genes, (mean, effect), ends, label, level, _counts_title(groups, up, down, level), notes)
     return ax
 
 
@@ -843,9 +827,7 @@ def prior_density(table: pd.DataFrame, prior: MixturePrior, ax: Axes) -> Axes:
     ]
     _legend(ax, entries)
     n_beyond = int((np.abs(effect) > end).sum())
-    note = f"{_number_of_genes(len(effect))} tested" + (
-        f", {n_beyond:,} of them beyond the axis" if n_beyond else ""
-    )
+    note = f"{_number_of_genes(len(effect))} tested" + (f", {n_beyond:,} of them beyond the axis" if n_beyond else "")
     cut = "the fitted curve leaves the top of the axis near 0" if slab.max() > top else ""
     _heading(ax, "Estimates and fitted prior", [note, cut])
     return ax

@@ -14,7 +14,7 @@ from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
 def null_probability(effects: Effects, prior: MixturePrior) -> FloatArray:
     """P(null | data), (G,): the lfdr alone, at a tenth of the cost of a whole posterior."""
     with np.errstate(divide="ignore"):
-        log_joint = loglik_matrix(effects, prior.scale) + np.log(prior.weight)    # (G, K)
+        log_joint = loglik_matrix(effects, prior.scale) + np.log(prior.weight)  # (G, K)
     log_joint -= log_joint.max(axis=1, keepdims=True)
     joint = np.exp(log_joint)
     return np.asarray(joint[:, 0] / joint.sum(axis=1))
@@ -31,9 +31,7 @@ def loglik_matrix(effects: Effects, scale: FloatArray) -> FloatArray:
     return out
 
 
-def posterior(
-    effects: Effects, prior: MixturePrior, *, interval: float = 0.95, threshold: float = 0.0
-) -> Posterior:
+def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, threshold: float = 0.0) -> Posterior:
     """Partial pooling: each gene's posterior under the prior all genes share.
 
     Parameters

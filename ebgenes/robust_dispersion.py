@@ -30,7 +30,9 @@ def robust_prior(variance: FloatArray, df: float, level: FloatArray | None, plai
     if n * WINSOR_LOW < 1 and n * WINSOR_HIGH < 1:
         return plain
     log_variance = np.log(variance)
-    trend = np.full(n, stats.trim_mean(log_variance, WINSOR_HIGH)) if level is None else smooth(level, log_variance, 0.4)
+    trend = (
+        np.full(n, stats.trim_mean(log_variance, WINSOR_HIGH)) if level is None else smooth(level, log_variance, 0.4)
+    )
     residual = log_variance - trend
     clipped = np.clip(residual, *np.quantile(residual, [WINSOR_LOW, 1 - WINSOR_HIGH]))
     center, spread = float(clipped.mean()), float(clipped.var(ddof=1))

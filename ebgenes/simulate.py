@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ebgenes.model import Counts, FloatArray
+from ebgenes.model import Counts, FloatArray, text_array
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -63,9 +63,12 @@ def simulate_counts(
     size = np.exp(0.3 * rng.standard_normal(2 * n_per_group))
     treated = np.repeat([0.0, 1.0], n_per_group)
     # Half the effect either way keeps a gene's mean where it was drawn.
-    expected = mean[:, None] * size * np.exp2(np.outer(effect, treated - 0.5))    # (G, S)
+    expected = mean[:, None] * size * np.exp2(np.outer(effect, treated - 0.5))  # (G, S)
     level = rng.gamma(1 / dispersion[:, None], dispersion[:, None], expected.shape) * expected
     sample = [f"{group}-{i}" for group in ("control", "treated") for i in range(1, n_per_group + 1)]
-    sheet = pd.DataFrame({"group": np.repeat(["control", "treated"], n_per_group)}, index=pd.Index(sample, name="sample"))
-    counts = Counts(gene=[f"gene{i + 1:05d}" for i in range(n_genes)], sample=sample, count=rng.poisson(level))
+    sheet = pd.DataFrame(
+        {"group": np.repeat(["control", "treated"], n_per_group)}, index=pd.Index(sample, name="sample")
+    )
+    gene = text_array(f"gene{i + 1:05d}" for i in range(n_genes))
+    counts = Counts(gene=gene, sample=text_array(sample), count=rng.poisson(level))
     return Simulation(counts=counts, samples=sheet, effect=effect)

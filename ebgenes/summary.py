@@ -73,7 +73,7 @@ def cautions(effects: Effects, fit: EmFit) -> list[str]:
         )
     if fit.prior.null_scale > WIDE_NULL:
         notes.append(
-            f"Replicates share hidden variation (the null has a standard deviation of {fit.prior.null_scale:.2f} log2): "
+            f"Replicates share hidden variation (the null's standard deviation is {fit.prior.null_scale:.2f} log2): "
             "error rates hold on average over experiments, not surely for this one."
         )
     if effects.scalars.get("residual_df", np.inf) < 4:
@@ -85,8 +85,8 @@ def cautions(effects: Effects, fit: EmFit) -> list[str]:
         finite = effects.df[np.isfinite(effects.df)]
         if len(finite) < len(effects.df):
             notes.append(
-                "Standard errors were taken as exact. If they were estimated from few replicates, name their degrees of "
-                f"freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
+                "Standard errors were taken as exact. If they were estimated from few replicates, name their degrees "
+                f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
             )
     return notes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import Effects, FloatArray, Posterior, Screen

@@ -79,11 +79,7 @@ def note(ax: Axes) -> str:
 
 def drawn(ax: Axes, group: str = "") -> np.ndarray:
     """Coordinates of the drawn genes, (G, 2)."""
-    lines = [
-        line
-        for line in ax.lines
-        if re.match(rf"_({group or 'up|down|rest|every'})( beyond)?$", line.get_label())
-    ]
+    lines = [line for line in ax.lines if re.match(rf"_({group or 'up|down|rest|every'})( beyond)?$", line.get_label())]
     return np.vstack([np.empty((0, 2)), *[np.column_stack(line.get_data()) for line in lines]])
 
 
@@ -214,9 +210,7 @@ def test_label_zero_and_more_labels_than_genes(table: pd.DataFrame) -> None:
 def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
     small = table.head(3000)
     for format in plots.FORMATS:
-        first, second = (
-            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t"), format) for _ in range(2)
-        )
+        first, second = (plots.figure_bytes(plots.draw(name, small, PRIOR, title="t"), format) for _ in range(2))
         assert first == second
 
 

@@ -190,9 +190,7 @@ def test_everything_is_escaped() -> None:
     html.encode("utf-8")
     reader = Reader(html)
     assert reader.open == []
-    assert all(
-        attrs.get("src", "data:").startswith("data:image/png") for tag, attrs in reader.tags if tag == "img"
-    )
+    assert all(attrs.get("src", "data:").startswith("data:image/png") for tag, attrs in reader.tags if tag == "img")
     assert not [attrs for _, attrs in reader.tags if any(name.startswith("on") for name in attrs)]
     assert "<script>alert('1')</script>" in reader.text
     assert "{{ 7*7 }}" in reader.text

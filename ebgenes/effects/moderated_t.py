@@ -14,9 +14,7 @@ from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray
 VOOM_SPAN = 0.5
 
 
-def fit_moderated_t(
-    counts: Counts, design: Design, contrast: Contrast, *, trend: bool, robust: bool
-) -> Effects:
+def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend: bool, robust: bool) -> Effects:
     """Effects whose likelihood is a moderated t, log2, (G,).
 
     Sources: Law, Chen, Shi and Smyth (2014), Genome Biol. 15, R29 (weights); Smyth (2004), Stat.

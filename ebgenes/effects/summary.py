@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ebgenes.errors import InputError
-from ebgenes.model import Effects, FloatArray
+from ebgenes.model import Effects, FloatArray, text_array
 
 
 def effects_from_summary(
@@ -63,7 +63,7 @@ def effects_from_summary(
                 f"genes have not (first: {ids[first]}: {value[first]}). Remove these rows."
             )
     return Effects(
-        gene=ids,
+        gene=text_array(ids),
         **values,
         base_mean=np.full(n, np.nan) if base_mean is None else base_mean,
         contrast=contrast,

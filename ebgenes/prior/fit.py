@@ -99,9 +99,7 @@ def slab_grid(effects: Effects, min_scale: float) -> FloatArray:
     return np.asarray(min_scale * 2 ** (np.arange(n_scales) / 2))
 
 
-def _weights(
-    effects: Effects, scale: FloatArray, solver: str, near: FloatArray | None = None
-) -> Weights:
+def _weights(effects: Effects, scale: FloatArray, solver: str, near: FloatArray | None = None) -> Weights:
     """The best weights; a solution of a similar problem saves iterations, not the search."""
     loglik = loglik_matrix(effects, scale)
     top = loglik.max(axis=1)

@@ -34,7 +34,7 @@ def gradient(likelihood: FloatArray, weight: FloatArray) -> tuple[float, FloatAr
         return weight_gradient(likelihood[block], weight, part), part
 
     parts = map_blocks(work, len(likelihood))
-    return sum(p[0] for p in parts), sum(p[1] for p in parts) / len(likelihood)
+    return sum(p[0] for p in parts), np.sum([p[1] for p in parts], axis=0) / len(likelihood)
 
 
 def derivatives(likelihood: FloatArray, weight: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -47,8 +47,8 @@ def derivatives(likelihood: FloatArray, weight: FloatArray) -> tuple[float, Floa
 
     parts = map_blocks(work, len(likelihood))
     n = len(likelihood)
-    lower = sum(p[2] for p in parts) / n
-    return sum(p[0] for p in parts), sum(p[1] for p in parts) / n, lower + np.tril(lower, -1).T
+    lower = np.sum([p[2] for p in parts], axis=0) / n
+    return sum(p[0] for p in parts), np.sum([p[1] for p in parts], axis=0) / n, lower + np.tril(lower, -1).T
 
 
 def solve_em(likelihood: FloatArray, start: FloatArray, max_iterations: int = 5000) -> Weights:

@@ -158,9 +158,7 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
 def _untested(status: Any) -> list[str]:
     """Why genes have no result, in words, the most frequent reason first."""
     counts = pd.Series(status, dtype=object).value_counts()
-    return [
-        f"{count:,} {_STATUS.get(str(name), str(name))}" for name, count in counts.items() if name != "ok"
-    ]
+    return [f"{count:,} {_STATUS.get(str(name), str(name))}" for name, count in counts.items() if name != "ok"]
 
 
 def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
