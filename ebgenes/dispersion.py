@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from ebgenes.errors import InputError
+from ebgenes.kernels.lowess import lowess
 from ebgenes.model import FloatArray
 
 
@@ -143,7 +144,9 @@ def smooth(x: FloatArray, y: FloatArray, span: float) -> FloatArray:
 
     Source: Cleveland (1979), J. Am. Stat. Assoc. 74, 829.
     """
-    # Imported here: half a second that steps without counts need not pay.
-    from statsmodels.nonparametric.smoothers_lowess import lowess
-
-    return np.asarray(lowess(y, x, frac=span, it=3, delta=0.01 * float(np.ptp(x)), return_sorted=False))
+    order = np.argsort(x, kind="stable")
+    ordered = np.empty(len(x))
+    lowess(x[order], y[order], span, 0.01 * float(np.ptp(x)), 3, ordered)
+    fitted = np.empty(len(x))
+    fitted[order] = ordered
+    return fitted

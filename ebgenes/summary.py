@@ -93,7 +93,7 @@ def cautions(effects: Effects, fit: EmFit) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Versions of everything that touches a number."""
-    libraries = ("numpy", "scipy", "numba", "pandas", "anndata", "formulaic", "statsmodels")
+    libraries = ("numpy", "scipy", "numba", "pandas", "anndata", "formulaic")
     return {
         "ebgenes": ebgenes.__version__,
         "python": platform.python_version(),

@@ -9,8 +9,8 @@ import numpy as np
 from ebgenes.kernels.jit import kernel
 from ebgenes.kernels.student import MAX_NODES, error_nodes
 
-# Terms of a smaller share than this are left out of intervals, whose tails hold 1e5 times as much.
-NEGLIGIBLE = 1e-8
+# Terms of a smaller share than this are left out of intervals, whose tails hold 1e6 times as much in all.
+NEGLIGIBLE = 1e-11
 
 
 @kernel
@@ -106,7 +106,6 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
         down = 0.0
         positive = 0.0
         negative = 0.0
-        kept = 0
         for i in range(n_nodes, n_terms):
             part = share[i] / total
             if part == 0.0:
@@ -119,20 +118,25 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
             if threshold > 0.0:
                 up += part * _upper_tail((threshold - m) / s)
                 down += part * _upper_tail((threshold + m) / s)
+        second = lfdr * mean * mean
+        kept = 0
+        for i in range(n_nodes, n_terms):
+            part = share[i] / total
+            second += part * (spread[i] ** 2 + (center[i] - mean) ** 2)
             if part > NEGLIGIBLE:
                 share[kept] = part
-                center[kept] = m
-                spread[kept] = s
+                center[kept] = center[i]
+                spread[kept] = spread[i]
                 kept += 1
-        second = lfdr * mean * mean
-        for i in range(kept):
-            second += share[i] * (spread[i] ** 2 + (center[i] - mean) ** 2)
         out[g, 0] = mean
         out[g, 1] = math.sqrt(second)
         tail = 0.5 * (1.0 - interval)
         reach = 2.0 * out[g, 1]
         out[g, 2] = mixture_quantile(tail, mean - reach, lfdr, share, center, spread, kept)
-        out[g, 3] = mixture_quantile(1.0 - tail, mean + reach, lfdr, share, center, spread, kept)
+        # The upper end is minus the lower end of the mirror image: no 1 - tail, and signs mirror exactly.
+        for i in range(kept):
+            center[i] = -center[i]
+        out[g, 3] = -mixture_quantile(tail, -mean - reach, lfdr, share, center, spread, kept)
         out[g, 4] = lfdr
         # The smaller of the two complements, summed, not subtracted from 1: exact in the tails.
         out[g, 5] = lfdr + min(positive, negative)

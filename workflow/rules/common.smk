@@ -6,6 +6,7 @@ import shlex
 from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import contains_wildcard
 
 try:
     from ebgenes import __version__ as EBGENES_VERSION
@@ -22,13 +23,36 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# Braces in a folder's name are not wildcards.
-OUT = SETTINGS.outdir.replace("{", "{{").replace("}", "}}")
+
+def refuse_wildcards():
+    """A name in braces is a wildcard to Snakemake, in a path as it is on disk too, and cannot be escaped."""
+    paths = {"outdir": SETTINGS.outdir}
+    for name, settings in SETTINGS.datasets.items():
+        for key in ("counts", "samples", "genes", "offsets"):
+            paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
+    found = [f"{key}: {path}" for key, path in paths.items() if contains_wildcard(path)]
+    if found:
+        raise WorkflowError(
+            "Snakemake takes a name in braces within a path for a wildcard. Rename it, or use `ebgenes run`:\n"
+            + "\n".join(f"  - {line}" for line in found)
+        )
+
+
+refuse_wildcards()
+
+OUTDIR = os.path.normpath(SETTINGS.outdir)
+OUTDIR = "" if OUTDIR == "." else OUTDIR
+DATASET = os.path.join(OUTDIR, "{dataset}")
+CONTRAST = os.path.join(DATASET, "{contrast}")
+LOGS = os.path.join(OUTDIR, "logs", "{dataset}")
+CONTRAST_FIGURES = figure_names(SETTINGS.report.figures)
 
 
 wildcard_constraints:
     dataset="|".join(map(re.escape, SETTINGS.datasets)),
-    contrast="|".join({re.escape(name) for d in SETTINGS.datasets.values() for name in d.contrasts}),
+    contrast="|".join(
+        {re.escape(name) for d in SETTINGS.datasets.values() for name in d.contrasts}
+    ),
 
 
 def dataset(wildcards):
@@ -56,28 +80,31 @@ def settings_json(section):
 
 def only_dataset(name):
     """The part of the config that one dataset's report depends on."""
-    return json.dumps({**asdict(SETTINGS), "outdir": "results", "datasets": {name: asdict(SETTINGS.datasets[name])}})
-
-
-def contrast_files(names):
-    """The named files of every contrast of a dataset."""
-    return lambda wildcards: expand(
-        f"{OUT}/{{dataset}}/{{contrast}}/{{name}}",
-        name=names,
-        dataset=wildcards.dataset,
-        contrast=dataset(wildcards).contrasts,
+    return json.dumps(
+        {
+            **asdict(SETTINGS),
+            "outdir": "results",
+            "datasets": {name: asdict(SETTINGS.datasets[name])},
+        }
     )
 
 
-def contrast_figures():
-    return [f"{OUT}/{{dataset}}/{{contrast}}/{name}" for name in figure_names(SETTINGS.report.figures)]
+def contrast_files(name, files):
+    """The named files of every contrast of a dataset."""
+    return [
+        os.path.join(OUTDIR, name, contrast, file)
+        for contrast in SETTINGS.datasets[name].contrasts
+        for file in files
+    ]
 
 
 def every_result():
     files = []
-    for name, settings in SETTINGS.datasets.items():
-        files += expand(f"{OUT}/{{dataset}}/{{file}}", dataset=name, file=["results.h5ad", "report.html"])
-        files += expand(contrast_figures(), dataset=name, contrast=settings.contrasts)
+    for name in SETTINGS.datasets:
+        files += [
+            os.path.join(OUTDIR, name, file) for file in ("results.h5ad", "report.html")
+        ]
+        files += contrast_files(name, CONTRAST_FIGURES)
     return files
 
 

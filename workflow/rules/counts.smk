@@ -5,7 +5,14 @@ rule counts:
         genes=source("genes"),
         offsets=source("offsets"),
     output:
-        f"{OUT}/{{dataset}}/counts.h5ad",
+        f"{DATASET}/counts.h5ad",
+    log:
+        f"{LOGS}/counts.log",
+    conda:
+        "../envs/ebgenes.yaml"
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=10,
     params:
         version=EBGENES_VERSION,
         design=lambda wildcards: dataset(wildcards).design,
@@ -15,14 +22,7 @@ rule counts:
         genes=lambda wildcards, input: flag_of("genes", input.genes),
         offsets=lambda wildcards, input: flag_of("offsets", input.offsets),
         layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
-    log:
-        f"{OUT}/logs/{{dataset}}.counts.log",
-    conda:
-        "../envs/ebgenes.yaml"
-    resources:
-        mem_mb=mem_mb(2000),
-        runtime=10,
     shell:
         "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.layer} "
         "--design {params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
-        "--normalization {params.normalization} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+        "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -1,23 +1,25 @@
 rule effects:
     input:
-        f"{OUT}/{{dataset}}/counts.h5ad",
+        f"{DATASET}/counts.h5ad",
     output:
-        f"{OUT}/{{dataset}}/{{contrast}}/effects.h5",
-    params:
-        version=EBGENES_VERSION,
-        design=lambda wildcards: dataset(wildcards).design,
-        reference=lambda wildcards: json.dumps(dataset(wildcards).reference),
-        contrast=lambda wildcards: json.dumps(dataset(wildcards).contrasts[wildcards.contrast]),
-        effects=settings_json("effects"),
+        f"{CONTRAST}/effects.h5",
     log:
-        f"{OUT}/logs/{{dataset}}.{{contrast}}.effects.log",
+        f"{LOGS}/{{contrast}}.effects.log",
     conda:
         "../envs/ebgenes.yaml"
     threads: 2
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,
+    params:
+        version=EBGENES_VERSION,
+        design=lambda wildcards: dataset(wildcards).design,
+        reference=lambda wildcards: json.dumps(dataset(wildcards).reference),
+        contrast=lambda wildcards: json.dumps(
+            dataset(wildcards).contrasts[wildcards.contrast]
+        ),
+        effects=settings_json("effects"),
     shell:
         "ebgenes effects {input:q} --design {params.design:q} --reference {params.reference:q} "
-        "--contrast {params.contrast:q} --name {wildcards.contrast} --effects {params.effects:q} "
+        "--contrast {params.contrast:q} --name {wildcards.contrast:q} --effects {params.effects:q} "
         "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -1,23 +1,26 @@
 rule report:
     input:
-        counts=f"{OUT}/{{dataset}}/counts.h5ad",
-        tables=contrast_files("genes.tsv"),
-        priors=contrast_files("prior.json"),
-        figures=contrast_files([f"{name}.png" for name in FIGURES]),
+        counts=f"{DATASET}/counts.h5ad",
+        tables=lambda wildcards: contrast_files(wildcards.dataset, ["genes.tsv"]),
+        priors=lambda wildcards: contrast_files(wildcards.dataset, ["prior.json"]),
+        figures=lambda wildcards: contrast_files(
+            wildcards.dataset, [f"{name}.png" for name in FIGURES]
+        ),
     output:
-        results=f"{OUT}/{{dataset}}/results.h5ad",
-        page=f"{OUT}/{{dataset}}/report.html",
-    params:
-        version=EBGENES_VERSION,
-        config=lambda wildcards: only_dataset(wildcards.dataset),
-        folder=lambda wildcards, output: os.path.dirname(output.page),
+        results=f"{DATASET}/results.h5ad",
+        page=f"{DATASET}/report.html",
     log:
-        f"{OUT}/logs/{{dataset}}.report.log",
+        f"{LOGS}/report.log",
+    localrule: True
     conda:
         "../envs/ebgenes.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=10,
+    params:
+        version=EBGENES_VERSION,
+        config=lambda wildcards: only_dataset(wildcards.dataset),
+        folder=lambda wildcards, output: os.path.dirname(output.page),
     shell:
-        "ebgenes report {params.config:q} --dataset {wildcards.dataset} --folder {params.folder:q} "
+        "ebgenes report {params.config:q} --dataset {wildcards.dataset:q} --folder {params.folder:q} "
         "--threads {threads} 2>&1 | tee {log:q}"

@@ -1,0 +1,169 @@
+"""Formulas and contrasts: what they mean, and that they cannot do anything else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ebgenes as eb
+from ebgenes.errors import InputError
+
+
+@pytest.fixture
+def sheet() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cell": ["N2", "N2", "N1", "N1", "N3", "N3"],
+            "dex": ["untrt", "trt"] * 3,
+            "dose": [0.0, 1.5, 0.5, 2.0, 1.0, 3.0],
+            "batch": [1, 1, 2, 2, 2, 1],
+            "time point": ["0 h", "24-h", "0 h", "24-h", "24-h", "0 h"],
+            "copy": ["untrt", "trt"] * 3,
+            "holes": ["a", "a", "b", "b", "b", ""],
+        },
+        index=pd.Index([f"s-{i} x" for i in range(6)], name="sample"),
+    )
+
+
+DEX = eb.compare("dex", baseline="untrt", target="trt")
+
+
+def test_factors_take_the_first_level_in_order_as_reference(sheet):
+    design = eb.build_design(sheet, "~ cell + dex")
+    assert list(design.coefficient) == ["Intercept", "cell[T.N2]", "cell[T.N3]", "dex[T.untrt]"]
+    assert list(design.sample) == list(sheet.index)
+
+
+def test_reference_chooses_the_level(sheet):
+    design = eb.build_design(sheet, "~ cell + dex", eb.combine({"dex[T.trt]": 1}), reference={"dex": "untrt"})
+    np.testing.assert_array_equal(design.contrast.weight, [0, 0, 0, 1])
+    same = eb.build_design(sheet, "~ cell + dex", DEX, reference={"dex": "untrt"})
+    np.testing.assert_array_equal(same.contrast.weight, design.contrast.weight)
+
+
+def test_comparison_in_words(sheet):
+    contrast = eb.build_design(sheet, "~ cell + dex", DEX, name="dex").contrast
+    np.testing.assert_array_equal(contrast.weight, [0, 0, 0, -1])
+    assert (contrast.name, contrast.up, contrast.down) == ("dex", "higher in trt", "lower in trt")
+
+
+def test_continuous_covariates(sheet):
+    contrast = eb.build_design(sheet, "~ dose + dex", eb.compare("dose", baseline=0, target=2)).contrast
+    np.testing.assert_array_equal(contrast.weight, [0, 2, 0])
+    assert contrast.up == "higher at dose = 2"
+    log = eb.build_design(sheet, "~ log2(dose + 1)", eb.compare("dose", baseline=0, target=3)).contrast
+    np.testing.assert_allclose(log.weight, [0, 2])
+
+
+def test_transforms_with_a_memory_use_the_sheets(sheet):
+    """`center` and splines take their centre and knots from the samples, not from the question."""
+    weight = eb.build_design(sheet, "~ center(dose)", eb.compare("dose", baseline=0, target=1)).contrast.weight
+    np.testing.assert_allclose(weight, [0, 1])
+    spline = eb.build_design(sheet, "~ cr(dose, df=3) - 1", eb.compare("dose", baseline=0, target=3)).contrast.weight
+    assert spline.shape == (3,)
+    assert np.abs(spline).max() > 0.5
+
+
+def test_numbers_as_factor(sheet):
+    contrast = eb.build_design(sheet, "~ C(batch) + dose", eb.compare("batch", baseline=1, target=2)).contrast
+    np.testing.assert_array_equal(contrast.weight, [0, 1, 0])
+
+
+def test_columns_and_levels_with_spaces_and_dashes(sheet):
+    question = eb.compare("time point", baseline="0 h", target="24-h")
+    np.testing.assert_array_equal(eb.build_design(sheet, "~ `time point`", question).contrast.weight, [0, 1])
+
+
+def test_interaction_needs_named_coefficients(sheet):
+    four = pd.concat([sheet, sheet.set_axis([f"t{i}" for i in range(6)])])
+    with pytest.raises(InputError, match=r"'dex' differs between samples.*coefficients"):
+        eb.build_design(four, "~ cell * dex", DEX)
+    weight = eb.build_design(four, "~ cell * dex", eb.combine({"cell[T.N2]:dex[T.untrt]": -1})).contrast.weight
+    assert weight.sum() == -1
+
+
+def test_design_without_intercept(sheet):
+    design = eb.build_design(sheet, "~ 0 + dex", DEX)
+    np.testing.assert_array_equal(design.contrast.weight, [1, -1])
+
+
+def test_intercept_alone_keeps_its_samples(sheet):
+    assert eb.build_design(sheet, "~ 1").matrix.shape == (6, 1)
+
+
+def test_aliased_columns_are_named(sheet):
+    with pytest.raises(
+        InputError, match=r"4 columns but rank 3: 1 can be made .*copy\[T.untrt\] = dex\[T.untrt\]|rank"
+    ):
+        eb.build_design(sheet, "~ dose + dex + copy")
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("~ cel", "Did you mean 'cell'"),
+        ("y ~ dex", "left side"),
+        ("~ dex + (1|cell)", "Random effects"),
+        ("~ dex +", "cannot be read"),
+        ("~ 0", "no columns"),
+        ("~ holes", "empty for 1 of 6 samples .first: s-5 x"),
+        ("~ log(dose)", "not finite|cannot be applied"),
+        ("~ log(dex)", "cannot be applied"),
+        ("~ C(dex, Treatment('no'))", "cannot be applied"),
+        ("~ bs(dose, df=1000)", "at most 30"),
+        ("~ poly(dose, 500)", "at most 30"),
+        ("~ np.log(dose)", "not allowed"),
+        ("~ np", "not a column"),
+        ("~ {__import__('os').system('touch pwned')}", "not allowed"),
+        ("~ open('x')", "not allowed"),
+        ("~ I(dose.values)", "not allowed"),
+        ("~ I(dose.__class__)", "not allowed"),
+        ("~ I(9**9**9)", "not allowed"),
+        ("~ I(dose**99)", "not allowed"),
+        ("~ (lambda: 1)()", "not a column"),
+        ("~ dex[0]", "not allowed"),
+        ("~ I([x for x in dose])", "not allowed"),
+        ("~ C(**dose)", "not allowed"),
+        ("~ `__import__('os')`", "not a column"),
+    ],
+)
+def test_formulas_that_are_refused(sheet, formula, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message) as raised:
+        eb.build_design(sheet, formula)
+    assert "\n" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (eb.compare("dex", baseline="untrt", target="trtt"), "not a level of column 'dex'.*Did you mean 'trt'"),
+        (eb.compare("batch", baseline=1, target=2), "does not use"),
+        (eb.compare("dex", baseline="trt", target="trt"), "both 'trt'"),
+        (eb.combine({"dex[T.trt]": 1}), r"dex\[T.untrt\].*reference"),
+        (eb.combine({"dex[T.untrt]": 0.0}), "other than 0"),
+        (eb.combine({"dex[T.untrt]": float("nan")}), "finite"),
+    ],
+)
+def test_questions_that_are_refused(sheet, question, message):
+    with pytest.raises(InputError, match=message):
+        eb.build_design(sheet, "~ cell + dex", question)
+
+
+def test_numeric_column_needs_numbers(sheet):
+    with pytest.raises(InputError, match="is numeric, so target must be a number; found 'high'"):
+        eb.build_design(sheet, "~ dose", eb.compare("dose", baseline=0, target="high"))
+
+
+def test_levels_outside_a_factor_of_numbers(sheet):
+    with pytest.raises(InputError, match="outside what the design knows"):
+        eb.build_design(sheet, "~ C(batch)", eb.compare("batch", baseline=1, target=7))
+
+
+def test_unknown_reference(sheet):
+    with pytest.raises(InputError, match="reference names 'dexx'"):
+        eb.build_design(sheet, "~ dex", reference={"dexx": "trt"})
+    with pytest.raises(InputError, match="'no' is not a level"):
+        eb.build_design(sheet, "~ dex", reference={"dex": "no"})

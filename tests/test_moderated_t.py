@@ -1,0 +1,181 @@
+"""Engine moderated_t, against limma's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import reference
+from hypothesis import given, settings, strategies as st
+
+import ebgenes as eb
+from ebgenes.dispersion import _inverse_trigamma, _natural_spline, fit_variance_prior, smooth, squeeze_variances
+from ebgenes.effects.moderated_t import weighted_regression
+from ebgenes.errors import InputError
+from ebgenes.model import Counts, text_array
+from ebgenes.table import two_sided_p
+
+
+def test_whole_airway_table_equals_limma(airway_effects):
+    limma = reference("airway/limma_voom.csv.gz")
+    assert list(limma["gene"]) == list(airway_effects.gene)
+    se = limma["stdev.unscaled"] * np.sqrt(limma["s2.post"])
+    statistic = airway_effects.estimate / airway_effects.se
+    p_value = two_sided_p(statistic, airway_effects.df)
+    pairs = {
+        "logFC": (airway_effects.estimate, limma["logFC"]),
+        "se": (airway_effects.se, se),
+        "df": (airway_effects.df, limma["df.total"]),
+        "t": (statistic, limma["t"]),
+        "p": (p_value, limma["P.Value"]),
+    }
+    for name, (ours, theirs) in pairs.items():
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, err_msg=name)
+
+
+def test_hyperparameters_equal_limma(airway_effects):
+    scalars = reference("airway/limma_scalars.csv").iloc[0]
+    assert airway_effects.scalars["prior_df"] == pytest.approx(scalars["d0"], rel=1e-8)
+    assert airway_effects.scalars["prior_variance"] == pytest.approx(scalars["s02"], rel=1e-8)
+
+
+@pytest.mark.parametrize("trend", [False, True])
+@pytest.mark.parametrize("robust", [False, True])
+def test_trend_and_robust_equal_limma(airway, airway_design, trend, robust):
+    ours = eb.fit_effects(eb.normalize(airway, "tmm"), airway_design, trend=trend, robust=robust)
+    table = reference("airway/limma_options.csv.gz")
+    row = {gene: i for i, gene in enumerate(ours.gene)}
+    index = [row[gene] for gene in table["gene"]]
+    tag = f"{'trend' if trend else 'flat'}_{'robust' if robust else 'plain'}"
+    statistic = (ours.estimate / ours.se)[index]
+    np.testing.assert_allclose(statistic, table[f"{tag}_t"], rtol=1e-6)
+    np.testing.assert_allclose(two_sided_p(statistic, ours.df[index]), table[f"{tag}_p"], rtol=1e-6)
+    np.testing.assert_allclose(ours.df[index], table[f"{tag}_df"], rtol=1e-6)
+
+
+def test_lowess_equals_statsmodels(rng):
+    """statsmodels leaves out two rules (weights of exactly 1 and 0 at the ends), worth 1e-8 here."""
+    from statsmodels.nonparametric.smoothers_lowess import lowess
+
+    x = np.round(rng.normal(size=3000), 2)
+    y = np.sin(x) + rng.standard_t(2, size=3000)
+    theirs = lowess(y, x, frac=0.4, it=3, delta=0.01 * np.ptp(x), return_sorted=False)
+    np.testing.assert_allclose(smooth(x, y, 0.4), theirs, atol=1e-6)
+
+
+def test_lowess_of_a_line_is_the_line(rng):
+    x = rng.normal(size=500)
+    np.testing.assert_allclose(smooth(x, 2 - 3 * x, 0.3), 2 - 3 * x, atol=1e-10)
+
+
+def test_weighted_regression_equals_a_dense_solve(rng):
+    """An ill-scaled design (a year as covariate) loses nothing: the basis is orthonormal inside."""
+    design = np.column_stack([np.ones(12), 2015 + rng.normal(size=12), rng.normal(size=12)])
+    response, weight = rng.normal(size=(5, 12)), rng.uniform(0.1, 10, size=(5, 12))
+    contrast = np.array([0.0, 1.0, -2.0])
+    estimate, unscaled, variance, fitted = weighted_regression(response, weight, design, contrast)
+    for g in range(5):
+        root = np.sqrt(weight[g])
+        coefficient, *_ = np.linalg.lstsq(design * root[:, None], response[g] * root, rcond=None)
+        covariance = np.linalg.pinv(design * root[:, None]) @ np.linalg.pinv(design * root[:, None]).T
+        assert estimate[g] == pytest.approx(contrast @ coefficient, rel=1e-9)
+        assert unscaled[g] == pytest.approx(np.sqrt(contrast @ covariance @ contrast), rel=1e-7)
+        np.testing.assert_allclose(fitted[g], design @ coefficient, rtol=1e-8, atol=1e-9)
+        residual = weight[g] @ (response[g] - design @ coefficient) ** 2 / 9
+        assert variance[g] == pytest.approx(residual, rel=1e-9)
+
+
+def test_contrasts_do_not_depend_on_coding(airway, airway_samples):
+    """Reference level, intercept and the order of terms change no effect."""
+    question = eb.compare("dex", baseline="untrt", target="trt")
+    counts = eb.normalize(airway)
+    fits = [
+        eb.fit_effects(counts, eb.build_design(airway_samples, formula, question, reference=first))
+        for formula, first in [("~ cell + dex", {}), ("~ 0 + dex + cell", {"cell": "N61311"}), ("~ dex + cell", {})]
+    ]
+    for other in fits[1:]:
+        np.testing.assert_allclose(other.estimate, fits[0].estimate, atol=1e-9)
+        np.testing.assert_allclose(other.se, fits[0].se, rtol=1e-8)
+
+
+def test_swapping_the_question_flips_the_sign(airway, airway_samples):
+    counts = eb.normalize(airway)
+    one, other = (
+        eb.fit_effects(counts, eb.build_design(airway_samples, "~ cell + dex", eb.compare("dex", **levels)))
+        for levels in ({"baseline": "untrt", "target": "trt"}, {"baseline": "trt", "target": "untrt"})
+    )
+    np.testing.assert_array_equal(one.estimate, -other.estimate)
+    np.testing.assert_array_equal(one.se, other.se)
+    assert (one.up, other.up) == ("higher in trt", "higher in untrt")
+
+
+def test_variance_prior_recovers_truth(rng):
+    """Scaled F variances with d0 = 6 and s0^2 = .5: the estimates' own error is a few per cent."""
+    variance = 0.5 * rng.f(4, 6, size=40_000)
+    prior = fit_variance_prior(variance, 4.0)
+    assert prior.df[0] == pytest.approx(6, rel=0.06)
+    assert prior.variance[0] == pytest.approx(0.5, rel=0.03)
+
+
+def test_equal_variances_are_pooled_completely(rng):
+    variance = 2 * rng.chisquare(5, size=20_000) / 5
+    # Slightly too even for any finite prior.
+    prior = fit_variance_prior(variance**0.98, 5.0)
+    assert np.isinf(prior.df[0])
+    np.testing.assert_array_equal(squeeze_variances(variance, 5.0, prior), prior.variance)
+
+
+def test_robust_prior_frees_the_outliers(rng):
+    variance = rng.f(4, 20, size=5_000)
+    variance[:25] *= 400
+    plain, robust = (fit_variance_prior(variance, 4.0, robust=option) for option in (False, True))
+    assert np.median(robust.df) > 2 * plain.df[0]
+    assert np.all(robust.df[:25] < 0.2 * np.median(robust.df))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(1e-5, 1e5))
+def test_inverse_trigamma(value):
+    from scipy.special import polygamma
+
+    assert polygamma(1, _inverse_trigamma(value)) == pytest.approx(value, rel=1e-9)
+
+
+def test_natural_spline_is_linear_outside_its_knots(rng):
+    x = rng.uniform(0, 10, size=200)
+    basis = _natural_spline(x)
+    assert basis.shape == (200, 4)
+    assert np.linalg.matrix_rank(basis) == 4
+    # A straight line lies in the span.
+    line = 3 - 2 * x
+    np.testing.assert_allclose(basis @ np.linalg.lstsq(basis, line, rcond=None)[0], line, atol=1e-9)
+
+
+@pytest.mark.parametrize(("n", "columns"), [(2, 1), (4, 2), (10, 3)])
+def test_few_distinct_levels_get_fewer_columns(n, columns):
+    assert _natural_spline(np.arange(float(n))).shape == (n, columns)
+
+
+def test_genes_without_a_read_stay_out_of_the_trend(airway, airway_design):
+    """An all-zero gene gets numbers of its own and moves nobody else's by more than the prior it joins."""
+    with_empty = Counts(
+        gene=text_array([*airway.gene, "empty"]),
+        sample=airway.sample,
+        count=np.vstack([airway.count, np.zeros((1, 8))]),
+    )
+    plain, more = (eb.fit_effects(eb.normalize(counts), airway_design) for counts in (airway, with_empty))
+    np.testing.assert_allclose(more.estimate[:-1], plain.estimate, atol=1e-8)
+    np.testing.assert_allclose(more.se[:-1], plain.se, rtol=1e-3)
+    assert np.isfinite(more.se[-1])
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_no_replicates_is_refused(airway, airway_samples, n):
+    few = airway_samples.iloc[:n]
+    counts = eb.match_samples(
+        Counts(gene=airway.gene, sample=airway.sample[:n], count=airway.count[:, :n]), text_array(few.index)
+    )
+    design = eb.build_design(
+        few, "~ dex" if n == 2 else "~ cell + dex", eb.compare("dex", baseline="untrt", target="trt")
+    )
+    with pytest.raises(InputError, match="no replicate is left"):
+        eb.fit_effects(counts, design)

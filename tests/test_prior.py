@@ -1,0 +1,208 @@
+"""Fitted priors: the solvers agree, the certificate is honest, truth is recovered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import ebgenes as eb
+from ebgenes.errors import InputError, NotConverged
+from ebgenes.model import Effects, text_array
+from ebgenes.posteriors import loglik_matrix
+from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, slab_grid
+from ebgenes.prior.weights import SOLVERS, derivatives, gradient
+
+
+def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, drift=0.0, se=0.4) -> Effects:
+    theta = np.where(rng.random(n) < pi0, 0, slab * rng.standard_normal(n))
+    scale = se * rng.uniform(0.7, 1.5, n)
+    noise = rng.standard_t(df, n) if np.isfinite(df) else rng.standard_normal(n)
+    estimate = theta + drift * rng.standard_normal(n) + scale * noise
+    return eb.effects_from_summary([f"g{i}" for i in range(n)], estimate, scale, df)
+
+
+@pytest.fixture(scope="module")
+def likelihood():
+    effects = simulated(np.random.default_rng(3))
+    loglik = loglik_matrix(effects, np.array([0, *slab_grid(effects, MIN_SCALE)]))
+    return np.exp(loglik - loglik.max(axis=1, keepdims=True))
+
+
+def test_derivatives_equal_plain_numpy(likelihood, rng):
+    weight = rng.dirichlet(np.ones(likelihood.shape[1]))
+    mixed = likelihood @ weight
+    scaled = likelihood / mixed[:, None]
+    loglik, first, second = derivatives(likelihood, weight)
+    assert loglik == pytest.approx(np.log(mixed).sum(), rel=1e-12)
+    np.testing.assert_allclose(first, scaled.mean(axis=0), rtol=1e-11)
+    np.testing.assert_allclose(second, scaled.T @ scaled / len(mixed), rtol=1e-11)
+    np.testing.assert_allclose(gradient(likelihood, weight)[1], first, rtol=1e-13)
+
+
+def test_solvers_reach_one_optimum(likelihood):
+    start = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
+    sqp, em = SOLVERS["sqp"](likelihood, start), SOLVERS["em"](likelihood, start)
+    # No point of the simplex lies higher than the certificate says, in log likelihood per gene.
+    room = len(likelihood) * em.certificate
+    assert sqp.loglik[-1] >= em.loglik[-1] - 1e-9
+    assert sqp.loglik[-1] <= em.loglik[-1] + room
+    assert sqp.converged
+    assert sqp.certificate <= 1e-8
+    assert len(sqp.loglik) < 60
+
+
+def test_optimum_equals_a_general_optimizer(likelihood):
+    start = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
+    # Weights as squares that sum to 1 make a problem for any unconstrained optimizer.
+    found = minimize(lambda x: -np.log(likelihood @ (x**2 / np.sum(x**2))).sum(), np.sqrt(start), method="BFGS")
+    assert SOLVERS["sqp"](likelihood, start).loglik[-1] >= -found.fun - 1e-6
+
+
+@pytest.mark.parametrize("solver", ["sqp", "em"])
+def test_paths_only_rise(likelihood, solver):
+    fit = SOLVERS[solver](likelihood, np.full(likelihood.shape[1], 1 / likelihood.shape[1]))
+    assert np.diff(fit.loglik).min() >= -1e-9
+    assert fit.weight.min() >= 0
+    assert fit.weight.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("family", ["scale_normal", "point_normal"])
+@pytest.mark.parametrize("df", [np.inf, 6.0])
+def test_pi0_and_scale_are_recovered(rng, family, df):
+    fit = eb.fit_em(simulated(rng, n=20_000, df=df), family=family)
+    assert fit.converged
+    assert fit.prior.pi0 == pytest.approx(0.8, abs=0.02)
+    spread = np.sqrt(fit.prior.weight[1:] @ fit.prior.scale[1:] ** 2 / (1 - fit.prior.pi0))
+    assert spread == pytest.approx(1.5, rel=0.04)
+
+
+def test_t_errors_read_as_normal_lower_pi0(rng):
+    """What the exact likelihood is for: heavy tails are not effects."""
+    effects = simulated(rng, n=20_000, df=4.0)
+    right = eb.fit_em(effects, null="fixed").prior.pi0
+    wrong = eb.fit_em(replace(effects, df=np.full(20_000, np.inf)), null="fixed").prior.pi0
+    assert right == pytest.approx(0.8, abs=0.025)
+    assert wrong < right - 0.05
+
+
+def test_point_normal_finds_the_maximum(rng):
+    effects = simulated(rng)
+    fit = eb.fit_em(effects, family="point_normal", null="fixed")
+    slabs = np.exp(np.linspace(np.log(0.44), np.log(6), 40))
+    grid = [eb.fit_em(effects, null="fixed", scale=np.array([slab])).loglik[-1] for slab in slabs]
+    assert fit.loglik[-1] >= max(grid) - 1e-6
+
+
+def test_drift_is_estimated_where_there_is_some(rng):
+    effects = simulated(rng, n=20_000, drift=0.25, se=0.2)
+    fit = eb.fit_em(effects)
+    assert fit.prior.null_scale == pytest.approx(0.25, rel=0.05)
+    assert fit.loglik[-1] - fit.fixed_null.loglik[-1] > DRIFT_GAIN
+    assert fit.fixed_null.prior.null_scale == 0
+    assert fit.prior.pi0 == pytest.approx(0.8, abs=0.02)
+
+
+def test_drift_stays_zero_where_there_is_none():
+    """Twice the gain is chi-squared (half of it 0): at most about one run in forty goes astray."""
+    scales = [eb.fit_em(simulated(np.random.default_rng(seed))).prior.null_scale for seed in range(20)]
+    assert sum(scale > 0 for scale in scales) <= 2
+
+
+def test_fixed_null_has_no_drift(rng):
+    fit = eb.fit_em(simulated(rng, drift=0.3), null="fixed")
+    assert fit.prior.null_scale == 0
+    assert fit.fixed_null is None
+
+
+def test_all_null_data_give_a_null_prior(rng):
+    fit = eb.fit_em(simulated(rng, n=10_000, pi0=1.0))
+    assert fit.prior.pi0 > 0.97
+
+
+def test_gene_order_and_duplicates_do_not_matter(rng):
+    effects = simulated(rng)
+    order = rng.permutation(4000)
+    twice = np.concatenate([np.arange(4000), np.arange(4000)])
+    fits = []
+    for index in (np.arange(4000), order, twice):
+        copy = eb.effects_from_summary([f"g{i}" for i in range(len(index))], effects.estimate[index], effects.se[index])
+        fits.append(eb.fit_em(copy, null="fixed"))
+    for other in fits[1:]:
+        # Flat directions of the likelihood leave weights looser than the certificate.
+        np.testing.assert_allclose(other.prior.weight, fits[0].prior.weight, atol=2e-4)
+    assert fits[2].loglik[-1] == pytest.approx(2 * fits[0].loglik[-1], rel=1e-9)
+
+
+def test_units_do_not_matter(rng):
+    effects = simulated(rng)
+    scaled = eb.effects_from_summary(effects.gene, 10 * effects.estimate, 10 * effects.se)
+    one, ten = eb.fit_em(effects), eb.fit_em(scaled, min_scale=10 * MIN_SCALE)
+    np.testing.assert_allclose(ten.prior.scale, 10 * one.prior.scale, rtol=1e-3)
+    assert ten.prior.pi0 == pytest.approx(one.prior.pi0, abs=1e-4)
+
+
+def test_slabs_start_at_the_smallest_scale_and_reach_the_largest_effect(rng):
+    effects = simulated(rng)
+    grid = slab_grid(effects, MIN_SCALE)
+    assert grid[0] == MIN_SCALE == pytest.approx(0.3 / np.log(2))
+    np.testing.assert_allclose(grid[1:] / grid[:-1], np.sqrt(2))
+    assert grid[-1] >= np.abs(effects.estimate).max()
+    tiny = eb.effects_from_summary(["a", "b"], [0.001, 0.0], [1.0, 1.0])
+    assert len(slab_grid(tiny, MIN_SCALE)) >= 2
+
+
+def test_a_solver_that_stops_early_says_so(rng, monkeypatch):
+    effects = simulated(rng)
+    from ebgenes.prior import weights
+
+    monkeypatch.setitem(SOLVERS, "em", lambda like, start: weights.solve_em(like, start, max_iterations=3))
+    with pytest.warns(NotConverged, match="certificate"):
+        fit = eb.fit_em(effects, solver="em", null="fixed")
+    assert not fit.converged
+    assert fit.certificate > 1e-8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"family": "scale_norml"}, "unknown prior family 'scale_norml'; choose one of scale_normal, point_normal"),
+        ({"null": "theoretical"}, "estimated, fixed"),
+        ({"solver": "newton"}, "sqp, em"),
+        ({"min_scale": 0}, "above 0"),
+    ],
+)
+def test_unknown_options(rng, options, message):
+    with pytest.raises(InputError, match=message):
+        eb.fit_em(simulated(rng, n=20), **options)
+
+
+def test_no_genes_and_bad_errors():
+    with pytest.raises(InputError, match="0 genes"):
+        eb.fit_em(eb.effects_from_summary([], [], []))
+    effects = simulated(np.random.default_rng(0), n=5)
+    with pytest.raises(InputError, match=r"1 of 5 have not \(first: g2\)"):
+        eb.fit_em(replace(effects, se=np.array([1, 1, 0, 1, 1.0])))
+    with pytest.raises(InputError, match="se must be a finite number above 0; 1 of 2"):
+        eb.effects_from_summary(["a", "b"], [0, 1], [1, -1])
+    with pytest.raises(InputError, match="1 occur more than once"):
+        eb.effects_from_summary(["a", "a"], [0, 1], [1, 1])
+
+
+def test_threads_do_not_change_a_bit(rng, monkeypatch):
+    effects = simulated(rng, n=5000, df=7.0)
+    results = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("EBGENES_THREADS", threads)
+        fit = eb.fit_em(effects)
+        results.append((fit.prior.weight, fit.prior.scale, eb.posterior(effects, fit.prior).mean))
+    for other in results[1:]:
+        for ours, theirs in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_text_gene_names_survive():
+    effects = eb.effects_from_summary(["NA", "nan", "007"], [0, 1, 2], [1, 1, 1])
+    assert list(effects.gene) == list(text_array(["NA", "nan", "007"]))

@@ -1,0 +1,493 @@
+"""The Snakemake workflow as users run it: in a process of its own, on a small simulated study."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from ebgenes.config import parse_config, schema
+from ebgenes.errors import InputErrors
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / "workflow" / "Snakefile"
+README = ROOT / "config" / "README.md"
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(find_spec("snakemake") is None, reason="snakemake is not installed: pip install '.[workflow]'"),
+]
+
+TABLES = ["tsv", *(kind for kind, library in (("parquet", "pyarrow"), ("xlsx", "xlsxwriter")) if find_spec(library))]
+COMPARISON = {"column": "group", "baseline": "control", "target": "treated"}
+
+# Every test reads this study where it lies; only Snakemake's own folder is written beside a workflow.
+N_GENES = 400
+
+
+def command(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run in `folder` with the scripts of this Python first on the path, and no settings of the user's."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    environment["XDG_CONFIG_HOME"] = str(folder / "no-config")
+    return subprocess.run(
+        [str(argument) for argument in arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+
+
+def snakemake(folder: Path, *arguments: str | Path, cores: int = 2) -> subprocess.CompletedProcess[str]:
+    return command(folder, sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments)
+
+
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def planned(output: str) -> Counter[str]:
+    """The jobs of a dry run: `rule` or `rule contrast`, with how many there are of each."""
+    if "Nothing to be done" in output:
+        return Counter()
+    jobs: Counter[str] = Counter()
+    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE):
+        contrast = re.search(r"^    wildcards: .*\bcontrast=([^,\s]+)", block, flags=re.MULTILINE)
+        jobs[rule if contrast is None else f"{rule} {contrast[1]}"] += 1
+    table = dict(re.findall(r"^(\w+) +(\d+)$", output.partition("Job stats:")[2], flags=re.MULTILINE))
+    assert jobs.total() == int(table["total"]), output
+    return jobs
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def write_config(path: Path, content: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def arrays(path: Path) -> dict[str, Any]:
+    """Every dataset of an HDF5 file as plain values."""
+    found = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, node: found.update({name: node[()]}) if isinstance(node, h5py.Dataset) else None)
+    return found
+
+
+def require_same_results(folder: Path, other: Path) -> None:
+    """The same files, and in each that holds numbers the same numbers to the last bit."""
+    assert files_in(folder) == files_in(other)
+    for name in files_in(folder):
+        if name.endswith((".tsv", ".json", ".html")):
+            assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+        elif name.endswith((".h5", ".h5ad")):
+            made, expected = arrays(folder / name), arrays(other / name)
+            assert made.keys() == expected.keys(), name
+            for key in made:
+                np.testing.assert_array_equal(made[key], expected[key], err_msg=f"{name} {key}")
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three samples against three."""
+    folder = tmp_path_factory.mktemp("study")
+    output_of(command(folder, "ebgenes", "simulate", folder, "--genes", str(N_GENES), "--replicates", "3"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(study: Path) -> dict[str, Any]:
+    dataset = {
+        "counts": str(study / "counts.tsv.gz"),
+        "samples": str(study / "samples.tsv"),
+        "design": "~ group",
+        "contrasts": {"treatment": COMPARISON},
+    }
+    return {"outdir": "out", "datasets": {"study": dataset}, "report": {"tables": TABLES}}
+
+
+def changed(settings: dict[str, Any], **dataset: Any) -> dict[str, Any]:
+    """The config with other entries in its dataset."""
+    return {**settings, "datasets": {"study": {**settings["datasets"]["study"], **dataset}}}
+
+
+@pytest.fixture(scope="session")
+def in_process(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> Path:
+    """Results of `ebgenes run`, which also compiles the kernels once for all jobs that follow."""
+    folder = tmp_path_factory.mktemp("run")
+    write_config(folder / "mine.yaml", settings)
+    output_of(command(folder, "ebgenes", "run", "mine.yaml", "--threads", "1"))
+    return folder / "out" / "study"
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any], in_process: Path) -> Path:
+    """A copy of the checkout in which `snakemake --configfile mine.yaml` has run."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copy(ROOT / "Snakefile", folder)
+    for name in ("workflow", "config", "resources"):
+        shutil.copytree(ROOT / name, folder / name)
+    write_config(folder / "mine.yaml", settings)
+    output_of(snakemake(folder, "--configfile", "mine.yaml"))
+    return folder
+
+
+# What runs, and what it leaves
+
+
+def test_the_users_study_runs_alone_and_leaves_every_promised_file(checkout: Path) -> None:
+    figures = {f"{name}.{kind}" for name in ("ma", "prior", "shrinkage", "diagnostics") for kind in ("png", "svg")}
+    figures |= {"volcano.png", "volcano.svg", "volcano.pdf"}
+    answers = {"effects.h5", "prior.json", *(f"genes.{kind}" for kind in TABLES), *figures}
+    promised = {"counts.h5ad", "results.h5ad", "report.html", *(f"treatment/{name}" for name in answers)}
+    assert files_in(checkout / "out" / "study") == promised
+    assert {path.name for path in (checkout / "out").iterdir()} == {"study", "logs"}, "only the user's dataset"
+    assert not (checkout / "results").exists(), "the shipped example did not run too"
+    assert len(pd.read_csv(checkout / "out/study/treatment/genes.tsv", sep="\t")) == N_GENES
+
+
+def test_without_a_config_the_shipped_example_runs(checkout: Path) -> None:
+    output = output_of(snakemake(checkout, "--dry-run"))
+    assert planned(output) == Counter(["counts", "effects dex", "posterior dex", "report", "default"])
+    assert "resources/airway/counts.tsv.gz" in output
+
+
+def test_a_second_run_has_nothing_to_do(checkout: Path) -> None:
+    assert planned(output_of(snakemake(checkout, "--configfile", "mine.yaml"))) == Counter()
+
+
+NEW = {"again": {"coefficients": {"group[T.treated]": 1.0}}}
+FIT = ["effects treatment", "posterior treatment"]
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        ({"contrasts": {"treatment": COMPARISON, **NEW}}, ["effects again", "posterior again", "report", "default"]),
+        ({"keep": {"min_count": 11}}, ["counts", *FIT, "report", "default"]),
+        ({"effects": {"robust": True}}, [*FIT, "report", "default"]),
+        ({"report": {"tables": TABLES, "level": 0.1}}, ["posterior treatment", "report", "default"]),
+        ({"outdir": "./out/"}, []),
+    ],
+    ids=["contrast", "keep", "effects", "report", "same"],
+)
+def test_a_change_reruns_what_depends_on_it(
+    checkout: Path, settings: dict[str, Any], tmp_path: Path, change: dict[str, Any], jobs: list[str]
+) -> None:
+    inside = {key: value for key, value in change.items() if key in ("contrasts", "keep")}
+    outside = {key: value for key, value in change.items() if key not in inside}
+    config = write_config(tmp_path / "mine.yaml", {**changed(settings, **inside), **outside})
+    output = output_of(snakemake(checkout, "--configfile", config, "--dry-run"))
+    assert planned(output) == Counter(jobs)
+
+
+def test_another_dataset_leaves_the_first_alone(checkout: Path, settings: dict[str, Any], tmp_path: Path) -> None:
+    both = {**settings["datasets"], "study.2": settings["datasets"]["study"]}
+    config = write_config(tmp_path / "mine.yaml", {**settings, "datasets": both})
+    output = output_of(snakemake(checkout, "--configfile", config, "--dry-run"))
+    assert planned(output) == Counter(["counts", *FIT, "report", "default"])
+    assert "dataset=study.2" in output
+    assert "dataset=study\n" not in output
+    assert "dataset=study," not in output
+
+
+# The same numbers whatever ran them
+
+
+def test_snakemake_and_one_process_give_the_same_results(checkout: Path, in_process: Path) -> None:
+    require_same_results(checkout / "out" / "study", in_process)
+
+
+def test_one_core_and_h5ad_give_the_same_numbers(
+    study: Path, settings: dict[str, Any], in_process: Path, tmp_path: Path
+) -> None:
+    counts = pd.read_csv(study / "counts.tsv.gz", sep="\t", index_col=0)
+    adata = anndata.AnnData(
+        X=np.log1p(counts.T.to_numpy(dtype=float)),
+        obs=pd.DataFrame(index=counts.columns.astype(str)),
+        var=pd.DataFrame(index=counts.index.astype(str)),
+        layers={"raw": counts.T.to_numpy()},
+    )
+    adata.write_h5ad(tmp_path / "counts.h5ad")
+    text = settings["datasets"]["study"]
+    binary = {**text, "counts": "counts.h5ad", "layer": "raw"}
+    write_config(tmp_path / "mine.yaml", {**settings, "datasets": {"text": text, "binary": binary}})
+    targets = [f"out/{name}/treatment/genes.tsv" for name in ("text", "binary")]
+    output_of(snakemake(tmp_path, *targets, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", cores=1))
+    for name in ("text", "binary"):
+        for file in ("genes.tsv", "prior.json"):
+            made = (tmp_path / "out" / name / "treatment" / file).read_bytes()
+            assert made == (in_process / "treatment" / file).read_bytes(), f"{name} {file}"
+
+
+# Names, folders, other workflows
+
+
+def test_names_that_hurt_survive(study: Path, in_process: Path, tmp_path: Path) -> None:
+    """From another folder; spaces, quotes, braces and shell characters in files, samples, columns and levels."""
+    folder = tmp_path / "it's a $HOME"
+    data = folder / 'my "raw" data; {'
+    data.mkdir(parents=True)
+    counts = pd.read_csv(study / "counts.tsv.gz", sep="\t", index_col=0)
+    sheet = pd.read_csv(study / "samples.tsv", sep="\t", index_col=0)
+    renamed = dict(
+        zip(counts.columns, ["control 1", "2-control", "3 it's", '4 "q"', "5; $(touch pwned)", "NA"], strict=True)
+    )
+    level = {"control": "a `control`", "treated": "b's $treated"}
+    counts.rename(columns=renamed).to_csv(data / "the counts.csv")
+    sheet = sheet.rename(index=renamed).replace(level).rename(columns={"group": "the group"})
+    sheet.to_csv(data / "samples.tsv", sep="\t")
+    genes = pd.DataFrame({"gene_id": counts.index, "gene_name": ["1-Mar", "NA", *counts.index[2:]]})
+    genes.to_csv(data / "it's genes.tsv", sep="\t", index=False)
+    comparison = {"column": "the group", "baseline": level["control"], "target": level["treated"]}
+    dataset = {
+        "counts": f"{data.name}/the counts.csv",
+        "samples": f"{data.name}/samples.tsv",
+        "genes": f"{data.name}/it's genes.tsv",
+        "design": "~ `the group`",
+        "contrasts": {"1.treated_vs-control": comparison},
+    }
+    config = {"outdir": "my {results", "datasets": {"0.study-1": dataset}}
+    write_config(folder / "mine.yaml", config)
+    output_of(snakemake(folder, "--snakefile", WORKFLOW, "--configfile", "mine.yaml"))
+
+    results = folder / "my {results" / "0.study-1"
+    assert (results / "report.html").is_file()
+    table = pd.read_csv(results / "1.treated_vs-control" / "genes.tsv", sep="\t", keep_default_na=False)
+    plain = pd.read_csv(in_process / "treatment" / "genes.tsv", sep="\t", keep_default_na=False)
+    assert list(table["gene_name"][:2]) == ["1-Mar", "NA"]
+    # The same counts in the same order: other names change no digit.
+    pd.testing.assert_frame_equal(table.drop(columns="gene_name"), plain.drop(columns="gene_name"), check_exact=True)
+    assert list(anndata.read_h5ad(results / "counts.h5ad").obs_names) == list(renamed.values())
+    assert {path.name for path in folder.iterdir()} == {data.name, "mine.yaml", "my {results", ".snakemake"}
+    again = snakemake(folder, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--dry-run")
+    assert planned(output_of(again)) == Counter()
+
+
+def test_a_path_that_would_be_a_wildcard_is_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+    write_config(tmp_path / "mine.yaml", {**changed(settings, samples="{who}.tsv"), "outdir": "out {now}"})
+    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--dry-run")
+    assert done.returncode != 0
+    assert "outdir: out {now}" in done.stdout
+    assert "datasets.study.samples: {who}.tsv" in done.stdout
+
+
+def test_without_any_config_elsewhere_the_missing_file_is_named(tmp_path: Path) -> None:
+    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--dry-run")
+    assert done.returncode != 0
+    assert "config/config.yaml" in done.stdout
+
+
+PARENT = """\
+configfile: "mine.yaml"
+
+
+module ebgenes:
+    snakefile: "{snakefile}"
+    config: config
+    prefix: "de"
+
+
+use rule * from ebgenes as ebgenes_*
+
+
+rule everything:
+    default_target: True
+    input:
+        rules.ebgenes_all.input,
+        "mine/other/report.txt",
+
+
+# The same names as inside the module: neither its constraints nor its local rules reach out here.
+rule report:
+    output:
+        "mine/{{dataset}}/report.txt",
+    shell:
+        "touch {{output}}"
+"""
+
+
+def test_as_a_module_results_move_and_raw_data_do_not(
+    study: Path, settings: dict[str, Any], in_process: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(study, tmp_path / "raw")
+    write_config(tmp_path / "mine.yaml", changed(settings, counts="raw/counts.tsv.gz", samples="raw/samples.tsv"))
+    (tmp_path / "Snakefile").write_text(PARENT.format(snakefile=WORKFLOW))
+    output = output_of(snakemake(tmp_path))
+    assert (tmp_path / "mine/other/report.txt").is_file()
+    made = {path.name for path in tmp_path.iterdir() if path.name != ".snakemake"}
+    assert made == {"Snakefile", "mine.yaml", "raw", "mine", "de"}
+    require_same_results(tmp_path / "de" / "out" / "study", in_process)
+    assert "localrules directive" not in output
+    assert re.search(r"^rule report:", output, flags=re.MULTILINE), "the parent's report is no local rule"
+    assert re.search(r"^localrule ebgenes_report:", output, flags=re.MULTILINE) or "localrule" in output
+
+
+# Mistakes
+
+
+def test_every_mistake_of_a_config_is_named_before_any_job(settings: dict[str, Any], tmp_path: Path) -> None:
+    broken = changed(settings, contrasts={"treatment": {"column": "group", "baseline": "control"}}, desing="~ 1")
+    broken |= {"effects": {"normalization": "tmn"}, "report": {"level": 2, "figures": ["svg"]}}
+    with pytest.raises(InputErrors) as caught:
+        parse_config(broken)
+    assert len(caught.value.messages) == 5
+    write_config(tmp_path / "mine.yaml", broken)
+    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--dry-run")
+    assert done.returncode != 0
+    for message in caught.value.messages:
+        assert message in done.stdout
+    for words in (
+        "datasets.study.desing: unknown key",
+        "Did you mean 'design'?",
+        "Did you mean 'tmm'?",
+        "report.level",
+    ):
+        assert words in done.stdout
+    assert "Building DAG" not in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failing_job_ends_with_one_message_and_nothing_half_written(
+    settings: dict[str, Any], in_process: Path, tmp_path: Path
+) -> None:
+    missing = {**COMPARISON, "target": "treatd"}
+    write_config(tmp_path / "mine.yaml", changed(settings, contrasts={"treatment": missing}))
+    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", "mine.yaml")
+    assert done.returncode != 0
+    told = [line for line in done.stdout.splitlines() if line.startswith("ebgenes effects: ")]
+    assert len(told) == 1
+    assert "'treatd'" in told[0]
+    assert "Did you mean 'treated'?" in told[0]
+    assert "Traceback" not in done.stdout
+    assert files_in(tmp_path / "out" / "study") == {"counts.h5ad"}
+    assert (tmp_path / "out/logs/study/treatment.effects.log").read_text().strip() == told[0]
+
+
+def test_no_data_are_opened_to_plan_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("counts.tsv.gz", "samples.tsv", "genes.tsv", "offsets.tsv"):
+        (tmp_path / name).write_bytes(gzip.compress(b"\xff\x00 not a table")[:-9])
+    garbage = changed(
+        settings, counts="./counts.tsv.gz", samples="samples.tsv", genes="genes.tsv", offsets="offsets.tsv"
+    )
+    write_config(tmp_path / "mine.yaml", garbage)
+    output = output_of(snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--dry-run"))
+    assert planned(output) == Counter(["counts", *FIT, "report", "all"])
+
+
+# The workflow's own form
+
+
+def test_snakemakes_linter_finds_nothing(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    done = command(tmp_path, sys.executable, "-m", "snakemake", "--lint", "--snakefile", "workflow/Snakefile")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(find_spec("snakefmt") is None, reason="snakefmt is not installed: pip install '.[dev]'")
+def test_the_workflow_is_formatted(tmp_path: Path) -> None:
+    output_of(command(tmp_path, "snakefmt", "--check", ROOT / "Snakefile", ROOT / "workflow"))
+
+
+@pytest.mark.skipif(
+    find_spec("snakemake_executor_plugin_slurm") is None, reason="the slurm executor plugin is not installed"
+)
+def test_the_slurm_profile_plans_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
+    profile = ROOT / "workflow" / "profiles" / "slurm"
+    write_config(tmp_path / "mine.yaml", settings)
+    done = command(
+        *(tmp_path, sys.executable, "-m", "snakemake", "--profile", profile),
+        *("--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--dry-run"),
+    )
+    output = output_of(done)
+    assert planned(output) == Counter(["counts", *FIT, "report", "all"])
+    assert re.search(r"resources: .*\bmem_mb=2000\b.*\bruntime=30\b|runtime=30\b.*mem_mb=2000\b", output)
+
+
+# The reference of the config
+
+
+def keys_of(node: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
+    """Every key of the schema by its path, with what the schema says of it."""
+    inside = {"datasets": "<dataset>", "contrasts": "<contrast>", "reference": "<column>"}
+    found = {}
+    for key, value in node.get("properties", {}).items():
+        place = f"{path}{key}"
+        resolved = {**schema()["$defs"][value["$ref"].rpartition("/")[2]], **value} if "$ref" in value else value
+        found |= {place: resolved, **keys_of(resolved, f"{place}.")}
+        entries = resolved.get("additionalProperties")
+        if isinstance(entries, dict):
+            entries = schema()["$defs"][entries["$ref"].rpartition("/")[2]] if "$ref" in entries else entries
+            name = f"{place}.{inside.get(key, '<coefficient>')}"
+            found |= keys_of(entries, f"{name}.") if "properties" in entries else {name: entries}
+    return found
+
+
+def rows_of_readme() -> dict[str, list[str]]:
+    rows = [
+        line.strip("|").split(" | ") for line in README.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"
+    ]
+    return {key.strip().strip("`"): [cell.strip() for cell in rest] for key, *rest in rows}
+
+
+def test_the_readme_lists_every_key_with_its_default_and_choices() -> None:
+    keys, rows = keys_of(schema()), rows_of_readme()
+    assert set(rows) == set(keys)
+    for key, said in keys.items():
+        kind, default, meaning = rows[key]
+        assert meaning, key
+        if "default" in said:
+            assert yaml.safe_load(default.strip("`")) == said["default"], key
+        else:
+            assert default in ("required", ""), key
+        for choice in said.get("enum", said.get("items", {}).get("enum", [])):
+            assert f"`{choice}`" in kind, key
+
+
+def test_the_readmes_required_keys_are_the_schemas() -> None:
+    required = {key for key, (_, default, _) in rows_of_readme().items() if default == "required"}
+    dataset = {f"datasets.<dataset>.{key}" for key in schema()["$defs"]["dataset"]["required"]}
+    assert required == dataset | set(schema()["required"])
+
+
+def blocks_of_readme(language: str) -> list[str]:
+    text = README.read_text(encoding="utf-8")
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", blocks_of_readme("yaml"))
+def test_the_readmes_examples_are_valid(text: str) -> None:
+    assert parse_config(yaml.safe_load(text)).datasets
+
+
+def test_the_readmes_module_plans_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
+    (block,) = blocks_of_readme("python")
+    lines = [line.removeprefix("  ") for line in block.splitlines()]
+    text = "\n".join(['configfile: "mine.yaml"', *lines]).replace("path/to/ebgenes/workflow/Snakefile", str(WORKFLOW))
+    (tmp_path / "Snakefile").write_text(text + "\n")
+    write_config(tmp_path / "mine.yaml", {"mine": 1, "ebgenes": settings})
+    output = output_of(snakemake(tmp_path, "--dry-run", "ebgenes_all"))
+    assert planned(output)["ebgenes_report"] == 1
+    assert "de/out/study/report.html" in output
