@@ -29,7 +29,7 @@ def fit_em(
     family: str = "scale_normal",
     null: str = "estimated",
     solver: str = "sqp",
-    min_scale: float = MIN_SCALE,
+    min_scale: float | None = None,
     scale: FloatArray | None = None,
 ) -> EmFit:
     """Fit the two-group mixture prior to all genes at once.
@@ -47,7 +47,7 @@ def fit_em(
     solver
         How weights are found: ``sqp``, or its slow oracle ``em``; both reach the same optimum.
     min_scale
-        Smallest slab scale, in the units of the effects (log2).
+        Smallest slab scale, in the units of the effects; None: `MIN_SCALE`, for log2.
     scale
         Ascending slab scales to use in place of the grid, (K - 1,); for ``point_normal`` the first and
         last bound the search.
@@ -62,6 +62,7 @@ def fit_em(
     NotConverged
         Where the certificate stays above 1e-8.
     """
+    min_scale = MIN_SCALE if min_scale is None else min_scale
     _check(effects, family, null, solver, min_scale)
     slab = slab_grid(effects, min_scale) if scale is None else np.asarray(scale, dtype=float)
     fit = (_fit_grid if family == "scale_normal" else _fit_single)(effects, slab, null, solver)

@@ -1,0 +1,95 @@
+"""The result table: one row a gene, every column explained, nothing mislabelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ebgenes as eb
+from ebgenes.errors import InputError
+from ebgenes.model import Screen, text_array
+from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, restyle
+
+
+@pytest.fixture
+def fitted(rng):
+    n = 500
+    theta = np.where(rng.random(n) < 0.7, 0, 2 * rng.standard_normal(n))
+    estimate = theta + 0.4 * rng.standard_normal(n)
+    estimate[3] = 0.0
+    effects = eb.effects_from_summary([f"g{i}" for i in range(n)], estimate, np.full(n, 0.4), 9.0)
+    return effects, eb.posterior(effects, eb.fit_em(effects).prior)
+
+
+def test_columns_are_the_contracts(fitted):
+    table = eb.results_table(*fitted)
+    assert (
+        list(table.columns)
+        == (
+            "gene_id gene_name base_mean log2_fc se df stat p_value adj_p_value post_mean post_sd ci_low ci_high lfdr "
+            "q_value lfsr s_value prob_up prob_down pooled shrinkage status"
+        ).split()
+    )
+    assert all(COLUMNS[name] for name in table.columns)
+
+
+def test_no_unexplained_gaps(fitted):
+    table = eb.results_table(*fitted)
+    # base_mean is unknown for effects that came without counts.
+    assert not table.drop(columns="base_mean").isna().any().any()
+    assert table.loc[3, "shrinkage"] == 1
+
+
+def test_three_poolings(fitted):
+    effects, post = fitted
+    table = eb.results_table(effects, post)
+    assert table["pooled"].nunique() == 1
+    # Equal standard errors: the precision-weighted mean is the mean.
+    assert table["pooled"][0] == pytest.approx(effects.estimate.mean(), rel=1e-12)
+    np.testing.assert_allclose(table["shrinkage"], np.where(effects.estimate == 0, 1, 1 - post.mean / table["log2_fc"]))
+    inside = np.abs(table["post_mean"]) <= np.abs(table["log2_fc"])
+    assert inside.all()
+
+
+def test_every_gene_of_the_screen_has_a_row(fitted):
+    effects, post = fitted
+    gene = text_array(["empty", *effects.gene[::-1], "low"])
+    status = text_array(["all_zero", *(["ok"] * 500), "low_count"])
+    screen = Screen(gene=gene, status=status, base_mean=np.arange(502.0), name=text_array(["", "ALPHA", *([""] * 500)]))
+    table = eb.results_table(effects, post, screen)
+    assert list(table["gene_id"]) == list(gene)
+    assert list(table["gene_name"][:3]) == ["empty", "ALPHA", "g498"]
+    np.testing.assert_array_equal(table["log2_fc"][1:501], effects.estimate[::-1])
+    np.testing.assert_array_equal(table["base_mean"], np.arange(502.0))
+    results = [name for name in COLUMNS if name not in (*TEXT_COLUMNS, "base_mean")]
+    assert table.loc[[0, 501], results].isna().all().all()
+
+
+def test_posterior_rates_never_get_the_names_of_p_values():
+    for renamed in STYLES.values():
+        for ours, theirs in renamed.items():
+            if ours in ("lfdr", "q_value", "lfsr", "s_value"):
+                assert not theirs.lower().startswith(("p", "adj"))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_styles_rename_and_keep_everything(fitted, style):
+    table = eb.results_table(*fitted)
+    renamed = restyle(table, style)
+    assert renamed.shape == table.shape
+    assert renamed.columns.is_unique
+    for ours, theirs in STYLES[style].items():
+        np.testing.assert_array_equal(renamed[theirs], table[ours])
+
+
+def test_unknown_style(fitted):
+    with pytest.raises(InputError, match="Did you mean 'deseq2'"):
+        restyle(eb.results_table(*fitted), "deseq")
+
+
+def test_sentence_counts_what_the_table_holds(fitted):
+    table = eb.results_table(*fitted)
+    found = table[table["q_value"] < 0.1]
+    said = eb.sentence(table, "higher in trt", "lower in trt", 0.1)
+    assert f"{len(found)} of 500 tested genes" in said
+    assert f"{(found['post_mean'] > 0).sum()} higher in trt, {(found['post_mean'] < 0).sum()} lower in trt" in said
