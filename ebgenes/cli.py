@@ -69,10 +69,25 @@ def _say_warning(message: Warning | str, category: type[Warning], *_: Any, **__:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; found {text!r}")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 0; found {text!r}")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1; found {text!r}")
+    return share
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -154,8 +169,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("folder")
     made.add_argument("--genes", type=_positive, default=8000)
     made.add_argument("--replicates", type=_positive, default=3, help="samples per group")
-    made.add_argument("--pi0", type=float, default=0.85, help="share of null genes")
-    made.add_argument("--seed", type=int, default=1)
+    made.add_argument("--pi0", type=_share, default=0.85, help="share of null genes")
+    made.add_argument("--seed", type=_natural, default=1)
     return parser
 
 
@@ -203,7 +218,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _counts(options: argparse.Namespace) -> None:
-    from ebgenes.config import DatasetSettings, parse_section
+    from ebgenes.config import DatasetSettings, parse_reference, parse_section
     from ebgenes.io import write_study
     from ebgenes.pipeline import prepare
 
@@ -214,7 +229,7 @@ def _counts(options: argparse.Namespace) -> None:
         genes=options.genes,
         offsets=options.offsets,
         design=options.design,
-        reference=_yaml(options.reference, "--reference"),
+        reference=parse_reference(_yaml(options.reference, "--reference")),
         contrasts={},
         keep=parse_section("keep", _yaml(options.keep, "--keep")),
     )
@@ -222,14 +237,14 @@ def _counts(options: argparse.Namespace) -> None:
 
 
 def _effects(options: argparse.Namespace) -> None:
-    from ebgenes.config import parse_contrast, parse_section
+    from ebgenes.config import parse_contrast, parse_reference, parse_section
     from ebgenes.io import read_study, write_effects
     from ebgenes.pipeline import contrast_design, estimate
 
     settings = parse_section("effects", _yaml(options.effects, "--effects"))
     question = parse_contrast(_yaml(options.contrast, "--contrast"))
+    reference = parse_reference(_yaml(options.reference, "--reference"))
     study = read_study(options.counts)
-    reference = _yaml(options.reference, "--reference")
     design = contrast_design(study.samples, options.design, question, options.name, reference)
     write_effects(options.out, estimate(study, design, settings))
 
@@ -289,7 +304,8 @@ def _plot(options: argparse.Namespace) -> None:
 
     settings = parse_section("report", _yaml(options.report, "--report"))
     prior, summary = read_prior(options.prior)
-    up, down = summary["contrast"]["up"], summary["contrast"]["down"]
+    words = summary.get("contrast", {})
+    up, down = words.get("up", "higher"), words.get("down", "lower")
     write_figures([Path(path) for path in options.out], read_table(options.table), prior, up, down, settings)
 
 
@@ -297,6 +313,7 @@ def _report(options: argparse.Namespace) -> None:
     from ebgenes.config import load_yaml_file, parse_config
     from ebgenes.io import read_prior, read_study, read_table
     from ebgenes.pipeline import contrast_page, write_results
+    from ebgenes.table import sentence
 
     text = options.config
     content = load_yaml_file(text) if text.endswith((".yaml", ".yml")) else _yaml(text, "config")
@@ -312,6 +329,10 @@ def _report(options: argparse.Namespace) -> None:
         table = read_table(folder / contrast / "genes.tsv")
         pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config))
     write_results(folder, study, options.dataset, pages)
+    # What a newcomer reads last on the terminal: what was found, and how sure we are.
+    for page in pages:
+        print(f"{page.name}: {sentence(page.table, page.up, page.down, page.level)}")
+    print(f"open {folder / 'report.html'}")
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class PriorSettings:
     fit: str
     null: str
     solver: str
-    min_scale: float
+    min_scale: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +135,10 @@ def load_yaml_file(path: str | os.PathLike[str]) -> Any:
 def load_yaml(text: str, source: str) -> Any:
     """The plain values of YAML text."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return _text_keys(yaml.safe_load(text))
+    # Besides its own errors the parser lets through those of impossible dates, of numbers with thousands of
+    # digits, and of entries within entries without end.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
@@ -177,12 +180,28 @@ def parse_contrast(content: Any) -> dict[str, Any]:
     return dict(content)
 
 
+def parse_reference(content: Any) -> dict[str, Any]:
+    """First levels of factors by column, checked alone."""
+    _require_valid(content, schema()["$defs"]["dataset"]["properties"]["reference"], "the reference")
+    return dict(content)
+
+
 def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
     found = Draft202012Validator(against).iter_errors(content)
     errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
-    messages = list(dict.fromkeys(message for error in errors for message in _explain(error)))
+    explained = (message for error in errors for message in _explain(error))
+    messages = list(dict.fromkeys([*explained, *_infinite(content, "")]))
     if messages:
         raise InputErrors(f"{what} has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
+
+
+def _infinite(content: Any, path: str) -> Iterator[str]:
+    """YAML has .inf and .nan, for which no setting has a use."""
+    items = content.items() if isinstance(content, Mapping) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield from _infinite(value, f"{path}.{key}" if path else str(key))
+    if isinstance(content, float) and not math.isfinite(content):
+        yield f"{path}: found {content}; it must be a finite number."
 
 
 def _text_keys(content: Any) -> Any:
@@ -233,8 +252,11 @@ def _explain(error: Any) -> Iterator[str]:
         yield f"{place}found {found}; {value['const']} must be among them."
     elif rule == "not" and "enum" in value:
         yield f"{place}the name {found} is taken by a file of the results; choose another."
-    elif rule == "not":
+    elif rule == "not" and isinstance(error.instance, Mapping):
         yield f"{place}give either column, baseline and target, or coefficients; found both."
+    elif rule == "not":
+        # What is no mapping at all has its message from the rule "type".
+        return
     elif rule == "minProperties" or rule == "minItems":
         yield f"{place}is empty; give at least one entry."
     else:
@@ -247,11 +269,13 @@ KINDS = {
     "string": "text",
     "null": "null",
     "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
 }
 LIMITS = {
     "minimum": "at least",
     "maximum": "at most",
     "exclusiveMinimum": "above",
     "exclusiveMaximum": "below",
-    "minLength": "text of at least",
+    "minLength": "text of a length of at least",
 }

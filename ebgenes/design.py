@@ -6,6 +6,7 @@ import ast
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,9 @@ TRANSFORMS = frozenset(
 
 MAX_COLUMNS = 30
 """Largest degree or number of spline columns a term may ask for."""
+
+MAX_POWER = 5
+"""Largest power of a sum of terms: interactions of so many columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +138,10 @@ def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFor
     from formulaic.errors import FormulaicError
 
     try:
+        _require_small_powers(formula)
         parsed = Formula(formula)
+    except InputError:
+        raise
     except (FormulaicError, SyntaxError, ValueError) as error:
         hint = " Random effects such as (1|donor) are not available." if "|" in formula else ""
         raise InputError(
@@ -142,8 +149,19 @@ def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFor
             "Write for example '~ batch + condition'."
         ) from None
     if not isinstance(parsed, SimpleFormula):
-        raise InputError(f"the formula {formula!r} has a left side. Start it with '~': '~ batch + condition'.")
+        what = "several parts" if "|" in formula else "a left side"
+        raise InputError(f"the formula {formula!r} has {what}. Start it with '~': '~ batch + condition'.")
     return [factor for term in parsed for factor in term.factors], parsed
+
+
+def _require_small_powers(formula: str) -> None:
+    """Refuse (a + b)**99 before formulaic multiplies it out, which might take for ever."""
+    from formulaic.parser.algos.tokenize import tokenize
+
+    tokens = [str(token) for token in tokenize(formula)]
+    for operator, power in pairwise(tokens):
+        if operator in ("**", "^") and power.isdecimal() and int(power) > MAX_POWER:
+            raise InputError(f"the formula {formula!r} has the power {power}; powers up to {MAX_POWER} are allowed.")
 
 
 def _first_line(error: BaseException) -> str:

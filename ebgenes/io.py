@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,7 +27,8 @@ from ebgenes.table import COLUMNS, TEXT_COLUMNS
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LARGEST_COUNT = 2**53
+LARGEST_COUNT = 2**53 - 1
+LARGEST_OFFSET = 100
 EFFECT_STYLES = {
     "ebgenes": {"gene": "gene_id", "estimate": "log2_fc", "se": "se", "df": "df", "base_mean": "base_mean"},
     "deseq2": {"estimate": "log2FoldChange", "se": "lfcSE", "base_mean": "baseMean"},
@@ -45,8 +47,9 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{final.name[:80]}.", suffix=final.suffix, dir=final.parent)
-    except OSError as error:
-        raise InputError(f"cannot write {final}: {error.strerror}. Choose another outdir.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {final}: {reason}. Choose another outdir.") from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -81,7 +84,9 @@ def _readable(path: Path) -> Iterator[None]:
     """Turn what parsers raise on garbage into one message."""
     try:
         yield
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error, csv.Error, pd.errors.ParserError) as error:
+    except InputError:
+        raise
+    except (ValueError, gzip.BadGzipFile, EOFError, zlib.error, csv.Error) as error:
         raise InputError(
             f"{path} is not a readable table: {_oneline(error)} Give tab- or comma-separated text, plain or .gz."
         ) from None
@@ -129,6 +134,7 @@ def _read_table(path: str | os.PathLike[str], *, numeric: bool) -> pd.DataFrame:
             dtype={0: str} if numeric else str,
             na_filter=False,
             encoding="utf-8-sig",
+            float_precision="round_trip",
             low_memory=False,
         )
     frame = frame.set_index(0)
@@ -170,6 +176,8 @@ def read_counts(path: str | os.PathLike[str], *, layer: str | None = None) -> Co
     """
     if Path(path).suffix == ".h5ad":
         return counts_from_anndata(read_h5ad(path), layer=layer)
+    if layer is not None:
+        raise InputError(f"{path} is a table, which has no layers such as {layer!r}. Leave the layer out.")
     frame = _read_table(path, numeric=True)
     columns = [_whole_numbers(frame[name], str(name), list(frame.index)) for name in frame.columns]
     gene, sample = text_array(frame.index), text_array(frame.columns)
@@ -178,11 +186,16 @@ def read_counts(path: str | os.PathLike[str], *, layer: str | None = None) -> Co
 
 def _whole_numbers(column: pd.Series, sample: str, gene: list[str]) -> Any:
     values = column.to_numpy()
-    if values.dtype.kind == "i" and (not len(values) or values.min() >= 0):
+    if _plain_counts(values):
         return values
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
     _require_counts(numbers, values, gene, sample)
     return numbers.astype(np.int64)
+
+
+def _plain_counts(values: Any) -> bool:
+    """Whether an array has an integer type and nothing that needs a closer look."""
+    return values.dtype.kind in "iu" and (not values.size or (values.min() >= 0 and values.max() <= LARGEST_COUNT))
 
 
 def _require_counts(numbers: FloatArray, shown: Any, gene: Sequence[str], sample: str) -> None:
@@ -202,7 +215,10 @@ def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
 
     found = _existing(path)
     try:
-        return anndata.read_h5ad(found)
+        # Repeated names and old encodings are warned of before our own checks can speak.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return anndata.read_h5ad(found)
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{found} is not a readable .h5ad file: {_oneline(error)}") from None
 
@@ -232,7 +248,7 @@ def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
     _require_unique(list(gene), "genes", Path("the AnnData"))
     _require_unique(list(sample), "samples", Path("the AnnData"))
     for row, name in zip(dense, sample, strict=True):
-        if row.dtype.kind not in "iu" or (len(row) and row.min() < 0):
+        if not _plain_counts(row):
             _require_counts(np.asarray(row, dtype=float), row, list(gene), name)
     return Counts(gene=gene, sample=sample, count=np.asarray(dense.T, dtype=np.int64))
 
@@ -249,7 +265,9 @@ def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
 def _numeric_if_all(column: pd.Series) -> pd.Series:
     values = column.str.strip()
     if all(NUMBER.fullmatch(value) and not CODE.match(value) for value in values):
-        return pd.to_numeric(values)
+        numbers = pd.to_numeric(values)
+        # Its floats may miss the last digit.
+        return values.astype(float) if numbers.dtype.kind == "f" else numbers
     return column
 
 
@@ -273,12 +291,13 @@ def read_offsets(path: str | os.PathLike[str], counts: Counts) -> FloatArray:
     values = (
         frame.loc[list(counts.gene), list(counts.sample)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
     )
-    bad = ~np.isfinite(values)
+    bad = ~(np.abs(values) <= LARGEST_OFFSET)
     if bad.any():
         g, s = np.argwhere(bad)[0]
         raise InputError(
-            f"{path}: offsets must be finite numbers (natural logs); {int(bad.sum())} of {bad.size} are not "
-            f"(first: {counts.gene[g]}, sample {counts.sample[s]})."
+            f"{path}: offsets must be natural logs, numbers from -{LARGEST_OFFSET} to {LARGEST_OFFSET}; "
+            f"{int(bad.sum())} of {bad.size} are not (first: {counts.gene[g]}, sample {counts.sample[s]}). "
+            "Take the logarithm of size factors."
         )
     return np.asarray(values)
 
@@ -300,6 +319,7 @@ def study_to_anndata(study: Study) -> AnnData:
     obs.index = obs.index.astype(str)
     obs.index.name = None
     obs = obs.apply(lambda column: column.astype("category") if column.dtype == object else column)
+    obs.columns = pd.Index([_stored_name(name) for name in obs.columns])
     var = pd.DataFrame({"gene_name": screen.name[screen.kept]}, index=list(counts.gene))
     adata = AnnData(X=counts.count.T.copy(), obs=obs, var=var)
     if counts.log_size.ndim == 1:
@@ -308,6 +328,7 @@ def study_to_anndata(study: Study) -> AnnData:
         adata.layers["log_size"] = counts.log_size.T.copy()
     adata.uns["ebgenes"] = {
         "sheet_index": study.samples.index.name or "",
+        "sheet_columns": np.array([str(name) for name in study.samples.columns], dtype=object),
         "screen": {
             "gene": np.array(screen.gene, dtype=object),
             "status": np.array(screen.status, dtype=object),
@@ -318,17 +339,26 @@ def study_to_anndata(study: Study) -> AnnData:
     return adata
 
 
+def _stored_name(column: str) -> str:
+    """A sheet's column as HDF5 and AnnData can name it."""
+    name = str(column).replace("/", "%2F")
+    return f"%{name}" if name in ("_index", ".") else name
+
+
 def read_study(path: str | os.PathLike[str]) -> Study:
     """Read what `write_study` wrote."""
     adata = read_h5ad(path)
     if "ebgenes" not in adata.uns:
         raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
     counts = counts_from_anndata(adata)
+    if not {"screen", "sheet_columns", "sheet_index"} <= set(adata.uns["ebgenes"]) or "log_size" not in {*adata.layers, *adata.obsm}:
+        raise InputError(f"{path} lacks size factors or the genes' statuses. Run ebgenes counts again.")
     in_layer = "log_size" in adata.layers
     log_size = adata.layers["log_size"].T if in_layer else adata.obsm["log_size"][:, 0]
     samples = adata.obs.apply(
         lambda column: column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
     )
+    samples = samples.set_axis(list(adata.uns["ebgenes"]["sheet_columns"]), axis=1)
     samples.index.name = adata.uns["ebgenes"]["sheet_index"] or None
     return Study(
         counts=Counts(gene=counts.gene, sample=counts.sample, count=counts.count, log_size=log_size),
@@ -388,7 +418,9 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
                 **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
             }
             return Effects(gene=file["gene"].asstr()[()], scalars=dict(file["scalars"].attrs), **stored)
-    except OSError as error:
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{found} is not a readable effects file: {_oneline(error)}") from None
 
 
@@ -411,9 +443,7 @@ def read_effect_table(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"It has: {listing(frame.columns)}."
         )
     value = {
-        name: pd.to_numeric(frame[column].replace({"NA": "nan", "": "nan"}), errors="coerce")
-        for name, column in style.items()
-        if column in frame.columns
+        name: _numbers_or_missing(frame[column], path) for name, column in style.items() if column in frame.columns
     }
     if "t" in value:
         value["se"] = value["estimate"] / value.pop("t")
@@ -421,9 +451,32 @@ def read_effect_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {"gene": list(frame.index[present]), **{name: v[present].to_numpy(float) for name, v in value.items()}}
 
 
+def _numbers_or_missing(column: pd.Series, path: str | os.PathLike[str]) -> pd.Series:
+    """Text as numbers; NaN where it says that there is none."""
+    missing = column.str.strip().isin(["", "NA", "NaN", "nan"])
+    text = column.mask(missing, "nan")
+    bad = pd.to_numeric(text, errors="coerce").isna() & ~missing
+    if bad.any():
+        raise InputError(
+            f"{path}: column {column.name!r} must hold numbers; {int(bad.sum())} of {len(bad)} values are not "
+            f"(first: {column.index[bad][0]}: {column[bad].iloc[0][:40]!r}). Write NA where there is none."
+        )
+    return text.astype(float)
+
+
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write plain values as JSON; floats read back exactly."""
+    """Write plain values as JSON; floats read back exactly, infinite ones as the text "Infinity"."""
+    content = _without_infinities(content)
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def _without_infinities(value: Any) -> Any:
+    """JSON has no infinite numbers: they become the words that Python, Java and R read as numbers."""
+    if isinstance(value, Mapping):
+        return {key: _without_infinities(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_infinities(item) for item in value]
+    return json.dumps(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
@@ -432,7 +485,13 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
     try:
         content = json.loads(found.read_text(encoding="utf-8"))
         prior = MixturePrior(weight=content["weight"], scale=content["scale"], family=content["family"])
-    except (ValueError, KeyError, TypeError) as error:
+        if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:
+            raise ValueError("its weights are not shares that sum to 1")
+        if not ((prior.scale >= 0) & np.isfinite(prior.scale)).all():
+            raise ValueError("its scales are not finite numbers >= 0")
+        engine = content.get("engine", {})
+        content["engine"] = {name: value if name == "name" else float(value) for name, value in engine.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{found} is not a prior.json of ebgenes: {_oneline(error)}") from None
     return prior, content
 

@@ -131,6 +131,8 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
             contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
             for contrast, question in dataset.contrasts.items()
         ]
+        for design in designs:
+            eb.require_replicates(design)
         io.write_study(outdir / name / "counts.h5ad", study)
         pages = []
         for contrast, design in zip(dataset.contrasts, designs, strict=True):

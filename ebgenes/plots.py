@@ -112,7 +112,7 @@ def _wrapped(ax: Axes, text: str, size: float) -> str:
 
 
 def _heading(ax: Axes, title: str, notes: Sequence[str] = ()) -> None:
-    """Title in bold and, between it and the axes, the notes in small print."""
+    """Title and, between it and the axes, the notes in small print."""
     for old in [text for text in ax.texts if text.get_label() == "note"]:
         old.remove()
     lines = "\n".join(_wrapped(ax, note, _SMALL) for note in notes if note)

@@ -23,13 +23,11 @@ def fitted(rng):
 
 def test_columns_are_the_contracts(fitted):
     table = eb.results_table(*fitted)
-    assert (
-        list(table.columns)
-        == (
-            "gene_id gene_name base_mean log2_fc se df stat p_value adj_p_value post_mean post_sd ci_low ci_high lfdr "
-            "q_value lfsr s_value prob_up prob_down pooled shrinkage status"
-        ).split()
-    )
+    contract = """
+        gene_id gene_name base_mean log2_fc se df stat p_value adj_p_value post_mean post_sd ci_low ci_high lfdr
+        q_value lfsr s_value prob_up prob_down pooled shrinkage status
+    """
+    assert list(table.columns) == contract.split()
     assert all(COLUMNS[name] for name in table.columns)
 
 

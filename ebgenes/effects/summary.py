@@ -10,6 +10,9 @@ import numpy as np
 from ebgenes.errors import InputError
 from ebgenes.model import Effects, FloatArray, text_array
 
+LARGEST = 1e100
+"""Beyond it and its inverse, squares leave the range of floating-point numbers."""
+
 
 def effects_from_summary(
     gene: Sequence[str] | Any,
@@ -54,13 +57,17 @@ def effects_from_summary(
         "se": np.asarray(se, dtype=float),
         "df": np.broadcast_to(np.asarray(np.inf if df is None else df, dtype=float), n),
     }
-    for name, value in values.items():
-        bad = ~np.isfinite(value) if name == "estimate" else ~(value > 0) | (np.isinf(value) & (name == "se"))
-        if bad.any():
-            first = int(np.argmax(bad))
+    good = {
+        "estimate": (np.abs(values["estimate"]) <= LARGEST, "a finite number"),
+        "se": ((values["se"] >= 1 / LARGEST) & (values["se"] <= LARGEST), "a finite number above 0"),
+        "df": (values["df"] > 0, "a number above 0"),
+    }
+    for name, (fine, what) in good.items():
+        if not fine.all():
+            first = int(np.argmin(fine))
             raise InputError(
-                f"{name} must be a finite number{'' if name == 'estimate' else ' above 0'}; {int(bad.sum())} of {n} "
-                f"genes have not (first: {ids[first]}: {value[first]}). Remove these rows."
+                f"{name} must be {what}; {int((~fine).sum())} of {n} genes have not "
+                f"(first: {ids[first]}: {values[name][first]}). Remove these rows."
             )
     return Effects(
         gene=text_array(ids),

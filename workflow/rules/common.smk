@@ -71,7 +71,7 @@ def source(name):
 
 def flag_of(option, value):
     """An option and its value, quoted for the shell; nothing where the value is missing."""
-    return f"--{option} {shlex.quote(str(value))}" if value else ""
+    return f"--{option}={shlex.quote(str(value))}" if value else ""
 
 
 def settings_json(section):

@@ -24,5 +24,5 @@ rule counts:
         layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
     shell:
         "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.layer} "
-        "--design {params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
+        "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
         "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -20,6 +20,6 @@ rule effects:
         ),
         effects=settings_json("effects"),
     shell:
-        "ebgenes effects {input:q} --design {params.design:q} --reference {params.reference:q} "
+        "ebgenes effects {input:q} --design={params.design:q} --reference {params.reference:q} "
         "--contrast {params.contrast:q} --name {wildcards.contrast:q} --effects {params.effects:q} "
         "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"
