@@ -86,7 +86,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ValueError, gzip.BadGzipFile, EOFError, zlib.error, csv.Error) as error:
+    except (ValueError, gzip.BadGzipFile, EOFError, zlib.error, csv.Error, pd.errors.ParserWarning) as error:
         raise InputError(
             f"{path} is not a readable table: {_oneline(error)} Give tab- or comma-separated text, plain or .gz."
         ) from None
@@ -98,15 +98,23 @@ def _oneline(error: BaseException) -> str:
     return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".") + "."
 
 
-def _header(path: Path) -> tuple[str, list[str], int]:
-    """Separator, names of the columns, and the number of fields in the first row below them."""
+def _content(path: Path) -> bytes:
+    """The bytes of a text file, plain or .gz."""
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+    with opener(path, "rb") as file:
+        content: bytes = file.read()
+    if b"\0" in content:
+        # pandas would drop the rest of the cell.
+        raise ValueError("it is not text")
+    return content
+
+
+def _header(path: Path, content: bytes) -> tuple[str, list[str], int]:
+    """Separator, names of the columns, and the number of fields in the first row below them."""
+    with io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="") as lines:
         first = lines.readline()
         if not first.strip():
             raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
-        if "\0" in first:
-            raise InputError(f"{path} is not text. Give tab- or comma-separated text, plain or .gz.")
         separator = "\t" if "\t" in first else ","
         second = next(csv.reader([lines.readline()], delimiter=separator), [])
     return separator, next(csv.reader([first.rstrip("\r\n")], delimiter=separator)), len(second)
@@ -115,8 +123,11 @@ def _header(path: Path) -> tuple[str, list[str], int]:
 def _read_table(path: str | os.PathLike[str], *, numeric: bool) -> pd.DataFrame:
     """A table indexed by its first column, as text; the rest as text, or as pandas guesses numbers."""
     found = _existing(path)
-    with _readable(found):
-        separator, names, n_fields = _header(found)
+    with _readable(found), warnings.catch_warnings():
+        # Rows longer than the header would lose their ends.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        content = _content(found)
+        separator, names, n_fields = _header(found, content)
         if n_fields == len(names) + 1:
             # R's write.table leaves out the header of the row names.
             names = ["", *names]
@@ -125,7 +136,7 @@ def _read_table(path: str | os.PathLike[str], *, numeric: bool) -> pd.DataFrame:
         if len(names) < 2:
             raise InputError(f"{found} has one column only. Give tab- or comma-separated text with a header line.")
         frame = pd.read_csv(
-            found,
+            io.BytesIO(content),
             sep=separator,
             header=None,
             skiprows=1,
@@ -351,7 +362,10 @@ def read_study(path: str | os.PathLike[str]) -> Study:
     if "ebgenes" not in adata.uns:
         raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
     counts = counts_from_anndata(adata)
-    if not {"screen", "sheet_columns", "sheet_index"} <= set(adata.uns["ebgenes"]) or "log_size" not in {*adata.layers, *adata.obsm}:
+    if not {"screen", "sheet_columns", "sheet_index"} <= set(adata.uns["ebgenes"]) or "log_size" not in {
+        *adata.layers,
+        *adata.obsm,
+    }:
         raise InputError(f"{path} lacks size factors or the genes' statuses. Run ebgenes counts again.")
     in_layer = "log_size" in adata.layers
     log_size = adata.layers["log_size"].T if in_layer else adata.obsm["log_size"][:, 0]

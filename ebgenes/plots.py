@@ -1027,7 +1027,7 @@ def draw(
             figure.suptitle(displayed(title, 90), x=0.01, ha="left", size=12, color=_INK, parse_math=False)
         panels = [cast(Axes, panel) for panel in figure.subplots(1, 2 if wide else 1, squeeze=False)[0]]
         # The first layout gives the panels their width, to which text is wrapped.
-        figure.draw_without_rendering()
+        _lay_out(figure)
         if name == "volcano":
             volcano(table, panels[0], x=x, y=y, label=label, **words)
         elif name == "ma":
@@ -1041,9 +1041,15 @@ def draw(
             p_histogram(table, panels[0])
             null_qq(table, panels[1])
         # Lay out once, not again for every format.
-        figure.draw_without_rendering()
+        _lay_out(figure)
         figure.set_layout_engine("none")
     return figure
+
+
+def _lay_out(figure: Figure) -> None:
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
 
 
 def _ignore_missing_glyphs() -> None:

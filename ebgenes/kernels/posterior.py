@@ -40,7 +40,8 @@ def mixture_quantile(probability, start, atom, share, center, spread, n_terms):
         low = 0.0
         target = probability - atom
     t = start if low < start < high else 0.5 * (low + high)
-    tolerance = 1e-12 * (high - low)
+    # A Newton step of this size leaves an error of its square.
+    tolerance = 1e-9 * (high - low)
     for _ in range(200):
         value = -target
         slope = 0.0
@@ -104,8 +105,8 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
         mean = 0.0
         up = 0.0
         down = 0.0
-        positive = 0.0
-        negative = 0.0
+        wrong = 0.0
+        right = 0.0
         for i in range(n_nodes, n_terms):
             part = share[i] / total
             if part == 0.0:
@@ -113,8 +114,8 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
             m = center[i]
             s = spread[i]
             mean += part * m
-            positive += part * _upper_tail(-m / s)
-            negative += part * _upper_tail(m / s)
+            wrong += part * _upper_tail(abs(m) / s)
+            right += part
             if threshold > 0.0:
                 up += part * _upper_tail((threshold - m) / s)
                 down += part * _upper_tail((threshold + m) / s)
@@ -132,13 +133,16 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
         out[g, 1] = math.sqrt(second)
         tail = 0.5 * (1.0 - interval)
         reach = 2.0 * out[g, 1]
+        # All centers have the estimate's sign, so the smaller area is summed and never taken from 1.
+        right -= wrong
+        positive = right if b > 0.0 else wrong
+        negative = wrong if b > 0.0 else right
         out[g, 2] = mixture_quantile(tail, mean - reach, lfdr, share, center, spread, kept)
         # The upper end is minus the lower end of the mirror image: no 1 - tail, and signs mirror exactly.
         for i in range(kept):
             center[i] = -center[i]
         out[g, 3] = -mixture_quantile(tail, -mean - reach, lfdr, share, center, spread, kept)
         out[g, 4] = lfdr
-        # The smaller of the two complements, summed, not subtracted from 1: exact in the tails.
         out[g, 5] = lfdr + min(positive, negative)
         out[g, 6] = up if threshold > 0.0 else positive
         out[g, 7] = down if threshold > 0.0 else negative

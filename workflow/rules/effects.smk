@@ -7,7 +7,6 @@ rule effects:
         f"{LOGS}/{{contrast}}.effects.log",
     conda:
         "../envs/ebgenes.yaml"
-    threads: 2
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,

@@ -12,7 +12,6 @@ rule posterior:
         f"{LOGS}/{{contrast}}.posterior.log",
     conda:
         "../envs/ebgenes.yaml"
-    threads: 2
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,
