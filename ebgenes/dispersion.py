@@ -39,9 +39,7 @@ def squeeze_variances(variance: FloatArray, df: float, prior: VariancePrior) -> 
     return np.where(finite, squeezed, prior.variance)
 
 
-def fit_variance_prior(
-    variance: FloatArray, df: float, *, level: FloatArray | None = None, robust: bool = False
-) -> VariancePrior:
+def fit_variance_prior(variance: FloatArray, df: float, *, level: FloatArray | None = None) -> VariancePrior:
     """Estimate d0 and s0^2 from all genes' residual variances.
 
     Parameters
@@ -52,9 +50,6 @@ def fit_variance_prior(
         Their residual degrees of freedom, the same for all genes.
     level
         Mean log expression, (G,): s0^2 follows a trend in it. None: one s0^2.
-    robust
-        Genes with outlying variances get fewer prior degrees of freedom, so that they neither
-        distort the prior nor are squeezed towards it.
 
     Raises
     ------
@@ -63,8 +58,18 @@ def fit_variance_prior(
 
     Notes
     -----
-    Sources: Smyth (2004), section 6.2; Sartor et al. (2006), BMC Bioinformatics 7, 538 (trend);
-    Phipson et al. (2016), Ann. Appl. Stat. 10, 946 (robust).
+    Sources: Smyth (2004), section 6.2; Sartor et al. (2006), BMC Bioinformatics 7, 538 (trend).
+    """
+    return _moments(bounded_below(variance, 1e-5), df, level)
+
+
+def bounded_below(variance: FloatArray, share: float) -> FloatArray:
+    """Variances no smaller than a share of their median, so that all have a logarithm.
+
+    Raises
+    ------
+    InputError
+        As `fit_variance_prior`.
     """
     if len(variance) < 3:
         raise InputError(
@@ -76,13 +81,7 @@ def fit_variance_prior(
             f"{int(np.sum(variance <= 0))} of {len(variance)} genes have no residual variance at all. "
             "Are replicates copies of one another?"
         )
-    plain = _moments(np.maximum(variance, 1e-5 * middle), df, level)
-    if not robust:
-        return plain
-    # Imported here for its scipy.stats, half a second that the plain prior need not pay.
-    from ebgenes.robust_dispersion import robust_prior
-
-    return robust_prior(np.maximum(variance, 1e-12 * middle), df, level, plain)
+    return np.maximum(variance, share * middle)
 
 
 def _moments(variance: FloatArray, df: float, level: FloatArray | None) -> VariancePrior:

@@ -6,26 +6,26 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
-from ebgenes.dispersion import VariancePrior, smooth
+from ebgenes.dispersion import VariancePrior, bounded_below, fit_variance_prior, smooth
 from ebgenes.model import FloatArray
 
 WINSOR_LOW, WINSOR_HIGH = 0.05, 0.1
 
 
-def robust_prior(variance: FloatArray, df: float, level: FloatArray | None, plain: VariancePrior) -> VariancePrior:
-    """Match the Winsorized variance of log variances, then doubt each outlier by its tail area.
+def fit_robust_variance_prior(variance: FloatArray, df: float, *, level: FloatArray | None = None) -> VariancePrior:
+    """As `fit_variance_prior`, but genes with outlying variances get fewer prior degrees of freedom.
 
-    Parameters
-    ----------
-    variance, df, level
-        As in `fit_variance_prior`; variances above 0.
-    plain
-        The prior that is not robust, whose d0 is a lower bound.
+    Parameters, Raises
+    ------------------
+    See `fit_variance_prior`.
 
     Notes
     -----
+    Matches the Winsorized variance of log variances, then doubts each outlier by its tail area.
     Source: Phipson et al. (2016), Ann. Appl. Stat. 10, 946.
     """
+    plain = fit_variance_prior(variance, df, level=level)
+    variance = bounded_below(variance, 1e-12)
     n = len(variance)
     if n * WINSOR_LOW < 1 and n * WINSOR_HIGH < 1:
         return plain

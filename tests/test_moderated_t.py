@@ -12,6 +12,7 @@ from ebgenes.dispersion import _inverse_trigamma, _natural_spline, fit_variance_
 from ebgenes.effects.moderated_t import weighted_regression
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, text_array
+from ebgenes.robust_dispersion import fit_robust_variance_prior
 from ebgenes.table import two_sided_p
 
 
@@ -127,7 +128,7 @@ def test_equal_variances_are_pooled_completely(rng):
 def test_robust_prior_frees_the_outliers(rng):
     variance = rng.f(4, 20, size=5_000)
     variance[:25] *= 400
-    plain, robust = (fit_variance_prior(variance, 4.0, robust=option) for option in (False, True))
+    plain, robust = fit_variance_prior(variance, 4.0), fit_robust_variance_prior(variance, 4.0)
     assert np.median(robust.df) > 2 * plain.df[0]
     assert np.all(robust.df[:25] < 0.2 * np.median(robust.df))
 

@@ -31,7 +31,7 @@ def fit_effects(
         ``moderated_t``: voom precision weights and empirical-Bayes variances. (``normal`` is for
         tables of estimates; see `effects_from_summary`.)
     trend, robust
-        Options of the variance prior; see `fit_variance_prior`.
+        Options of the variance prior; see `fit_variance_prior` and `fit_robust_variance_prior`.
 
     Raises
     ------

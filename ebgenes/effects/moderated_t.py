@@ -25,7 +25,12 @@ def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend
     estimate, unscaled, variance, _ = weighted_regression(response, weight, design.matrix, contrast.weight)
     residual_df = float(design.matrix.shape[0] - design.matrix.shape[1])
     level = response.mean(axis=1)
-    prior = fit_variance_prior(variance, residual_df, level=level if trend else None, robust=robust)
+    if robust:
+        # Imported here for its scipy.stats, half a second that the plain prior need not pay.
+        from ebgenes.robust_dispersion import fit_robust_variance_prior as fit_prior
+    else:
+        fit_prior = fit_variance_prior
+    prior = fit_prior(variance, residual_df, level=level if trend else None)
     squeezed = squeeze_variances(variance, residual_df, prior)
     # No gene can know its variance better than all genes together do.
     pooled_df = residual_df * len(variance)

@@ -23,9 +23,9 @@ MAX_NODES = 4000
 
 
 @kernel
-def _left_end(shape):
-    """The root u < 0 of shape (u - e^u + 1) = -CUT."""
-    u = -math.sqrt(2.0 * CUT / shape) - CUT / shape
+def _end(shape, start):
+    """The root u of shape (u - e^u + 1) = -CUT beyond which start lies, by Newton's method."""
+    u = start
     for _ in range(60):
         step = (u - math.exp(u) + 1.0 + CUT / shape) / (1.0 - math.exp(u))
         u -= step
@@ -35,15 +35,13 @@ def _left_end(shape):
 
 
 @kernel
+def _left_end(shape):
+    return _end(shape, -math.sqrt(2.0 * CUT / shape) - CUT / shape)
+
+
+@kernel
 def _right_end(shape):
-    """The root u > 0 of shape (u - e^u + 1) = -CUT."""
-    u = min(math.sqrt(2.0 * CUT / shape), math.log(1.0 + CUT / shape) + 2.0)
-    for _ in range(60):
-        step = (u - math.exp(u) + 1.0 + CUT / shape) / (1.0 - math.exp(u))
-        u -= step
-        if abs(step) < 1e-6:
-            break
-    return u
+    return _end(shape, min(math.sqrt(2.0 * CUT / shape), math.log(1.0 + CUT / shape) + 2.0))
 
 
 @kernel
