@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shlex
+import sys
 from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
