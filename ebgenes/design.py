@@ -53,6 +53,9 @@ MAX_COLUMNS = 30
 MAX_POWER = 5
 """Largest power of a sum of terms: interactions of so many columns."""
 
+MAX_STARS = 8
+"""Most ``*`` a formula may hold."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -138,6 +141,7 @@ def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFor
     from formulaic.errors import FormulaicError
 
     try:
+        _require_few_products(formula)
         _require_small_powers(formula)
         parsed = Formula(formula)
     except InputError:
@@ -152,6 +156,15 @@ def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFor
         what = "several parts" if "|" in formula else "a left side"
         raise InputError(f"the formula {formula!r} has {what}. Start it with '~': '~ batch + condition'.")
     return [factor for term in parsed for factor in term.factors], parsed
+
+
+def _require_few_products(formula: str) -> None:
+    """Products are multiplied out, doubling the terms each, before anything else can be checked."""
+    if formula.count("*") > MAX_STARS:
+        raise InputError(
+            f"the formula {formula[:60]!r}... has {formula.count('*')} stars; at most {MAX_STARS} are allowed. "
+            "Name the interactions you mean with a colon."
+        )
 
 
 def _require_small_powers(formula: str) -> None:
@@ -288,14 +301,25 @@ def _require_level(level: str, column: str, levels: list[str]) -> None:
 
 
 def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tuple[ModelSpec, pd.DataFrame]:
-    from formulaic.errors import FormulaicError
+    from formulaic.errors import DataMismatchWarning, FormulaicError
 
     # An intercept alone names no column, and an empty frame would lose the number of samples.
     frame = data if data.shape[1] else pd.DataFrame({"_": np.zeros(len(data))}, index=data.index)
     try:
-        # An empty context: only the sheet's columns and formulaic's own transforms can be found.
-        matrix = parsed.get_model_matrix(frame, context={}, output="pandas", na_action="raise")
-    except (FormulaicError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        with warnings.catch_warnings():
+            # Levels that C(column, levels=[...]) leaves out would count as the first.
+            warnings.simplefilter("error", DataMismatchWarning)
+            # An empty context: only the sheet's columns and formulaic's own transforms can be found.
+            matrix = parsed.get_model_matrix(frame, context={}, output="pandas", na_action="raise")
+    except (
+        FormulaicError,
+        DataMismatchWarning,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise InputError(
             f"the formula {formula!r} cannot be applied to the sample sheet: {_first_line(error)}"
         ) from None

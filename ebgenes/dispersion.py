@@ -11,6 +11,9 @@ from ebgenes.errors import InputError
 from ebgenes.kernels.lowess import lowess
 from ebgenes.model import FloatArray
 
+ROUNDING = 1e-20
+"""Variances of log2 values below this are nothing but rounding, which leaves some 1e-28."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class VariancePrior:
@@ -75,13 +78,24 @@ def bounded_below(variance: FloatArray, share: float) -> FloatArray:
         raise InputError(
             f"{len(variance)} genes are too few to learn a variance prior from; give at least 3, better hundreds."
         )
-    middle = float(np.median(variance))
-    if middle <= 0:
+    require_variation(variance)
+    return np.maximum(variance, share * np.median(variance))
+
+
+def require_variation(variance: FloatArray) -> None:
+    """Refuse data in which most genes do not vary between replicates.
+
+    Raises
+    ------
+    InputError
+        Where the median variance is nothing but rounding.
+    """
+    still = variance < ROUNDING
+    if 2 * still.sum() > len(variance):
         raise InputError(
-            f"{int(np.sum(variance <= 0))} of {len(variance)} genes have no residual variance at all. "
+            f"{int(still.sum())} of {len(variance)} genes have no residual variance at all. "
             "Are replicates copies of one another?"
         )
-    return np.maximum(variance, share * middle)
 
 
 def _moments(variance: FloatArray, df: float, level: FloatArray | None) -> VariancePrior:

@@ -26,7 +26,7 @@ from ebgenes.config import (
 from ebgenes.counts import NORMALIZATIONS
 from ebgenes.effects import ENGINES
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.prior.fit import FAMILIES, MIN_SCALE, NULLS
+from ebgenes.prior.fit import FAMILIES, NULLS
 from ebgenes.prior.weights import SOLVERS
 
 COMPARISON = {"column": "dex", "baseline": "untrt", "target": "trt"}
@@ -72,7 +72,7 @@ def test_defaults() -> None:
         False,
     )
     assert (prior.family, prior.fit, prior.null, prior.solver) == ("scale_normal", "em", "estimated", "sqp")
-    assert prior.min_scale == MIN_SCALE
+    assert prior.min_scale is None
     assert (report.level, report.interval, report.lfc_threshold, report.label) == (0.05, 0.95, 0, 20)
     assert (report.x, report.y, report.figures, report.tables) == ("post_mean", "lfdr", ["png", "svg"], ["tsv"])
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from ebgenes.counts import base_mean, library_size
-from ebgenes.dispersion import fit_variance_prior, smooth, squeeze_variances
+from ebgenes.dispersion import fit_variance_prior, require_variation, smooth, squeeze_variances
 from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.linear import weighted_fits
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray
@@ -61,6 +61,8 @@ def voom(counts: Counts, design: FloatArray) -> tuple[FloatArray, FloatArray]:
     library = library_size(counts) + 1
     response = np.log2((counts.count + 0.5) / library * 1e6)
     _, _, variance, fitted = weighted_regression(response, np.ones_like(response), design, np.zeros(design.shape[1]))
+    # Before the weights, which would scale any rounding up to a variance of 1.
+    require_variation(variance)
     log_library = np.log2(library)
     to_log_count = np.mean(log_library, axis=-1) - np.log2(1e6)
     log_count = response.mean(axis=1) + to_log_count

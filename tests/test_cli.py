@@ -1,0 +1,309 @@
+"""The command line: instant help, and steps that add up to `ebgenes run`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from ebgenes import __version__, io
+from ebgenes.cli import main
+from ebgenes.config import FIGURES, figure_names
+from ebgenes.table import COLUMNS, STYLES
+
+VERBS = ["init", "check", "run", "counts", "effects", "prior", "table", "plot", "report", "export", "simulate"]
+HEAVY = ["numpy", "pandas", "numba", "matplotlib", "scipy", "anndata", "h5py", "formulaic", "jsonschema", "jinja2"]
+QUESTION = {"column": "group", "baseline": "control", "target": "treated"}
+CONFIG = {
+    "outdir": "out",
+    "datasets": {
+        "one": {
+            "counts": "sim/counts.tsv.gz",
+            "samples": "sim/samples.tsv",
+            "genes": "genes.csv",
+            "design": "~ group",
+            "contrasts": {"treated": QUESTION},
+            "keep": {"min_count": 5, "min_samples": 2},
+        }
+    },
+    "prior": {"null": "fixed"},
+    "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"]},
+}
+
+
+def ebgenes(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ebgenes", *words],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what `main` sets for the whole process."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    for name in ("EBGENES_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        monkeypatch.setenv(name, os.environ.get(name, "2"))
+    monkeypatch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "passive"))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated study, its config, and what `ebgenes run` makes of it."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(warnings, "showwarning", warnings.showwarning)
+        assert main(["simulate", "sim", "--genes", "300", "--replicates", "3", "--pi0", "0.7", "--seed", "4"]) == 0
+        names = "".join(f"gene{i:05d},NAME{i}\n" for i in range(1, 200))
+        Path("genes.csv").write_text(f"gene_id,gene_name\n{names}", encoding="utf-8")
+        Path("config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+        assert main(["run", "config.yaml"]) == 0
+    return folder
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from ebgenes.cli import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+    assert done.stderr == ""
+    for verb in VERBS:
+        assert f"    {verb} " in done.stdout
+
+
+def test_a_mistake_in_the_config_is_found_before_the_statistics_load(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("datasets: {}\n", encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from ebgenes.cli import main\n"
+        "code = main(['run', 'config.yaml'])\n"
+        "print(code, [name for name in ('pandas', 'numba', 'scipy', 'anndata', 'matplotlib') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "2 []\n"
+    assert done.stderr == "ebgenes run: the config has 1 mistake:\n  - datasets: is empty; give at least one entry.\n"
+
+
+def test_module_and_version(tmp_path: Path) -> None:
+    done = ebgenes("--version", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"ebgenes {__version__}\n", "")
+    failed = ebgenes("check", "nope.yaml", folder=tmp_path)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("ebgenes check: cannot read the config nope.yaml")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "--help"])
+    said = capsys.readouterr()
+    assert caught.value.code == 0
+    assert said.out.startswith(f"usage: ebgenes {verb} ")
+    assert "--threads" in said.out
+    assert said.err == ""
+
+
+def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out == "wrote config.yaml; next: ebgenes check config.yaml\n"
+    assert main(["check", "config.yaml"]) == 2
+    assert "samples.tsv does not exist" in capsys.readouterr().err
+    Path("samples.tsv").write_text("sample\tcondition\na\tcontrol\nb\tcontrol\nc\ttreated\nd\ttreated\n")
+    rows = "".join(f"g{i}\t{50 + 7 * i % 31}\t{40 + i}\t{90 - i}\t{60 + 3 * i % 17}\n" for i in range(40))
+    Path("counts.tsv.gz").write_bytes(gzip.compress(f"gene\ta\tb\tc\td\n{rows}".encode()))
+    assert main(["check", "config.yaml"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "mystudy/treatment: 4 samples, 2 coefficients, ~ condition",
+        "ok: 1 contrasts in 1 datasets; results go to results",
+    ]
+    assert not Path("results").exists()
+    assert main(["run", "config.yaml", "--outdir", "elsewhere"]) == 0
+    assert Path("elsewhere/mystudy/treatment/genes.tsv").is_file()
+    assert not Path("results").exists()
+
+
+def test_run_writes_what_it_promises(study: Path) -> None:
+    made = {str(path.relative_to(study / "out")) for path in (study / "out").rglob("*") if path.is_file()}
+    contrast = ["effects.h5", "prior.json", "genes.tsv", "genes.xlsx", *figure_names(["png", "svg"])]
+    assert made == {
+        *(f"one/{name}" for name in ("counts.h5ad", "results.h5ad", "report.html")),
+        *(f"one/treated/{name}" for name in contrast),
+    }
+    table = io.read_table(study / "out/one/treated/genes.tsv")
+    assert list(table.columns) == list(COLUMNS)
+    assert table["gene_id"].tolist() == [f"gene{i + 1:05d}" for i in range(300)]
+    assert table["gene_name"].tolist() == [f"NAME{i}" if i < 200 else f"gene{i:05d}" for i in range(1, 301)]
+    fitted = table[table["status"] == "ok"]
+    assert 200 < len(fitted) < 300
+    assert not fitted.isna().any().any()
+
+
+def test_run_says_what_it_does(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study)
+    assert main(["run", "config.yaml", "--outdir", "again"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "results are in again\n"
+    lines = said.err.splitlines()
+    assert lines[0].startswith("one: reading")
+    assert any("genes differ at a false discovery rate of 0.1" in line for line in lines)
+    for name in ("genes.tsv", "prior.json"):
+        again, first = (study / folder / "one/treated" / name for folder in ("again", "out"))
+        assert again.read_bytes() == first.read_bytes()
+
+
+def test_steps_make_the_same_as_run(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(study)
+    folder, one = tmp_path / "one", CONFIG["datasets"]["one"]
+    made, expected = folder / "treated", study / "out/one/treated"
+    sheet = ["--design", one["design"]]
+    report = ["--report", yaml.safe_dump(CONFIG["report"])]
+    counts, effects, prior = f"{folder}/counts.h5ad", f"{made}/effects.h5", f"{made}/prior.json"
+    tables = [f"{made}/genes.tsv", f"{made}/genes.xlsx"]
+    pictures = [str(made / name) for name in figure_names(["png", "svg"])]
+    more = ["--table", *tables, "--figures", *pictures]
+    keep = ["--keep", json.dumps(one["keep"]), "--normalization", "median_ratio"]
+    steps = [
+        ["counts", one["counts"], "--samples", one["samples"], "--genes", one["genes"], *sheet, *keep, "--out", counts],
+        ["effects", counts, *sheet, "--contrast", json.dumps(QUESTION), "--name", "treated", "--out", effects],
+        ["prior", effects, "--prior", "{null: fixed}", "--counts", counts, *report, "--out", prior, *more],
+        ["report", "config.yaml", "--dataset", "one", "--folder", str(folder)],
+    ]
+    for step in steps:
+        assert main(step) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "genes differ at a false discovery rate of 0.1" in said.out
+
+    here, there = ({p.relative_to(root) for p in root.rglob("*")} for root in (folder, study / "out/one"))
+    assert here == there
+    for name in ("genes.tsv", "prior.json", *figure_names(["png", "svg"])):
+        assert (made / name).read_bytes() == (expected / name).read_bytes(), name
+    assert (folder / "report.html").read_bytes() == (study / "out/one/report.html").read_bytes()
+    with h5py.File(effects) as ours, h5py.File(expected / "effects.h5") as theirs:
+        assert sorted(ours) == sorted(theirs)
+        for name in ("gene", "estimate", "se", "df", "base_mean"):
+            np.testing.assert_array_equal(ours[name][()], theirs[name][()])
+        assert dict(ours["scalars"].attrs) == dict(theirs["scalars"].attrs)
+        assert dict(ours.attrs) == dict(theirs.attrs)
+    for name in ("counts.h5ad", "results.h5ad"):
+        ours_, theirs_ = io.read_study(folder / name), io.read_study(study / "out/one" / name)
+        np.testing.assert_array_equal(ours_.counts.count, theirs_.counts.count)
+        np.testing.assert_array_equal(ours_.counts.log_size, theirs_.counts.log_size)
+
+    # The table and the figures alone, from the same files.
+    assert main(["table", effects, "--prior", prior, "--counts", counts, *report, "--out", f"{tmp_path}/g.tsv"]) == 0
+    assert (tmp_path / "g.tsv").read_bytes() == (expected / "genes.tsv").read_bytes()
+    alone = [str(tmp_path / f"{name}.svg") for name in FIGURES]
+    assert main(["plot", f"{tmp_path}/g.tsv", "--prior", prior, *report, "--out", *alone]) == 0
+    for name in FIGURES:
+        assert (tmp_path / f"{name}.svg").read_bytes() == (expected / f"{name}.svg").read_bytes()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_export_renames_and_keeps_every_number(style: str, study: Path, tmp_path: Path) -> None:
+    source = study / "out/one/treated/genes.tsv"
+    assert main(["export", str(source), "--style", style, "--out", str(tmp_path / "theirs.tsv")]) == 0
+    lines = (tmp_path / "theirs.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].split("\t") == [STYLES[style].get(name, name) for name in COLUMNS]
+    assert lines[1:] == source.read_text(encoding="utf-8").splitlines()[1:]
+
+
+def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An exported table enters as other tools' tables do, and with df gives the prior of the effects themselves."""
+    source = study / "out/one/treated/genes.tsv"
+    fixed = ["--prior", "{null: fixed}", "--out"]
+    assert main(["export", str(source), "--style", "ashr", "--out", str(tmp_path / "ashr.csv")]) == 0
+    out = [str(tmp_path / "prior.json"), "--table", str(tmp_path / "genes.tsv"), "--figures", str(tmp_path / "ma.png")]
+    assert main(["prior", str(tmp_path / "ashr.csv"), *fixed, *out]) == 0
+    assert capsys.readouterr().err == ""
+    ours, content = io.read_prior(tmp_path / "prior.json")
+    theirs, _ = io.read_prior(study / "out/one/treated/prior.json")
+    np.testing.assert_array_equal(ours.weight, theirs.weight)
+    np.testing.assert_array_equal(ours.scale, theirs.scale)
+    assert content["engine"] == {"name": "normal"}
+    table, run = io.read_table(tmp_path / "genes.tsv"), io.read_table(source)
+    fitted = run[run["status"] == "ok"].reset_index(drop=True)
+    pd.testing.assert_series_equal(table["gene_id"], fitted["gene_id"])
+    for name in ("log2_fc", "se", "df", "p_value", "post_mean", "lfdr", "lfsr", "q_value"):
+        pd.testing.assert_series_equal(table[name], fitted[name], check_exact=True)
+    assert (tmp_path / "ma.png").read_bytes().startswith(b"\x89PNG")
+
+    (tmp_path / "plain.tsv").write_text("gene\testimate\tse\nNA\t1\t0.5\n007\t0\t0.5\n1-Mar\t-3\t0.2\n")
+    assert main(["prior", str(tmp_path / "plain.tsv"), "--out", str(tmp_path / "plain.json")]) == 0
+    prior = ["--prior", str(tmp_path / "plain.json")]
+    assert main(["table", str(tmp_path / "plain.tsv"), *prior, "--out", str(tmp_path / "made.tsv")]) == 0
+    plain = io.read_table(tmp_path / "made.tsv")
+    assert plain["gene_id"].tolist() == ["NA", "007", "1-Mar"]
+    assert np.isinf(plain["df"]).all()
+    notes = io.read_prior(tmp_path / "plain.json")[1]["warnings"]
+    assert any("Standard errors were taken as exact" in note for note in notes)
+
+
+def test_simulate_follows_its_seed(tmp_path: Path) -> None:
+    for folder, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert main(["simulate", str(tmp_path / folder), "--genes", "20", "--replicates", "2", "--seed", seed]) == 0
+    for name in ("counts.tsv.gz", "samples.tsv", "truth.tsv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert (tmp_path / "a/counts.tsv.gz").read_bytes() != (tmp_path / "c/counts.tsv.gz").read_bytes()
+    assert io.read_counts(tmp_path / "a/counts.tsv.gz").count.shape == (20, 4)
+    truth = pd.read_csv(tmp_path / "a/truth.tsv", sep="\t")
+    assert list(truth.columns) == ["gene_id", "log2_fc"]
+
+
+def test_warnings_go_to_stderr_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ebgenes.errors import NotConverged
+
+    def doubtful(*_: object) -> list[str]:
+        warnings.warn("the fit has doubts", NotConverged, stacklevel=1)
+        return ["checked"]
+
+    monkeypatch.setattr("ebgenes.pipeline.check", doubtful)
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["check", "config.yaml"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("checked\n", "ebgenes: warning: the fit has doubts\n")
+
+
+def test_threads_do_not_change_a_byte(tmp_path: Path) -> None:
+    """More genes than two blocks of the kernels, so that threads have something to share."""
+    assert main(["simulate", str(tmp_path / "sim"), "--genes", "2500", "--replicates", "2"]) == 0
+    (tmp_path / "genes.csv").write_text("gene_id,gene_name\ngene00001,A\n", encoding="utf-8")
+    config = {**CONFIG, "prior": {}, "report": {"figures": ["png"]}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    for threads in ("1", "2"):
+        words = ["run", "config.yaml", "--threads", threads, "--outdir", f"out{threads}"]
+        done = ebgenes(*words, folder=tmp_path, PYTHONWARNINGS="error::RuntimeWarning")
+        assert (done.returncode, done.stdout) == (0, f"results are in out{threads}\n"), done.stderr
+    for name in ("genes.tsv", "prior.json", "volcano.svg"):
+        one, two = (tmp_path / folder / "one/treated" / name for folder in ("out1", "out2"))
+        assert one.read_bytes() == two.read_bytes()
