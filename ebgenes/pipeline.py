@@ -210,6 +210,13 @@ def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[Cont
     """Write results.h5ad and report.html of a dataset."""
     from ebgenes.report import render_report
 
-    io.write_results(folder / "results.h5ad", study, {page.name: page.table for page in pages}, eb.versions())
+    summary = {"versions": eb.versions(), "contrasts": {page.name: _page_summary(page) for page in pages}}
+    io.write_results(folder / "results.h5ad", study, {page.name: page.table for page in pages}, summary)
     page = render_report(list(pages), dataset=dataset, versions=eb.versions())
     io.write_bytes(folder / "report.html", page.encode("utf-8"))
+
+
+def _page_summary(page: ContrastPage) -> dict[str, Any]:
+    """What a reader of results.h5ad needs beside the tables."""
+    prior = {"family": page.prior.family, "weight": page.prior.weight.tolist(), "scale": page.prior.scale.tolist()}
+    return {**options(page, "formula", "up", "down", "engine", "normalization", "warnings"), "prior": prior}

@@ -37,6 +37,7 @@ def simulate_counts(
     pi0: float = 0.85,
     effect_sd: float = 0.8 / np.log(2),
     dispersion_spread: float = 0.6,
+    heavy_tail: bool = False,
 ) -> Simulation:
     """Draw negative-binomial counts of two groups.
 
@@ -52,6 +53,8 @@ def simulate_counts(
         Standard deviation of the other genes' effects, log2.
     dispersion_spread
         Standard deviation, natural log, of a gene's dispersion around the trend 0.03 + 2/mean.
+    heavy_tail
+        Dispersions are 4/chi-squared(5) times the trend instead: a right tail no log-normal has.
 
     Notes
     -----
@@ -59,7 +62,8 @@ def simulate_counts(
     """
     mean = 120 * np.exp(1.9 * rng.standard_normal(n_genes))
     effect = np.where(rng.random(n_genes) < pi0, 0.0, effect_sd * rng.standard_normal(n_genes))
-    dispersion = (0.03 + 2 / mean) * np.exp(dispersion_spread * rng.standard_normal(n_genes))
+    spread = np.exp(dispersion_spread * rng.standard_normal(n_genes))
+    dispersion = (0.03 + 2 / mean) * (4 / rng.chisquare(5, n_genes) if heavy_tail else spread)
     size = np.exp(0.3 * rng.standard_normal(2 * n_per_group))
     treated = np.repeat([0.0, 1.0], n_per_group)
     # Half the effect either way keeps a gene's mean where it was drawn.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -87,6 +89,10 @@ def test_results_open_in_scanpys_format(results, table):
     kept = table[table["status"] == "ok"]
     assert list(adata.var_names) == list(kept["gene_id"])
     np.testing.assert_array_equal(stored["post_mean"], kept["post_mean"])
+    summary = json.loads(adata.uns["ebgenes"]["summary"])["contrasts"]["dex"]
+    prior = json.loads((results / "airway/dex/prior.json").read_text())
+    assert summary["prior"]["weight"] == prior["weight"]
+    assert summary["up"] == "higher in trt"
 
 
 def test_python_gives_the_same_bits(table):
@@ -128,8 +134,6 @@ def test_h5ad_gives_the_same_bits(tmp_path, results, airway_all, storage):
 
 
 def test_the_prior_file_says_how_it_was_fitted(results):
-    import json
-
     prior = json.loads((results / "airway/dex/prior.json").read_text())
     assert prior["certificate"] <= 1e-8
     assert prior["converged"]
