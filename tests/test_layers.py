@@ -21,6 +21,7 @@ LAYERS = [
         "dispersion",
         "effects",
         "fdr",
+        "negative_binomial",
         "posteriors",
         "prior",
         "robust_dispersion",
