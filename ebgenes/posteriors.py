@@ -20,8 +20,18 @@ def null_probability(effects: Effects, prior: MixturePrior) -> FloatArray:
     return np.asarray(joint[:, 0] / joint.sum(axis=1))
 
 
+def _require_t(effects: Effects) -> None:
+    """Refuse to read a likelihood grid as the t it is not."""
+    if effects.grid is not None:
+        raise InputError(
+            "these effects bring likelihoods on a grid, which this version of ebgenes cannot pool. "
+            "Use engine moderated_t."
+        )
+
+
 def loglik_matrix(effects: Effects, scale: FloatArray) -> FloatArray:
     """Log likelihood of each gene under each component, (G, K); ``scale[0]`` is the null's and in all."""
+    _require_t(effects)
     out = np.empty((len(effects.gene), len(scale)))
 
     def work(block: slice) -> None:
@@ -59,6 +69,7 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
         raise InputError(f"interval must lie strictly between 0 and 1; found {interval}. Give for example 0.95.")
     if not threshold >= 0:
         raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
+    _require_t(effects)
     out = np.empty((len(effects.gene), 8))
 
     def work(block: slice) -> None:
