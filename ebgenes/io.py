@@ -441,7 +441,8 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
 def read_effect_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Arguments of `effects_from_summary` from a table in any style of `EFFECT_STYLES`.
 
-    Standard errors of limma's tables are ``logFC / t``. Rows without an estimate are left out.
+    Standard errors of limma's tables are ``logFC / t``. Rows without an estimate or standard error are
+    left out, with a warning that counts them.
     """
     frame = _read_table(path, numeric=False)
     if "gene_id" in frame.columns:
@@ -462,6 +463,14 @@ def read_effect_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     if "t" in value:
         value["se"] = value["estimate"] / value.pop("t")
     present = value["estimate"].notna() & value["se"].notna()
+    if not present.any():
+        raise InputError(f"{path}: none of {len(present)} rows has both an effect and a standard error.")
+    if not present.all():
+        warnings.warn(
+            f"{path}: {int((~present).sum())} of {len(present)} rows have no effect or standard error and are left "
+            f"out (first: {frame.index[~present][0]})",
+            stacklevel=2,
+        )
     return {"gene": list(frame.index[present]), **{name: v[present].to_numpy(float) for name, v in value.items()}}
 
 

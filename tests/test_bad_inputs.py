@@ -420,7 +420,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "table without estimates": (
         command("prior", "x.tsv", "--out", "made.json", x__tsv=b"gene\testimate\tse\ng1\tNA\tNA\n"),
-        ("there are 0 genes to fit a prior to",),
+        ("none of 1 rows has both an effect and a standard error",),
     ),
     "unknown prior setting": (
         command("prior", "x.tsv", "--prior", "{fmaily: x}", "--out", "made.json", x__tsv=EFFECTS_TABLE),

@@ -239,8 +239,14 @@ def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest
     fixed = ["--prior", "{null: fixed}", "--out"]
     assert main(["export", str(source), "--style", "ashr", "--out", str(tmp_path / "ashr.csv")]) == 0
     out = [str(tmp_path / "prior.json"), "--table", str(tmp_path / "genes.tsv"), "--figures", str(tmp_path / "ma.png")]
-    assert main(["prior", str(tmp_path / "ashr.csv"), *fixed, *out]) == 0
-    assert capsys.readouterr().err == ""
+    # The genes that were not tested have no effect in the table.
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["prior", str(tmp_path / "ashr.csv"), *fixed, *out]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("ebgenes: warning: ")
+    assert "have no effect or standard error and are left out" in said
+    assert said.count("\n") == 1
     ours, content = io.read_prior(tmp_path / "prior.json")
     theirs, _ = io.read_prior(study / "out/one/treated/prior.json")
     np.testing.assert_array_equal(ours.weight, theirs.weight)

@@ -593,7 +593,8 @@ STYLED = {
 def test_tables_of_other_tools(tmp_path: Path, name: str) -> None:
     content, others = STYLED[name]
     (tmp_path / name).write_text(content, encoding="utf-8")
-    found = io.read_effect_table(tmp_path / name)
+    with pytest.warns(UserWarning, match=r"1 of 3 rows have no effect or standard error and are left out .first: 007"):
+        found = io.read_effect_table(tmp_path / name)
     assert found.pop("gene") == ["NA", "b"]
     expected = {"estimate": [1.0, -0.25], "se": [0.5, 0.125], **others}
     assert {key: value.tolist() for key, value in found.items()} == expected
