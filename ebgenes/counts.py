@@ -279,8 +279,10 @@ def match_samples(counts: Counts, sheet: TextArray) -> Counts:
     InputError
         Where sheet and counts do not name the same samples.
     """
-    absent = [name for name in sheet if name not in set(counts.sample)]
-    extra = [name for name in counts.sample if name not in set(sheet)]
+    column = {name: i for i, name in enumerate(counts.sample)}
+    listed = set(sheet)
+    absent = [name for name in sheet if name not in column]
+    extra = [name for name in counts.sample if name not in listed]
     if absent or extra:
         parts = [
             f"{len(names)} {where} (first: {names[0]})"
@@ -291,7 +293,6 @@ def match_samples(counts: Counts, sheet: TextArray) -> Counts:
             f"the sample sheet and the counts name different samples: {'; '.join(parts)}. "
             "The sheet's first column must hold the counts' column names, each once."
         )
-    column = {name: i for i, name in enumerate(counts.sample)}
     order = [column[name] for name in sheet]
     log_size = counts.log_size
     if log_size is not None:

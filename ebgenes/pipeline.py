@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,10 +68,11 @@ def options(settings: Any, *names: str) -> dict[str, Any]:
 def contrast_design(
     samples: pd.DataFrame, formula: str, question: Mapping[str, Any], name: str, reference: Mapping[str, Any]
 ) -> Design:
-    """The design of a contrast as the config writes it."""
-    if "coefficients" in question:
-        return eb.build_design(samples, formula, eb.combine(question["coefficients"]), name=name, reference=reference)
-    return eb.build_design(samples, formula, eb.compare(**question), name=name, reference=reference)
+    """The design of a contrast as the config writes it, with replicates to judge it by."""
+    asked = eb.combine(question["coefficients"]) if "coefficients" in question else eb.compare(**question)
+    design = eb.build_design(samples, formula, asked, name=name, reference=reference)
+    eb.require_replicates(design)
+    return design
 
 
 def estimate(study: Study, design: Design, settings: EffectsSettings) -> Effects:
@@ -97,13 +99,13 @@ def check(config: Config) -> Iterator[str]:
     InputErrors
         One message for each dataset or contrast that cannot run.
     """
+    read_samples = cache(io.read_samples)
     lines, messages = [], []
     for name, dataset in config.datasets.items():
         for contrast, question in dataset.contrasts.items():
             try:
-                samples = io.read_samples(dataset.samples)
+                samples = read_samples(dataset.samples)
                 design = contrast_design(samples, dataset.design, question, contrast, dataset.reference)
-                eb.require_replicates(design)
             except InputError as error:
                 messages.append(f"{name}/{contrast}: {error}")
                 continue
@@ -131,8 +133,6 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
             contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
             for contrast, question in dataset.contrasts.items()
         ]
-        for design in designs:
-            eb.require_replicates(design)
         io.write_study(outdir / name / "counts.h5ad", study)
         pages = []
         for contrast, design in zip(dataset.contrasts, designs, strict=True):
@@ -210,9 +210,10 @@ def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[Cont
     """Write results.h5ad and report.html of a dataset."""
     from ebgenes.report import render_report
 
-    summary = {"versions": eb.versions(), "contrasts": {page.name: _page_summary(page) for page in pages}}
+    versions = eb.versions()
+    summary = {"versions": versions, "contrasts": {page.name: _page_summary(page) for page in pages}}
     io.write_results(folder / "results.h5ad", study, {page.name: page.table for page in pages}, summary)
-    page = render_report(list(pages), dataset=dataset, versions=eb.versions())
+    page = render_report(list(pages), dataset=dataset, versions=versions)
     io.write_bytes(folder / "report.html", page.encode("utf-8"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def effects_from_summary(
     """
     ids = [str(name) for name in gene]
     n = len(ids)
-    repeated = sorted({name for name in ids if ids.count(name) > 1}) if len(set(ids)) < n else []
+    repeated = sorted(name for name, times in Counter(ids).items() if times > 1)
     if repeated:
         raise InputError(
             f"gene ids must be unique; {len(repeated)} occur more than once (first: {repeated[0]}). "

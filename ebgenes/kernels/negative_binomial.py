@@ -79,6 +79,15 @@ def _solve(factor, n, right):
 
 
 @kernel
+def _predictor(rows, r, theta, gamma, n_nuisance):
+    """v theta + z'gamma of one distinct row."""
+    eta = rows[r, 0] * theta
+    for j in range(n_nuisance):
+        eta += rows[r, 1 + j] * gamma[j]
+    return eta
+
+
+@kernel
 def adjusted_profile(count, size, first, rows, theta, alpha, gamma, gradient, hessian):
     """max_gamma l(theta, gamma, alpha) - 1/2 log det(Z'WZ), without `dispersion_constant`.
 
@@ -95,9 +104,7 @@ def adjusted_profile(count, size, first, rows, theta, alpha, gamma, gradient, he
                 hessian[j, k] = 0.0
             hessian[j, j] = RIDGE
         for r in range(n_rows):
-            eta = rows[r, 0] * theta
-            for j in range(n_nuisance):
-                eta += rows[r, 1 + j] * gamma[j]
+            eta = _predictor(rows, r, theta, gamma, n_nuisance)
             level = math.exp(min(eta, 300.0))
             slope = 0.0
             curvature = 0.0
@@ -132,9 +139,7 @@ def adjusted_profile(count, size, first, rows, theta, alpha, gamma, gradient, he
     inverse = 1.0 / alpha
     value = 0.0
     for r in range(n_rows):
-        eta = rows[r, 0] * theta
-        for j in range(n_nuisance):
-            eta += rows[r, 1 + j] * gamma[j]
+        eta = _predictor(rows, r, theta, gamma, n_nuisance)
         level = math.exp(min(eta, 300.0))
         weight = 0.0
         total = 0.0
