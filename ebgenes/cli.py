@@ -33,7 +33,7 @@ datasets:
     contrasts:
       treatment: {column: condition, baseline: control, target: treated}
     keep: {min_count: 10, min_samples: null}   # null: as many samples as the smallest group has
-effects: {engine: moderated_t, normalization: median_ratio}
+effects: {engine: likelihood, normalization: median_ratio}   # another engine: moderated_t
 prior: {family: scale_normal, fit: em, null: estimated}
 report: {level: 0.05, interval: 0.95, lfc_threshold: 0, label: 20}
 """

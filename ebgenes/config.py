@@ -56,6 +56,8 @@ class EffectsSettings:
     normalization: str
     trend: bool
     robust: bool
+    dispersion_tails: str
+    outliers: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +252,8 @@ def _explain(error: Any) -> Iterator[str]:
         yield f"{place}found {found}; it must be {LIMITS[rule]} {value}."
     elif rule == "contains":
         yield f"{place}found {found}; {value['const']} must be among them."
+    elif rule == "not" and "const" in value:
+        yield f"{place}found {found}; {error.schema['description']}."
     elif rule == "not" and "enum" in value:
         yield f"{place}the name {found} is taken by a file of the results; choose another."
     elif rule == "not" and isinstance(error.instance, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 
@@ -125,6 +126,27 @@ def with_offsets(counts: Counts, offset: FloatArray) -> Counts:
         gene's are centred on 0, so that its base mean stays on the scale of its counts.
     """
     return replace(counts, log_size=offset - offset.mean(axis=1, keepdims=True))
+
+
+def require_distinct(counts: Counts) -> None:
+    """Refuse samples that repeat one another: they would pass for replicates that agree perfectly.
+
+    Raises
+    ------
+    InputError
+        Where a sample has the same count as an earlier one in every gene.
+    """
+    first: dict[bytes, str] = {}
+    copies = []
+    for name, column in zip(counts.sample, counts.count.T, strict=True):
+        original = first.setdefault(sha256(column.tobytes()).digest(), name)
+        if original != name:
+            copies.append(f"{name}, which equals {original}")
+    if copies:
+        raise InputError(
+            f"{len(copies)} of {len(counts.sample)} samples have the same count as another in every gene "
+            f"(first: {copies[0]}). Are replicates copies of one another? Count each sample once."
+        )
 
 
 def _require_reads(counts: Counts) -> None:

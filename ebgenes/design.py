@@ -56,6 +56,9 @@ MAX_POWER = 5
 MAX_STARS = 8
 """Most ``*`` a formula may hold."""
 
+LARGEST = 1e100
+"""Size of a contrast's weights beyond which, and below whose inverse, squares leave the range of numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -127,6 +130,8 @@ def build_design(
         question = _compare(contrast, name, spec, data, used)
     elif contrast is not None:
         question = _combine(contrast, name, coefficient)
+    if question is not None:
+        _require_usable(question.weight)
     return Design(
         sample=text_array(samples.index),
         matrix=values,
@@ -430,10 +435,20 @@ def _combine(question: Combination, name: str, coefficient: list[str]) -> Contra
             "The first level of a factor has no coefficient; choose it with reference: {column: level}."
         )
     weight = np.array([float(question.weight.get(key, 0)) for key in coefficient])
-    if not np.isfinite(weight).all() or not weight.any():
-        raise InputError("a contrast needs at least one coefficient with a finite weight other than 0.")
     words = " + ".join(key if value == 1 else f"{value:g} x {key}" for key, value in question.weight.items())
     return Contrast(name=name, weight=weight, up=f"positive {words}", down=f"negative {words}")
+
+
+def _require_usable(weight: FloatArray) -> None:
+    size = np.abs(weight[weight != 0])
+    if len(size) == 0 or not np.isfinite(size).all():
+        raise InputError("a contrast needs at least one coefficient with a finite weight other than 0.")
+    if size.max() > LARGEST or size.min() < 1 / LARGEST:
+        extreme = size.max() if size.max() > LARGEST else size.min()
+        raise InputError(
+            f"the weights of a contrast must lie between {1 / LARGEST:g} and {LARGEST:g} in size; found {extreme:g}. "
+            "Choose other weights, or measure the column in other units."
+        )
 
 
 def describe_groups(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> dict[str, int]:

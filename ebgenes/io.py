@@ -22,7 +22,7 @@ import pandas as pd
 from ebgenes.errors import InputError, listing
 from ebgenes.model import Counts, Effects, FloatArray, MixturePrior, Screen, Study, text_array
 from ebgenes.simulate import Simulation
-from ebgenes.table import COLUMNS, TEXT_COLUMNS
+from ebgenes.table import COLUMNS, TEXT_COLUMNS, tested
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -396,6 +396,7 @@ def read_screen(path: str | os.PathLike[str]) -> Screen:
 
 
 EFFECT_ARRAYS = ("estimate", "se", "df", "base_mean")
+EFFECT_OPTIONS = ("grid", "loglik", "p_value")
 EFFECT_WORDS = ("contrast", "up", "down", "engine")
 
 
@@ -404,7 +405,7 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
     import h5py
 
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = "ebgenes effects 1"
+        file.attrs["format"] = "ebgenes effects 2"
         for name in EFFECT_WORDS:
             file.attrs[name] = getattr(effects, name)
         scalars = file.create_group("scalars")
@@ -413,9 +414,10 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
         file.create_dataset("gene", data=effects.gene, dtype=h5py.string_dtype())
         for name in EFFECT_ARRAYS:
             file.create_dataset(name, data=getattr(effects, name))
-        if effects.grid is not None:
-            file.create_dataset("grid", data=effects.grid)
-            file.create_dataset("loglik", data=effects.loglik)
+        for name in EFFECT_OPTIONS:
+            if getattr(effects, name) is not None:
+                file.create_dataset(name, data=getattr(effects, name))
+        file.create_dataset("status", data=effects.status, dtype=h5py.string_dtype())
 
 
 def read_effects(path: str | os.PathLike[str]) -> Effects:
@@ -425,13 +427,14 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
     found = _existing(path)
     try:
         with h5py.File(found, "r") as file:
-            if file.attrs.get("format") != "ebgenes effects 1":
+            if file.attrs.get("format") != "ebgenes effects 2":
                 raise InputError(f"{found} is not an effects file of this version of ebgenes. Make it anew.")
             stored: dict[str, Any] = {
-                **{name: file[name][()] for name in (*EFFECT_ARRAYS, "grid", "loglik") if name in file},
+                **{name: file[name][()] for name in (*EFFECT_ARRAYS, *EFFECT_OPTIONS) if name in file},
                 **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
             }
-            return Effects(gene=file["gene"].asstr()[()], scalars=dict(file["scalars"].attrs), **stored)
+            text = {name: file[name].asstr()[()] for name in ("gene", "status")}
+            return Effects(scalars=dict(file["scalars"].attrs), **text, **stored)
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -606,7 +609,7 @@ def write_results(
     """Write ``results.h5ad``: the study with one result table a contrast in varm."""
     adata = study_to_anndata(study)
     for name, table in tables.items():
-        kept = table[table["status"] == "ok"].set_index("gene_id").loc[list(study.counts.gene)]
+        kept = table[tested(table)].set_index("gene_id").loc[list(study.counts.gene)]
         kept.index.name = None
         adata.varm[f"ebgenes_{name}"] = kept
     # AnnData cannot hold nested lists of mixed types; JSON text holds anything and opens anywhere.

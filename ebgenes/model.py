@@ -212,11 +212,16 @@ class Effects:
     contrast, up, down
         Name of the comparison and what positive and negative effects mean, in words.
     engine
-        Which likelihood made it: ``moderated_t`` or ``normal``.
+        Which likelihood made it: ``likelihood``, ``moderated_t`` or ``normal``.
     scalars
         Hyperparameters of the engine by name (for example ``prior_df``).
     grid, loglik
-        Effect values and log likelihood, (G, T), or None.
+        Effect values, ascending, and log likelihood, (G, T), or None. The middle node is near the
+        estimate, and the nodes are close enough for a cubic spline.
+    p_value
+        Two-sided p-values of no effect, (G,); from the t statistic unless given.
+    status
+        ``ok``, ``not_converged`` or ``outlier``, (G,); all ok unless given.
     """
 
     gene: TextArray
@@ -231,19 +236,22 @@ class Effects:
     scalars: dict[str, float]
     grid: FloatArray | None = None
     loglik: FloatArray | None = None
+    p_value: FloatArray | None = None
+    status: TextArray | None = None
 
     def __post_init__(self) -> None:
         _set(
             self,
             gene=text_array(self.gene),
+            status=text_array(["ok"] * len(self.gene) if self.status is None else self.status),
             scalars={str(name): float(value) for name, value in self.scalars.items()},
             **{name: _float(getattr(self, name)) for name in ("estimate", "se", "df", "base_mean")},
         )
         shape = (len(self.gene),)
-        _require_shape(self, estimate=shape, se=shape, df=shape, base_mean=shape)
-        for name in ("grid", "loglik"):
+        for name in ("grid", "loglik", "p_value"):
             if getattr(self, name) is not None:
                 _set(self, **{name: _float(getattr(self, name))})
+        _require_shape(self, estimate=shape, se=shape, df=shape, base_mean=shape, status=shape, p_value=shape)
         if (self.grid is None) != (self.loglik is None):
             raise ValueError("Effects takes grid and loglik together")
         if self.grid is not None and self.loglik is not None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize
 
 from ebgenes.counts import base_mean
 from ebgenes.errors import InputError
+from ebgenes.kernels.grid import spline_curvature, spline_values
 from ebgenes.kernels.jit import map_blocks
-from ebgenes.kernels.negative_binomial import dispersion_evidence, dispersion_profiles, effect_likelihoods
-from ebgenes.model import Counts, FloatArray, IntArray
+from ebgenes.kernels.negative_binomial import (
+    HIGHEST,
+    LOWEST,
+    dispersion_evidence,
+    dispersion_profiles,
+    effect_likelihoods,
+)
+from ebgenes.model import BoolArray, Counts, FloatArray, IntArray
 
-LOG_DISPERSION = np.linspace(np.log(1e-4), np.log(20), 36)
-"""Where each gene's dispersion likelihood is computed, natural log."""
-
-REFINEMENT = 4
-"""Nodes of the hyperprior's integral per node of the likelihood, by cubic splines."""
+TAILS = {"normal": np.inf, "t5": 5.0}
+"""Degrees of freedom of the hyperprior's tails."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -39,17 +43,76 @@ class Layout:
     first: IntArray
     rows: FloatArray
 
+    def start(self, count: FloatArray, size: FloatArray, coordinates: FloatArray) -> FloatArray:
+        """Coefficients to start from, (G, p): least squares of each row's log mean.
+
+        Parameters
+        ----------
+        count, size
+            (G, S), samples in the layout's order.
+        coordinates
+            The distinct rows in the coefficients' coordinates, (R, p).
+        """
+        begins = self.first[:-1]
+        ratio = np.log((np.add.reduceat(count, begins, axis=1) + 0.5) / (np.add.reduceat(size, begins, axis=1) + 0.5))
+        root = np.sqrt(np.diff(self.first))
+        return np.ascontiguousarray(ratio @ (np.linalg.pinv(coordinates * root[:, None]) * root).T)
+
+
+MANY = 40
+"""Samples to a distinct row, on average, from which sums over them are read off tables."""
+
+LATTICE_STEP = 0.3
+LATTICE_EDGE = 2e-3
+"""Tables reach from s e^tau = .002 to 500, beyond which three terms of a series leave 1e-11."""
+
+Common = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+def common_tables(counts: Counts, layout: Layout) -> Common:
+    """What all genes share of the tables of ``log(1 + s_i e^tau)``; without nodes where tables do not pay.
+
+    Returns
+    -------
+    basis, powers
+        Values, slopes and curvatures at the nodes, (S, J, 3), and the terms of the series beyond, (S, 8).
+    plain, plain_moments
+        Their sums over each distinct row's samples, (R, J, 3) and (R, 8).
+    lattice
+        First node and step, (2,).
+    """
+    n_rows = len(layout.rows)
+    n_samples = int(layout.first[-1])
+    if counts.log_size is None:
+        raise ValueError("common_tables needs normalized counts")
+    if counts.log_size.ndim > 1 or n_samples < MANY * n_rows:
+        nothing = np.zeros((n_samples, 0, 3)), np.zeros((n_samples, 8)), np.zeros((n_rows, 0, 3)), np.zeros((n_rows, 8))
+        return *nothing, np.zeros(2)
+    log_size = counts.log_size[layout.order]
+    size = np.exp(log_size)
+    low = np.log(LATTICE_EDGE) - log_size.max()
+    n_nodes = int(np.ceil((-np.log(LATTICE_EDGE) - log_size.min() - low) / LATTICE_STEP)) + 1
+    level = size[:, None] * np.exp(low + LATTICE_STEP * np.arange(n_nodes))  # (S, J)
+    share = level / (1 + level)
+    basis = np.stack([np.log1p(level), LATTICE_STEP * share, LATTICE_STEP**2 * share / (1 + level)], axis=2)
+    powers = np.column_stack([size, size**2, size**3, np.ones_like(size), log_size, 1 / size, 1 / size**2, 1 / size**3])
+    begins = layout.first[:-1]
+    plain, moments = (np.add.reduceat(each, begins, axis=0) for each in (basis, powers))
+    return np.ascontiguousarray(basis), powers, plain, moments, np.array([low, LATTICE_STEP])
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DispersionPrior:
-    """log alpha_g ~ N(log(floor + slope / mean_g), spread^2), natural log.
+    """log alpha_g ~ N(log(floor + slope / mean_g), spread^2), natural log; or t with that center and scale.
 
     Attributes
     ----------
     floor, slope
         a0 and a1 of the trend a0 + a1/mean.
     spread
-        Standard deviation around the trend, natural log.
+        Standard deviation (scale of the t) around the trend, natural log.
+    tails
+        ``normal`` or ``t5``.
     loglik
         Maximised log marginal likelihood.
     """
@@ -57,7 +120,8 @@ class DispersionPrior:
     floor: float
     slope: float
     spread: float
-    loglik: float
+    tails: str = "normal"
+    loglik: float = float("nan")
 
 
 def lay_out(effect: FloatArray, nuisance: FloatArray) -> Layout:
@@ -81,104 +145,206 @@ def lay_out(effect: FloatArray, nuisance: FloatArray) -> Layout:
     return Layout(order=order, first=first, rows=np.column_stack([effect, basis])[order][first[:-1]])
 
 
-def sorted_counts(counts: Counts, layout: Layout) -> tuple[FloatArray, FloatArray]:
-    """Counts and mean levels at the gene's average, both (G, S), samples in the layout's order."""
+def sorted_counts(counts: Counts, layout: Layout, block: slice) -> tuple[FloatArray, FloatArray]:
+    """Counts, and size factors times the gene's mean, both (B, S), of a block; samples in the layout's order."""
     if counts.log_size is None:
         raise ValueError("sorted_counts needs normalized counts")
-    size = np.broadcast_to(np.exp(counts.log_size), counts.count.shape)
-    level = base_mean(counts)[:, None] * size
-    return (
-        np.ascontiguousarray(counts.count[:, layout.order], dtype=np.float64),
-        np.ascontiguousarray(level[:, layout.order]),
-    )
+    count = counts.count[block].astype(np.float64)
+    size = np.exp(counts.log_size if counts.log_size.ndim == 1 else counts.log_size[block])
+    level = np.mean(count / size, axis=1, keepdims=True) * size
+    return np.ascontiguousarray(count[:, layout.order]), np.ascontiguousarray(level[:, layout.order])
 
 
-def profile_dispersions(counts: Counts, design: FloatArray) -> FloatArray:
-    """Adjusted profile log likelihood of each gene's dispersion at `LOG_DISPERSION`, (G, 36).
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DispersionProfiles:
+    """Each gene's adjusted profile log likelihood of its dispersion, on nodes of its own.
+
+    Attributes
+    ----------
+    low, step
+        Natural log of the first node, and the distance between nodes, (G,).
+    loglik
+        Log likelihood less its maximum, (G, 24) or, where peaks are sharp, (G, 16).
+    """
+
+    low: FloatArray
+    step: FloatArray
+    loglik: FloatArray
+
+
+SHARP_DF = 40
+"""Residual degrees of freedom from which the moments tell where a dispersion's likelihood will peak."""
+
+
+def _moments(count: FloatArray, size: FloatArray, level: FloatArray, first: IntArray, residual_df: int) -> FloatArray:
+    """Log dispersions from squared residuals, (G,), as a first guess; level (G, R) of each distinct row."""
+    mean = size * np.repeat(level, np.diff(first), axis=1)
+    excess = np.sum((count - mean) ** 2, axis=1) * count.shape[1] / residual_df - mean.sum(axis=1)
+    dispersion = excess / np.sum(mean**2, axis=1)
+    return np.asarray(np.log(np.clip(dispersion, np.exp(LOWEST + 3.0), np.exp(HIGHEST - 3.0))))
+
+
+def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfiles:
+    """Adjusted profile log likelihood of each gene's dispersion, where it is within e^-15 of its peak.
 
     ``max_B l(B, alpha) - 1/2 log det X'WX`` (Cox and Reid 1987; McCarthy, Chen and Smyth 2012, Nucleic
-    Acids Res. 40, 4288).
+    Acids Res. 40, 4288), for alpha between 1e-5 and 20.
     """
     layout = lay_out(np.zeros(len(design)), design)
-    count, size = sorted_counts(counts, layout)
-    out = np.empty((len(count), len(LOG_DISPERSION)))
+    n_genes = len(counts.gene)
+    residual_df = design.shape[0] - design.shape[1]
+    n_nodes = 24 if residual_df < SHARP_DF else 16
+    low, step = np.full(n_genes, LOWEST), np.full(n_genes, (HIGHEST - LOWEST) / (n_nodes - 1))
+    loglik = np.empty((n_genes, n_nodes))
+    common = common_tables(counts, layout)
 
     def work(block: slice) -> None:
-        dispersion_profiles(count[block], size[block], layout.first, layout.rows, LOG_DISPERSION, out[block])
+        count, size = sorted_counts(counts, layout, block)
+        start = layout.start(count, size, layout.rows[:, 1:])
+        if residual_df >= SHARP_DF:
+            middle = _moments(count, size, np.exp(start @ layout.rows[:, 1:].T), layout.first, residual_df)
+            low[block], step[block] = middle - 3.0, 6.0 / (n_nodes - 1)
+        dispersion_profiles(
+            count, size, layout.first, layout.rows, common, start, low[block], step[block], loglik[block]
+        )
 
-    map_blocks(work, len(out))
-    return out
+    map_blocks(work, n_genes)
+    return DispersionProfiles(low=low, step=step, loglik=loglik)
 
 
-def fit_dispersion_prior(counts: Counts, design: FloatArray) -> DispersionPrior:
+def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails: str = "normal") -> DispersionPrior:
     """Trend and spread of all genes' dispersions, by maximum marginal likelihood.
 
     Parameters
     ----------
     counts
         Normalized counts, (G, S), without all-zero genes.
-    design
-        Full-rank design matrix, (S, P), with residual degrees of freedom.
+    profiles
+        Of their dispersions.
+    tails
+        ``normal``, or ``t5`` for dispersions that stray further from their trend.
 
     Raises
     ------
     InputError
         With fewer than 10 genes.
     """
-    if len(counts.gene) < 10:
+    n_genes = len(counts.gene)
+    if n_genes < 10:
         raise InputError(
-            f"{len(counts.gene)} genes are too few to learn a dispersion trend from; give at least 10, better hundreds."
+            f"{n_genes} genes are too few to learn a dispersion trend from; give at least 10, better hundreds."
         )
-    nodes = np.linspace(LOG_DISPERSION[0], LOG_DISPERSION[-1], REFINEMENT * (len(LOG_DISPERSION) - 1) + 1)
-    profile = CubicSpline(LOG_DISPERSION, profile_dispersions(counts, design), axis=1)(nodes)
-    profile -= profile.max(axis=1, keepdims=True)
     log_mean = np.log(base_mean(counts))
+    tail_df = TAILS[tails]
 
-    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        def work(block: slice) -> tuple[float, FloatArray]:
-            gradient = np.zeros(3)
-            value = dispersion_evidence(profile[block], nodes, log_mean[block], parameters, gradient)
-            return value, gradient
+    def maximum(profiles: DispersionProfiles, start: FloatArray) -> Any:
+        def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
+            def work(block: slice) -> tuple[float, FloatArray]:
+                gradient = np.zeros(3)
+                value = dispersion_evidence(
+                    profiles.loglik[block], profiles.low[block], profiles.step[block], log_mean[block],
+                    parameters, tail_df, gradient,
+                )  # fmt: skip
+                return value, gradient
 
-        parts = map_blocks(work, len(profile))
-        n_genes = len(profile)
-        return -sum(part[0] for part in parts) / n_genes, -np.sum([part[1] for part in parts], axis=0) / n_genes
+            parts = map_blocks(work, n_genes)
+            return -sum(part[0] for part in parts) / n_genes, -np.sum([part[1] for part in parts], axis=0) / n_genes
 
-    start = np.array([np.log(0.05), np.log(2.0), np.log(0.7)])
-    # Below a spread of .15 the rule's nodes, .087 apart, no longer see the hyperprior's shape.
-    bounds = [(-12.0, 2.0), (-8.0, 8.0), (np.log(0.15), np.log(4.0))]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-7})
+        bounds = [(-12.0, 2.0), (-8.0, 8.0), (np.log(0.15), np.log(4.0))]
+        return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "gtol": 1e-6})
+
+    found = maximum(profiles, np.array([np.log(0.05), np.log(2.0), np.log(0.7)]))
+    # A hyperprior narrower than the nodes are apart is not seen by the rule.
+    if np.exp(found.x[2]) < 0.7 * profiles.step.max():
+        found = maximum(_refined(profiles, 4), found.x)
     floor, slope, spread = np.exp(found.x)
     return DispersionPrior(
-        floor=float(floor), slope=float(slope), spread=float(spread), loglik=-len(profile) * float(found.fun)
+        floor=float(floor), slope=float(slope), spread=float(spread), tails=tails, loglik=-n_genes * float(found.fun)
     )
 
 
-REACH = np.concatenate([-np.geomspace(20, 6.6, 9), np.linspace(-6, 6, 31), np.geomspace(6.6, 20, 9)])
-"""Nodes of the effect's likelihood in standard errors from the estimate: dense to 6, sparse to 20."""
+def _refined(profiles: DispersionProfiles, times: int) -> DispersionProfiles:
+    """The same profiles on nodes so many times as dense, by cubic splines."""
+    # Imported here, where few fits come by.
+    from scipy.interpolate import CubicSpline
+
+    n_nodes = profiles.loglik.shape[1]
+    dense = np.linspace(0, n_nodes - 1, times * (n_nodes - 1) + 1)
+    loglik = CubicSpline(np.arange(n_nodes), profiles.loglik, axis=1)(dense)
+    return DispersionProfiles(low=profiles.low, step=profiles.step / times, loglik=loglik)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Route:
+    """How finely an effect's likelihood is computed.
+
+    Attributes
+    ----------
+    reach
+        Nodes either way, in standard errors, (H,), ascending from 0.
+    chunk
+        Nodes either way that are computed at a time; H is their multiple.
+    left, right, n_nodes
+        Of the dispersion's integral, which reaches so many posterior standard deviations below and above
+        the posterior mean: far effects pull the dispersion up, so it must reach right.
+    """
+
+    reach: FloatArray
+    chunk: int
+    left: float
+    right: float
+    n_nodes: int
+
+
+EXACT = Route(
+    reach=np.array([0, 0.6, 1.2, 1.8, 2.4, 3, 3.7, 4.5, 5.3, 6.2, 7.5, 9.5, 12, 15.5, 20]),
+    chunk=5, left=3.5, right=5.5, n_nodes=12,
+)  # fmt: skip
+"""Within 1e-3 of brute force in log L, wherever L is above e^-10 of its peak."""
+
+CHEAP = Route(
+    reach=np.array([0, 1, 2, 3, 4, 5, 6.5, 9, 13, 20]), chunk=5, left=3.5, right=4.5, n_nodes=8
+)  # fmt: skip
+"""Within .015 of `EXACT` from 20 residual degrees of freedom and a read a sample on, but for groups of zeros."""
+
+CHEAP_DF = 20
+
+
+def route_for(residual_df: int) -> Route:
+    """The cheaper route for studies whose likelihoods are close to a t."""
+    return EXACT if residual_df < CHEAP_DF else CHEAP
+
+
+FAR = 4.0
+"""Standard deviation, natural log, of the normal weight under which a p-value's tails are integrated."""
+
+OUTER = np.geomspace(6.6, 20, 9)
+REACH = np.concatenate([-OUTER[::-1], np.linspace(-6, 6, 31), OUTER])
+"""Where the likelihood is kept, in standard errors from the estimate: dense to 6, sparse to 20."""
 
 MAX_SE = 4.0
 """Largest standard error that spaces the nodes, natural log: a group of zeros has none of its own."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class EffectLikelihoods:
-    """Each gene's likelihood of one contrast with its dispersion integrated out; natural log.
+def keep_at(reach: FloatArray, residual_df: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What takes log likelihoods at -reach, ..., 0, ..., reach to `REACH`: ``(loglik - before) @ weights + after``.
 
-    Attributes
-    ----------
-    estimate, se
-        Maximum of the whole model at the dispersion's posterior mean, and its standard error, (G,).
-    grid
-        Effects, (G, 49): estimate + se * `REACH`.
-    loglik
-        Log likelihood at the grid up to terms of the counts alone, (G, 49).
+    A cubic spline of the difference from the log likelihood of a t, which is much smoother than
+    the log likelihood itself.
     """
 
-    estimate: FloatArray
-    se: FloatArray
-    grid: FloatArray
-    loglik: FloatArray
+    def reference(u: FloatArray) -> FloatArray:
+        # As if the hyperprior were worth some six replicates, as it is in most studies.
+        df = residual_df + 6.0
+        return np.asarray(-(df + 1) / 2 * np.log1p(u**2 / df))
+
+    nodes = np.concatenate([-reach[:0:-1], reach])
+    weights = np.empty((len(nodes), len(REACH)))
+    curvature, work = np.empty((2, len(nodes)))
+    for unit, row in zip(np.eye(len(nodes)), weights, strict=True):
+        spline_curvature(nodes, unit, curvature, work)
+        spline_values(REACH, len(REACH), nodes, unit, curvature, row)
+    return reference(nodes), weights, reference(REACH)
 
 
 def contrast_layout(design: FloatArray, contrast: FloatArray) -> Layout:
@@ -192,12 +358,17 @@ def contrast_layout(design: FloatArray, contrast: FloatArray) -> Layout:
 
 
 def effect_likelihood(
-    counts: Counts, design: FloatArray, contrast: FloatArray, prior: DispersionPrior
-) -> EffectLikelihoods:
+    counts: Counts,
+    design: FloatArray,
+    contrast: FloatArray,
+    profiles: DispersionProfiles,
+    prior: DispersionPrior,
+    route: Route,
+) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Likelihood of a contrast, its nuisance coefficients profiled and its dispersion integrated out.
 
     ``L_g(theta) = sum_q w_q exp l_A(theta, alpha_q)``, l_A the adjusted profile log likelihood (Cox and
-    Reid 1987), over 11 dispersions with the hyperprior's density.
+    Reid 1987), over dispersions with the hyperprior's density.
 
     Parameters
     ----------
@@ -205,23 +376,41 @@ def effect_likelihood(
         Normalized counts, (G, S), without all-zero genes.
     design, contrast
         (S, P) of full column rank, and (P,).
-    prior
-        Of the dispersions; see `fit_dispersion_prior`.
+    profiles, prior
+        Of the dispersions; see `profile_dispersions` and `fit_dispersion_prior`.
+    route
+        How finely; see `route_for`.
+
+    Returns
+    -------
+    grid, loglik
+        Effects, natural log, at `REACH` around each gene's own, and their log likelihood up to terms of
+        the counts alone, (G, 49).
+    converged
+        Whether every maximum was reached, (G,).
     """
     layout = contrast_layout(design, contrast)
-    count, size = sorted_counts(counts, layout)
+    n_genes = len(counts.gene)
+    common = common_tables(counts, layout)
     full_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows])
-    profile = profile_dispersions(counts, design)
     trend = np.log(prior.floor + prior.slope / base_mean(counts))
-    n_genes = len(count)
-    estimate, se = np.empty(n_genes), np.empty(n_genes)
-    grid, loglik = np.empty((n_genes, len(REACH))), np.empty((n_genes, len(REACH)))
+    before, weights, after = keep_at(route.reach, design.shape[0] - design.shape[1])
+    grid, loglik = (np.empty((n_genes, len(REACH))) for _ in range(2))
+    converged = np.empty(n_genes, dtype=bool)
 
     def work(block: slice) -> None:
+        count, size = sorted_counts(counts, layout, block)
+        start = layout.start(count, size, layout.rows)
+        nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
-            count[block], size[block], layout.first, layout.rows, full_rows, profile[block], LOG_DISPERSION,
-            trend[block], prior.spread, REACH, MAX_SE, estimate[block], se[block], grid[block], loglik[block],
+            count, size, layout.first, layout.rows, full_rows, common, start, profiles.loglik[block],
+            profiles.low[block], profiles.step[block], trend[block], prior.spread, TAILS[prior.tails],
+            route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE, nodes[0], nodes[1],
+            converged[block],
         )  # fmt: skip
+        middle, end = nodes[0, :, [len(before) // 2]].T, nodes[0, :, [-1]].T
+        grid[block] = middle + (end - middle) / route.reach[-1] * REACH
+        loglik[block] = (nodes[1] - before) @ weights + after
 
     map_blocks(work, n_genes)
-    return EffectLikelihoods(estimate=estimate, se=se, grid=grid, loglik=loglik)
+    return grid, loglik, converged

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from ebgenes.report import ContrastPage
 
+ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
+"""Settings of the effects that one engine or the other has."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Answer:
@@ -57,6 +60,7 @@ def prepare(dataset: DatasetSettings, normalization: str) -> Study:
     design = eb.build_design(samples, dataset.design, reference=dataset.reference)
     screen = eb.screen_genes(counts, design, name=names, **options(dataset.keep, "min_count", "min_samples"))
     kept = eb.normalize(eb.keep_expressed(counts, screen), normalization)
+    eb.require_distinct(kept)
     return Study(counts=kept, samples=samples, screen=eb.with_base_mean(screen, counts, kept))
 
 
@@ -77,7 +81,7 @@ def contrast_design(
 
 def estimate(study: Study, design: Design, settings: EffectsSettings) -> Effects:
     """Every gene's effect with its likelihood."""
-    return eb.fit_effects(study.counts, design, **options(settings, "engine", "trend", "robust"))
+    return eb.fit_effects(study.counts, design, **options(settings, "engine", *ENGINE_OPTIONS))
 
 
 def learn(effects: Effects, settings: PriorSettings) -> EmFit:
@@ -193,6 +197,7 @@ def contrast_page(
         up=summary["contrast"]["up"],
         down=summary["contrast"]["down"],
         engine=summary["engine"]["name"],
+        options=options(config.effects, *ENGINE_OPTIONS),
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),

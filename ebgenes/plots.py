@@ -1,6 +1,6 @@
 """Pictures of a result table. A plot takes a table and an axes and returns the axes.
 
-Genes whose status is not ``ok`` have no result and are not drawn. Every other gene is: values beyond
+Genes whose status says that they were not fitted have no result and are not drawn. Every other gene is: values beyond
 the axis sit at its edge as open triangles and are counted in words, and a label without room is named
 below the title. Text from the user (gene names, directions, titles) is never read as markup.
 """
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from ebgenes.errors import InputError
 from ebgenes.model import FloatArray, MixturePrior
+from ebgenes.table import tested
 
 FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
 FORMATS = ("png", "svg", "pdf")
@@ -160,7 +161,7 @@ def _legend(ax: Axes, entries: Sequence[tuple[Artist, str]], lines_below: int = 
 
 
 def _tested(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["status"] == "ok"].reset_index(drop=True)
+    return table[tested(table)].reset_index(drop=True)
 
 
 def _values(genes: pd.DataFrame, column: str) -> FloatArray:
@@ -583,7 +584,7 @@ def volcano(
     Parameters
     ----------
     table
-        A result table; genes whose status is not ``ok`` are not drawn.
+        A result table; genes that were not fitted are not drawn.
     ax
         Where to draw.
     x

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ebgenes.errors import InputError
-from ebgenes.kernels.jit import map_blocks
+from ebgenes.kernels import grid as grids
+from ebgenes.kernels.jit import BLOCK, map_blocks
 from ebgenes.kernels.posterior import mixture_posterior
 from ebgenes.kernels.student import component_loglik
 from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
@@ -20,25 +24,53 @@ def null_probability(effects: Effects, prior: MixturePrior) -> FloatArray:
     return np.asarray(joint[:, 0] / joint.sum(axis=1))
 
 
-def _require_t(effects: Effects) -> None:
-    """Refuse to read a likelihood grid as the t it is not."""
-    if effects.grid is not None:
-        raise InputError(
-            "these effects bring likelihoods on a grid, which this version of ebgenes cannot pool. "
-            "Use engine moderated_t."
-        )
-
-
 def loglik_matrix(effects: Effects, scale: FloatArray) -> FloatArray:
     """Log likelihood of each gene under each component, (G, K); ``scale[0]`` is the null's and in all."""
-    _require_t(effects)
-    out = np.empty((len(effects.gene), len(scale)))
+    return component_likelihoods(effects)(scale)
 
-    def work(block: slice) -> None:
-        component_loglik(effects.estimate[block], effects.se[block], effects.df[block], scale, out[block])
 
-    map_blocks(work, len(out))
-    return out
+def component_likelihoods(effects: Effects) -> Callable[[FloatArray], FloatArray]:
+    """A function from the components' scales (K,) to `loglik_matrix`, for a fit that tries many scales."""
+    n_genes = len(effects.gene)
+    if effects.grid is not None and effects.loglik is not None:
+        prepared = map_blocks(_prepare(effects.grid, effects.loglik), n_genes)
+    else:
+        known = (effects.estimate, effects.se, effects.df)
+
+    def matrix(scale: FloatArray) -> FloatArray:
+        out = np.empty((n_genes, len(scale)))
+        # A copy, because numba compiles anew for arrays that may not be written to.
+        scale = np.array(scale)
+
+        def work(block: slice) -> None:
+            if effects.grid is None:
+                component_loglik(*(each[block] for each in known), scale, out[block])
+            else:
+                grids.component_loglik(*prepared[block.start // BLOCK], scale, out[block])
+
+        map_blocks(work, n_genes)
+        return out
+
+    return matrix
+
+
+def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[Any, ...]]:
+    """What makes a block's nodes and weights, to be used at any scale."""
+
+    def work(block: slice) -> tuple[Any, ...]:
+        nodes, heights = grid[block], loglik[block]
+        room = 80
+        while True:
+            curvature = np.empty_like(nodes)
+            theta, weight = np.empty((2, len(nodes), room))
+            size, top = np.empty((2, len(nodes)))
+            count = np.empty(len(nodes), dtype=np.int64)
+            needed = grids.prepare(nodes, heights, curvature, theta, weight, size, top, count)
+            if needed <= room:
+                return nodes, heights, curvature, theta, weight, size, top, count
+            room = needed
+
+    return work
 
 
 def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, threshold: float = 0.0) -> Posterior:
@@ -69,22 +101,14 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
         raise InputError(f"interval must lie strictly between 0 and 1; found {interval}. Give for example 0.95.")
     if not threshold >= 0:
         raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
-    _require_t(effects)
     out = np.empty((len(effects.gene), 8))
-
-    def work(block: slice) -> None:
-        mixture_posterior(
-            effects.estimate[block],
-            effects.se[block],
-            effects.df[block],
-            prior.weight,
-            prior.scale,
-            float(interval),
-            float(threshold),
-            out[block],
-        )
-
-    map_blocks(work, len(out))
+    if effects.grid is not None and effects.loglik is not None:
+        lfdr = null_probability(effects, prior)
+        map_blocks(_grid_work(effects.grid, effects.loglik, lfdr, prior, interval, threshold, out), len(out))
+    else:
+        known = (effects.estimate, effects.se, effects.df)
+        shape = (prior.weight, prior.scale, float(interval), float(threshold))
+        map_blocks(lambda block: mixture_posterior(*(each[block] for each in known), *shape, out[block]), len(out))
     mean, sd, lower, upper, lfdr, lfsr, up, down = np.ascontiguousarray(out.T)
     return Posterior(
         gene=effects.gene,
@@ -99,3 +123,24 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
         interval=interval,
         threshold=threshold,
     )
+
+
+def _grid_work(
+    grid: FloatArray, loglik: FloatArray, lfdr: FloatArray, prior: MixturePrior, interval: float, threshold: float,
+    out: FloatArray,
+) -> Callable[[slice], None]:  # fmt: skip
+    """What fills a block of posteriors from likelihoods on grids."""
+
+    def work(block: slice) -> None:
+        nodes, heights = grid[block], loglik[block]
+        if prior.null_scale > 0:
+            wide, convolved = np.empty_like(nodes), np.empty_like(heights)
+            grids.add_drift(nodes, heights, prior.null_scale, wide, convolved)
+            # Read-only like any other: numba compiles anew for arrays that may be written to.
+            wide.flags.writeable = convolved.flags.writeable = False
+            nodes, heights = wide, convolved
+        grids.grid_posterior(
+            nodes, heights, lfdr[block], prior.weight, prior.scale, float(interval), float(threshold), out[block]
+        )
+
+    return work

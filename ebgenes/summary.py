@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -12,31 +13,44 @@ import ebgenes
 from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import Effects, EmFit, MixturePrior
 from ebgenes.posteriors import null_probability
-from ebgenes.table import two_sided_p
+from ebgenes.prior import likelihood_stretch, null_spread
+from ebgenes.table import p_values
 
 WIDE_NULL = 0.1
 """Standard deviation of the null, log2, above which replicates share unrecorded variation."""
 
+RIGHT_SPREAD = (0.85, 1.15)
+"""Standard deviations of the null genes' z-scores that pass without a word."""
+
 FEW_DF = 30
 """Degrees of freedom below which a normal likelihood makes false discovery rates too small."""
+
+DOUBTFUL = {
+    "not_converged": "the likelihood's maximum was not found everywhere, so effects and rates may be off",
+    "outlier": "counts far from their replicates were moved to the border of what the replicates allow",
+}
+"""Statuses of genes that were fitted, but not like the others, and what befell them."""
 
 
 def summarize(effects: Effects, fit: EmFit, level: float) -> dict[str, Any]:
     """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions."""
     fixed = fit.fixed_null
+    diagnostics = {"sigma0": null_spread(p_values(effects)), "kappa": likelihood_stretch(effects)}
     return {
         **_plain(fit),
         "fixed_null": None if fixed is None else _plain(fixed),
         "contrast": {"name": effects.contrast, "up": effects.up, "down": effects.down},
-        "engine": {"name": effects.engine, **effects.scalars},
+        "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
         "n_genes": len(effects.gene),
+        "status": {name: int(np.sum(effects.status == name)) for name in ("ok", *DOUBTFUL)},
         "level": level,
         "discoveries": {
-            "adj_p_value": int(np.sum(adjust_bh(two_sided_p(effects.estimate / effects.se, effects.df)) < level)),
+            "adj_p_value": int(np.sum(adjust_bh(p_values(effects)) < level)),
             **_discoveries(effects, fit.prior, level),
             "fixed_null": None if fixed is None else _discoveries(effects, fixed.prior, level),
         },
-        "warnings": cautions(effects, fit),
+        "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
+        "warnings": cautions(effects, fit, diagnostics),
         # Nothing in this fit is random.
         "seed": None,
         "versions": versions(),
@@ -63,8 +77,9 @@ def _discoveries(effects: Effects, prior: MixturePrior, level: float) -> dict[st
     return {"lfdr": int(np.sum(lfdr < level)), "q_value": int(np.sum(running_mean(lfdr) < level))}
 
 
-def cautions(effects: Effects, fit: EmFit) -> list[str]:
+def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> list[str]:
     """What a reader should know before trusting the list."""
+    sigma0 = diagnostics["sigma0"]
     notes = []
     if not fit.converged:
         notes.append(
@@ -76,6 +91,18 @@ def cautions(effects: Effects, fit: EmFit) -> list[str]:
             f"Replicates share hidden variation (the null's standard deviation is {fit.prior.null_scale:.2f} log2): "
             "error rates hold on average over experiments, not surely for this one."
         )
+    # Where hardly a gene is unchanged, it is not a number.
+    if sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]:
+        notes.append(
+            f"The genes that do not change vary {'more' if sigma0 > 1 else 'less'} than their likelihoods say "
+            f"(standard deviation {sigma0:.2f} of their z-scores, where 1 is expected): replicates may share hidden "
+            "variation, and error rates hold on average over experiments, not surely for this one."
+        )
+    for status, words in DOUBTFUL.items():
+        n_genes = int(np.sum(effects.status == status))
+        if n_genes > 0:
+            genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
+            notes.append(f"{genes} the status {status}: {words}.")
     if effects.scalars.get("residual_df", np.inf) < 4:
         notes.append(
             f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "

@@ -31,7 +31,7 @@ COLUMNS = {
     "prob_down": "P(effect is real and < -lfc_threshold | data)",
     "pooled": "complete pooling: precision-weighted mean effect of all genes",
     "shrinkage": "1 - post_mean / log2_fc (1 where log2_fc is 0)",
-    "status": "ok, or why there is no result: low_count, all_zero",
+    "status": "ok; outlier or not_converged, to be read with care; low_count or all_zero, without a result",
 }
 STYLES = {
     "deseq2": {
@@ -47,6 +47,9 @@ STYLES = {
 """Names of columns in other tools' tables; columns they have no name for keep ours, so that no
 posterior rate ever stands under a name such as padj."""
 
+UNTESTED = ("low_count", "all_zero")
+"""Statuses of genes that were not fitted."""
+
 TEXT_COLUMNS = ("gene_id", "gene_name", "status")
 
 
@@ -60,6 +63,18 @@ def two_sided_p(statistic: FloatArray, df: FloatArray) -> FloatArray:
     p_value = 2 * special.ndtr(-size)
     p_value[finite] = 2 * special.stdtr(df[finite], -size[finite])
     return np.asarray(p_value)
+
+
+def p_values(effects: Effects) -> FloatArray:
+    """Two-sided p-values of no effect, (G,), from each gene's own likelihood."""
+    if effects.p_value is not None:
+        return effects.p_value
+    return two_sided_p(effects.estimate / effects.se, effects.df)
+
+
+def tested(table: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows of a result table hold results."""
+    return ~table["status"].isin(UNTESTED)
 
 
 def results_table(effects: Effects, posterior: Posterior, screen: Screen | None = None) -> pd.DataFrame:
@@ -80,7 +95,7 @@ def results_table(effects: Effects, posterior: Posterior, screen: Screen | None 
     """
     precision = effects.se**-2.0
     statistic = effects.estimate / effects.se
-    p_value = two_sided_p(statistic, effects.df)
+    p_value = p_values(effects)
     with np.errstate(divide="ignore", invalid="ignore"):
         shrinkage = np.where(effects.estimate == 0, 1.0, 1 - posterior.mean / effects.estimate)
     fitted = pd.DataFrame(
@@ -106,7 +121,7 @@ def results_table(effects: Effects, posterior: Posterior, screen: Screen | None 
             "prob_down": posterior.down,
             "pooled": float(np.sum(precision * effects.estimate) / np.sum(precision)),
             "shrinkage": shrinkage,
-            "status": "ok",
+            "status": effects.status,
         },
         columns=list(COLUMNS),
     )
@@ -115,7 +130,7 @@ def results_table(effects: Effects, posterior: Posterior, screen: Screen | None 
     every = fitted.set_index("gene_id").reindex(screen.gene).reset_index(names="gene_id")
     every["gene_name"] = np.where(screen.name == "", screen.gene, screen.name)
     every["base_mean"] = screen.base_mean
-    every["status"] = screen.status
+    every["status"] = every["status"].where(screen.kept, screen.status)
     return every[list(COLUMNS)]
 
 
@@ -134,12 +149,12 @@ def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:
 
 def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> str:
     """What was found and how sure we are, in one sentence."""
-    tested = table[table["status"] == "ok"]
-    found = tested[tested["q_value"] < level]
+    judged = table[tested(table)]
+    found = judged[judged["q_value"] < level]
     n_up = int((found["post_mean"] > 0).sum())
     n_down = int((found["post_mean"] < 0).sum())
     expected = float(found["lfdr"].sum())
     return (
-        f"{len(found):,} of {len(tested):,} tested genes differ at a false discovery rate of {level:g}: "
+        f"{len(found):,} of {len(judged):,} tested genes differ at a false discovery rate of {level:g}: "
         f"{n_up:,} {up}, {n_down:,} {down}; about {expected:,.0f} of them are expected to be false."
     )

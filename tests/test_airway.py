@@ -108,6 +108,25 @@ def test_python_gives_the_same_bits(table):
         np.testing.assert_array_equal(ours[name], kept[name])
 
 
+def test_two_engines_tell_one_story(results, table):
+    """Other likelihoods of the same counts: the same effects where counts are many, and most calls in common."""
+    study = eb.read_study(results / "airway/counts.h5ad")
+    question = eb.compare("dex", baseline="untrt", target="trt")
+    design = eb.build_design(study.samples, "~ cell + dex", question)
+    effects = eb.fit_effects(study.counts, design, engine="moderated_t")
+    other = eb.results_table(effects, eb.posterior(effects, eb.fit_em(effects).prior))
+    ours = table[table["status"] == "ok"].reset_index(drop=True)
+    assert list(ours["gene_id"]) == list(other["gene_id"])
+    gap = np.abs(ours["log2_fc"] - other["log2_fc"])
+    # Half a count is added to logs, which is nothing to 1,000 counts and much to 10.
+    assert gap[ours["base_mean"] > 1000].quantile(0.99) < 0.03
+    assert gap.quantile(0.99) < 0.25
+    assert ours["p_value"].corr(other["p_value"], method="spearman") > 0.98
+    called, also = ours["q_value"] < 0.05, other["q_value"] < 0.05
+    assert (called & also).sum() > 0.9 * also.sum()
+    assert also.sum() < called.sum() < 1.2 * also.sum()
+
+
 @pytest.mark.parametrize("storage", ["dense", "sparse", "layer"])
 def test_h5ad_gives_the_same_bits(tmp_path, results, airway_all, storage):
     matrix = airway_all.count.T.astype(np.float32 if storage != "layer" else np.int32)
@@ -145,14 +164,15 @@ def test_the_prior_file_says_how_it_was_fitted(results):
 
 
 @pytest.mark.parametrize("family", ["scale_normal", "point_normal"])
-def test_pasilla_is_in_line_with_limma_and_edger(family):
+@pytest.mark.parametrize("engine", ["likelihood", "moderated_t"])
+def test_pasilla_is_in_line_with_limma_and_edger(family, engine):
     """On ~ type + condition R's tools call about 1,070 to 1,140 genes at 5%."""
     samples = eb.read_samples(ROOT / "resources/pasilla/samples.tsv")
     counts = eb.read_counts(ROOT / "resources/pasilla/counts.tsv.gz")
     question = eb.compare("condition", baseline="untreated", target="treated")
     design = eb.build_design(samples, "~ type + condition", question)
     screen = eb.screen_genes(counts, design)
-    effects = eb.fit_effects(eb.normalize(eb.keep_expressed(counts, screen)), design)
+    effects = eb.fit_effects(eb.normalize(eb.keep_expressed(counts, screen)), design, engine=engine)
     fit = eb.fit_em(effects, family=family)
     table = eb.results_table(effects, eb.posterior(effects, fit.prior))
     assert 900 < (table["adj_p_value"] < 0.05).sum() < 1300
@@ -162,14 +182,15 @@ def test_pasilla_is_in_line_with_limma_and_edger(family):
     assert pasilla["lfdr"] < 1e-3
 
 
-def test_calls_hold_their_level_on_simulated_counts():
+@pytest.mark.parametrize("engine", ["likelihood", "moderated_t"])
+def test_calls_hold_their_level_on_simulated_counts(engine):
     """Realised FDR of q < .05 over ten studies of 4,000 genes, 3 against 3."""
     false = called = 0
     for seed in range(10):
         made = eb.simulate_counts(np.random.default_rng(seed), n_genes=4000, n_per_group=3)
         design = eb.build_design(made.samples, "~ group", eb.compare("group", baseline="control", target="treated"))
         counts = eb.keep_expressed(made.counts, eb.screen_genes(made.counts, design))
-        effects = eb.fit_effects(eb.normalize(counts), design)
+        effects = eb.fit_effects(eb.normalize(counts), design, engine=engine)
         table = eb.results_table(effects, eb.posterior(effects, eb.fit_em(effects).prior))
         truth = dict(zip(made.counts.gene, made.effect, strict=True))
         hits = table.loc[table["q_value"] < 0.05, "gene_id"]

@@ -154,11 +154,6 @@ def h5ad(change: Callable[[anndata.AnnData], Any] = lambda adata: None, **entrie
     return spoil
 
 
-def copy_replicates(case: Case) -> None:
-    for first in (0, 3):
-        case.counts.iloc[:, first + 1 : first + 3] = case.counts.iloc[:, [first]].to_numpy()
-
-
 JUNK = np.random.default_rng(0).integers(0, 256, 5000).astype(np.uint8).tobytes()
 NOT_COUNTS = ("counts must be whole numbers >= 0; 1 of 300 genes in sample ctl-3 are not", "Give raw counts")
 REFUSED = ("is not allowed in the formula", "A formula may hold columns of the sheet")
@@ -184,6 +179,14 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "thousands": (count("1,000"), (*NOT_COUNTS, "first: g007: '1,000'")),
     "hexadecimal": (count("0x10"), (*NOT_COUNTS, "first: g007: '0x10'")),
     "a nul byte": (count("\0"), ("counts.tsv is not a readable table: it is not text",)),
+    "copies of a sample": (
+        attribute(counts=lambda case: case.counts.assign(**{"ctl-3": case.counts["ctl-2"]})),
+        ("1 of 6 samples have the same count as another in every gene (first: ctl-3, which equals ctl-2)",),
+    ),
+    "copies of all samples": (
+        attribute(counts=lambda case: case.counts * 0 + 50),
+        ("5 of 6 samples have the same count", "Are replicates copies of one another?"),
+    ),
     # Names
     "duplicate genes": (
         attribute(counts=lambda case: pd.concat([case.counts, case.counts.iloc[:2]])),
@@ -297,6 +300,14 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         ("1 of 1 coefficients", "first: 'group[T.tr]'", "mean 'group[T.trt]'?", "reference: {column: level}"),
     ),
     "zero weights": (contrast({"coefficients": {"group[T.trt]": 0}}), ("a finite weight other than 0",)),
+    "huge weight": (
+        contrast({"coefficients": {"group[T.trt]": 1e308}}),
+        ("must lie between 1e-100 and 1e+100 in size; found 1e+308", "Choose other weights"),
+    ),
+    "tiny difference": (
+        both(formula("~ dose"), contrast({"column": "dose", "baseline": 0, "target": 1e-200})),
+        ("must lie between 1e-100 and 1e+100 in size; found 1e-200", "in other units"),
+    ),
     "infinite weight": (
         contrast({"coefficients": {"group[T.trt]": float("inf")}}),
         ("found inf; it must be a finite number",),
@@ -327,7 +338,15 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "logarithm of text": (formula("~ group + log(batch)"), ("cannot be applied to the sample sheet",)),
     # Settings
     "unknown family": (section("prior", family="scale_norml"), ("prior.family", "mean 'scale_normal'?")),
-    "unknown engine": (section("effects", engine="deseq2"), ("effects.engine", "allowed: moderated_t")),
+    "unknown engine": (section("effects", engine="deseq2"), ("effects.engine", "allowed: likelihood, moderated_t")),
+    "an option of the other engine": (
+        section("effects", trend=True),
+        ("effects.trend: found True; only engine moderated_t has this option",),
+    ),
+    "effects: an option of the other engine": (
+        command("effects", "c.h5ad", *QUESTION, "--effects", "{engine: moderated_t, outliers: winsorize}", "--out=x"),
+        ("outliers: found 'winsorize'; only engine likelihood has this option",),
+    ),
     "unknown normalization": (section("effects", normalization="tmmm"), ("effects.normalization", "mean 'tmm'?")),
     "unknown key": (section("efects"), ("efects: unknown key", "mean 'effects'?")),
     "nan level": (section("report", level=float("nan")), ("report.level: found nan",)),
@@ -503,32 +522,23 @@ def test_one_message_and_nothing_left(name: str, tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    ("spoil", "fragment"),
+    ("engine", "fragment"),
     [
-        (attribute(counts=lambda case: case.counts.iloc[:2]), "2 genes are too few to learn a variance prior from"),
-        (contrast({"coefficients": {"group[T.trt]": 1e308}}), "of 300 have not (first: g000)"),
+        ("likelihood", "2 genes are too few to learn a dispersion trend from"),
+        ("moderated_t", "2 genes are too few to learn a variance prior from"),
     ],
 )
 def test_a_late_mistake_leaves_whole_earlier_steps(
-    spoil: Spoil, fragment: str, capsys: pytest.CaptureFixture[str]
+    engine: str, fragment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    case = working_case()
-    spoil(case)
+    case = working_case(2)
+    section("effects", engine=engine)(case)
     case.write(Path())
     assert main(case.command) == 2
     assert fragment in capsys.readouterr().err
     made = [path for path in Path("out").rglob("*") if path.is_file()]
     assert made == [Path("out/one/counts.h5ad")]
     assert anndata.read_h5ad(made[0]).shape[0] == 6
-
-
-@pytest.mark.parametrize("spoil", [attribute(counts=lambda case: case.counts * 0 + 50), copy_replicates])
-def test_replicates_that_are_copies(spoil: Spoil, capsys: pytest.CaptureFixture[str]) -> None:
-    case = working_case()
-    spoil(case)
-    case.write(Path())
-    assert main(case.command) == 2
-    assert "Are replicates copies of one another?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import ebgenes as eb
 from ebgenes import __version__, io
 from ebgenes.cli import main
 from ebgenes.config import FIGURES, figure_names
@@ -206,7 +207,8 @@ def test_steps_make_the_same_as_run(
     assert (folder / "report.html").read_bytes() == (study / "out/one/report.html").read_bytes()
     with h5py.File(effects) as ours, h5py.File(expected / "effects.h5") as theirs:
         assert sorted(ours) == sorted(theirs)
-        for name in ("gene", "estimate", "se", "df", "base_mean"):
+        assert {"grid", "loglik", "p_value", "status"} <= set(ours)
+        for name in ours.keys() - {"scalars"}:
             np.testing.assert_array_equal(ours[name][()], theirs[name][()])
         assert dict(ours["scalars"].attrs) == dict(theirs["scalars"].attrs)
         assert dict(ours.attrs) == dict(theirs.attrs)
@@ -224,6 +226,61 @@ def test_steps_make_the_same_as_run(
         assert (tmp_path / f"{name}.svg").read_bytes() == (expected / f"{name}.svg").read_bytes()
 
 
+SETTINGS = [
+    ("{}", "likelihood"),
+    ("{dispersion_tails: t5}", "likelihood"),
+    ("{engine: likelihood, outliers: winsorize}", "likelihood"),
+    ("{engine: moderated_t}", "moderated_t"),
+    ("{engine: moderated_t, trend: true, robust: true}", "moderated_t"),
+]
+
+
+@pytest.mark.parametrize(("text", "engine"), SETTINGS)
+def test_effects_of_either_engine(text: str, engine: str, study: Path, tmp_path: Path) -> None:
+    """The verb passes every option on: its file is what the function gives."""
+    counts, made = study / "out/one/counts.h5ad", tmp_path / "effects.h5"
+    question = ["--design", "~ group", "--contrast", json.dumps(QUESTION)]
+    assert main(["effects", str(counts), *question, "--effects", text, "--out", str(made)]) == 0
+    found, prepared = io.read_effects(made), io.read_study(counts)
+    assert found.engine == engine
+    assert (found.grid is None, found.p_value is None) == (engine == "moderated_t",) * 2
+    design = eb.build_design(prepared.samples, "~ group", eb.compare(**QUESTION), name="effect")
+    expected = eb.fit_effects(prepared.counts, design, **yaml.safe_load(text))
+    assert found.scalars == expected.scalars
+    for name in ("estimate", "se", "df", "p_value", "grid", "loglik", "status"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_outliers_are_bounded_said_and_marked(study: Path, tmp_path: Path) -> None:
+    """A count that no replicate supports, from the config to the table, the prior's warnings and the page."""
+    counts = pd.read_csv(study / "sim/counts.tsv.gz", sep="\t", index_col=0)
+    counts.iloc[7, 0] = 1000 * (counts.iloc[7].max() + 10)
+    counts.to_csv(tmp_path / "counts.tsv", sep="\t")
+    dataset = {**CONFIG["datasets"]["one"], "counts": str(tmp_path / "counts.tsv"), "genes": None}
+    dataset["samples"] = str(study / "sim/samples.tsv")
+    for outliers in ("keep", "winsorize"):
+        folder = tmp_path / outliers
+        config = {"outdir": str(folder), "datasets": {"one": dataset}, "effects": {"outliers": outliers}}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        assert main(["run", str(tmp_path / "config.yaml")]) == 0
+    gene = counts.index[7]
+    kept, bounded = (
+        io.read_table(tmp_path / name / "one/treated/genes.tsv").set_index("gene_id") for name in ("keep", "winsorize")
+    )
+    assert set(kept["status"]) == {"ok", "low_count"}
+    assert bounded.loc[gene, "status"] == "outlier"
+    assert np.isfinite(bounded.loc[gene, ["p_value", "lfdr", "post_mean"]].astype(float)).all()
+    assert abs(bounded.loc[gene, "log2_fc"]) < abs(kept.loc[gene, "log2_fc"]) - 3
+    found = io.read_prior(tmp_path / "winsorize/one/treated/prior.json")[1]
+    n_outliers = int((bounded["status"] == "outlier").sum())
+    assert found["status"] == {"ok": int((bounded["status"] == "ok").sum()), "not_converged": 0, "outlier": n_outliers}
+    assert any("the status outlier: counts far from their replicates" in note for note in found["warnings"])
+    page = (tmp_path / "winsorize/one/report.html").read_text(encoding="utf-8")
+    assert f"{n_outliers} with outlying counts, which were bounded" in page
+    assert "robust fit to their replicates" in page
+    assert "robust fit to their replicates" not in (tmp_path / "keep/one/report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_export_renames_and_keeps_every_number(style: str, study: Path, tmp_path: Path) -> None:
     source = study / "out/one/treated/genes.tsv"
@@ -234,9 +291,17 @@ def test_export_renames_and_keeps_every_number(style: str, study: Path, tmp_path
 
 
 def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An exported table enters as other tools' tables do, and with df gives the prior of the effects themselves."""
-    source = study / "out/one/treated/genes.tsv"
+    """An exported table enters as other tools' tables do, and with df gives the prior of the effects themselves.
+
+    So it does for the engine whose likelihood is a t, of which df is all there is to know.
+    """
     fixed = ["--prior", "{null: fixed}", "--out"]
+    counts, source = str(study / "out/one/counts.h5ad"), tmp_path / "ours.tsv"
+    question = ["--design", "~ group", "--contrast", json.dumps(QUESTION), "--effects", "{engine: moderated_t}"]
+    assert main(["effects", counts, *question, "--out", str(tmp_path / "ours.h5")]) == 0
+    ours_h5, ours_json = str(tmp_path / "ours.h5"), str(tmp_path / "ours.json")
+    assert main(["prior", ours_h5, "--counts", counts, *fixed, ours_json, "--table", str(source)]) == 0
+    capsys.readouterr()
     assert main(["export", str(source), "--style", "ashr", "--out", str(tmp_path / "ashr.csv")]) == 0
     out = [str(tmp_path / "prior.json"), "--table", str(tmp_path / "genes.tsv"), "--figures", str(tmp_path / "ma.png")]
     # The genes that were not tested have no effect in the table.
@@ -248,7 +313,7 @@ def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest
     assert "have no effect or standard error and are left out" in said
     assert said.count("\n") == 1
     ours, content = io.read_prior(tmp_path / "prior.json")
-    theirs, _ = io.read_prior(study / "out/one/treated/prior.json")
+    theirs, _ = io.read_prior(tmp_path / "ours.json")
     np.testing.assert_array_equal(ours.weight, theirs.weight)
     np.testing.assert_array_equal(ours.scale, theirs.scale)
     assert content["engine"] == {"name": "normal"}

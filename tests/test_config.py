@@ -25,6 +25,7 @@ from ebgenes.config import (
 )
 from ebgenes.counts import NORMALIZATIONS
 from ebgenes.effects import ENGINES
+from ebgenes.effects.engine import OUTLIERS, TAILS
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.prior.fit import FAMILIES, NULLS
 from ebgenes.prior.weights import SOLVERS
@@ -65,12 +66,9 @@ def test_defaults() -> None:
     assert (one.layer, one.genes, one.offsets, one.reference) == (None, None, None, {})
     assert (one.keep.min_count, one.keep.min_samples) == (10, None)
     effects, prior, report = config.effects, config.prior, config.report
-    assert (effects.engine, effects.normalization, effects.trend, effects.robust) == (
-        "moderated_t",
-        "median_ratio",
-        False,
-        False,
-    )
+    assert (effects.engine, effects.normalization) == ("likelihood", "median_ratio")
+    assert (effects.trend, effects.robust) == (False, False)
+    assert (effects.dispersion_tails, effects.outliers) == ("normal", "keep")
     assert (prior.family, prior.fit, prior.null, prior.solver) == ("scale_normal", "em", "estimated", "sqp")
     assert prior.min_scale is None
     assert (report.level, report.interval, report.lfc_threshold, report.label) == (0.05, 0.95, 0, 20)
@@ -89,6 +87,8 @@ def test_the_choices_are_those_of_the_statistics() -> None:
     parts = schema()["$defs"]
     assert tuple(parts["effects"]["properties"]["normalization"]["enum"]) == NORMALIZATIONS
     assert set(parts["effects"]["properties"]["engine"]["enum"]) == set(ENGINES) - {"normal"}
+    assert tuple(parts["effects"]["properties"]["dispersion_tails"]["enum"]) == TAILS
+    assert tuple(parts["effects"]["properties"]["outliers"]["enum"]) == OUTLIERS
     assert tuple(parts["prior"]["properties"]["family"]["enum"]) == FAMILIES
     assert set(parts["prior"]["properties"]["null"]["enum"]) == set(NULLS)
     assert set(parts["prior"]["properties"]["solver"]["enum"]) == set(SOLVERS)
@@ -104,7 +104,7 @@ def test_everything_set_arrives() -> None:
         "reference": {"dex": "untrt", "dose": 1, "flag": True},
         "keep": {"min_count": 0, "min_samples": 2},
     }
-    content["effects"] = {"normalization": "tmm", "trend": True, "robust": True}
+    content["effects"] = {"engine": "moderated_t", "normalization": "tmm", "trend": True, "robust": True}
     content["prior"] = {"family": "point_normal", "null": "fixed", "solver": "em", "min_scale": 0.1}
     content["report"] = {"level": 0.1, "interval": 0.5, "lfc_threshold": 1, "label": 0, "x": "log2_fc", "y": "p_value"}
     content["report"] |= {"figures": ["png", "pdf"], "tables": ["tsv", "xlsx"]}
@@ -116,6 +116,8 @@ def test_everything_set_arrives() -> None:
     assert one.reference == {"dex": "untrt", "dose": 1, "flag": True}
     assert (one.keep.min_count, one.keep.min_samples) == (0, 2)
     assert (config.effects.normalization, config.effects.trend, config.effects.robust) == ("tmm", True, True)
+    likelihood = parse_section("effects", {"dispersion_tails": "t5", "outliers": "winsorize"})
+    assert (likelihood.engine, likelihood.dispersion_tails, likelihood.outliers) == ("likelihood", "t5", "winsorize")
     assert (config.prior.family, config.prior.null, config.prior.solver) == ("point_normal", "fixed", "em")
     assert config.prior.min_scale == 0.1
     assert (config.report.x, config.report.y, config.report.label) == ("log2_fc", "p_value", 0)
@@ -198,7 +200,17 @@ MISTAKES = [
     (f"{SECOND}/coefficients/a", float("inf"), ": found inf; it must be a finite number."),
     ("datasets/airway/keep/min_count", -1, ": found -1; it must be at least 0."),
     ("datasets/airway/keep/min_samples", 1.5, ": found 1.5; it must be a whole number or null."),
-    ("effects/engine", "moderate_t", ": found 'moderate_t'; allowed: moderated_t. Did you mean 'moderated_t'?"),
+    (
+        "effects/engine",
+        "moderate_t",
+        ": found 'moderate_t'; allowed: likelihood, moderated_t. Did you mean 'moderated_t'?",
+    ),
+    ("effects/dispersion_tails", "cauchy", ": found 'cauchy'; allowed: normal, t5."),
+    (
+        "effects/outliers",
+        "winsorise",
+        ": found 'winsorise'; allowed: keep, winsorize. Did you mean 'winsorize'?",
+    ),
     ("effects/normalization", "TMM", ": found 'TMM'; allowed: median_ratio, poscounts, tmm, tmmwsp."),
     ("effects/trend", "yes", ": found 'yes'; it must be true or false."),
     (
@@ -219,6 +231,32 @@ MISTAKES = [
 @pytest.mark.parametrize(("path", "value", "rest"), MISTAKES)
 def test_each_mistake_in_words(path: str, value: Any, rest: str) -> None:
     assert messages(changed(path, value)) == [path.replace("/", ".") + rest]
+
+
+ONLY = "only engine {} has this option; choose that engine or leave this out."
+OF_ONE_ENGINE = [("trend", True), ("robust", True), ("dispersion_tails", "t5"), ("outliers", "winsorize")]
+
+
+@pytest.mark.parametrize(("option", "value"), OF_ONE_ENGINE)
+def test_an_option_of_the_other_engine_is_no_silent_loss(option: str, value: Any) -> None:
+    own, other = ("moderated_t", "likelihood") if value is True else ("likelihood", "moderated_t")
+    default = schema()["$defs"]["effects"]["properties"][option]["default"]
+    for engine in (own, other):
+        assert getattr(parse_section("effects", {"engine": engine, option: default}), option) == default
+    assert getattr(parse_section("effects", {"engine": own, option: value}), option) == value
+    (found,) = messages(changed("effects", {"engine": other, option: value}))
+    assert found == f"effects.{option}: found {value!r}; {ONLY.format(own)}"
+    with pytest.raises(InputErrors) as caught:
+        parse_section("effects", {"engine": other, option: value})
+    assert caught.value.messages == [f"{option}: found {value!r}; {ONLY.format(own)}"]
+
+
+def test_options_of_the_default_engine_need_not_name_it() -> None:
+    assert messages(changed("effects/trend", True)) == [f"effects.trend: found True; {ONLY.format('moderated_t')}"]
+    assert parse_section("effects", {"outliers": "winsorize"}).outliers == "winsorize"
+    # One mistake, one message: an engine that does not exist has no options to speak of.
+    (found,) = messages(changed("effects", {"engine": "x", "trend": True, "outliers": "winsorize"}))
+    assert found.startswith("effects.engine: found 'x'")
 
 
 @pytest.mark.parametrize("key", ["counts", "samples", "design", "contrasts"])

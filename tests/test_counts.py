@@ -74,12 +74,13 @@ def test_offsets_are_centred_and_kept(airway, rng):
     assert eb.normalize(counts, "tmm") is counts
 
 
-def test_equal_offsets_are_size_factors(airway, airway_design):
+@pytest.mark.parametrize("engine", ["likelihood", "moderated_t"])
+def test_equal_offsets_are_size_factors(airway, airway_design, engine):
     """Offsets that repeat the size factors for every gene change nothing."""
     plain = eb.normalize(airway)
     same = eb.with_offsets(airway, np.tile(plain.log_size, (len(airway.gene), 1)))
     # Centring moves each gene's offsets by one constant, here the same for all.
-    first, second = (eb.fit_effects(counts, airway_design) for counts in (plain, same))
+    first, second = (eb.fit_effects(counts, airway_design, engine=engine) for counts in (plain, same))
     np.testing.assert_allclose(first.estimate, second.estimate, atol=5e-3)
     assert np.corrcoef(first.estimate / first.se, second.estimate / second.se)[0, 1] > 0.9999
 
@@ -87,6 +88,13 @@ def test_equal_offsets_are_size_factors(airway, airway_design):
 def test_unknown_normalization(airway):
     with pytest.raises(InputError, match="median_ratio, poscounts, tmm, tmmwsp"):
         eb.normalize(airway, "rpkm")
+
+
+def test_samples_that_repeat_one_another_are_named():
+    counts = Counts(gene=text_array("ab"), sample=text_array("wxyz"), count=np.array([[1, 2, 1, 1], [5, 5, 5, 5]]))
+    with pytest.raises(InputError, match=r"2 of 4 samples have the same count .*first: y, which equals w\)"):
+        eb.require_distinct(counts)
+    eb.require_distinct(Counts(gene=counts.gene, sample=text_array("wx"), count=counts.count[:, :2]))
 
 
 def test_sample_without_reads():

@@ -253,6 +253,8 @@ def some_effects(*, grid: bool = False) -> Effects:
     df = rng.gamma(2.0, 5.0, n)
     df[::3] = np.inf
     nodes = np.sort(rng.normal(size=(n, 5)), axis=1) if grid else None
+    p_value = np.r_[1e-300, 1.0, rng.uniform(size=n - 2)]
+    status = ["ok", "outlier", "not_converged", *["ok"] * (n - 3)]
     return Effects(
         gene=text_array(GENES),
         estimate=rng.normal(size=n) * 1e-7,
@@ -262,10 +264,12 @@ def some_effects(*, grid: bool = False) -> Effects:
         contrast="dex-1",
         up="higher in 'A' & ü",
         down="lower in <b>",
-        engine="moderated_t",
+        engine="likelihood" if grid else "moderated_t",
         scalars={"prior_df": np.inf, "prior_variance": 0.1 + 0.2},
         grid=nodes,
         loglik=None if nodes is None else np.where(nodes > 1, -np.inf, nodes**3),
+        p_value=p_value if grid else None,
+        status=text_array(status) if grid else None,
     )
 
 
@@ -275,7 +279,8 @@ def test_effects_read_back(tmp_path: Path, grid: bool) -> None:
     io.write_effects(tmp_path / "effects.h5", effects)
     found = io.read_effects(tmp_path / "effects.h5")
     assert found.gene.tolist() == GENES
-    for name in ("estimate", "se", "df", "base_mean", "grid", "loglik"):
+    assert found.status.tolist() == effects.status.tolist()
+    for name in ("estimate", "se", "df", "base_mean", "grid", "loglik", "p_value"):
         expected = getattr(effects, name)
         if expected is None:
             assert getattr(found, name) is None
@@ -285,7 +290,7 @@ def test_effects_read_back(tmp_path: Path, grid: bool) -> None:
         assert getattr(found, name) == getattr(effects, name)
 
 
-@pytest.mark.parametrize("damage", ["format", "missing", "shape", "cut", "text"])
+@pytest.mark.parametrize("damage", ["format", "old format", "missing", "no status", "shape", "cut", "text"])
 def test_a_damaged_effects_file_gives_one_message(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "effects.h5"
     io.write_effects(path, some_effects())
@@ -293,10 +298,10 @@ def test_a_damaged_effects_file_gives_one_message(tmp_path: Path, damage: str) -
         path.write_bytes(path.read_bytes()[:3000] if damage == "cut" else b"gene_id\tse\n")
     else:
         with h5py.File(path, "a") as file:
-            if damage == "format":
-                file.attrs["format"] = "ebgenes effects 99"
+            if "format" in damage:
+                file.attrs["format"] = f"ebgenes effects {1 if damage == 'old format' else 99}"
             else:
-                del file["se"]
+                del file["status" if damage == "no status" else "se"]
             if damage == "shape":
                 file["se"] = np.ones(3)
     with pytest.raises(

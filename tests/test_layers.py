@@ -22,6 +22,7 @@ LAYERS = [
         "effects",
         "fdr",
         "negative_binomial",
+        "outliers",
         "posteriors",
         "prior",
         "robust_dispersion",

@@ -42,7 +42,7 @@ def test_hyperparameters_equal_limma(airway_effects):
 @pytest.mark.parametrize("trend", [False, True])
 @pytest.mark.parametrize("robust", [False, True])
 def test_trend_and_robust_equal_limma(airway, airway_design, trend, robust):
-    ours = eb.fit_effects(eb.normalize(airway, "tmm"), airway_design, trend=trend, robust=robust)
+    ours = eb.fit_effects(eb.normalize(airway, "tmm"), airway_design, engine="moderated_t", trend=trend, robust=robust)
     table = reference("airway/limma_options.csv.gz")
     row = {gene: i for i, gene in enumerate(ours.gene)}
     index = [row[gene] for gene in table["gene"]]
@@ -93,7 +93,9 @@ def test_contrasts_do_not_depend_on_coding(airway, airway_samples):
     question = eb.compare("dex", baseline="untrt", target="trt")
     counts = eb.normalize(airway)
     fits = [
-        eb.fit_effects(counts, eb.build_design(airway_samples, formula, question, reference=first))
+        eb.fit_effects(
+            counts, eb.build_design(airway_samples, formula, question, reference=first), engine="moderated_t"
+        )
         for formula, first in [("~ cell + dex", {}), ("~ 0 + dex + cell", {"cell": "N61311"}), ("~ dex + cell", {})]
     ]
     for other in fits[1:]:
@@ -104,7 +106,9 @@ def test_contrasts_do_not_depend_on_coding(airway, airway_samples):
 def test_swapping_the_question_flips_the_sign(airway, airway_samples):
     counts = eb.normalize(airway)
     one, other = (
-        eb.fit_effects(counts, eb.build_design(airway_samples, "~ cell + dex", eb.compare("dex", **levels)))
+        eb.fit_effects(
+            counts, eb.build_design(airway_samples, "~ cell + dex", eb.compare("dex", **levels)), engine="moderated_t"
+        )
         for levels in ({"baseline": "untrt", "target": "trt"}, {"baseline": "trt", "target": "untrt"})
     )
     np.testing.assert_array_equal(one.estimate, -other.estimate)
@@ -166,7 +170,9 @@ def test_genes_without_a_read_stay_out_of_the_trend(airway, airway_design):
         sample=airway.sample,
         count=np.vstack([airway.count, np.zeros((1, 8))]),
     )
-    plain, more = (eb.fit_effects(eb.normalize(counts), airway_design) for counts in (airway, with_empty))
+    plain, more = (
+        eb.fit_effects(eb.normalize(counts), airway_design, engine="moderated_t") for counts in (airway, with_empty)
+    )
     np.testing.assert_allclose(more.estimate[:-1], plain.estimate, atol=1e-8)
     np.testing.assert_allclose(more.se[:-1], plain.se, rtol=1e-3)
     assert np.isfinite(more.se[-1])
@@ -183,3 +189,11 @@ def test_no_replicates_is_refused(airway, airway_samples, n):
     )
     with pytest.raises(InputError, match="no replicate is left"):
         eb.fit_effects(counts, design)
+
+
+def test_replicates_that_are_copies_are_refused(airway, airway_samples):
+    dex = (airway_samples["dex"] == "trt").to_numpy()
+    copies = Counts(gene=airway.gene, sample=airway.sample, count=airway.count[:, np.where(dex, dex.argmax(), 0)])
+    design = eb.build_design(airway_samples, "~ dex", eb.compare("dex", baseline="untrt", target="trt"))
+    with pytest.raises(InputError, match=r"no residual variance at all.*Are replicates copies of one another\?"):
+        eb.fit_effects(copies, design, engine="moderated_t")

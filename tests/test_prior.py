@@ -203,15 +203,6 @@ def test_threads_do_not_change_a_bit(rng, monkeypatch):
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_likelihood_grid_is_not_read_as_a_t(rng):
-    effects = simulated(rng, n=20)
-    gridded = replace(effects, grid=np.zeros((20, 5)), loglik=np.zeros((20, 5)))
-    with pytest.raises(InputError, match="grid"):
-        eb.fit_em(gridded)
-    with pytest.raises(InputError, match="grid"):
-        eb.posterior(gridded, eb.fit_em(effects).prior)
-
-
 def test_text_gene_names_survive():
     effects = eb.effects_from_summary(["NA", "nan", "007"], [0, 1, 2], [1, 1, 1])
     assert list(effects.gene) == list(text_array(["NA", "nan", "007"]))

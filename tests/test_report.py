@@ -54,6 +54,7 @@ def page(**changes: Any) -> ContrastPage:
         "interval": 0.9,
         "threshold": 0.5,
         "engine": "moderated_t",
+        "options": {"trend": False, "robust": False, "dispersion_tails": "normal", "outliers": "keep"},
         "normalization": "median_ratio",
         "n_samples": 8,
         "groups": {"trt": 4, "untrt": 4},
@@ -206,18 +207,59 @@ def test_figures_are_embedded_with_words() -> None:
 
 
 def test_methods_follow_the_engine_and_name_sources() -> None:
-    moderated, supplied, other = (
-        Reader(render(page(engine=engine))).text for engine in ("moderated_t", "normal", "likelihood")
+    moderated, supplied, likelihood, other = (
+        Reader(render(page(engine=engine))).text for engine in ("moderated_t", "normal", "likelihood", "deseq2")
     )
     assert "voom; Law et al. 2014" in moderated
-    assert "median of each sample's ratios" in moderated
+    assert "negative binomial" in likelihood
+    for counted in (moderated, likelihood):
+        assert "median of each sample's ratios" in counted
     assert "standard errors were supplied" in supplied
-    assert "voom; Law" not in supplied
-    assert "engine likelihood" in other
-    for source in ("Efron B (2008)", "Stephens M (2017)", "Smyth GK (2004)", "Hochberg Y (1995)"):
-        assert source in moderated
+    assert "engine deseq2" in other
+    both = ("Efron B (2008)", "Stephens M (2017)", "Hochberg Y (1995)")
+    own = {moderated: ("Law CW", "Smyth GK (2004)"), likelihood: ("Cox DR, Reid N (1987)", "McCarthy DJ, Chen Y")}
+    for text in (moderated, supplied, likelihood, other):
+        for source in both:
+            assert source in text
+        for engine, sources in own.items():
+            for source in sources:
+                assert (source in text) == (text is engine)
+    # Two engines on one page bring the sources of both.
+    together = Reader(render(page(), page(engine="likelihood"))).text
+    assert all(source in together for sources in own.values() for source in sources)
     assert "probability of 90%" in moderated
     assert "beyond 0.5 in log2" in moderated
+
+
+def test_methods_tell_the_options_and_what_was_learned() -> None:
+    scalars = {"residual_df": 3, "dispersion_floor": 0.00549, "dispersion_slope": 0.22725, "dispersion_spread": 1.0607}
+    options = {"trend": False, "robust": False, "dispersion_tails": "t5", "outliers": "winsorize"}
+    plain = Reader(render(page(engine="likelihood", scalars=scalars))).text
+    assert "a0 = 0.00549, a1 = 0.227, s = 1.06" in plain
+    assert "a normal distribution of the standard deviation s" in plain
+    assert "moved to that border" not in plain
+    assert "dispersion_slope0.22725 a1 in the trend a0 + a1 / mean" in plain
+    told = Reader(render(page(engine="likelihood", scalars=scalars, options=options))).text
+    assert "a t distribution of 5 degrees of freedom" in told
+    assert "more than five standard deviations from a robust fit to their replicates were first moved" in told
+    robust = Reader(render(page(options={**options, "trend": True, "robust": True}))).text
+    assert "towards a trend over mean expression, outlying ones less than others (Phipson et al. 2016)" in robust
+    assert "by the offsets that were given." in Reader(render(page(normalization="offsets"))).text
+
+
+def test_genes_to_be_read_with_care_are_told_and_marked() -> None:
+    table = result_table()
+    table.loc[[0, 1, 170], "status"] = ["outlier", "not_converged", "outlier"]
+    reader = Reader(render(page(table=table)))
+    told = (
+        "180 tested, 2 with outlying counts, which were bounded, 1 whose fit did not converge; 20 with too few counts"
+    )
+    assert told in reader.text
+    rows = [row for row in reader.cells if row[0].startswith("ENSG")]
+    assert len(rows) == 50
+    assert rows[0][6].endswith(" in trt (outlier)")
+    assert rows[1][6].endswith(" in trt (not_converged)")
+    assert rows[2][6].endswith(" in trt")
 
 
 def test_headings_descend_by_one_and_tables_have_captions() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import ebgenes as eb
 from ebgenes.errors import InputError
+from ebgenes.fdr import adjust_bh
 from ebgenes.model import Screen, text_array
-from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, restyle
+from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, restyle, tested as has_results
 
 
 @pytest.fixture
@@ -61,6 +64,26 @@ def test_every_gene_of_the_screen_has_a_row(fitted):
     np.testing.assert_array_equal(table["base_mean"], np.arange(502.0))
     results = [name for name in COLUMNS if name not in (*TEXT_COLUMNS, "base_mean")]
     assert table.loc[[0, 501], results].isna().all().all()
+
+
+def test_p_values_and_statuses_are_the_engines(fitted):
+    """A likelihood that is no t brings its own p-values, and what befell a gene outlives the screen's ok."""
+    effects, post = fitted
+    p_value, status = np.linspace(0, 1, 500), np.full(500, "ok", dtype=object)
+    status[[4, 5]] = "outlier", "not_converged"
+    effects = replace(effects, p_value=p_value, status=text_array(status))
+    gene = text_array(["low", *effects.gene, "empty"])
+    known = ["low_count", *["ok"] * 500, "all_zero"]
+    screen = Screen(gene=gene, status=text_array(known), base_mean=np.ones(502), name=text_array([""] * 502))
+    whole = eb.results_table(effects, post, screen)
+    for table in (eb.results_table(effects, post), whole.iloc[1:501]):
+        np.testing.assert_array_equal(table["p_value"], p_value)
+        np.testing.assert_array_equal(table["adj_p_value"], adjust_bh(p_value))
+        assert table["status"].tolist() == status.tolist()
+        assert not table.drop(columns="base_mean").isna().any().any()
+    assert whole["status"].tolist() == ["low_count", *status, "all_zero"]
+    assert has_results(whole).tolist() == [False, *[True] * 500, False]
+    assert "of 500 tested genes" in eb.sentence(whole, "up", "down")
 
 
 def test_posterior_rates_never_get_the_names_of_p_values():

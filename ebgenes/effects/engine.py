@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
 from ebgenes.counts import normalize
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Design, Effects
+from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, text_array
 
-ENGINES = ("moderated_t", "normal")
+ENGINES = ("likelihood", "moderated_t", "normal")
+TAILS = ("normal", "t5")
+OUTLIERS = ("keep", "winsorize")
 
 
 def fit_effects(
     counts: Counts,
     design: Design,
     *,
-    engine: str = "moderated_t",
+    engine: str = "likelihood",
     trend: bool = False,
     robust: bool = False,
+    dispersion_tails: str = "normal",
+    outliers: str = "keep",
+    covariates: FloatArray | None = None,
 ) -> Effects:
     """Estimate the design's contrast for every gene.
 
@@ -28,16 +38,25 @@ def fit_effects(
     design
         With a contrast.
     engine
-        ``moderated_t``: voom precision weights and empirical-Bayes variances. (``normal`` is for
-        tables of estimates; see `effects_from_summary`.)
+        ``likelihood``: a negative-binomial likelihood, its dispersion integrated out under a prior that
+        all genes share. ``moderated_t``: voom precision weights and empirical-Bayes variances.
+        (``normal`` is for tables of estimates; see `effects_from_summary`.)
     trend, robust
-        Options of the variance prior; see `fit_variance_prior` and `fit_robust_variance_prior`.
+        Options of the variance prior of ``moderated_t``; see `fit_variance_prior` and
+        `fit_robust_variance_prior`.
+    dispersion_tails
+        Of the dispersions' prior, for ``likelihood``: ``normal``, or ``t5`` for heavier tails.
+    outliers
+        For ``likelihood``: ``keep`` all counts as they are, or ``winsorize`` those far from their
+        replicates; see `bound_outliers`.
+    covariates
+        Columns to add to the design before anything is fitted, (S, C); the contrast ignores them.
 
     Raises
     ------
     InputError
-        Where samples differ, the design has no contrast or no residual degrees of freedom, or the
-        engine is unknown.
+        Where samples differ, the design has no contrast or no residual degrees of freedom, or an
+        option is unknown.
     """
     if list(counts.sample) != list(design.sample):
         raise InputError("counts and design list their samples in different orders. Use match_samples first.")
@@ -46,14 +65,54 @@ def fit_effects(
     if engine == "normal":
         raise InputError(
             "engine normal takes estimates and standard errors, not counts. "
-            "Give a table to `ebgenes prior`, or use engine moderated_t."
+            "Give a table to `ebgenes prior`, or use another engine."
         )
-    if engine not in ENGINES:
-        raise InputError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}.")
+    chosen = (
+        ("engine", engine, ENGINES),
+        ("dispersion_tails", dispersion_tails, TAILS),
+        ("outliers", outliers, OUTLIERS),
+    )
+    for name, value, allowed in chosen:
+        if value not in allowed:
+            raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}.")
+    if covariates is not None:
+        design = with_covariates(design, covariates)
     require_replicates(design)
     if counts.log_size is None:
         counts = normalize(counts)
-    return fit_moderated_t(counts, design, design.contrast, trend=trend, robust=robust)
+    contrast = cast(Contrast, design.contrast)
+    if engine == "moderated_t":
+        return fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
+    # Imported here for its kernels, which the other engine need not load.
+    from ebgenes.effects.likelihood import fit_likelihood
+
+    return fit_likelihood(counts, design, contrast, tails=dispersion_tails, outliers=outliers)
+
+
+def with_covariates(design: Design, covariates: FloatArray) -> Design:
+    """The design with columns added, (S, C), that its contrast ignores.
+
+    Raises
+    ------
+    InputError
+        Where the columns repeat what the design holds already.
+    """
+    matrix = np.column_stack([design.matrix, covariates])
+    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+        raise InputError(
+            f"the covariates repeat what the design {design.formula!r} already holds: {matrix.shape[1]} columns have "
+            f"rank {np.linalg.matrix_rank(matrix)}. Leave some out."
+        )
+    n_added = matrix.shape[1] - design.matrix.shape[1]
+    contrast = design.contrast
+    if contrast is not None:
+        contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
+    return replace(
+        design,
+        matrix=matrix,
+        coefficient=text_array([*design.coefficient, *(f"covariate{i + 1}" for i in range(n_added))]),
+        contrast=contrast,
+    )
 
 
 def require_replicates(design: Design) -> None:

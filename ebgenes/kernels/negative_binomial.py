@@ -1,9 +1,17 @@
-"""Negative-binomial likelihoods of one gene, profiled over nuisance coefficients.
+"""Negative-binomial likelihoods of one gene, profiled over nuisance coefficients, many at a time.
 
-y_i ~ NB(mean mu_i, variance mu_i + alpha mu_i^2), mu_i = size_i exp(v_i theta + z_i'gamma), natural
-logs. Samples are sorted by their distinct design rows, so that an exponential is taken once a row.
-Gene by gene: `count` y (S,), `size` (S,), `first` (R + 1,) where each row's samples begin, `rows`
-(R, 1 + p) with v in column 0 and z in the others.
+y_i ~ NB(mean mu_i, variance mu_i + alpha mu_i^2), mu_i = size_i exp(v_i theta + z_i'gamma), natural logs.
+Samples are sorted by their distinct design rows, so that an exponential is taken once a row: `count` y and
+`size` (S,), `first` (R + 1,) where each row's samples begin, `rows` (R, 1 + p) with v in column 0 and z in
+the others. A lane is one pair (theta, alpha); the last axis of every array runs over L lanes, which the
+compiler handles eight at a time.
+
+Where a row has many samples and all genes share their size factors s_i, sums over its samples are read off a
+table: with tau = log(alpha) + log(mu_i/s_i), sum y log(1 + alpha mu) = F_g(tau) = sum_i y_i log(1 + s_i e^tau) is
+linear in the counts, and sum log(1 + alpha mu) = H(tau) is the same for all genes. Tables (R, J, 3) hold value,
+slope and curvature, in units of their steps, at evenly spaced tau, `moments` (R, 8) what rules beyond either end;
+J is 0 where there are none. `lattice` is the first tau, the step, and the log of the gene's mean, by which its
+size factors are multiplied.
 """
 
 from __future__ import annotations
@@ -12,302 +20,689 @@ import math
 
 import numpy as np
 
-from ebgenes.kernels.jit import kernel
+from ebgenes.kernels.jit import inlined, kernel
+from ebgenes.kernels.vector import exp, log, log_rising, lowest_terms
 
 # A normal prior with standard deviation 1,000 keeps a coefficient finite where a whole group is 0, and
 # moves none that the data speak of.
 RIDGE = 1e-6
-# The dispersion's integral: nodes from LEFT posterior standard deviations below the posterior mean to
-# RIGHT above it, because far effects pull the dispersion up. Together they leave an error of 5e-4 in
-# log L wherever L is above e^-10 of its peak (tests/test_negative_binomial.py).
-LEFT = 3.7
-RIGHT = 5.7
-NODES = 11
-# Newton steps, in nat of any sample's mean, and how many.
+# The same for the effect, only while nodes are placed around it: 4 nat, so that they surround the edge of
+# a likelihood that is flat beyond.
+PLACING_RIDGE = 1.0 / 16.0
+# Newton's method stops when a step would raise the log likelihood by less, and leaves some 1e-10.
+TOLERANCE = 1e-5
 MAX_STEP = 3.0
-MAX_ITERATIONS = 100
+MAX_ITERATIONS = 200
+# Range of the dispersions whose likelihood is looked at, natural log, and how far below its peak nodes end.
+LOWEST = math.log(1e-5)
+HIGHEST = math.log(20.0)
+CUT = 15.0
+# Points from which the nodes of a dispersion's integral are placed.
+PLACING = 41
+# The dispersion's nodes start no lower: Poisson for any count.
+SMALLEST_LOG_DISPERSION = math.log(1e-8)
+# Effects whose likelihood is smaller than e^-60 of its peak are not computed but extrapolated.
+NEGLIGIBLE = 60.0
 
 
 @kernel
-def dispersion_constant(count, alpha):
-    """sum_i [log Gamma(y_i + 1/alpha) - log Gamma(1/alpha) + y_i log alpha] = sum_i sum_{j<y_i} log(1 + alpha j)."""
-    inverse = 1.0 / alpha
-    log_alpha = math.log(alpha)
-    base = math.lgamma(inverse)
-    total = 0.0
-    for i in range(len(count)):
-        y = count[i]
-        if y < 2.0:
-            continue
-        if alpha * y < 1e-3:
-            # The difference of log Gammas cancels; its series does not.
-            first = 0.5 * y * (y - 1.0)
-            second = first * (2.0 * y - 1.0) / 3.0
-            third = first * first
-            fourth = second * (3.0 * y * y - 3.0 * y - 1.0) / 5.0
-            total += alpha * (first - alpha * (second / 2.0 - alpha * (third / 3.0 - alpha * fourth / 4.0)))
-        else:
-            total += math.lgamma(y + inverse) - base + y * log_alpha
-    return total
+def _predict(rows, r, theta, gamma, eta):
+    """v theta + z'gamma of one distinct row, in every lane."""
+    v = rows[r, 0]
+    for lane in range(len(eta)):
+        eta[lane] = v * theta[lane]
+    for j in range(gamma.shape[0]):
+        z = rows[r, 1 + j]
+        for lane in range(len(eta)):
+            eta[lane] += z * gamma[j, lane]
 
 
 @kernel
-def _cholesky(matrix, n):
-    """Overwrite the lower triangle with its factor; returns the log determinant."""
-    log_determinant = 0.0
+def _factor(matrix):
+    """Overwrite the lower triangles of matrix (p, p, L) with their Cholesky factors."""
+    n, _, n_lanes = matrix.shape
     for j in range(n):
         for k in range(j + 1):
-            total = matrix[j, k]
             for m in range(k):
-                total -= matrix[j, m] * matrix[k, m]
-            matrix[j, k] = math.sqrt(max(total, 1e-300)) if j == k else total / matrix[k, k]
-        log_determinant += 2.0 * math.log(matrix[j, j])
-    return log_determinant
+                for lane in range(n_lanes):
+                    matrix[j, k, lane] -= matrix[j, m, lane] * matrix[k, m, lane]
+            if j == k:
+                for lane in range(n_lanes):
+                    matrix[j, j, lane] = math.sqrt(max(matrix[j, j, lane], 1e-300))
+            else:
+                for lane in range(n_lanes):
+                    matrix[j, k, lane] /= matrix[k, k, lane]
 
 
 @kernel
-def _solve(factor, n, right):
-    for j in range(n):
+def _forward(factor, right):
+    """Overwrite right (p, L) with F^-1 right."""
+    for j in range(right.shape[0]):
         for m in range(j):
-            right[j] -= factor[j, m] * right[m]
-        right[j] /= factor[j, j]
+            for lane in range(right.shape[1]):
+                right[j, lane] -= factor[j, m, lane] * right[m, lane]
+        for lane in range(right.shape[1]):
+            right[j, lane] /= factor[j, j, lane]
+
+
+@kernel
+def _backward(factor, right):
+    """Overwrite right (p, L) with F'^-1 right."""
+    n = right.shape[0]
     for i in range(n):
         j = n - 1 - i
         for m in range(j + 1, n):
-            right[j] -= factor[m, j] * right[m]
-        right[j] /= factor[j, j]
+            for lane in range(right.shape[1]):
+                right[j, lane] -= factor[m, j, lane] * right[m, lane]
+        for lane in range(right.shape[1]):
+            right[j, lane] /= factor[j, j, lane]
 
 
 @kernel
-def _predictor(rows, r, theta, gamma, n_nuisance):
-    """v theta + z'gamma of one distinct row."""
-    eta = rows[r, 0] * theta
-    for j in range(n_nuisance):
-        eta += rows[r, 1 + j] * gamma[j]
-    return eta
+def _start(ridge, matrix):
+    for j in range(len(ridge)):
+        for k in range(j):
+            matrix[j, k, :] = 0.0
+        matrix[j, j, :] = ridge[j]
 
 
 @kernel
-def adjusted_profile(count, size, first, rows, theta, alpha, gamma, gradient, hessian):
-    """max_gamma l(theta, gamma, alpha) - 1/2 log det(Z'WZ), without `dispersion_constant`.
+def _add_row(rows, r, weight, matrix):
+    """Add z z' weight of one distinct row to the lower triangles of matrix (p, p, L)."""
+    for j in range(matrix.shape[0]):
+        for k in range(j + 1):
+            product = rows[r, 1 + j] * rows[r, 1 + k]
+            if product != 0.0:
+                for lane in range(len(weight)):
+                    matrix[j, k, lane] += product * weight[lane]
 
-    l = sum y log mu - (y + 1/alpha) log(1 + alpha mu), W = diag(mu/(1 + alpha mu)); terms of y and size
-    alone are left out. gamma (p,) is the start and becomes the maximum; the log likelihood is concave
-    in it, and Newton steps are cut to MAX_STEP nat. gradient (p,), hessian (p, p) are work space.
+
+@kernel
+def _cut(rows, step, move, largest):
+    """Shorten steps (p, L) that would move a sample's log mean by more than MAX_STEP."""
+    largest[:] = MAX_STEP
+    for r in range(rows.shape[0]):
+        move[:] = 0.0
+        for j in range(step.shape[0]):
+            for lane in range(len(move)):
+                move[lane] += rows[r, 1 + j] * step[j, lane]
+        for lane in range(len(move)):
+            largest[lane] = max(largest[lane], abs(move[lane]))
+    for j in range(step.shape[0]):
+        for lane in range(len(move)):
+            step[j, lane] *= MAX_STEP / largest[lane]
+
+
+@kernel
+def tabulate(count, first, basis, powers, table, moments):
+    """Fill one gene's table (R, J, 3) and moments (R, 8): sums over each row's samples of count times basis.
+
+    count (S,), basis (S, J, 3), powers (S, 8).
     """
-    n_nuisance = rows.shape[1] - 1
-    n_rows = rows.shape[0]
+    for r in range(len(first) - 1):
+        table[r, :, :] = 0.0
+        moments[r, :] = 0.0
+        flat = table[r].reshape(-1)
+        for i in range(first[r], first[r + 1]):
+            y = count[i]
+            if y == 0.0:
+                continue
+            weights = basis[i].reshape(-1)
+            for j in range(len(flat)):
+                flat[j] += y * weights[j]
+            for j in range(moments.shape[1]):
+                moments[r, j] += y * powers[i, j]
+
+
+@kernel
+def _tables(common):
+    """Room for one gene's tables beside those that all genes share.
+
+    common: basis (S, J, 3), powers (S, 8), plain (R, J, 3), plain_moments (R, 8), and the lattice's first
+    tau and step (2,).
+    """
+    _, _, plain, plain_moments, steps = common
+    lattice = np.zeros(3)
+    lattice[:2] = steps
+    return np.empty_like(plain), np.empty_like(plain_moments), plain, plain_moments, lattice
+
+
+@kernel
+def _fill(count, size, first, common, tables):
+    """Make the tables those of one gene, whose mean is its first sample's level over that sample's size factor."""
+    basis, powers, plain, _, _ = common
+    counted, counted_moments, _, _, lattice = tables
+    if plain.shape[1] > 0:
+        tabulate(count, first, basis, powers, counted, counted_moments)
+        lattice[2] = math.log(size[0] / powers[0, 0])
+
+
+@inlined
+def _series(u, m):
+    """sum c log(1 + s u) and its derivatives by log u, to the third order in s u; m_k = sum c s^k."""
+    return (
+        u * (m[0] - u * (m[1] / 2.0 - u * m[2] / 3.0)),
+        u * (m[0] - u * (m[1] - u * m[2])),
+        u * (m[0] - u * (2.0 * m[1] - 3.0 * u * m[2])),
+    )
+
+
+@inlined
+def _beyond(tau, inverse, low, counted_moments, plain_moments):
+    """What `_row_sums` fills, for one lane below (low) or above the table."""
+    u = exp(tau) if low else exp(-tau)
+    first = 0 if low else 5
+    f0, f1, f2 = _series(u, counted_moments[first:])
+    h0, h1, h2 = _series(u, plain_moments[first:])
+    if not low:
+        # log(1 + s u) = log s + tau + log(1 + 1/(s u)).
+        f0 += counted_moments[4] + counted_moments[3] * tau
+        h0 += plain_moments[4] + plain_moments[3] * tau
+        f1 = counted_moments[3] - f1
+        h1 = plain_moments[3] - h1
+    return f0 + inverse * h0, f1 + inverse * h1, f2 + inverse * h2, inverse * h1
+
+
+@kernel
+def _row_sums(eta, alpha, lattice, counted, counted_moments, plain, plain_moments, value, slope, curvature, weight):
+    """One row's sum (y + 1/alpha) log(1 + alpha mu), its derivatives by log mu, and sum mu/(1 + alpha mu), by lane."""
+    n_cells = len(plain) - 1
+    per_step = 1.0 / lattice[1]
+    offset = lattice[2] - lattice[0]
+    lowest, highest = math.inf, -math.inf
+    for lane in range(len(eta)):
+        place = (eta[lane] + log(alpha[lane]) + offset) * per_step
+        value[lane] = place
+        lowest = min(lowest, place)
+        highest = max(highest, place)
+    # Without a branch inside, the loop is vectorized: lanes beyond the table are mended afterwards.
+    for lane in range(len(eta)):
+        place = min(max(value[lane], 0.0), n_cells - 1e-9)
+        cell = int(place)
+        x = place - cell
+        inverse = 1.0 / alpha[lane]
+        f = counted[cell, 0] + inverse * plain[cell, 0]
+        g = counted[cell, 1] + inverse * plain[cell, 1]
+        k = counted[cell, 2] + inverse * plain[cell, 2]
+        rise = counted[cell + 1, 0] + inverse * plain[cell + 1, 0] - f
+        end_g = counted[cell + 1, 1] + inverse * plain[cell + 1, 1]
+        end_k = counted[cell + 1, 2] + inverse * plain[cell + 1, 2]
+        # The quintic with the values, slopes and curvatures of the cell's two ends.
+        a = 10.0 * rise - 6.0 * g - 4.0 * end_g - 1.5 * k + 0.5 * end_k
+        b = -15.0 * rise + 8.0 * g + 7.0 * end_g + 1.5 * k - end_k
+        c = 6.0 * rise - 3.0 * (g + end_g) - 0.5 * (k - end_k)
+        curvature[lane] = (k + x * (6.0 * a + x * (12.0 * b + x * 20.0 * c))) * per_step * per_step
+        slope[lane] = (g + x * (k + x * (3.0 * a + x * (4.0 * b + x * 5.0 * c)))) * per_step
+        # Of the plain sums the slope alone, by the quartic of the same ends.
+        g0, k0 = plain[cell, 1], plain[cell, 2]
+        rise0 = plain[cell + 1, 0] - plain[cell, 0]
+        g1, k1 = plain[cell + 1, 1], plain[cell + 1, 2]
+        a0 = 10.0 * rise0 - 6.0 * g0 - 4.0 * g1 - 1.5 * k0 + 0.5 * k1
+        b0 = -15.0 * rise0 + 8.0 * g0 + 7.0 * g1 + 1.5 * k0 - k1
+        c0 = 6.0 * rise0 - 3.0 * (g0 + g1) - 0.5 * (k0 - k1)
+        weight[lane] = (g0 + x * (k0 + x * (3.0 * a0 + x * (4.0 * b0 + x * 5.0 * c0)))) * per_step * inverse
+        value[lane] = f + x * (g + x * (0.5 * k + x * (a + x * (b + x * c))))
+    if lowest < 0.0 or highest >= n_cells:
+        for lane in range(len(eta)):
+            tau = eta[lane] + log(alpha[lane]) + lattice[2]
+            low = tau < lattice[0]
+            if low or tau >= lattice[0] + lattice[1] * n_cells:
+                value[lane], slope[lane], curvature[lane], weight[lane] = _beyond(
+                    tau, 1.0 / alpha[lane], low, counted_moments, plain_moments
+                )
+
+
+@kernel
+def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step, hessian, work):
+    """Newton's method for gamma in every lane; the log likelihood is concave in it.
+
+    theta, alpha (L,); ridge (p,) precisions of the coefficients' priors; gamma (p, L) is the start and
+    becomes the maximum. Work space: step (p, L), hessian (p, p, L), which keeps the last step's Cholesky
+    factor, and work (6, L). Returns whether every lane converged.
+    """
+    eta, level, slope, curvature = work[0], work[1], work[2], work[3]
+    counted, counted_moments, plain, plain_moments, lattice = tables
+    n_nuisance, n_lanes = gamma.shape
     for _ in range(MAX_ITERATIONS if n_nuisance > 0 else 0):
         for j in range(n_nuisance):
-            gradient[j] = -RIDGE * gamma[j]
-            for k in range(j):
-                hessian[j, k] = 0.0
-            hessian[j, j] = RIDGE
-        for r in range(n_rows):
-            eta = _predictor(rows, r, theta, gamma, n_nuisance)
-            level = math.exp(min(eta, 300.0))
-            slope = 0.0
-            curvature = 0.0
-            for i in range(first[r], first[r + 1]):
-                mu = size[i] * level
-                shrink = 1.0 / (1.0 + alpha * mu)
-                slope += (count[i] - mu) * shrink
-                curvature += mu * (1.0 + alpha * count[i]) * shrink * shrink
+            for lane in range(n_lanes):
+                step[j, lane] = -ridge[j] * gamma[j, lane]
+        _start(ridge, hessian)
+        for r in range(rows.shape[0]):
+            _predict(rows, r, theta, gamma, eta)
+            if plain.shape[1] > 0:
+                _row_sums(
+                    eta, alpha, lattice, counted[r], counted_moments[r], plain[r], plain_moments[r],
+                    level, slope, curvature, work[4],
+                )  # fmt: skip
+                for lane in range(n_lanes):
+                    slope[lane] = counted_moments[r, 3] - slope[lane]
+            else:
+                for lane in range(n_lanes):
+                    level[lane] = exp(eta[lane])
+                    slope[lane] = 0.0
+                    curvature[lane] = 0.0
+                for i in range(first[r], first[r + 1]):
+                    y = count[i]
+                    s = size[i]
+                    for lane in range(n_lanes):
+                        mu = s * level[lane]
+                        shrink = 1.0 / (1.0 + alpha[lane] * mu)
+                        slope[lane] += (y - mu) * shrink
+                        curvature[lane] += mu * (1.0 + alpha[lane] * y) * (shrink * shrink)
             for j in range(n_nuisance):
-                z = rows[r, 1 + j]
-                gradient[j] += z * slope
-                for k in range(j + 1):
-                    hessian[j, k] += z * rows[r, 1 + k] * curvature
-        _cholesky(hessian, n_nuisance)
-        _solve(hessian, n_nuisance, gradient)
+                for lane in range(n_lanes):
+                    step[j, lane] += rows[r, 1 + j] * slope[lane]
+            _add_row(rows, r, curvature, hessian)
+        _factor(hessian)
+        _forward(hessian, step)
+        # The square of this vector is twice the gain that the quadratic model promises.
         largest = 0.0
-        for r in range(n_rows):
-            move = 0.0
+        for lane in range(n_lanes):
+            square = 0.0
             for j in range(n_nuisance):
-                move += rows[r, 1 + j] * gradient[j]
-            largest = max(largest, abs(move))
-        cut = min(1.0, MAX_STEP / largest) if largest > 0.0 else 1.0
+                square += step[j, lane] * step[j, lane]
+            largest = max(largest, square)
+        _backward(hessian, step)
+        if largest > 0.01:
+            _cut(rows, step, eta, level)
         for j in range(n_nuisance):
-            gamma[j] += cut * gradient[j]
-        # Quadratic convergence: the next step would be of the order of 1e-6, its effect on l of 1e-12.
-        if largest < 1e-3:
-            break
-    for j in range(n_nuisance):
-        for k in range(j):
-            hessian[j, k] = 0.0
-        hessian[j, j] = RIDGE
-    inverse = 1.0 / alpha
-    value = 0.0
-    for r in range(n_rows):
-        eta = _predictor(rows, r, theta, gamma, n_nuisance)
-        level = math.exp(min(eta, 300.0))
-        weight = 0.0
+            for lane in range(n_lanes):
+                gamma[j, lane] += step[j, lane]
+        if largest < TOLERANCE:
+            return True
+    return n_nuisance == 0
+
+
+@kernel
+def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work):
+    """l(theta, gamma, alpha) - 1/2 log det(Z'WZ) in every lane, without `dispersion_constant`.
+
+    l = sum y log mu - (y + 1/alpha) log(1 + alpha mu), W = diag(mu/(1 + alpha mu)); terms of y and size
+    alone are left out. value (L,) is filled; the rest as in `maximise`.
+    """
+    eta, level, weight, inverse = work[0], work[1], work[2], work[3]
+    counted, counted_moments, plain, plain_moments, lattice = tables
+    n_nuisance, n_lanes = gamma.shape
+    _start(ridge, hessian)
+    for lane in range(n_lanes):
+        value[lane] = 0.0
+        inverse[lane] = 1.0 / alpha[lane]
+    for r in range(rows.shape[0]):
+        _predict(rows, r, theta, gamma, eta)
         total = 0.0
-        for i in range(first[r], first[r + 1]):
-            mu = size[i] * level
-            total += count[i]
-            value -= (count[i] + inverse) * math.log1p(alpha * mu)
-            weight += mu / (1.0 + alpha * mu)
-        value += total * eta
-        for j in range(n_nuisance):
-            for k in range(j + 1):
-                hessian[j, k] += rows[r, 1 + j] * rows[r, 1 + k] * weight
+        if plain.shape[1] > 0:
+            total = counted_moments[r, 3]
+            _row_sums(
+                eta, alpha, lattice, counted[r], counted_moments[r], plain[r], plain_moments[r],
+                work[4], level, work[5], weight,
+            )  # fmt: skip
+            for lane in range(n_lanes):
+                value[lane] -= work[4, lane]
+        else:
+            for lane in range(n_lanes):
+                level[lane] = exp(eta[lane])
+                weight[lane] = 0.0
+            for i in range(first[r], first[r + 1]):
+                y = count[i]
+                s = size[i]
+                total += y
+                for lane in range(n_lanes):
+                    mu = s * level[lane]
+                    excess = 1.0 + alpha[lane] * mu
+                    value[lane] -= (y + inverse[lane]) * log(excess)
+                    weight[lane] += mu / excess
+        for lane in range(n_lanes):
+            value[lane] += total * eta[lane]
+        _add_row(rows, r, weight, hessian)
+    _factor(hessian)
+    determinant = weight
+    determinant[:] = 1.0
     for j in range(n_nuisance):
-        value -= 0.5 * RIDGE * gamma[j] * gamma[j]
-    return value - 0.5 * _cholesky(hessian, n_nuisance)
+        for lane in range(n_lanes):
+            value[lane] -= 0.5 * ridge[j] * gamma[j, lane] * gamma[j, lane]
+            # The factor's diagonal: the root of the determinant.
+            determinant[lane] *= hessian[j, j, lane]
+    for lane in range(n_lanes):
+        value[lane] -= log(determinant[lane])
 
 
 @kernel
-def dispersion_profiles(count, size, first, rows, log_alpha, out):
-    """D_g(alpha) = max_B l - 1/2 log det(X'WX) at every log alpha, for every gene.
+def dispersion_constant(count, alpha, terms, out):
+    """sum_i [log Gamma(y_i + 1/alpha) - log Gamma(1/alpha) + y_i log alpha], at every alpha; out like alpha.
 
-    count, size (G, S); rows (R, 1 + P) with column 0 unused; log_alpha (A,); out (G, A) is filled.
+    terms (5, L) is work space.
     """
+    inverse, far, series, rising, shift = terms[0], terms[1], terms[2], terms[3], terms[4]
+    for lane in range(len(alpha)):
+        out[lane] = 0.0
+        inverse[lane] = 1.0 / alpha[lane]
+        far[lane], series[lane], rising[lane], shift[lane] = lowest_terms(inverse[lane])
+    for i in range(len(count)):
+        y = count[i]
+        # For no read and for one the term is 0.
+        if y > 1.0:
+            for lane in range(len(alpha)):
+                out[lane] += log_rising(y, inverse[lane], far[lane], series[lane], rising[lane], shift[lane])
+
+
+@kernel
+def dispersion_profiles(count, size, first, rows, common, start, low, step, out):
+    """D_g(alpha) = max_B l - 1/2 log det(X'WX) for every gene, where it is within CUT of its peak.
+
+    count, size (G, S); rows (R, 1 + P) with column 0 unused; common as `_tables` takes it; start (G, P)
+    coefficients; low and step (G,),
+    log alpha of each gene's first node and the distance of its nodes: on entry where to search first. out
+    (G, A), less its maximum, is filled.
+    """
+    n_genes, n_nodes = out.shape
     n_coef = rows.shape[1] - 1
-    gamma = np.zeros(n_coef)
-    gradient = np.empty(n_coef)
-    hessian = np.empty((n_coef, n_coef))
-    for g in range(count.shape[0]):
-        gamma[:] = 0.0
-        for a in range(len(log_alpha)):
-            alpha = math.exp(log_alpha[a])
-            value = adjusted_profile(count[g], size[g], first, rows, 0.0, alpha, gamma, gradient, hessian)
-            out[g, a] = value + dispersion_constant(count[g], alpha)
+    theta = np.zeros(n_nodes)
+    alpha = np.empty(n_nodes)
+    constant = np.empty(n_nodes)
+    terms = np.empty((5, n_nodes))
+    tables = _tables(common)
+    ridge = np.full(n_coef, RIDGE)
+    gamma = np.empty((n_coef, n_nodes))
+    move = np.empty((n_coef, n_nodes))
+    hessian = np.empty((n_coef, n_coef, n_nodes))
+    work = np.empty((6, n_nodes))
+    for g in range(n_genes):
+        value = out[g]
+        for j in range(n_coef):
+            gamma[j, :] = start[g, j]
+        _fill(count[g], size[g], first, common, tables)
+        # A sharp peak between the nodes is searched again and again.
+        for _ in range(8):
+            for a in range(n_nodes):
+                alpha[a] = exp(low[g] + step[g] * a)
+            maximise(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, move, hessian, work)
+            adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work)
+            dispersion_constant(count[g], alpha, terms, constant)
+            top = -math.inf
+            for a in range(n_nodes):
+                value[a] += constant[a]
+                top = max(top, value[a])
+            highest = low[g] + step[g] * (n_nodes - 1)
+            if (top == value[0] and low[g] > LOWEST) or (top == value[n_nodes - 1] and highest < HIGHEST):
+                low[g] = LOWEST
+                step[g] = (HIGHEST - LOWEST) / (n_nodes - 1)
+                continue
+            begin = n_nodes - 1
+            end = 0
+            for a in range(n_nodes):
+                if value[a] > top - CUT:
+                    begin = min(begin, a)
+                    end = max(end, a)
+            begin = max(begin - 1, 0)
+            end = min(end + 1, n_nodes - 1)
+            if end - begin > 0.6 * (n_nodes - 1):
+                break
+            low[g] += step[g] * begin
+            step[g] *= (end - begin) / (n_nodes - 1)
+        for a in range(n_nodes):
+            value[a] -= top
 
 
 @kernel
-def dispersion_evidence(profile, log_alpha, log_mean, parameters, gradient):
-    """sum_g log int exp D_g(x) N(x; t_g, s^2) dx by the trapezoid rule, t_g = log(a0 + a1/m_g).
+def log_density(x, center, spread, tail_df):
+    """Log density of the dispersions' hyperprior at log alpha x: normal where tail_df is infinite, else t."""
+    z = (x - center) / spread
+    if math.isinf(tail_df):
+        return -0.5 * z * z - log(spread) - 0.9189385332046727
+    constant = math.lgamma(0.5 * (tail_df + 1.0)) - math.lgamma(0.5 * tail_df) - 0.5 * math.log(math.pi * tail_df)
+    return constant - log(spread) - 0.5 * (tail_df + 1.0) * log(1.0 + z * z / tail_df)
 
-    parameters: log a0, log a1, log s. Adds the derivatives by them to gradient (3,).
-    profile (G, A) less each gene's maximum; log_alpha (A,) evenly spaced; log_mean (G,).
+
+@kernel
+def dispersion_evidence(profile, low, step, log_mean, parameters, tail_df, gradient):
+    """sum_g log int exp D_g(x) p(x; t_g, s) dx by the trapezoid rule, t_g = log(a0 + a1/m_g).
+
+    parameters: log a0, log a1, log s; p as in `log_density`. Adds the derivatives by them to gradient
+    (3,). profile (G, A) less each gene's maximum; low, step, log_mean (G,).
     """
-    n_nodes = len(log_alpha)
+    n_nodes = profile.shape[1]
     spread = math.exp(parameters[2])
-    step = log_alpha[1] - log_alpha[0]
-    constant = math.log(step / (spread * math.sqrt(2.0 * math.pi)))
+    part = np.empty(n_nodes)
+    pull = np.empty(n_nodes)
+    normal = math.isinf(tail_df)
+    constant = log_density(0.0, 0.0, spread, tail_df)
     total = 0.0
     for g in range(profile.shape[0]):
         floor = math.exp(parameters[0])
         slope = math.exp(parameters[1] - log_mean[g])
-        trend = math.log(floor + slope)
+        start = (low[g] - math.log(floor + slope)) / spread
+        stride = step[g] / spread
+        if normal:
+            for a in range(n_nodes):
+                z = start + stride * a
+                part[a] = exp(profile[g, a] - 0.5 * z * z)
+                pull[a] = z
+        else:
+            for a in range(n_nodes):
+                z = start + stride * a
+                ratio = 1.0 + z * z / tail_df
+                part[a] = exp(profile[g, a] - 0.5 * (tail_df + 1.0) * log(ratio))
+                pull[a] = z * (1.0 + 1.0 / tail_df) / ratio
         mass = 0.0
         first = 0.0
         second = 0.0
         for a in range(n_nodes):
-            z = (log_alpha[a] - trend) / spread
-            part = math.exp(profile[g, a] - 0.5 * z * z)
-            mass += part
-            first += part * z
-            second += part * (z * z - 1.0)
-        total += math.log(mass) + constant
+            mass += part[a]
+            first += part[a] * pull[a]
+            second += part[a] * pull[a] * (start + stride * a)
+        total += math.log(mass * step[g]) + constant
         gradient[0] += first / mass / spread * floor / (floor + slope)
         gradient[1] += first / mass / spread * slope / (floor + slope)
-        gradient[2] += second / mass
+        gradient[2] += second / mass - 1.0
     return total
 
 
 @kernel
-def dispersion_nodes(profile, log_alpha, trend, spread, nodes, log_weight):
-    """Nodes in log alpha for one gene, and the log of their weights times the hyperprior's density.
+def _between(profile, place):
+    """The profile between its nodes, `place` steps from the first; beyond them as at the last."""
+    place = min(max(place, 0.0), len(profile) - 1.0)
+    before = min(int(place), len(profile) - 2)
+    share = place - before
+    return (1.0 - share) * profile[before] + share * profile[before + 1]
 
-    profile, log_alpha (A,); nodes, log_weight (Q,) are filled. Returns the posterior mean.
+
+@kernel
+def _dispersion_nodes(profile, low, step, center, spread, tail_df, left, right, alpha, log_weight):
+    """Nodes alpha (Q,) for one gene, and the log of their weights times the hyperprior's density.
+
+    Evenly spaced in log alpha from `left` posterior standard deviations below the posterior mean to
+    `right` above it.
     """
-    top = -math.inf
-    for a in range(len(log_alpha)):
-        top = max(top, profile[a] - 0.5 * ((log_alpha[a] - trend) / spread) ** 2)
-    mass = 0.0
+    n_nodes = len(alpha)
+    start = low
+    width = step * (len(profile) - 1) / (PLACING - 1)
+    mean = 0.0
+    deviation = 0.0
+    # Between its nodes the profile is interpolated: it just places ours. A product of profile and density
+    # that is narrower than the points are apart is looked at again more closely.
+    for _ in range(4):
+        top = -math.inf
+        for a in range(PLACING):
+            x = start + width * a
+            top = max(top, _between(profile, (x - low) / step) + log_density(x, center, spread, tail_df))
+        mass = 0.0
+        mean = 0.0
+        square = 0.0
+        for a in range(PLACING):
+            x = start + width * a
+            part = exp(_between(profile, (x - low) / step) + log_density(x, center, spread, tail_df) - top)
+            mass += part
+            mean += part * (x - start)
+            square += part * (x - start) ** 2
+        mean = mean / mass
+        deviation = math.sqrt(max(square / mass - mean * mean, 0.0))
+        mean += start
+        if deviation > width:
+            break
+        start = mean - 2.0 * width
+        width *= 4.0 / (PLACING - 1)
+    deviation = max(deviation, 1e-4)
+    first = max(mean - left * deviation, SMALLEST_LOG_DISPERSION)
+    width = (left + right) * deviation / (n_nodes - 1)
+    for q in range(n_nodes):
+        alpha[q] = exp(first + width * q)
+        log_weight[q] = log(width) + log_density(first + width * q, center, spread, tail_df)
+
+
+@kernel
+def _place(
+    count, size, first, rows, tables, alpha, log_weight, start, coef, slope, step, hessian, value, work
+):  # fmt: skip
+    """Estimate and standard error of the effect, averaged over the dispersion's nodes.
+
+    rows (R, 1 + P) with column 0 unused and the effect's column next; coef (P, Q) becomes the maximum of
+    the whole model at every node, slope (P, Q) how it moves with the effect.
+    """
+    n_coef, n_nodes = coef.shape
+    ridge = np.full(n_coef, RIDGE)
+    ridge[0] = PLACING_RIDGE
+    theta = np.zeros(n_nodes)
+    for j in range(n_coef):
+        coef[j, :] = start[j]
+    maximise(count, size, first, rows, tables, theta, alpha, ridge, coef, step, hessian, work)
+    # The first column of the inverse information, from the factor that the last step left.
+    slope[:] = 0.0
+    slope[0, :] = 1.0
+    _forward(hessian, slope)
+    _backward(hessian, slope)
+    adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, coef, value, hessian, work)
+    top = _log_sum(value, 0, log_weight)
     mean = 0.0
     square = 0.0
-    for a in range(len(log_alpha)):
-        part = math.exp(profile[a] - 0.5 * ((log_alpha[a] - trend) / spread) ** 2 - top)
-        mass += part
-        mean += part * log_alpha[a]
-        square += part * log_alpha[a] ** 2
-    mean /= mass
-    deviation = math.sqrt(max(square / mass - mean * mean, 1e-4))
-    low = mean - LEFT * deviation
-    high = mean + RIGHT * deviation
-    n_nodes = len(nodes)
-    step = (high - low) / (n_nodes - 1)
     for q in range(n_nodes):
-        nodes[q] = low + step * q
-        log_weight[q] = math.log(step / (spread * math.sqrt(2.0 * math.pi)))
-        log_weight[q] -= 0.5 * ((nodes[q] - trend) / spread) ** 2
-    return mean
+        part = exp(value[q] + log_weight[q] - top)
+        mean += part * coef[0, q]
+        square += part * slope[0, q]
+        for j in range(1, n_coef):
+            slope[j, q] /= slope[0, q]
+    return mean, math.sqrt(square)
 
 
 @kernel
 def effect_likelihoods(
-    count, size, first, rows, full_rows, profile, log_alpha, trend, spread, reach, max_se, estimate, se, grid, loglik
-):
-    """log L_g(theta) = log sum_q w_q exp l_A(theta, alpha_q) at estimate + se * reach, for every gene.
+    count, size, first, rows, full_rows, common, start, profile, low, step, center, spread, tail_df, left, right,
+    n_nodes, reach, chunk, max_se, grid, loglik, converged,
+):  # fmt: skip
+    """log L_g(theta) = log sum_q w_q exp l_A(theta, alpha_q) around each gene's estimate.
 
-    estimate and se are those of the whole model at the dispersion's posterior mean; se is cut at
-    max_se. count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the
-    effect's column first among the others; profile (G, A); trend (G,); reach (T,) ascending with 0 in
-    the middle; estimate, se (G,), grid and loglik (G, T) are filled.
+    count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the effect's column
+    first among the others; common as `_tables` takes it; start (G, P) coefficients in its coordinates;
+    profile (G, A) with low and step (G,); center (G,), spread and tail_df of the dispersions' hyperprior;
+    left, right and n_nodes of its integral; reach (H,) ascending from 0, in standard errors, which are cut
+    at max_se; chunk nodes either way are computed at a time, and H is their multiple. grid, loglik
+    (G, 2 H - 1) and converged (G,) are filled.
     """
     n_nuisance = rows.shape[1] - 1
     n_coef = n_nuisance + 1
-    n_theta = len(reach)
-    middle = n_theta // 2
-    n_nodes = NODES
-    nodes = np.empty(n_nodes)
+    n_reach = len(reach)
+    n_lanes = 2 * chunk * n_nodes
+    node = np.empty(n_nodes)
     log_weight = np.empty(n_nodes)
-    value = np.empty((n_nodes, n_theta))
-    coef = np.empty(n_coef)
-    center = np.empty(n_nuisance)
-    gamma = np.empty(n_nuisance)
-    before = np.empty(n_nuisance)
-    gradient = np.empty(n_coef)
-    hessian = np.empty((n_coef, n_coef))
+    constant = np.empty(n_nodes)
+    terms = np.empty((5, n_nodes))
+    tables = _tables(common)
+    coef = np.empty((n_coef, n_nodes))
+    slope = np.empty((n_coef, n_nodes))
+    place_step = np.empty((n_coef, n_nodes))
+    place_hessian = np.empty((n_coef, n_coef, n_nodes))
+    place_value = np.empty(n_nodes)
+    place_work = np.empty((6, n_nodes))
+    # Lane (side * chunk + c) * n_nodes + q is the c-th effect of the chunk on a side, at the q-th dispersion.
+    alpha = np.empty(n_lanes)
+    theta = np.empty(n_lanes)
+    value = np.empty(n_lanes)
+    gamma = np.empty((n_nuisance, n_lanes))
+    step_gamma = np.empty((n_nuisance, n_lanes))
+    hessian = np.empty((n_nuisance, n_nuisance, n_lanes))
+    work = np.empty((6, n_lanes))
+    ridge = np.full(n_nuisance, RIDGE)
     for g in range(count.shape[0]):
-        mean = dispersion_nodes(profile[g], log_alpha, trend[g], spread, nodes, log_weight)
-        coef[:] = 0.0
-        adjusted_profile(count[g], size[g], first, full_rows, 0.0, math.exp(mean), coef, gradient, hessian)
-        # hessian now holds the factor of the information: the first column of its inverse.
-        gradient[:] = 0.0
-        gradient[0] = 1.0
-        _solve(hessian, n_coef, gradient)
-        estimate[g] = coef[0]
-        se[g] = min(math.sqrt(gradient[0]), max_se)
-        for t in range(n_theta):
-            grid[g, t] = estimate[g] + se[g] * reach[t]
-        for j in range(n_nuisance):
-            center[j] = coef[1 + j]
+        _fill(count[g], size[g], first, common, tables)
+        _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, node, log_weight)
+        dispersion_constant(count[g], node, terms, constant)
         for q in range(n_nodes):
-            alpha = math.exp(nodes[q])
-            constant = dispersion_constant(count[g], alpha) + log_weight[q]
+            log_weight[q] += constant[q]
+        estimate, se = _place(
+            count[g], size[g], first, full_rows, tables, node, log_weight, start[g],
+            coef, slope, place_step, place_hessian, place_value, place_work,
+        )  # fmt: skip
+        se = min(se, max_se)
+        converged[g] = True
+        top = -math.inf
+        last = n_reach - 1
+        for begin in range(0, n_reach, chunk):
+            _continue(reach, begin, chunk, gamma)
             for side in range(2):
-                gamma[:] = center
-                before[:] = center
-                step = 1 if side == 0 else -1
-                t = middle if side == 0 else middle - 1
-                last = middle
-                while 0 <= t < n_theta:
-                    theta = grid[g, t]
-                    value[q, t] = constant + adjusted_profile(
-                        count[g], size[g], first, rows, theta, alpha, gamma, gradient, hessian
-                    )
-                    if t == middle:
-                        center[:] = gamma
-                        before[:] = gamma
-                    following = t + step
-                    if 0 <= following < n_theta and t != last:
-                        # A straight line through the last two solutions starts the next close to its own.
-                        ratio = (reach[following] - reach[t]) / (reach[t] - reach[last])
-                        for j in range(n_nuisance):
-                            moved = gamma[j] + ratio * (gamma[j] - before[j])
-                            before[j] = gamma[j]
-                            gamma[j] = moved
-                    last = t
-                    t = following
-        for t in range(n_theta):
-            top = -math.inf
+                for c in range(chunk):
+                    here = estimate + (2 * side - 1) * se * reach[begin + c]
+                    for q in range(n_nodes):
+                        lane = (side * chunk + c) * n_nodes + q
+                        theta[lane] = here
+                        alpha[lane] = node[q]
+                        if begin == 0:
+                            for j in range(n_nuisance):
+                                gamma[j, lane] = coef[1 + j, q] + slope[1 + j, q] * (here - coef[0, q])
+            found = maximise(
+                count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, step_gamma, hessian, work
+            )
+            converged[g] = converged[g] and found
+            adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work)
+            highest = -math.inf
+            for side in range(2):
+                for c in range(chunk):
+                    lane = (side * chunk + c) * n_nodes
+                    t = n_reach - 1 + (2 * side - 1) * (begin + c)
+                    grid[g, t] = theta[lane]
+                    loglik[g, t] = _log_sum(value, lane, log_weight)
+                    top = max(top, loglik[g, t])
+                highest = max(highest, loglik[g, t])
+            if highest < top - NEGLIGIBLE:
+                last = begin + chunk - 1
+                break
+        for t in range(last + 1, n_reach):
+            for side in (-1, 1):
+                here = n_reach - 1 + side * t
+                near = n_reach - 1 + side * last
+                grid[g, here] = estimate + side * se * reach[t]
+                slant = (loglik[g, near] - loglik[g, near - side]) / (grid[g, near] - grid[g, near - side])
+                loglik[g, here] = loglik[g, near] + slant * (grid[g, here] - grid[g, near])
+
+
+@kernel
+def _continue(reach, begin, chunk, gamma):
+    """Start a chunk's coefficients (p, L) on the parabola through the last three of the chunk before."""
+    if begin == 0:
+        return
+    n_nodes = gamma.shape[1] // (2 * chunk)
+    last = (chunk - 1) * n_nodes
+    a, b, d = reach[begin - 1], reach[begin - 2], reach[begin - 3]
+    for j in range(gamma.shape[0]):
+        for side in range(2):
             for q in range(n_nodes):
-                top = max(top, value[q, t])
-            total = 0.0
-            for q in range(n_nodes):
-                total += math.exp(value[q, t] - top)
-            loglik[g, t] = top + math.log(total)
+                lane = side * chunk * n_nodes + q
+                near = gamma[j, lane + last]
+                middle = gamma[j, lane + last - n_nodes]
+                far = gamma[j, lane + last - 2 * n_nodes]
+                first = (near - middle) / (a - b)
+                second = (first - (middle - far) / (b - d)) / (a - d)
+                for c in range(chunk):
+                    x = reach[begin + c]
+                    gamma[j, lane + c * n_nodes] = near + (x - a) * (first + (x - b) * second)
+
+
+@kernel
+def _log_sum(value, lane, log_weight):
+    """log sum_q exp(value_{lane + q} + log_weight_q)."""
+    top = -math.inf
+    for q in range(len(log_weight)):
+        top = max(top, value[lane + q] + log_weight[q])
+    total = 0.0
+    for q in range(len(log_weight)):
+        total += exp(value[lane + q] + log_weight[q] - top)
+    return top + log(total)

@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from ebgenes.kernels.jit import kernel
+from ebgenes.kernels.jit import kernel, summing
+from ebgenes.kernels.vector import exp
 
 # Nats below its peak at which the density of x is cut, and the step in units of (a + 2.5)^-1/2:
 # together they leave a relative error below 2e-7 for any df >= 1 (tests/test_student.py).
@@ -64,9 +65,11 @@ def error_nodes(estimate, se, df, log_weight, variance):
     total = 0.0
     for q in range(n_nodes):
         x = low + (high - low) * q / (n_nodes - 1)
-        log_weight[q] = half * (x - math.exp(x) + 1.0)
-        variance[q] = se * se * math.exp(-x)
-        total += math.exp(log_weight[q])
+        grown = exp(x)
+        log_weight[q] = half * (x - grown + 1.0)
+        variance[q] = se * se / grown
+    for q in range(n_nodes):
+        total += exp(log_weight[q])
     # The range covers the prior's whole mass, so normalising the rule is exact.
     log_total = math.log(total)
     for q in range(n_nodes):
@@ -88,6 +91,16 @@ def _log_sum(log_weight, variance, n_nodes, square, extra):
     return top + math.log(scaled)
 
 
+@summing
+def _normal_sum(weight, variance, n_nodes, square, extra):
+    """sum_q w_q exp(-square/2V_q)/sqrt(V_q), V_q = variance_q + extra."""
+    total = 0.0
+    for q in range(n_nodes):
+        precision = 1.0 / (variance[q] + extra)
+        total += weight[q] * math.sqrt(precision) * exp(-0.5 * square * precision)
+    return total
+
+
 @kernel
 def component_loglik(estimate, se, df, scale, out):
     """log L_gk = log sum_q w_q N(estimate; 0, v_q + scale_0^2 + scale_k^2 [k > 0]).
@@ -102,15 +115,12 @@ def component_loglik(estimate, se, df, scale, out):
         n_nodes = error_nodes(estimate[g], se[g], df[g], log_weight, variance)
         square = estimate[g] ** 2
         for q in range(n_nodes):
-            node_weight[q] = math.exp(log_weight[q])
+            node_weight[q] = exp(log_weight[q])
         for k in range(len(scale)):
             extra = scale[0] * scale[0]
             if k > 0:
                 extra += scale[k] * scale[k]
-            total = 0.0
-            for q in range(n_nodes):
-                precision = 1.0 / (variance[q] + extra)
-                total += node_weight[q] * math.sqrt(precision) * math.exp(-0.5 * square * precision)
+            total = _normal_sum(node_weight, variance, n_nodes, square, extra)
             if total > 1e-200:
                 out[g, k] = math.log(total) - half_log_2pi
             else:

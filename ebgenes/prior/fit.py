@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,8 @@ from scipy.optimize import minimize, minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior
-from ebgenes.posteriors import loglik_matrix
-from ebgenes.prior.weights import SOLVERS, Weights
+from ebgenes.posteriors import component_likelihoods
+from ebgenes.prior.weights import SOLVERS
 
 MIN_SCALE = 0.3 / np.log(2)
 """Smallest slab scale, log2 (0.3 nat): slabs that reach 0 make pi0 unidentifiable."""
@@ -65,7 +66,7 @@ def fit_em(
     min_scale = MIN_SCALE if min_scale is None else min_scale
     _check(effects, family, null, solver, min_scale)
     slab = slab_grid(effects, min_scale) if scale is None else np.asarray(scale, dtype=float)
-    fit = (_fit_grid if family == "scale_normal" else _fit_single)(effects, slab, null, solver)
+    fit = (_fit_grid if family == "scale_normal" else _fit_single)(component_likelihoods(effects), slab, null, solver)
     if not fit.converged:
         warnings.warn(
             f"the prior's weights have certificate {fit.certificate:.1e} after {len(fit.loglik)} iterations of "
@@ -94,58 +95,94 @@ def _check(effects: Effects, family: str, null: str, solver: str, min_scale: flo
 
 def slab_grid(effects: Effects, min_scale: float) -> FloatArray:
     """Geometric grid of slab scales, ratio sqrt 2, up to twice the largest effect beyond its error."""
-    excess = effects.estimate**2 - effects.se**2
-    largest = max(2 * np.sqrt(max(float(excess.max()), 0.0)), 2 * min_scale)
+    largest = max(2 * float(_least_effect(effects).max()), 2 * min_scale)
     n_scales = int(np.ceil(2 * np.log2(largest / min_scale))) + 1
     return np.asarray(min_scale * 2 ** (np.arange(n_scales) / 2))
 
 
-def _weights(effects: Effects, scale: FloatArray, solver: str, near: FloatArray | None = None) -> Weights:
-    """The best weights; a solution of a similar problem saves iterations, not the search."""
-    loglik = loglik_matrix(effects, scale)
-    top = loglik.max(axis=1)
-    even = np.full(len(scale), 1 / len(scale))
-    start = even if near is None else 0.99 * near + 0.01 * even
-    fit = SOLVERS[solver](np.exp(loglik - top[:, None]), start)
-    return replace(fit, loglik=fit.loglik + top.sum())
+def _least_effect(effects: Effects) -> FloatArray:
+    """The size of each gene's effect beyond its error, (G,)."""
+    if effects.grid is None or effects.loglik is None:
+        return np.sqrt(np.maximum(effects.estimate**2 - effects.se**2, 0.0))
+    # A likelihood that is flat to one side knows no largest effect, but it does know a smallest.
+    likely = effects.loglik >= effects.loglik.max(axis=1, keepdims=True) - 0.5
+    return np.asarray(np.where(likely, np.abs(effects.grid), np.inf).min(axis=1))
+
+
+Likelihoods = Callable[[FloatArray], FloatArray]
 
 
 def _fit_at(
-    effects: Effects, slab: FloatArray, drift: float, family: str, solver: str, near: FloatArray | None = None
+    likelihoods: Likelihoods, slab: FloatArray, drift: float, family: str, solver: str, near: FloatArray | None = None
 ) -> EmFit:
-    """The best weights at given scales of the null and the slabs."""
+    """The best weights at given scales of the null and the slabs; a similar problem's save iterations."""
     scales = np.concatenate([[drift], slab])
-    weights = _weights(effects, scales, solver, near)
+    return fit_weights(likelihoods(scales), scales, family, solver, near)
+
+
+def fit_weights(loglik: FloatArray, scales: FloatArray, family: str, solver: str, near: FloatArray | None) -> EmFit:
+    """The best weights at given log likelihoods of the components, (G, K)."""
+    top = loglik.max(axis=1)
+    even = np.full(len(scales), 1 / len(scales))
+    start = even if near is None else 0.99 * near + 0.01 * even
+    weights = SOLVERS[solver](np.exp(loglik - top[:, None]), start)
     return EmFit(
         prior=MixturePrior(weight=weights.weight, scale=scales, family=family),
-        loglik=weights.loglik,
+        loglik=weights.loglik + top.sum(),
         certificate=weights.certificate,
         converged=weights.converged,
         solver=solver,
     )
 
 
-def _fit_grid(effects: Effects, slab: FloatArray, null: str, solver: str) -> EmFit:
+def _fit_grid(likelihoods: Likelihoods, slab: FloatArray, null: str, solver: str) -> EmFit:
     """Family ``scale_normal``: a profile likelihood over the null's scale."""
-    fixed = _fit_at(effects, slab, 0.0, "scale_normal", solver)
+    fixed = _fit_at(likelihoods, slab, 0.0, "scale_normal", solver)
     if null == "fixed":
         return fixed
-
-    def at(drift: float) -> EmFit:
-        return _fit_at(effects, slab, drift, "scale_normal", solver, fixed.prior.weight)
-
-    # The null may not be wider than the narrowest slab, or the two would trade places.
+    # The null may not be wider than the narrowest slab, or the two would trade places. Its profile can
+    # have two peaks, one where the narrowest slab stands in for the null: look everywhere first.
+    coarse = slab[0] * np.linspace(0, 1, 4)
+    known = [likelihoods(np.concatenate([[drift], slab])) for drift in coarse]
+    fits = [
+        fit_weights(loglik, np.concatenate([[drift], slab]), "scale_normal", solver, fixed.prior.weight)
+        for drift, loglik in zip(coarse[1:], known[1:], strict=True)
+    ]
+    fits.insert(0, fixed)
+    best = int(np.argmax([fit.loglik[-1] for fit in fits]))
     search = minimize_scalar(
-        lambda drift: -at(drift).loglik[-1], bounds=(0.0, slab[0]), method="bounded", options={"xatol": 1e-4}
+        lambda drift: -_between(likelihoods, slab, drift, coarse, known, fits[best], solver),
+        bounds=(coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]),
+        method="bounded",
+        options={"xatol": 3e-3 * slab[0]},
     )
-    return _keep_if_worth(at(float(search.x)), fixed)
+    fine = _fit_at(likelihoods, slab, float(search.x), "scale_normal", solver, fits[best].prior.weight)
+    return _keep_if_worth(max(fine, fits[best], key=lambda fit: fit.loglik[-1]), fixed)
 
 
-def _fit_single(effects: Effects, slab: FloatArray, null: str, solver: str) -> EmFit:
+def _between(
+    likelihoods: Likelihoods, slab: FloatArray, drift: float, coarse: FloatArray, known: list[FloatArray], near: EmFit,
+    solver: str,
+) -> float:  # fmt: skip
+    """Log likelihood at a scale of the null between the coarse ones.
+
+    The null's own column is computed; the slabs' change so little that a polynomial in the squared scale
+    through the coarse ones serves to find the maximum, which is then computed in full.
+    """
+    x, nodes = drift**2, coarse**2
+    loglik = np.zeros_like(known[0])
+    for node, matrix in zip(nodes, known, strict=True):
+        loglik += float(np.prod([(x - other) / (node - other) for other in nodes if other != node])) * matrix
+    loglik[:, :1] = likelihoods(np.array([drift]))
+    scales = np.concatenate([[drift], slab])
+    return float(fit_weights(loglik, scales, "scale_normal", solver, near.prior.weight).loglik[-1])
+
+
+def _fit_single(likelihoods: Likelihoods, slab: FloatArray, null: str, solver: str) -> EmFit:
     """Family ``point_normal``: the slab's scale is fitted, and the null's beside it where asked."""
 
     def at(drift: float, log_scale: float) -> EmFit:
-        return _fit_at(effects, np.exp([log_scale]), drift, "point_normal", solver)
+        return _fit_at(likelihoods, np.exp([log_scale]), drift, "point_normal", solver)
 
     low, high = np.log(slab[0]), np.log(slab[-1])
     search = minimize_scalar(

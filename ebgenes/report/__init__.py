@@ -15,7 +15,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from ebgenes.model import MixturePrior
-from ebgenes.table import COLUMNS, sentence
+from ebgenes.table import COLUMNS, sentence, tested
 
 TOP = 50
 
@@ -23,7 +23,7 @@ _STATUS = {
     "low_count": "with too few counts",
     "all_zero": "without any count",
     "not_converged": "whose fit did not converge",
-    "outlier": "set aside as outliers",
+    "outlier": "with outlying counts, which were bounded",
 }
 _FIGURE_WORDS = {
     "volcano": "Volcano plot: size of the effect against how certain it is, one point for each tested gene.",
@@ -35,6 +35,10 @@ _FIGURE_WORDS = {
 _SCALAR_WORDS = {
     "prior_df": "prior degrees of freedom of the variances",
     "prior_variance": "prior variance",
+    "residual_df": "residual degrees of freedom: samples less coefficients",
+    "dispersion_floor": "a0 in the trend a0 + a1 / mean of the dispersions",
+    "dispersion_slope": "a1 in the trend a0 + a1 / mean of the dispersions",
+    "dispersion_spread": "how far log dispersions stray from the log of their trend, natural log",
 }
 
 
@@ -61,7 +65,9 @@ class ContrastPage:
     threshold
         Threshold of the tail areas ``prob_up`` and ``prob_down``, log2.
     engine
-        ``moderated_t``, ``normal`` or another name, shown as it is.
+        ``likelihood``, ``moderated_t``, ``normal`` or another name, shown as it is.
+    options
+        Options of the engine by name, as in the config: ``trend``, ``robust``, ``dispersion_tails``, ``outliers``.
     normalization
         How the samples were made comparable, for example ``median_ratio``.
     n_samples
@@ -86,6 +92,7 @@ class ContrastPage:
     interval: float
     threshold: float
     engine: str
+    options: Mapping[str, Any]
     normalization: str
     n_samples: int
     groups: Mapping[str, int] | None
@@ -120,6 +127,7 @@ def render_report(pages: Sequence[ContrastPage], *, dataset: str, versions: Mapp
         dataset=dataset,
         contrasts=[_contrast(page) for page in pages],
         versions=versions,
+        engines={page.engine for page in pages},
         columns=COLUMNS,
         figure_words=_FIGURE_WORDS,
         scalar_words=_SCALAR_WORDS,
@@ -140,25 +148,26 @@ def _visible(char: str) -> bool:
 
 def _contrast(page: ContrastPage) -> dict[str, Any]:
     """What the template shows of a contrast, in words and rows."""
-    status = page.table["status"].to_numpy()
-    tested = page.table[status == "ok"]
-    listed = tested["q_value"].to_numpy(dtype=float) < page.level
+    fitted = tested(page.table)
+    judged = page.table[fitted]
+    listed = judged["q_value"].to_numpy(dtype=float) < page.level
     return {
         "page": page,
         "sentence": sentence(page.table, page.up, page.down, page.level),
-        "n_tested": len(tested),
+        "n_tested": len(judged),
         "n_listed": int(listed.sum()),
-        "untested": _untested(status),
-        "rows": _top_rows(tested, page),
-        "pooled": float(tested["pooled"].iloc[0]) if len(tested) else math.nan,
+        "doubtful": _reasons(judged["status"]),
+        "untested": _reasons(page.table.loc[~fitted, "status"]),
+        "rows": _top_rows(judged, page),
+        "pooled": float(judged["pooled"].iloc[0]) if len(judged) else math.nan,
         "figures": [name for name in page.figures if name != "volcano"],
     }
 
 
-def _untested(status: Any) -> list[str]:
-    """Why genes have no result, in words, the most frequent reason first."""
-    counts = pd.Series(status, dtype=object).value_counts()
-    return [f"{count:,} {_STATUS.get(str(name), str(name))}" for name, count in counts.items() if name != "ok"]
+def _reasons(status: pd.Series[str]) -> list[str]:
+    """How many genes are not ok, and why, in words, the most frequent reason first."""
+    counts = status[status != "ok"].value_counts()
+    return [f"{count:,} {_STATUS.get(str(name), str(name))}" for name, count in counts.items()]
 
 
 def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
@@ -170,7 +179,9 @@ def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
     ]
     for row in rows:
         row["direction"] = page.up if row["post_mean"] > 0 else page.down
-        row["listed"] = row["q_value"] < page.level
+        row["notes"] = [] if row["status"] == "ok" else [row["status"]]
+        if not row["q_value"] < page.level:
+            row["notes"].append("not in the list")
     return rows
 
 

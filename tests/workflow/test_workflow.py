@@ -184,7 +184,7 @@ FIT = ["effects treatment", "posterior treatment"]
     [
         ({"contrasts": {"treatment": COMPARISON, **NEW}}, ["effects again", "posterior again", "report", "default"]),
         ({"keep": {"min_count": 11}}, ["counts", *FIT, "report", "default"]),
-        ({"effects": {"robust": True}}, [*FIT, "report", "default"]),
+        ({"effects": {"outliers": "winsorize"}}, [*FIT, "report", "default"]),
         ({"report": {"tables": TABLES, "level": 0.1}}, ["posterior treatment", "report", "default"]),
         ({"outdir": "./out/"}, []),
     ],

@@ -1,0 +1,54 @@
+"""Diagnostics of the null: right where the truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import ebgenes as eb
+from ebgenes.negative_binomial import REACH
+from ebgenes.prior.diagnostics import likelihood_stretch, null_spread, stretched
+
+
+@pytest.mark.parametrize("spread", [0.7, 1.0, 1.6])
+def test_sigma0_is_the_nulls_spread(rng, spread):
+    """A tenth of real effects far out changes it by a few per cent."""
+    z = spread * rng.normal(size=20000)
+    z[:2000] = rng.normal(0, 5, 2000)
+    assert null_spread(2 * stats.norm.sf(np.abs(z))) == pytest.approx(spread, rel=0.08)
+
+
+def test_sigma0_without_central_genes():
+    assert np.isnan(null_spread(np.full(50, 1e-10)))
+
+
+@pytest.mark.parametrize("gridded", [False, True])
+@pytest.mark.parametrize("kappa", [0.7, 1.0, 1.5])
+def test_kappa_is_how_much_too_narrow_likelihoods_are(rng, kappa, gridded):
+    theta = np.where(rng.random(8000) < 0.85, 0, rng.normal(0, 2, 8000))
+    se = rng.uniform(0.1, 0.4, 8000)
+    effects = eb.effects_from_summary(np.arange(8000), theta + kappa * se * rng.normal(size=8000), se)
+    if gridded:
+        grid = effects.estimate[:, None] + se[:, None] * REACH
+        effects = replace(effects, grid=grid, loglik=stats.norm.logpdf(grid, effects.estimate[:, None], se[:, None]))
+    assert likelihood_stretch(effects) == pytest.approx(kappa, rel=0.06)
+
+
+def test_stretching_keeps_the_mass(rng):
+    effects = eb.effects_from_summary(["a"], [1.0], [0.5])
+    grid = effects.estimate[:, None] + effects.se[:, None] * REACH
+    gridded = replace(effects, grid=grid, loglik=stats.norm.logpdf(grid, 1.0, 0.5))
+    wide = stretched(gridded, 2.0)
+    np.testing.assert_allclose(wide.loglik, stats.norm.logpdf(wide.grid, 1.0, 1.0), atol=1e-12)
+
+
+def test_a_wide_null_is_said(rng):
+    effects = eb.effects_from_summary(np.arange(4000), 1.5 * rng.normal(size=4000), np.ones(4000))
+    summary = eb.summarize(effects, eb.fit_em(effects), 0.05)
+    assert summary["diagnostics"]["sigma0"] == pytest.approx(1.5, abs=0.1)
+    # kappa leaves to the slabs what slabs can explain: all genes shifted alike.
+    assert 0.8 < summary["diagnostics"]["kappa"] < 1.6
+    assert any("vary more than their likelihoods say" in note for note in summary["warnings"])

@@ -1,0 +1,68 @@
+"""What prior.json says of a fit, in numbers and in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ebgenes as eb
+from ebgenes.model import Effects, EmFit, MixturePrior, text_array
+from ebgenes.summary import summarize
+
+FIT = EmFit(
+    prior=MixturePrior(weight=np.array([0.9, 0.1]), scale=np.array([0.0, 1.0])),
+    loglik=np.array([-1.0]),
+    certificate=0.0,
+    converged=True,
+    solver="sqp",
+)
+
+
+def effects(**counts: int) -> Effects:
+    """So many genes of each status."""
+    status = [name for name, n in counts.items() for _ in range(n)]
+    made = eb.effects_from_summary([f"g{i}" for i in range(len(status))], np.zeros(len(status)), np.ones(len(status)))
+    return replace(made, status=text_array(status), engine="likelihood")
+
+
+def said_of_statuses(summary: dict[str, Any]) -> list[str]:
+    return [note for note in summary["warnings"] if " the status " in note]
+
+
+def test_nothing_is_said_of_genes_that_are_fine():
+    found = summarize(effects(ok=3), FIT, 0.05)
+    assert found["warnings"] == []
+    assert found["status"] == {"ok": 3, "not_converged": 0, "outlier": 0}
+    # Too few genes for a spread: no number, and no word about it.
+    assert found["diagnostics"]["sigma0"] is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"outlier": 1}, ["1 gene has the status outlier: counts far from their replicates were moved"]),
+        (
+            {"ok": 1, "not_converged": 2},
+            ["2 genes have the status not_converged: the likelihood's maximum was not found"],
+        ),
+        ({"outlier": 1200, "not_converged": 1}, ["1 gene has the status not_converged", "1,200 genes have the status"]),
+    ],
+)
+def test_genes_to_be_read_with_care_are_counted(counts, said):
+    found = summarize(effects(**counts), FIT, 0.05)
+    notes = said_of_statuses(found)
+    assert len(notes) == len(said)
+    for note, words in zip(notes, said, strict=True):
+        assert note.startswith(words)
+        assert note.endswith(".")
+    assert found["status"] == {"ok": 0, "not_converged": 0, "outlier": 0} | counts
+    assert sum(found["status"].values()) == found["n_genes"]
+
+
+def test_the_order_of_hyperparameters_does_not_depend_on_how_they_came():
+    """A file gives them back in another order than the engine; the numbers must read the same to the byte."""
+    one, other = (replace(effects(ok=2), scalars=scalars) for scalars in ({"b": 1.0, "a": 2.0}, {"a": 2.0, "b": 1.0}))
+    assert list(summarize(one, FIT, 0.05)["engine"].items()) == list(summarize(other, FIT, 0.05)["engine"].items())
