@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,39 +67,41 @@ LATTICE_STEP = 0.3
 LATTICE_EDGE = 2e-3
 """Tables reach from s e^tau = .002 to 500, beyond which three terms of a series leave 1e-11."""
 
-Common = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+Tables = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 
 
-def common_tables(counts: Counts, layout: Layout) -> Common:
+def common_tables(counts: Counts, layout: Layout) -> Callable[[], tuple[FloatArray, FloatArray, Tables]]:
     """What all genes share of the tables of ``log(1 + s_i e^tau)``; without nodes where tables do not pay.
 
     Returns
     -------
-    basis, powers
-        Values, slopes and curvatures at the nodes, (S, J, 3), and the terms of the series beyond, (S, 8).
-    plain, plain_moments
-        Their sums over each distinct row's samples, (R, J, 3) and (R, 8).
-    lattice
-        First node and step, (2,).
+    Callable
+        Makes, for one thread: values, slopes and curvatures at the nodes, (S, J, 3); the terms of the series
+        beyond, (S, 8); and room for one gene's sums of them over each distinct row's samples, (R, J, 3) and
+        (R, 8), beside the plain sums and the lattice, (3,).
     """
-    n_rows = len(layout.rows)
-    n_samples = int(layout.first[-1])
+    n_rows, n_samples = len(layout.rows), int(layout.first[-1])
     if counts.log_size is None:
         raise ValueError("common_tables needs normalized counts")
-    if counts.log_size.ndim > 1 or n_samples < MANY * n_rows:
-        nothing = np.zeros((n_samples, 0, 3)), np.zeros((n_samples, 8)), np.zeros((n_rows, 0, 3)), np.zeros((n_rows, 8))
-        return *nothing, np.zeros(2)
-    log_size = counts.log_size[layout.order]
-    size = np.exp(log_size)
-    low = np.log(LATTICE_EDGE) - log_size.max()
-    n_nodes = int(np.ceil((-np.log(LATTICE_EDGE) - log_size.min() - low) / LATTICE_STEP)) + 1
-    level = size[:, None] * np.exp(low + LATTICE_STEP * np.arange(n_nodes))  # (S, J)
-    share = level / (1 + level)
-    basis = np.stack([np.log1p(level), LATTICE_STEP * share, LATTICE_STEP**2 * share / (1 + level)], axis=2)
-    powers = np.column_stack([size, size**2, size**3, np.ones_like(size), log_size, 1 / size, 1 / size**2, 1 / size**3])
     begins = layout.first[:-1]
+    if counts.log_size.ndim > 1 or n_samples < MANY * n_rows:
+        basis, powers, low = np.zeros((n_samples, 0, 3)), np.zeros((n_samples, 8)), 0.0
+    else:
+        log_size = counts.log_size[layout.order]
+        size = np.exp(log_size)
+        low = np.log(LATTICE_EDGE) - log_size.max()
+        n_nodes = int(np.ceil((-np.log(LATTICE_EDGE) - log_size.min() - low) / LATTICE_STEP)) + 1
+        level = size[:, None] * np.exp(low + LATTICE_STEP * np.arange(n_nodes))  # (S, J)
+        share = level / (1 + level)
+        basis = np.stack([np.log1p(level), LATTICE_STEP * share, LATTICE_STEP**2 * share / (1 + level)], axis=2)
+        powers = np.column_stack([*(size**k for k in (1, 2, 3, 0)), log_size, *(size**-k for k in (1, 2, 3))])
     plain, moments = (np.add.reduceat(each, begins, axis=0) for each in (basis, powers))
-    return np.ascontiguousarray(basis), powers, plain, moments, np.array([low, LATTICE_STEP])
+
+    def make() -> tuple[FloatArray, FloatArray, Tables]:
+        lattice = np.array([low, LATTICE_STEP, 0.0])
+        return basis, powers, (np.empty_like(plain), np.empty_like(moments), plain, moments, lattice)
+
+    return make
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -205,7 +208,7 @@ def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfile
             middle = _moments(count, size, np.exp(start @ layout.rows[:, 1:].T), layout.first, residual_df)
             low[block], step[block] = middle - 3.0, 6.0 / (n_nodes - 1)
         dispersion_profiles(
-            count, size, layout.first, layout.rows, common, start, low[block], step[block], loglik[block]
+            count, size, layout.first, layout.rows, *common(), start, low[block], step[block], loglik[block]
         )
 
     map_blocks(work, n_genes)
@@ -403,7 +406,7 @@ def effect_likelihood(
         start = layout.start(count, size, layout.rows)
         nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
-            count, size, layout.first, layout.rows, full_rows, common, start, profiles.loglik[block],
+            count, size, layout.first, layout.rows, full_rows, *common(), start, profiles.loglik[block],
             profiles.low[block], profiles.step[block], trend[block], prior.spread, TAILS[prior.tails],
             route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE, nodes[0], nodes[1],
             converged[block],

@@ -131,6 +131,9 @@ def _grid_work(
 ) -> Callable[[slice], None]:  # fmt: skip
     """What fills a block of posteriors from likelihoods on grids."""
 
+    # Copies, because numba compiles anew for arrays that may not be written to.
+    shape = np.array(prior.weight), np.array(prior.scale), 1 + np.flatnonzero(prior.weight[1:] > 0)
+
     def work(block: slice) -> None:
         nodes, heights = grid[block], loglik[block]
         if prior.null_scale > 0:
@@ -139,8 +142,6 @@ def _grid_work(
             # Read-only like any other: numba compiles anew for arrays that may be written to.
             wide.flags.writeable = convolved.flags.writeable = False
             nodes, heights = wide, convolved
-        grids.grid_posterior(
-            nodes, heights, lfdr[block], prior.weight, prior.scale, float(interval), float(threshold), out[block]
-        )
+        grids.grid_posterior(nodes, heights, lfdr[block], *shape, float(interval), float(threshold), out[block])
 
     return work

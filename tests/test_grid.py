@@ -11,7 +11,8 @@ from scipy import integrate, stats
 from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
-from ebgenes.kernels.grid import add_drift, spline_curvature, spline_values, summarise
+from ebgenes.effects.likelihood import summaries
+from ebgenes.kernels.grid import add_drift, spline_curvature, spline_values
 from ebgenes.model import Effects, MixturePrior, text_array
 from ebgenes.negative_binomial import FAR, REACH
 from ebgenes.posteriors import loglik_matrix
@@ -184,9 +185,8 @@ def test_summaries_of_a_gridded_t_are_its_own():
     se = np.array([0.1, 0.2, 0.05, 0.1, 0.02])
     for df in (6.0, 20.0, np.inf):
         effects = on_grid(t * se, se, df)
-        out = np.empty((5, 4))
         # A weight so far that it is flat.
-        summarise(effects.grid, effects.loglik, 1e6, out)
+        out = summaries(effects.grid, effects.loglik, 1e6)
         np.testing.assert_allclose(out[:, 0], t * se, atol=1e-6)
         np.testing.assert_allclose(out[:, 1], se, rtol=5e-3)
         if np.isfinite(df):
@@ -200,8 +200,7 @@ def test_summaries_of_a_gridded_t_are_its_own():
 def test_a_flat_side_has_a_finite_estimate_and_an_honest_p():
     """12 reads against none and 1 against 2: the flat weight would make p 0, the weight of 4 nat does not."""
     effects = skewed()
-    out = np.empty((5, 4))
-    summarise(effects.grid, effects.loglik, FAR, out)
+    out = summaries(effects.grid, effects.loglik, FAR)
     assert np.isfinite(out[:, :2]).all()
     assert 1e-5 < out[1, 3] < 1e-3
     assert 0.2 < out[3, 3] < 1

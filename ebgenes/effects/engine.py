@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from ebgenes.counts import normalize
+from ebgenes.counts import normalize, require_distinct
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, text_array
@@ -75,6 +75,13 @@ def fit_effects(
     for name, value, allowed in chosen:
         if value not in allowed:
             raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}.")
+    idle = {"dispersion_tails": dispersion_tails != "normal", "outliers": outliers != "keep"}
+    if engine == "likelihood":
+        idle = {"trend": trend, "robust": robust}
+    for name, asked in idle.items():
+        if asked:
+            raise InputError(f"engine {engine} has no option {name}. Leave it out, or use the other engine.")
+    require_distinct(counts)
     if covariates is not None:
         design = with_covariates(design, covariates)
     require_replicates(design)

@@ -7,7 +7,7 @@ import numpy as np
 from ebgenes.counts import base_mean
 from ebgenes.kernels.grid import summarise
 from ebgenes.kernels.jit import map_blocks
-from ebgenes.model import Contrast, Counts, Design, Effects, text_array
+from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, text_array
 from ebgenes.negative_binomial import (
     FAR,
     effect_likelihood,
@@ -27,6 +27,12 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
     curvature and its drop three widths from the peak; the smaller tail beside 0, twice.
     """
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
+    mean = base_mean(counts)
+    # What a nat means for an effect per unit of a covariate is up to its units; over the range of the
+    # data it is a fold change like any other, and there nodes and tails are placed.
+    effect = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
+    extent = float(np.ptp(effect)) or float(np.abs(effect).max())
+    unit = LOG2 * extent
     profiles = profile_dispersions(counts, design.matrix)
     prior = fit_dispersion_prior(counts, profiles, tails=tails)
     status = np.full(len(counts.gene), "ok", dtype=object)
@@ -36,22 +42,20 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
         profiles = profile_dispersions(counts, design.matrix)
         prior = fit_dispersion_prior(counts, profiles, tails=tails)
     grid, loglik, converged = effect_likelihood(
-        counts, design.matrix, contrast.weight, profiles, prior, route_for(residual_df)
+        counts, design.matrix, extent * contrast.weight, profiles, prior, route_for(residual_df)
     )
     status[~converged] = "not_converged"
-    summary = np.empty((len(grid), 4))
-
-    def work(block: slice) -> None:
-        summarise(grid[block], loglik[block], FAR, summary[block])
-
-    map_blocks(work, len(grid))
+    summary = summaries(grid, loglik, FAR)
+    se = summary[:, 1] / unit
+    # Constants of the counts give way to those of a normal error: the peak is as high as se makes it.
+    loglik -= (loglik.max(axis=1) + np.log(se * np.sqrt(2 * np.pi)))[:, None]
     return Effects(
         gene=counts.gene,
-        estimate=summary[:, 0] / LOG2,
-        se=summary[:, 1] / LOG2,
+        estimate=summary[:, 0] / unit,
+        se=se,
         df=summary[:, 2],
         p_value=summary[:, 3],
-        base_mean=base_mean(counts),
+        base_mean=mean,
         contrast=contrast.name,
         up=contrast.up,
         down=contrast.down,
@@ -62,7 +66,23 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
             "dispersion_slope": prior.slope,
             "dispersion_spread": prior.spread,
         },
-        grid=grid / LOG2,
+        grid=grid / unit,
         loglik=loglik,
         status=text_array(status),
     )
+
+
+def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:
+    """Estimate, standard error, degrees of freedom and p-value of likelihoods on grids, (G, 4).
+
+    Parameters
+    ----------
+    grid, loglik
+        (G, T).
+    far
+        Standard deviation of the normal weight under which the p-value's tails are integrated.
+    """
+    out = np.empty((len(grid), 4))
+    wide = np.array([0.0, 1.0]), np.array([0.0, far]), np.array([1])
+    map_blocks(lambda block: summarise(grid[block], loglik[block], *wide, out[block]), len(grid))
+    return out

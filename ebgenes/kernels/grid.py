@@ -229,7 +229,9 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
     width = np.empty(MAX_NODES)
     value = np.empty(MAX_NODES)
     n_narrow = int(2.0 * NARROW_END / NARROW_STEP) + 1
-    z = NARROW_STEP * np.arange(n_narrow) - NARROW_END
+    z = np.empty(n_narrow)
+    for i in range(n_narrow):
+        z[i] = NARROW_STEP * i - NARROW_END
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
@@ -385,18 +387,11 @@ def _quantile(f, theta, begin, end, target):
 
 
 @kernel
-def _mirror(f, theta, n, mirrored, mirrored_theta):
-    for i in range(n):
-        mirrored[i] = f[n - 1 - i]
-        mirrored_theta[i] = -theta[n - 1 - i]
-
-
-@kernel
-def grid_posterior(grid, loglik, lfdr, weight, scale, interval, threshold, out):
+def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshold, out):
     """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down, of effects without drift (`add_drift`).
 
     grid, loglik (G, T), lfdr (G,); weight and scale (K,) of the prior, whose first component is the point
-    mass at 0 and whose slabs ascend.
+    mass at 0 and whose slabs ascend; active the indices of the slabs with a weight.
     """
     n_genes, n_nodes = grid.shape
     curvature = np.empty(n_nodes)
@@ -405,10 +400,10 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, interval, threshold, out):
     value = np.empty(MAX_NODES)
     density = np.empty(MAX_NODES)
     theta_value = np.empty(1)
-    active = 1 + np.flatnonzero(weight[1:] > 0.0)
     for g in range(n_genes):
         null = lfdr[g] if len(active) > 0 else 1.0
-        out[g, :] = 0.0
+        for column in range(8):
+            out[g, column] = 0.0
         out[g, 4] = null
         out[g, 5] = null
         if len(active) == 0:
@@ -429,7 +424,8 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, interval, threshold, out):
         # Differences look two nodes either way.
         begin = max(begin, 2)
         end = min(end, n - 3)
-        density[:n] = 0.0
+        for i in range(n):
+            density[i] = 0.0
         total = 0.0
         mean = 0.0
         for i in range(begin, end):
@@ -482,9 +478,12 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, interval, threshold, out):
                 out[g, 2 if side > 0 else 3] = side * bound
             if side > 0:
                 # What holds below holds above in the mirror: no probability is ever taken from 1.
-                _mirror(density, theta, n, value, width)
-                density[:n] = value[:n]
-                theta[:n] = width[:n]
+                for i in range(n // 2):
+                    j = n - 1 - i
+                    density[i], density[j] = density[j], density[i]
+                    theta[i], theta[j] = -theta[j], -theta[i]
+                if n % 2 == 1:
+                    theta[n // 2] = -theta[n // 2]
                 begin, end = n - end, n - begin
 
 
@@ -538,13 +537,13 @@ def _degrees_of_freedom(drop):
 
 
 @kernel
-def summarise(grid, loglik, far, out):
+def summarise(grid, loglik, weight, scale, active, out):
     """Fill out (G, 4): estimate, standard error, degrees of freedom, p-value.
 
     Estimate: the peak of L, or the middle of the grid where L is flat to one side. Standard error and
     df: of the t with the same curvature at the peak and the same mean drop three of its widths to either
-    side. p-value: twice the smaller tail of L N(0, far^2) below or above 0; far keeps tails finite where L
-    is flat to one side.
+    side. p-value: twice the smaller tail below or above 0 of L under weight (2,), scale (2,) and active (1,),
+    a prior of one wide slab that keeps tails finite where L is flat to one side.
     """
     n_genes, n_nodes = grid.shape
     curvature = np.empty(n_nodes)
@@ -552,8 +551,6 @@ def summarise(grid, loglik, far, out):
     width = np.empty(MAX_NODES)
     value = np.empty(MAX_NODES)
     point = np.empty(3)
-    # The weight of the tails, as a prior of one slab.
-    weight, scale, active = np.array([0.0, 1.0]), np.array([0.0, far]), np.array([1])
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
@@ -575,7 +572,7 @@ def summarise(grid, loglik, far, out):
         at_zero = value[zero]
         for i in range(n):
             # Relative to 0, where the tails begin, so that they keep their digits however small they are.
-            value[i] = width[i] * exp(value[i] - at_zero - 0.5 * (theta[i] / far) ** 2)
+            value[i] = width[i] * exp(value[i] - at_zero - 0.5 * (theta[i] / scale[1]) ** 2)
         edge = _edge(value, zero)
         below = 0.5 * value[zero] + edge
         for i in range(zero):

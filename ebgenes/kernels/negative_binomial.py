@@ -102,8 +102,10 @@ def _backward(factor, right):
 def _start(ridge, matrix):
     for j in range(len(ridge)):
         for k in range(j):
-            matrix[j, k, :] = 0.0
-        matrix[j, j, :] = ridge[j]
+            for lane in range(matrix.shape[2]):
+                matrix[j, k, lane] = 0.0
+        for lane in range(matrix.shape[2]):
+            matrix[j, j, lane] = ridge[j]
 
 
 @kernel
@@ -120,9 +122,11 @@ def _add_row(rows, r, weight, matrix):
 @kernel
 def _cut(rows, step, move, largest):
     """Shorten steps (p, L) that would move a sample's log mean by more than MAX_STEP."""
-    largest[:] = MAX_STEP
+    for lane in range(len(move)):
+        largest[lane] = MAX_STEP
     for r in range(rows.shape[0]):
-        move[:] = 0.0
+        for lane in range(len(move)):
+            move[lane] = 0.0
         for j in range(step.shape[0]):
             for lane in range(len(move)):
                 move[lane] += rows[r, 1 + j] * step[j, lane]
@@ -134,56 +138,38 @@ def _cut(rows, step, move, largest):
 
 
 @kernel
-def tabulate(count, first, basis, powers, table, moments):
-    """Fill one gene's table (R, J, 3) and moments (R, 8): sums over each row's samples of count times basis.
-
-    count (S,), basis (S, J, 3), powers (S, 8).
-    """
-    for r in range(len(first) - 1):
-        table[r, :, :] = 0.0
-        moments[r, :] = 0.0
-        flat = table[r].reshape(-1)
+def _tabulate(count, size, first, basis, powers, tables):
+    """Make the tables one gene's: sums over each row's samples of count times basis (S, 3 J) and powers (S, 8)."""
+    table, moments, _, _, lattice = tables
+    n_nodes, n_kinds = table.shape[1], table.shape[2]
+    if n_nodes == 0:
+        return
+    for r in range(table.shape[0]):
+        for j in range(n_nodes):
+            for kind in range(n_kinds):
+                table[r, j, kind] = 0.0
+        for j in range(moments.shape[1]):
+            moments[r, j] = 0.0
         for i in range(first[r], first[r + 1]):
             y = count[i]
-            if y == 0.0:
-                continue
-            weights = basis[i].reshape(-1)
-            for j in range(len(flat)):
-                flat[j] += y * weights[j]
-            for j in range(moments.shape[1]):
-                moments[r, j] += y * powers[i, j]
-
-
-@kernel
-def _tables(common):
-    """Room for one gene's tables beside those that all genes share.
-
-    common: basis (S, J, 3), powers (S, 8), plain (R, J, 3), plain_moments (R, 8), and the lattice's first
-    tau and step (2,).
-    """
-    _, _, plain, plain_moments, steps = common
-    lattice = np.zeros(3)
-    lattice[:2] = steps
-    return np.empty_like(plain), np.empty_like(plain_moments), plain, plain_moments, lattice
-
-
-@kernel
-def _fill(count, size, first, common, tables):
-    """Make the tables those of one gene, whose mean is its first sample's level over that sample's size factor."""
-    basis, powers, plain, _, _ = common
-    counted, counted_moments, _, _, lattice = tables
-    if plain.shape[1] > 0:
-        tabulate(count, first, basis, powers, counted, counted_moments)
-        lattice[2] = math.log(size[0] / powers[0, 0])
+            if y > 0.0:
+                for j in range(n_nodes):
+                    for kind in range(n_kinds):
+                        table[r, j, kind] += y * basis[i, j, kind]
+                for j in range(moments.shape[1]):
+                    moments[r, j] += y * powers[i, j]
+    # The gene's mean: its first sample's level over that sample's size factor.
+    lattice[2] = math.log(size[0] / powers[0, 0])
 
 
 @inlined
-def _series(u, m):
-    """sum c log(1 + s u) and its derivatives by log u, to the third order in s u; m_k = sum c s^k."""
+def _series(u, moments, first):
+    """sum c log(1 + s u) and its derivatives by log u, to the third order in s u; moments from `first`: sum c s^k."""
+    one, two, three = moments[first], moments[first + 1], moments[first + 2]
     return (
-        u * (m[0] - u * (m[1] / 2.0 - u * m[2] / 3.0)),
-        u * (m[0] - u * (m[1] - u * m[2])),
-        u * (m[0] - u * (2.0 * m[1] - 3.0 * u * m[2])),
+        u * (one - u * (two / 2.0 - u * three / 3.0)),
+        u * (one - u * (two - u * three)),
+        u * (one - u * (2.0 * two - 3.0 * u * three)),
     )
 
 
@@ -192,8 +178,8 @@ def _beyond(tau, inverse, low, counted_moments, plain_moments):
     """What `_row_sums` fills, for one lane below (low) or above the table."""
     u = exp(tau) if low else exp(-tau)
     first = 0 if low else 5
-    f0, f1, f2 = _series(u, counted_moments[first:])
-    h0, h1, h2 = _series(u, plain_moments[first:])
+    f0, f1, f2 = _series(u, counted_moments, first)
+    h0, h1, h2 = _series(u, plain_moments, first)
     if not low:
         # log(1 + s u) = log s + tau + log(1 + 1/(s u)).
         f0 += counted_moments[4] + counted_moments[3] * tau
@@ -357,7 +343,8 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
         _add_row(rows, r, weight, hessian)
     _factor(hessian)
     determinant = weight
-    determinant[:] = 1.0
+    for lane in range(n_lanes):
+        determinant[lane] = 1.0
     for j in range(n_nuisance):
         for lane in range(n_lanes):
             value[lane] -= 0.5 * ridge[j] * gamma[j, lane] * gamma[j, lane]
@@ -387,22 +374,25 @@ def dispersion_constant(count, alpha, terms, out):
 
 
 @kernel
-def dispersion_profiles(count, size, first, rows, common, start, low, step, out):
+def dispersion_profiles(count, size, first, rows, basis, powers, tables, start, low, step, out):
     """D_g(alpha) = max_B l - 1/2 log det(X'WX) for every gene, where it is within CUT of its peak.
 
-    count, size (G, S); rows (R, 1 + P) with column 0 unused; common as `_tables` takes it; start (G, P)
-    coefficients; low and step (G,),
+    count, size (G, S); rows (R, 1 + P) with column 0 unused; basis (S, J, 3), powers (S, 8) and tables as
+    in `_tabulate`; start (G, P) coefficients; low and step (G,),
     log alpha of each gene's first node and the distance of its nodes: on entry where to search first. out
     (G, A), less its maximum, is filled.
     """
     n_genes, n_nodes = out.shape
     n_coef = rows.shape[1] - 1
-    theta = np.zeros(n_nodes)
+    theta = np.empty(n_nodes)
     alpha = np.empty(n_nodes)
     constant = np.empty(n_nodes)
     terms = np.empty((5, n_nodes))
-    tables = _tables(common)
-    ridge = np.full(n_coef, RIDGE)
+    ridge = np.empty(n_coef)
+    for j in range(n_coef):
+        ridge[j] = RIDGE
+    for a in range(n_nodes):
+        theta[a] = 0.0
     gamma = np.empty((n_coef, n_nodes))
     move = np.empty((n_coef, n_nodes))
     hessian = np.empty((n_coef, n_coef, n_nodes))
@@ -410,8 +400,9 @@ def dispersion_profiles(count, size, first, rows, common, start, low, step, out)
     for g in range(n_genes):
         value = out[g]
         for j in range(n_coef):
-            gamma[j, :] = start[g, j]
-        _fill(count[g], size[g], first, common, tables)
+            for a in range(n_nodes):
+                gamma[j, a] = start[g, j]
+        _tabulate(count[g], size[g], first, basis, powers, tables)
         # A sharp peak between the nodes is searched again and again.
         for _ in range(8):
             for a in range(n_nodes):
@@ -560,15 +551,19 @@ def _place(
     the whole model at every node, slope (P, Q) how it moves with the effect.
     """
     n_coef, n_nodes = coef.shape
-    ridge = np.full(n_coef, RIDGE)
-    ridge[0] = PLACING_RIDGE
-    theta = np.zeros(n_nodes)
+    ridge = np.empty(n_coef)
+    theta = np.empty(n_nodes)
     for j in range(n_coef):
-        coef[j, :] = start[j]
+        ridge[j] = RIDGE if j > 0 else PLACING_RIDGE
+        for q in range(n_nodes):
+            coef[j, q] = start[j]
+    for q in range(n_nodes):
+        theta[q] = 0.0
     maximise(count, size, first, rows, tables, theta, alpha, ridge, coef, step, hessian, work)
     # The first column of the inverse information, from the factor that the last step left.
-    slope[:] = 0.0
-    slope[0, :] = 1.0
+    for j in range(n_coef):
+        for q in range(n_nodes):
+            slope[j, q] = 1.0 if j == 0 else 0.0
     _forward(hessian, slope)
     _backward(hessian, slope)
     adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, coef, value, hessian, work)
@@ -586,17 +581,17 @@ def _place(
 
 @kernel
 def effect_likelihoods(
-    count, size, first, rows, full_rows, common, start, profile, low, step, center, spread, tail_df, left, right,
-    n_nodes, reach, chunk, max_se, grid, loglik, converged,
+    count, size, first, rows, full_rows, basis, powers, tables, start, profile, low, step, center, spread, tail_df,
+    left, right, n_nodes, reach, chunk, max_se, grid, loglik, converged,
 ):  # fmt: skip
     """log L_g(theta) = log sum_q w_q exp l_A(theta, alpha_q) around each gene's estimate.
 
     count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the effect's column
-    first among the others; common as `_tables` takes it; start (G, P) coefficients in its coordinates;
-    profile (G, A) with low and step (G,); center (G,), spread and tail_df of the dispersions' hyperprior;
-    left, right and n_nodes of its integral; reach (H,) ascending from 0, in standard errors, which are cut
-    at max_se; chunk nodes either way are computed at a time, and H is their multiple. grid, loglik
-    (G, 2 H - 1) and converged (G,) are filled.
+    first among the others; basis, powers and tables as in `_tabulate`; start (G, P) coefficients in its
+    coordinates; profile (G, A) with low and step (G,); center (G,), spread and tail_df of the dispersions'
+    hyperprior; left, right and n_nodes of its integral; reach (H,) ascending from 0, in standard errors,
+    which are cut at max_se; chunk nodes either way are computed at a time, and H is their multiple. grid,
+    loglik (G, 2 H - 1) and converged (G,) are filled.
     """
     n_nuisance = rows.shape[1] - 1
     n_coef = n_nuisance + 1
@@ -606,7 +601,6 @@ def effect_likelihoods(
     log_weight = np.empty(n_nodes)
     constant = np.empty(n_nodes)
     terms = np.empty((5, n_nodes))
-    tables = _tables(common)
     coef = np.empty((n_coef, n_nodes))
     slope = np.empty((n_coef, n_nodes))
     place_step = np.empty((n_coef, n_nodes))
@@ -621,9 +615,11 @@ def effect_likelihoods(
     step_gamma = np.empty((n_nuisance, n_lanes))
     hessian = np.empty((n_nuisance, n_nuisance, n_lanes))
     work = np.empty((6, n_lanes))
-    ridge = np.full(n_nuisance, RIDGE)
+    ridge = np.empty(n_nuisance)
+    for j in range(n_nuisance):
+        ridge[j] = RIDGE
     for g in range(count.shape[0]):
-        _fill(count[g], size[g], first, common, tables)
+        _tabulate(count[g], size[g], first, basis, powers, tables)
         _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, node, log_weight)
         dispersion_constant(count[g], node, terms, constant)
         for q in range(n_nodes):

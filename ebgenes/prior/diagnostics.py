@@ -15,25 +15,28 @@ from ebgenes.prior.fit import MIN_SCALE, fit_weights, slab_grid
 MOST_GENES = 2000
 """Genes that kappa is estimated from, evenly taken: its standard error is then some .04."""
 
+CENTRAL = 1.5
+"""The z-scores within which a normal is fitted to the nulls."""
+
 KAPPA_RANGE = (0.5, 3.0)
 
 
 def null_spread(p_value: FloatArray) -> float:
     """Robust standard deviation of the null genes' z-scores, sigma0: 1 where p-values are right.
 
-    Maximum likelihood of a normal with mean 0, truncated to the central |z| < 1, where few effects hide.
+    Maximum likelihood of a normal with mean 0, truncated to the central |z| < 1.5, where few effects hide.
 
     Source: Efron (2004), J. Am. Stat. Assoc. 99, 96 (the empirical null), with its mean held at 0.
     """
     size = -special.ndtri(np.clip(p_value, 1e-300, 1) / 2)
-    central = size[size < 1]
+    central = size[size < CENTRAL]
     if len(central) < 10:
         return float("nan")
     mean_square = float(np.mean(central**2))
 
     def excess(log_spread: float) -> float:
         """Variance of the truncated normal less the observed one."""
-        edge = np.exp(-log_spread)
+        edge = CENTRAL * np.exp(-log_spread)
         density = np.exp(-(edge**2) / 2) / np.sqrt(2 * np.pi)
         return float(np.exp(2 * log_spread) * (1 - edge * density / (special.ndtr(edge) - 0.5))) - mean_square
 

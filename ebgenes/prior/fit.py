@@ -95,18 +95,14 @@ def _check(effects: Effects, family: str, null: str, solver: str, min_scale: flo
 
 def slab_grid(effects: Effects, min_scale: float) -> FloatArray:
     """Geometric grid of slab scales, ratio sqrt 2, up to twice the largest effect beyond its error."""
-    largest = max(2 * float(_least_effect(effects).max()), 2 * min_scale)
+    excess = effects.estimate**2 - effects.se**2
+    if effects.loglik is not None:
+        # A likelihood that is flat to one side knows no largest effect.
+        ends = effects.loglik[:, [0, -1]].max(axis=1)
+        excess = excess[ends < effects.loglik.max(axis=1) - 2]
+    largest = max(2 * np.sqrt(max(float(excess.max(initial=0)), 0.0)), 2 * min_scale)
     n_scales = int(np.ceil(2 * np.log2(largest / min_scale))) + 1
     return np.asarray(min_scale * 2 ** (np.arange(n_scales) / 2))
-
-
-def _least_effect(effects: Effects) -> FloatArray:
-    """The size of each gene's effect beyond its error, (G,)."""
-    if effects.grid is None or effects.loglik is None:
-        return np.sqrt(np.maximum(effects.estimate**2 - effects.se**2, 0.0))
-    # A likelihood that is flat to one side knows no largest effect, but it does know a smallest.
-    likely = effects.loglik >= effects.loglik.max(axis=1, keepdims=True) - 0.5
-    return np.asarray(np.where(likely, np.abs(effects.grid), np.inf).min(axis=1))
 
 
 Likelihoods = Callable[[FloatArray], FloatArray]
