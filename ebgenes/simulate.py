@@ -38,6 +38,7 @@ def simulate_counts(
     effect_sd: float = 0.8 / np.log(2),
     dispersion_spread: float = 0.6,
     heavy_tail: bool = False,
+    shift: FloatArray | None = None,
 ) -> Simulation:
     """Draw negative-binomial counts of two groups.
 
@@ -55,6 +56,8 @@ def simulate_counts(
         Standard deviation, natural log, of a gene's dispersion around the trend 0.03 + 2/mean.
     heavy_tail
         Dispersions are 4/chi-squared(5) times the trend instead: a right tail no log-normal has.
+    shift
+        What else moves the log means, natural log, (G, 2 n_per_group), controls first; None: nothing.
 
     Notes
     -----
@@ -68,6 +71,8 @@ def simulate_counts(
     treated = np.repeat([0.0, 1.0], n_per_group)
     # Half the effect either way keeps a gene's mean where it was drawn.
     expected = mean[:, None] * size * np.exp2(np.outer(effect, treated - 0.5))  # (G, S)
+    if shift is not None:
+        expected *= np.exp(shift)
     level = rng.gamma(1 / dispersion[:, None], dispersion[:, None], expected.shape) * expected
     sample = [f"{group}-{i}" for group in ("control", "treated") for i in range(1, n_per_group + 1)]
     sheet = pd.DataFrame(

@@ -121,3 +121,14 @@ def test_no_replicates_and_too_few_genes():
     counts, design, _ = study(1, 3, n_genes=5)
     with pytest.raises(InputError, match="too few to learn a dispersion trend"):
         eb.fit_effects(counts, design)
+
+
+def test_simulated_shifts_move_the_means(rng):
+    """Donor effects on log means: the same draw without them has its counts elsewhere by just as much."""
+    shift = np.tile([0.0, 1.0, 2.0], (2000, 2))
+    moved, plain = (
+        eb.simulate_counts(np.random.default_rng(3), n_genes=2000, n_per_group=3, shift=each) for each in (shift, None)
+    )
+    ratio = np.log(moved.counts.count.sum(axis=0) / plain.counts.count.sum(axis=0))
+    np.testing.assert_allclose(ratio, shift[0], atol=0.1)
+    np.testing.assert_array_equal(moved.effect, plain.effect)

@@ -2,7 +2,9 @@
 
 python benchmarks/speed/engines.py [--runs 3] [--genes 20000] [--only two_groups_6 ...] [--engines ...] [--peers ...]
 
-Ratios are to the first engine, in the same round. The rows of designs that are not run again stay in the CSV.
+Each engine of ours runs twice: to p-values, as the peers do, and `, whole` to the prior and posteriors. Ratios
+are to the first engine's p-values, in the same round. All contestants have one thread. The rows of designs that are not
+run again stay in the CSV.
 """
 
 from __future__ import annotations
@@ -30,13 +32,15 @@ SLOW = 180
 
 def commands(engines: list[str], peers: list[str]) -> dict[str, list[str]]:
     """How each contestant starts; the first is the one that ratios refer to."""
-    ours = {engine: [sys.executable, str(HERE / "engines_ours.py"), engine] for engine in engines}
+    script = [sys.executable, str(HERE / "engines_ours.py")]
+    ours = {engine: [*script, engine, "effects"] for engine in engines}
+    ours |= {f"{engine}, whole": [*script, engine, "whole"] for engine in engines}
     return ours | {peer: ["Rscript", str(HERE / "engines_peers.R"), peer] for peer in peers}
 
 
 def versions(engines: list[str], peers: list[str]) -> dict[str, str]:
     """What each contestant is."""
-    ours = dict.fromkeys(engines, f"ebgenes {eb.__version__}")
+    ours = dict.fromkeys([*engines, *(f"{engine}, whole" for engine in engines)], f"ebgenes {eb.__version__}")
     return ours | {peer: r_version(PEERS[peer]) for peer in peers}
 
 
