@@ -57,7 +57,12 @@ class Layout:
         begins = self.first[:-1]
         ratio = np.log((np.add.reduceat(count, begins, axis=1) + 0.5) / (np.add.reduceat(size, begins, axis=1) + 0.5))
         root = np.sqrt(np.diff(self.first))
-        return np.ascontiguousarray(ratio @ (np.linalg.pinv(coordinates * root[:, None]) * root).T)
+        return gene_by_gene(ratio, (np.linalg.pinv(coordinates * root[:, None]) * root).T)
+
+
+def gene_by_gene(rows: FloatArray, matrix: FloatArray) -> FloatArray:
+    """``rows @ matrix``, (G, n), to the same bits whatever genes stand beside one, as BLAS does not promise."""
+    return np.asarray(np.einsum("gi,ij->gj", rows, np.ascontiguousarray(matrix)))
 
 
 MANY = 40
@@ -205,7 +210,7 @@ def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfile
         count, size = sorted_counts(counts, layout, block)
         start = layout.start(count, size, layout.rows[:, 1:])
         if residual_df >= SHARP_DF:
-            middle = _moments(count, size, np.exp(start @ layout.rows[:, 1:].T), layout.first, residual_df)
+            middle = _moments(count, size, np.exp(gene_by_gene(start, layout.rows[:, 1:].T)), layout.first, residual_df)
             low[block], step[block] = middle - 3.0, 6.0 / (n_nodes - 1)
         dispersion_profiles(
             count, size, layout.first, layout.rows, *common(), start, low[block], step[block], loglik[block]
@@ -413,7 +418,7 @@ def effect_likelihood(
         )  # fmt: skip
         middle, end = nodes[0, :, [len(before) // 2]].T, nodes[0, :, [-1]].T
         grid[block] = middle + (end - middle) / route.reach[-1] * REACH
-        loglik[block] = (nodes[1] - before) @ weights + after
+        loglik[block] = gene_by_gene(nodes[1] - before, weights) + after
 
     map_blocks(work, n_genes)
     return grid, loglik, converged

@@ -333,7 +333,7 @@ def test_thirty_coefficients(rng):
     assert np.abs(mode / ((grid[:, -1] - grid[:, 0]) / 40)).max() < 4
 
 
-def test_threads_and_chunks_do_not_change_a_bit(monkeypatch):
+def test_threads_do_not_change_a_bit(monkeypatch):
     counts, design = simulated(3, 2500, 2)
     runs = []
     for threads in ("1", "2"):
@@ -343,12 +343,22 @@ def test_threads_and_chunks_do_not_change_a_bit(monkeypatch):
         runs.append((prior, effect_likelihood(counts, design, np.array([0, 1.0]), profiles, prior, EXACT)[1]))
     assert runs[0][0].spread == runs[1][0].spread
     np.testing.assert_array_equal(runs[0][1], runs[1][1])
-    # Genes on their own, at the same hyperprior: a scatter over chunks changes nothing.
-    few = Counts(
-        gene=counts.gene[1500:1600], sample=counts.sample, count=counts.count[1500:1600], log_size=counts.log_size
-    )
-    alone = effect_likelihood(few, design, np.array([0, 1.0]), profile_dispersions(few, design), runs[0][0], EXACT)
-    np.testing.assert_array_equal(alone[1], runs[0][1][1500:1600])
+
+
+@pytest.mark.parametrize("n", [3, 45])
+def test_genes_on_their_own_have_the_same_bits(n):
+    """At one hyperprior, a scatter over chunks of any size changes nothing, with and without tables."""
+    counts, design = simulated(3, 1200, n)
+    contrast, route = np.array([0, 1.0]), route_for(2 * n - 2)
+    profiles = profile_dispersions(counts, design)
+    grid, loglik, _ = effect_likelihood(counts, design, contrast, profiles, PRIOR, route)
+    for chunk in (slice(0, 1), slice(3, 10), slice(100, 433), slice(1, 1026)):
+        few = Counts(gene=counts.gene[chunk], sample=counts.sample, count=counts.count[chunk], log_size=counts.log_size)
+        alone = profile_dispersions(few, design)
+        np.testing.assert_array_equal(alone.loglik, profiles.loglik[chunk])
+        found = effect_likelihood(few, design, contrast, alone, PRIOR, route)
+        np.testing.assert_array_equal(found[0], grid[chunk])
+        np.testing.assert_array_equal(found[1], loglik[chunk])
 
 
 def test_gene_wise_offsets_are_sizes():
