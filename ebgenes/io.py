@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.errors import InputError, listing
-from ebgenes.model import Counts, Effects, FloatArray, MixturePrior, Screen, Study, text_array
+from ebgenes.model import Counts, Effects, FloatArray, MixturePrior, Screen, Study, TextArray, text_array
 from ebgenes.simulate import Simulation
 from ebgenes.table import COLUMNS, TEXT_COLUMNS, tested
 
@@ -190,12 +190,12 @@ def read_counts(path: str | os.PathLike[str], *, layer: str | None = None) -> Co
     if layer is not None:
         raise InputError(f"{path} is a table, which has no layers such as {layer!r}. Leave the layer out.")
     frame = _read_table(path, numeric=True)
-    columns = [_whole_numbers(frame[name], str(name), list(frame.index)) for name in frame.columns]
     gene, sample = text_array(frame.index), text_array(frame.columns)
+    columns = [_whole_numbers(frame[name], str(name), gene) for name in frame.columns]
     return Counts(gene=gene, sample=sample, count=np.column_stack(columns))
 
 
-def _whole_numbers(column: pd.Series, sample: str, gene: list[str]) -> Any:
+def _whole_numbers(column: pd.Series, sample: str, gene: Sequence[str] | TextArray) -> Any:
     values = column.to_numpy()
     if _plain_counts(values):
         return values
@@ -209,7 +209,7 @@ def _plain_counts(values: Any) -> bool:
     return values.dtype.kind in "iu" and (not values.size or (values.min() >= 0 and values.max() <= LARGEST_COUNT))
 
 
-def _require_counts(numbers: FloatArray, shown: Any, gene: Sequence[str], sample: str) -> None:
+def _require_counts(numbers: FloatArray, shown: Any, gene: Sequence[str] | TextArray, sample: str) -> None:
     with np.errstate(invalid="ignore"):
         good = (numbers >= 0) & (numbers == np.floor(numbers)) & (numbers <= LARGEST_COUNT)
     if not good.all():

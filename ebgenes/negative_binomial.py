@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ebgenes.counts import base_mean
 from ebgenes.errors import InputError
@@ -57,7 +55,7 @@ class Layout:
         begins = self.first[:-1]
         ratio = np.log((np.add.reduceat(count, begins, axis=1) + 0.5) / (np.add.reduceat(size, begins, axis=1) + 0.5))
         root = np.sqrt(np.diff(self.first))
-        return gene_by_gene(ratio, (np.linalg.pinv(coordinates * root[:, None]) * root).T)
+        return gene_by_gene(ratio, np.asarray((np.linalg.pinv(coordinates * root[:, None]) * root).T))
 
 
 def gene_by_gene(rows: FloatArray, matrix: FloatArray) -> FloatArray:
@@ -245,7 +243,7 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
     log_mean = np.log(base_mean(counts))
     tail_df = TAILS[tails]
 
-    def maximum(profiles: DispersionProfiles, start: FloatArray) -> Any:
+    def maximum(profiles: DispersionProfiles, start: FloatArray) -> tuple[FloatArray, float]:
         def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
             def work(block: slice) -> tuple[float, FloatArray]:
                 gradient = np.zeros(3)
@@ -258,17 +256,56 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
             parts = map_blocks(work, n_genes)
             return -sum(part[0] for part in parts) / n_genes, -np.sum([part[1] for part in parts], axis=0) / n_genes
 
-        bounds = [(-12.0, 2.0), (-8.0, 8.0), (np.log(0.15), np.log(4.0))]
-        return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "gtol": 1e-6})
+        return _minimum(loss, start, LOWEST_PARAMETERS, HIGHEST_PARAMETERS)
 
-    found = maximum(profiles, np.array([np.log(0.05), np.log(2.0), np.log(0.7)]))
+    found, value = maximum(profiles, np.array([np.log(0.05), np.log(2.0), np.log(0.7)]))
     # A hyperprior narrower than the nodes are apart is not seen by the rule.
-    if np.exp(found.x[2]) < 0.7 * profiles.step.max():
-        found = maximum(_refined(profiles, 4), found.x)
-    floor, slope, spread = np.exp(found.x)
+    if np.exp(found[2]) < 0.7 * profiles.step.max():
+        found, value = maximum(_refined(profiles, 4), found)
+    floor, slope, spread = np.exp(found)
     return DispersionPrior(
-        floor=float(floor), slope=float(slope), spread=float(spread), tails=tails, loglik=-n_genes * float(found.fun)
+        floor=float(floor), slope=float(slope), spread=float(spread), tails=tails, loglik=-n_genes * value
     )
+
+
+LOWEST_PARAMETERS = np.array([-12.0, -8.0, np.log(0.15)])
+HIGHEST_PARAMETERS = np.array([2.0, 8.0, np.log(4.0)])
+"""Bounds of log a0, log a1 and the log spread."""
+
+
+def _minimum(
+    loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, float]:
+    """A minimum within bounds and its value, by damped Newton steps; curvature from differences of gradients.
+
+    For three parameters scipy's minimize is no better, and importing it would take longer than the fit.
+    """
+    x = start
+    value, slope = loss(x)
+    for _ in range(100):
+        # Parameters that a bound holds stay where they are.
+        free = ~(((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0)))
+        curvature = np.array([(loss(x + 1e-4 * unit)[1] - slope) / 1e-4 for unit in np.eye(len(x))])
+        curvature = (curvature + curvature.T) / 2
+        curvature[~free] = curvature[:, ~free] = 0
+        scales, axes = np.linalg.eigh(curvature)
+        # Downhill along every axis, however it bends.
+        step = -axes @ ((axes.T @ np.where(free, slope, 0)) / np.maximum(np.abs(scales), 1e-3))
+        step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
+        length = 1.0
+        while length > 1e-6:
+            trial = np.clip(x + length * step, low, high)
+            trial_value, trial_slope = loss(trial)
+            if trial_value <= value:
+                break
+            length /= 2
+        gain = value - trial_value
+        if gain < 0:
+            break
+        x, value, slope = trial, trial_value, trial_slope
+        if gain < 1e-12:
+            break
+    return x, value
 
 
 def _refined(profiles: DispersionProfiles, times: int) -> DispersionProfiles:

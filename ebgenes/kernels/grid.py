@@ -29,7 +29,9 @@ POSTERIOR_CUT = 40.0
 NARROW = 1.0
 NARROW_STEP = 0.75
 NARROW_END = 9.0
+NARROW_NODES = 25
 MAX_NODES = 4096
+FARTHEST = 300.0
 # A tail that falls by more than e^-STEEP a step is integrated by Gauss and Laguerre's rule instead.
 STEEP = 0.4
 LAGUERRE_NODES, LAGUERRE_WEIGHTS = np.polynomial.laguerre.laggauss(16)
@@ -111,11 +113,12 @@ def _place(x, center, scale, step, theta, width):
     theta and width (N,) are filled; the range is STRETCH times as far as the grid's ends, and holds 0.
     """
     far = STRETCH * max(x[len(x) - 1] - center, center - x[0]) / scale
-    half = KAPPA * math.asinh(far / KAPPA)
-    zero = KAPPA * math.asinh(-center / (scale * KAPPA))
+    half = min(KAPPA * math.asinh(far / KAPPA), FARTHEST)
+    # So far from 0 that e^-700 would be generous, it does not matter where exactly it is.
+    zero = min(max(KAPPA * math.asinh(-center / (scale * KAPPA)), -FARTHEST), FARTHEST)
     n_below = math.ceil((zero - min(-half, zero)) / step) + 2
     n_above = math.ceil((max(half, zero) - zero) / step) + 2
-    n = min(n_below + n_above + 1, len(theta))
+    n = n_below + n_above + 1
     for i in range(n):
         grown = exp((zero + step * (i - n_below)) / KAPPA)
         theta[i] = center + scale * KAPPA * 0.5 * (grown - 1.0 / grown)
@@ -167,14 +170,30 @@ def prepare(grid, loglik, curvature, theta, weight, size, top, count):
 
 
 @kernel
+def _log_mean(center, spread, x, y, curvature, theta, value):
+    """log int L(center + d) N(d; 0, spread^2) dd for a spread in which L is smooth; theta and value are work space."""
+    for i in range(NARROW_NODES):
+        theta[i] = center + spread * (NARROW_STEP * i - NARROW_END)
+    spline_values(theta, NARROW_NODES, x, y, curvature, value)
+    highest = -math.inf
+    for i in range(NARROW_NODES):
+        z = NARROW_STEP * i - NARROW_END
+        value[i] -= 0.5 * z * z
+        highest = max(highest, value[i])
+    total = 0.0
+    for i in range(NARROW_NODES):
+        total += exp(value[i] - highest)
+    return highest + log(total * NARROW_STEP) - HALF_LOG_2PI
+
+
+@kernel
 def component_loglik(grid, loglik, curvature, theta, weight, size, top, count, scale, out):
     """log L_gk = log int L_g(theta) N(theta; 0, scale_0^2 + scale_k^2 [k > 0]) dtheta.
 
     grid, loglik (G, T); the rest from `prepare`; scale (K,); out (G, K) is filled.
     """
-    n_narrow = int(2.0 * NARROW_END / NARROW_STEP) + 1
-    narrow_theta = np.empty(n_narrow)
-    narrow_value = np.empty(n_narrow)
+    narrow_theta = np.empty(NARROW_NODES)
+    narrow_value = np.empty(NARROW_NODES)
     for g in range(len(grid)):
         for k in range(len(scale)):
             spread = math.sqrt(scale[0] * scale[0] + (scale[k] * scale[k] if k > 0 else 0.0))
@@ -182,18 +201,7 @@ def component_loglik(grid, loglik, curvature, theta, weight, size, top, count, s
                 total = _normal_sum(theta[g], weight[g], count[g], 0.5 / (spread * spread))
                 out[g, k] = top[g] + log(max(total, 1e-300)) - log(spread) - HALF_LOG_2PI
             elif spread > 0.0:
-                for i in range(n_narrow):
-                    narrow_theta[i] = spread * (NARROW_STEP * i - NARROW_END)
-                spline_values(narrow_theta, n_narrow, grid[g], loglik[g], curvature[g], narrow_value)
-                highest = -math.inf
-                for i in range(n_narrow):
-                    z = NARROW_STEP * i - NARROW_END
-                    narrow_value[i] -= 0.5 * z * z
-                    highest = max(highest, narrow_value[i])
-                total = 0.0
-                for i in range(n_narrow):
-                    total += exp(narrow_value[i] - highest)
-                out[g, k] = highest + log(total * NARROW_STEP) - HALF_LOG_2PI
+                out[g, k] = _log_mean(0.0, spread, grid[g], loglik[g], curvature[g], narrow_theta, narrow_value)
             else:
                 narrow_theta[0] = 0.0
                 spline_values(narrow_theta, 1, grid[g], loglik[g], curvature[g], narrow_value)
@@ -228,10 +236,6 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
     theta = np.empty(MAX_NODES)
     width = np.empty(MAX_NODES)
     value = np.empty(MAX_NODES)
-    n_narrow = int(2.0 * NARROW_END / NARROW_STEP) + 1
-    z = np.empty(n_narrow)
-    for i in range(n_narrow):
-        z[i] = NARROW_STEP * i - NARROW_END
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
@@ -242,17 +246,7 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
             out_grid[g, t] = center + stretch * (x[t] - center)
         if drift < NARROW * size:
             for t in range(n_nodes):
-                for i in range(n_narrow):
-                    theta[i] = out_grid[g, t] + drift * z[i]
-                spline_values(theta, n_narrow, x, y, curvature, value)
-                highest = -math.inf
-                for i in range(n_narrow):
-                    value[i] -= 0.5 * z[i] * z[i]
-                    highest = max(highest, value[i])
-                total = 0.0
-                for i in range(n_narrow):
-                    total += exp(value[i] - highest)
-                out_loglik[g, t] = highest + log(total * NARROW_STEP) - HALF_LOG_2PI
+                out_loglik[g, t] = _log_mean(out_grid[g, t], drift, x, y, curvature, theta, value)
             continue
         n, _ = _place(x, center, size, STEP, theta, width)
         spline_values(theta, n, x, y, curvature, value)

@@ -49,27 +49,29 @@ _choose_cache_dir()
 import numba  # noqa: E402  (the cache folder must be chosen first)
 
 
+def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    # What only other kernels call needs no door to Python or C, which take long to compile.
+    options |= {"no_cpython_wrapper": function.__name__.startswith("_"), "no_cfunc_wrapper": True}
+    made: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    return made
+
+
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel at its first call, and keep the machine code on disk.
 
     No fastmath: it breaks isnan and the log-sum-exp of -inf.
     """
-    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    return _compile(function)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a scalar function into its callers, so that their loops can be vectorized."""
-    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
-    return compiled
+    return _compile(function, forceinline=True)
 
 
 def summing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a sum that may be taken eight terms at a time: in another order, but always in the same one."""
-    compiled: Callable[..., Any] = numba.njit(
-        cache=True, nogil=True, error_model="numpy", forceinline=True, fastmath={"reassoc"}
-    )(function)
-    return compiled
+    return _compile(function, forceinline=True, fastmath={"reassoc"})
 
 
 def usable_threads() -> int:
