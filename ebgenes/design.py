@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.model import Contrast, Design, FloatArray, text_array
+from ebgenes.model import LARGEST, Contrast, Design, FloatArray, text_array
 
 # formulaic takes most of a second to import and few steps build a design: functions import it.
 if TYPE_CHECKING:
@@ -55,9 +55,6 @@ MAX_POWER = 5
 
 MAX_STARS = 8
 """Most ``*`` a formula may hold."""
-
-LARGEST = 1e100
-"""Size of a contrast's weights beyond which, and below whose inverse, squares leave the range of numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,9 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 TextArray = NDArray[np.object_]
 
+LARGEST = 1e100
+"""Beyond it and its inverse, squares leave the range of floating-point numbers."""
+
 
 def text_array(values: Iterable[Any]) -> TextArray:
     """Values as a read-only array of text; numbers and ``nan`` become their spelling."""

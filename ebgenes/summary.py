@@ -35,7 +35,8 @@ DOUBTFUL = {
 def summarize(effects: Effects, fit: EmFit, level: float) -> dict[str, Any]:
     """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions."""
     fixed = fit.fixed_null
-    diagnostics = {"sigma0": null_spread(p_values(effects)), "kappa": likelihood_stretch(effects)}
+    p_value = p_values(effects)
+    diagnostics = {"sigma0": null_spread(p_value), "kappa": likelihood_stretch(effects)}
     return {
         **_plain(fit),
         "fixed_null": None if fixed is None else _plain(fixed),
@@ -45,7 +46,7 @@ def summarize(effects: Effects, fit: EmFit, level: float) -> dict[str, Any]:
         "status": {name: int(np.sum(effects.status == name)) for name in ("ok", *DOUBTFUL)},
         "level": level,
         "discoveries": {
-            "adj_p_value": int(np.sum(adjust_bh(p_values(effects)) < level)),
+            "adj_p_value": int(np.sum(adjust_bh(p_value) < level)),
             **_discoveries(effects, fit.prior, level),
             "fixed_null": None if fixed is None else _discoveries(effects, fixed.prior, level),
         },

@@ -10,6 +10,8 @@ from ebgenes.kernels.jit import map_blocks
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, text_array
 from ebgenes.negative_binomial import (
     FAR,
+    DispersionPrior,
+    DispersionProfiles,
     effect_likelihood,
     fit_dispersion_prior,
     profile_dispersions,
@@ -33,14 +35,12 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
     effect = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
     extent = float(np.ptp(effect)) or float(np.abs(effect).max())
     unit = LOG2 * extent
-    profiles = profile_dispersions(counts, design.matrix)
-    prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    profiles, prior = _dispersions(counts, design, tails)
     status = np.full(len(counts.gene), "ok", dtype=object)
     if outliers == "winsorize":
         counts, bounded = bound_outliers(counts, design.matrix, prior)
         status[bounded] = "outlier"
-        profiles = profile_dispersions(counts, design.matrix)
-        prior = fit_dispersion_prior(counts, profiles, tails=tails)
+        profiles, prior = _dispersions(counts, design, tails)
     grid, loglik, converged = effect_likelihood(
         counts, design.matrix, extent * contrast.weight, profiles, prior, route_for(residual_df)
     )
@@ -70,6 +70,12 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
         loglik=loglik,
         status=text_array(status),
     )
+
+
+def _dispersions(counts: Counts, design: Design, tails: str) -> tuple[DispersionProfiles, DispersionPrior]:
+    """What each gene says of its dispersion, and the hyperprior all genes share."""
+    profiles = profile_dispersions(counts, design.matrix)
+    return profiles, fit_dispersion_prior(counts, profiles, tails=tails)
 
 
 def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 
 from ebgenes.errors import InputError
-from ebgenes.model import Effects, FloatArray, text_array
-
-LARGEST = 1e100
-"""Beyond it and its inverse, squares leave the range of floating-point numbers."""
+from ebgenes.model import LARGEST, Effects, FloatArray, text_array
 
 
 def effects_from_summary(

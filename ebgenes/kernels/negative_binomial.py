@@ -510,19 +510,21 @@ def _dispersion_nodes(profile, low, step, center, spread, tail_df, left, right, 
     width = step * (len(profile) - 1) / (PLACING - 1)
     mean = 0.0
     deviation = 0.0
+    height = np.empty(PLACING)
     # Between its nodes the profile is interpolated: it just places ours. A product of profile and density
     # that is narrower than the points are apart is looked at again more closely.
     for _ in range(4):
         top = -math.inf
         for a in range(PLACING):
             x = start + width * a
-            top = max(top, _between(profile, (x - low) / step) + log_density(x, center, spread, tail_df))
+            height[a] = _between(profile, (x - low) / step) + log_density(x, center, spread, tail_df)
+            top = max(top, height[a])
         mass = 0.0
         mean = 0.0
         square = 0.0
         for a in range(PLACING):
             x = start + width * a
-            part = exp(_between(profile, (x - low) / step) + log_density(x, center, spread, tail_df) - top)
+            part = exp(height[a] - top)
             mass += part
             mean += part * (x - start)
             square += part * (x - start) ** 2
