@@ -71,40 +71,82 @@ LATTICE_EDGE = 2e-3
 """Tables reach from s e^tau = .002 to 500, beyond which three terms of a series leave 1e-11."""
 
 Tables = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+Shared = tuple[FloatArray, FloatArray, FloatArray]
 
 
-def common_tables(counts: Counts, layout: Layout) -> Callable[[], tuple[FloatArray, FloatArray, Tables]]:
-    """What all genes share of the tables of ``log(1 + s_i e^tau)``; without nodes where tables do not pay.
+def common_tables(counts: Counts, layout: Layout) -> tuple[Shared, Callable[[], Tables]]:
+    """What all genes share of the tables of ``log(1 + s_i e^tau)``; without cells where tables do not pay.
 
     Returns
     -------
-    Callable
-        Makes, for one thread: values, slopes and curvatures at the nodes, (S, J, 3); the terms of the series
-        beyond, (S, 8); and room for one gene's sums of them over each distinct row's samples, (R, J, 3) and
-        (R, 8), beside the plain sums and the lattice, (3,).
+    shared
+        Weights by which K stand-ins take the samples' places, (S, K); for each stand-in the quintics of J cells,
+        (K, 6 J), and the terms of the series beyond, (K, 8).
+    make
+        Makes, for one thread: room for one gene's sums of these over each distinct row's samples, (R, 6 J) and
+        (R, 8), beside the plain sums and the lattice, (4,).
     """
     n_rows, n_samples = len(layout.rows), int(layout.first[-1])
     if counts.log_size is None:
         raise ValueError("common_tables needs normalized counts")
-    begins = layout.first[:-1]
     if counts.log_size.ndim > 1 or n_samples < MANY * n_rows:
-        basis, powers, low = np.zeros((n_samples, 0, 3)), np.zeros((n_samples, 8)), 0.0
+        shared = np.zeros((n_samples, 0)), np.zeros((0, 0)), np.zeros((0, 8))
+        plain, moments, lattice = np.zeros((n_rows, 0)), np.zeros((n_rows, 8)), np.zeros(4)
     else:
         log_size = counts.log_size[layout.order]
-        size = np.exp(log_size)
         low = np.log(LATTICE_EDGE) - log_size.max()
-        n_nodes = int(np.ceil((-np.log(LATTICE_EDGE) - log_size.min() - low) / LATTICE_STEP)) + 1
-        level = size[:, None] * np.exp(low + LATTICE_STEP * np.arange(n_nodes))  # (S, J)
-        share = level / (1 + level)
-        basis = np.stack([np.log1p(level), LATTICE_STEP * share, LATTICE_STEP**2 * share / (1 + level)], axis=2)
-        powers = np.column_stack([*(size**k for k in (1, 2, 3, 0)), log_size, *(size**-k for k in (1, 2, 3))])
-    plain, moments = (np.add.reduceat(each, begins, axis=0) for each in (basis, powers))
+        n_cells = int(np.ceil((-np.log(LATTICE_EDGE) - log_size.min() - low) / LATTICE_STEP))
+        tau = low + LATTICE_STEP * np.arange(n_cells + 1)
+        node, stand_in = interpolation(log_size)
+        shared = stand_in, _quintics(node, tau), _powers(node)
+        begins = layout.first[:-1]
+        plain, moments = (np.add.reduceat(each, begins) for each in (_quintics(log_size, tau), _powers(log_size)))
+        lattice = np.array([low, LATTICE_STEP, 0.0, log_size[0]])
 
-    def make() -> tuple[FloatArray, FloatArray, Tables]:
-        lattice = np.array([low, LATTICE_STEP, 0.0])
-        return basis, powers, (np.empty_like(plain), np.empty_like(moments), plain, moments, lattice)
+    def make() -> Tables:
+        return np.empty_like(plain), np.empty_like(moments), plain, moments, lattice.copy()
 
-    return make
+    return shared, make
+
+
+def interpolation(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Chebyshev nodes (K,) over the range of x (S,), and weights (S, K) that take values there to values at x.
+
+    K leaves 1e-13 of functions that are analytic within pi of the real axis, as log(1 + e^x) is.
+    """
+    middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
+    ellipse = np.arcsinh(np.pi / half) if half > 0 else np.inf
+    angle = np.pi * (np.arange(int(np.ceil(30 / ellipse)) + 1) + 0.5)
+    angle /= len(angle)
+    node = middle + half * np.cos(angle)
+    if len(node) == 1:
+        return node, np.ones((len(x), 1))
+    # Barycentric: sines of alternating sign over distances.
+    distance = x[:, None] - node
+    hit = distance == 0
+    share = np.where(
+        hit.any(axis=1)[:, None], hit, (-1.0) ** np.arange(len(node)) * np.sin(angle) / np.where(hit, 1, distance)
+    )
+    return node, share / share.sum(axis=1, keepdims=True)
+
+
+def _quintics(log_size: FloatArray, tau: FloatArray) -> FloatArray:
+    """log(1 + s e^tau) by quintics with its values, slopes and curvatures at tau (J + 1,); (S, 6 J) coefficients."""
+    level = np.exp(log_size[:, None] + tau)
+    share = level / (1 + level)
+    f, g, k = np.log1p(level), LATTICE_STEP * share, LATTICE_STEP**2 * share / (1 + level)
+    rise = np.diff(f, axis=1)
+    (g, end_g), (k, end_k) = ((each[:, :-1], each[:, 1:]) for each in (g, k))
+    third = 10 * rise - 6 * g - 4 * end_g - 1.5 * k + 0.5 * end_k
+    fourth = -15 * rise + 8 * g + 7 * end_g + 1.5 * k - end_k
+    fifth = 6 * rise - 3 * (g + end_g) - 0.5 * (k - end_k)
+    return np.stack([f[:, :-1], g, k / 2, third, fourth, fifth], axis=2).reshape(len(log_size), -1)
+
+
+def _powers(log_size: FloatArray) -> FloatArray:
+    """The terms of the series at either end of a table, (S, 8): s, s^2, s^3, 1, log s, 1/s, 1/s^2, 1/s^3."""
+    size = np.exp(log_size)
+    return np.column_stack([*(size**k for k in (1, 2, 3, 0)), log_size, *(size**-k for k in (1, 2, 3))])
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -202,7 +244,7 @@ def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfile
     n_nodes = 24 if residual_df < SHARP_DF else 16
     low, step = np.full(n_genes, LOWEST), np.full(n_genes, (HIGHEST - LOWEST) / (n_nodes - 1))
     loglik = np.empty((n_genes, n_nodes))
-    common = common_tables(counts, layout)
+    shared, tables = common_tables(counts, layout)
 
     def work(block: slice) -> None:
         count, size = sorted_counts(counts, layout, block)
@@ -211,7 +253,7 @@ def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfile
             middle = _moments(count, size, np.exp(gene_by_gene(start, layout.rows[:, 1:].T)), layout.first, residual_df)
             low[block], step[block] = middle - 3.0, 6.0 / (n_nodes - 1)
         dispersion_profiles(
-            count, size, layout.first, layout.rows, *common(), start, low[block], step[block], loglik[block]
+            count, size, layout.first, layout.rows, shared, tables(), start, low[block], step[block], loglik[block]
         )
 
     map_blocks(work, n_genes)
@@ -436,7 +478,7 @@ def effect_likelihood(
     """
     layout = contrast_layout(design, contrast)
     n_genes = len(counts.gene)
-    common = common_tables(counts, layout)
+    shared, tables = common_tables(counts, layout)
     full_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows])
     trend = np.log(prior.floor + prior.slope / base_mean(counts))
     before, weights, after = keep_at(route.reach, design.shape[0] - design.shape[1])
@@ -448,7 +490,7 @@ def effect_likelihood(
         start = layout.start(count, size, layout.rows)
         nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
-            count, size, layout.first, layout.rows, full_rows, *common(), start, profiles.loglik[block],
+            count, size, layout.first, layout.rows, full_rows, shared, tables(), start, profiles.loglik[block],
             profiles.low[block], profiles.step[block], trend[block], prior.spread, TAILS[prior.tails],
             route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE, nodes[0], nodes[1],
             converged[block],

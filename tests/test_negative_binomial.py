@@ -12,7 +12,17 @@ from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
 from ebgenes.errors import InputError
-from ebgenes.kernels.negative_binomial import RIDGE, adjusted_loglik, dispersion_constant, maximise
+from ebgenes.kernels.negative_binomial import (
+    DEGREE,
+    PANELS,
+    RIDGE,
+    SMALL,
+    adjusted_loglik,
+    condense,
+    dispersion_constant,
+    maximise,
+)
+from ebgenes.kernels.vector import log_rising, lowest_terms
 from ebgenes.model import Counts, text_array
 from ebgenes.negative_binomial import (
     CHEAP,
@@ -65,21 +75,36 @@ def ours_at(y, size, effect, nuisance, theta, alpha) -> np.ndarray:
     n_nuisance, n_lanes = nuisance.shape[1], len(theta)
     y, size = np.asarray(y, dtype=float)[layout.order], np.asarray(size, dtype=float)[layout.order]
     gamma, step = np.zeros((n_nuisance, n_lanes)), np.empty((n_nuisance, n_lanes))
-    hessian, work, value = np.empty((n_nuisance, n_nuisance, n_lanes)), np.empty((6, n_lanes)), np.empty(n_lanes)
+    hessian, work, value = np.empty((n_nuisance, n_nuisance, n_lanes)), np.empty((8, n_lanes)), np.empty(n_lanes)
     n_rows = len(layout.rows)
-    tables = (
-        np.empty((n_rows, 0, 3)),
-        np.empty((n_rows, 8)),
-        np.empty((n_rows, 0, 3)),
-        np.empty((n_rows, 8)),
-        np.empty(3),
-    )
+    none = np.empty((n_rows, 0)), np.empty((n_rows, 8))
+    tables = (*none, *none, np.empty(4))
     where = (y, size, layout.first, layout.rows, tables, theta, alpha, np.full(n_nuisance, RIDGE), gamma)
     assert maximise(*where, step, hessian, work)
     adjusted_loglik(*where, value, hessian, work)
     constant = np.empty(n_lanes)
-    dispersion_constant(y, alpha, np.empty((5, n_lanes)), constant)
+    dispersion_constant(*condensed(y), alpha, np.empty((5, n_lanes)), constant)
     return value + constant
+
+
+def condensed(y) -> tuple[np.ndarray, np.ndarray]:
+    """Values and weights that stand for counts, (J,) each."""
+    value, weight = np.empty((2, max(len(y), SMALL + PANELS * DEGREE)))
+    n = condense(np.asarray(y, dtype=float), value, weight, np.empty((PANELS, DEGREE)))
+    return value[:n], weight[:n]
+
+
+@pytest.mark.parametrize("mean", [0.5, 20.0, 300.0, 1e4, 1e7])
+def test_condensed_counts_sum_like_all(rng, mean):
+    """1,000 counts become at most some 60 values with the same sum of log Gammas, to 1e-8 a count."""
+    y = rng.poisson(mean * rng.gamma(0.5, 2, 1000)).astype(float)
+    value, weight = condensed(y)
+    assert len(value) < 100
+    alpha = np.geomspace(1e-6, 20, 15)
+    ours = np.empty(15)
+    dispersion_constant(value, weight, alpha, np.empty((5, 15)), ours)
+    every = np.array([sum(log_rising(count, 1 / a, *lowest_terms(1 / a)) for count in y) for a in alpha])
+    np.testing.assert_allclose(ours, every, rtol=1e-9, atol=1e-5)
 
 
 @pytest.mark.parametrize("alpha", [1e-6, 1e-3, 0.1, 2.0, 30.0])

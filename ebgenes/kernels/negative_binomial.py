@@ -8,10 +8,10 @@ compiler handles eight at a time.
 
 Where a row has many samples and all genes share their size factors s_i, sums over its samples are read off a
 table: with tau = log(alpha) + log(mu_i/s_i), sum y log(1 + alpha mu) = F_g(tau) = sum_i y_i log(1 + s_i e^tau) is
-linear in the counts, and sum log(1 + alpha mu) = H(tau) is the same for all genes. Tables (R, J, 3) hold value,
-slope and curvature, in units of their steps, at evenly spaced tau, `moments` (R, 8) what rules beyond either end;
-J is 0 where there are none. `lattice` is the first tau, the step, and the log of the gene's mean, by which its
-size factors are multiplied.
+linear in the counts, and sum log(1 + alpha mu) = H(tau) is the same for all genes. Tables (R, 6 J) hold, for each
+of J even cells of tau, the coefficients of a quintic in the share of the cell; `moments` (R, 8) what rules beyond
+either end; J is 0 where there are none. `lattice` is the first tau, the step, the log of the gene's mean, by which its
+size factors are multiplied, and the log of the first sample's size factor.
 """
 
 from __future__ import annotations
@@ -43,6 +43,17 @@ PLACING = 41
 SMALLEST_LOG_DISPERSION = math.log(1e-8)
 # Effects whose likelihood is smaller than e^-60 of its peak are not computed but extrapolated.
 NEGLIGIBLE = 60.0
+
+# From so many samples on, sums over counts are condensed: see `condense`.
+FEW = 64
+SMALL = 24
+DEGREE = 14
+PANEL_WIDTH = 2.5
+PANELS = 8
+ANGLE = np.pi * (np.arange(DEGREE) + 0.5) / DEGREE
+PANEL_COUNT = SMALL * np.exp(PANEL_WIDTH * 0.5 * (1.0 + np.cos(ANGLE)))
+# Discrete orthogonality: what takes sums of Chebyshev's polynomials to weights at their nodes.
+CHEBYSHEV = np.cos(np.arange(DEGREE)[:, None] * ANGLE) * np.where(np.arange(DEGREE) > 0, 2.0, 1.0)[:, None] / DEGREE
 
 
 @kernel
@@ -138,28 +149,33 @@ def _cut(rows, step, move, largest):
 
 
 @kernel
-def _tabulate(count, size, first, basis, powers, tables):
-    """Make the tables one gene's: sums over each row's samples of count times basis (S, 3 J) and powers (S, 8)."""
+def _tabulate(count, size, first, stand_in, basis, powers, tables, part):
+    """Make the tables one gene's: sums over each row's samples of count times basis and powers of its size factor.
+
+    Sums over samples i become sums over a few stand-ins k, of sum_i count_i stand_in_ik reads each, at whose size
+    factors basis (K, 6 J) and powers (K, 8) are known. part (K,) is work space.
+    """
     table, moments, _, _, lattice = tables
-    n_nodes, n_kinds = table.shape[1], table.shape[2]
-    if n_nodes == 0:
+    if table.shape[1] == 0:
         return
     for r in range(table.shape[0]):
-        for j in range(n_nodes):
-            for kind in range(n_kinds):
-                table[r, j, kind] = 0.0
-        for j in range(moments.shape[1]):
-            moments[r, j] = 0.0
-        for i in range(first[r], first[r + 1]):
-            y = count[i]
-            if y > 0.0:
-                for j in range(n_nodes):
-                    for kind in range(n_kinds):
-                        table[r, j, kind] += y * basis[i, j, kind]
-                for j in range(moments.shape[1]):
-                    moments[r, j] += y * powers[i, j]
+        _weighted_sums(count, first[r], first[r + 1], stand_in, part)
+        _weighted_sums(part, 0, len(part), basis, table[r])
+        _weighted_sums(part, 0, len(part), powers, moments[r])
     # The gene's mean: its first sample's level over that sample's size factor.
-    lattice[2] = math.log(size[0] / powers[0, 0])
+    lattice[2] = math.log(size[0]) - lattice[3]
+
+
+@kernel
+def _weighted_sums(weight, begin, end, rows, out):
+    """Fill out (n,) with sum_i weight_i rows_i, i from begin to end - 1."""
+    for j in range(len(out)):
+        out[j] = 0.0
+    for i in range(begin, end):
+        share = weight[i]
+        if share != 0.0:
+            for j in range(len(out)):
+                out[j] += share * rows[i, j]
 
 
 @inlined
@@ -190,51 +206,48 @@ def _beyond(tau, inverse, low, counted_moments, plain_moments):
 
 
 @kernel
-def _row_sums(eta, alpha, lattice, counted, counted_moments, plain, plain_moments, value, slope, curvature, weight):
-    """One row's sum (y + 1/alpha) log(1 + alpha mu), its derivatives by log mu, and sum mu/(1 + alpha mu), by lane."""
-    n_cells = len(plain) - 1
+def _shift(alpha, tables, work):
+    """For `_row_sums`: where on the lattice log mu = 0 lies, in steps, and 1/alpha, in every lane."""
+    lattice = tables[4]
+    for lane in range(len(alpha)):
+        work[6, lane] = (log(alpha[lane]) + lattice[2] - lattice[0]) / lattice[1]
+        work[7, lane] = 1.0 / alpha[lane]
+
+
+@kernel
+def _row_sums(eta, shift, inverse, lattice, counted, counted_moments, plain, plain_moments, out):
+    """One row's sums of (y + 1/alpha) log(1 + alpha mu), its derivatives by log mu, and mu/(1 + alpha mu), by lane.
+
+    out (4, L) is filled; shift and inverse (L,) are `_shift`'s.
+    """
+    n_cells = len(plain) // 6
     per_step = 1.0 / lattice[1]
-    offset = lattice[2] - lattice[0]
+    value, slope, curvature, weight = out[0], out[1], out[2], out[3]
     lowest, highest = math.inf, -math.inf
-    for lane in range(len(eta)):
-        place = (eta[lane] + log(alpha[lane]) + offset) * per_step
-        value[lane] = place
-        lowest = min(lowest, place)
-        highest = max(highest, place)
     # Without a branch inside, the loop is vectorized: lanes beyond the table are mended afterwards.
     for lane in range(len(eta)):
-        place = min(max(value[lane], 0.0), n_cells - 1e-9)
+        place = eta[lane] * per_step + shift[lane]
+        lowest = min(lowest, place)
+        highest = max(highest, place)
+        place = min(max(place, 0.0), n_cells - 1e-9)
         cell = int(place)
         x = place - cell
-        inverse = 1.0 / alpha[lane]
-        f = counted[cell, 0] + inverse * plain[cell, 0]
-        g = counted[cell, 1] + inverse * plain[cell, 1]
-        k = counted[cell, 2] + inverse * plain[cell, 2]
-        rise = counted[cell + 1, 0] + inverse * plain[cell + 1, 0] - f
-        end_g = counted[cell + 1, 1] + inverse * plain[cell + 1, 1]
-        end_k = counted[cell + 1, 2] + inverse * plain[cell + 1, 2]
-        # The quintic with the values, slopes and curvatures of the cell's two ends.
-        a = 10.0 * rise - 6.0 * g - 4.0 * end_g - 1.5 * k + 0.5 * end_k
-        b = -15.0 * rise + 8.0 * g + 7.0 * end_g + 1.5 * k - end_k
-        c = 6.0 * rise - 3.0 * (g + end_g) - 0.5 * (k - end_k)
-        curvature[lane] = (k + x * (6.0 * a + x * (12.0 * b + x * 20.0 * c))) * per_step * per_step
-        slope[lane] = (g + x * (k + x * (3.0 * a + x * (4.0 * b + x * 5.0 * c)))) * per_step
-        # Of the plain sums the slope alone, by the quartic of the same ends.
-        g0, k0 = plain[cell, 1], plain[cell, 2]
-        rise0 = plain[cell + 1, 0] - plain[cell, 0]
-        g1, k1 = plain[cell + 1, 1], plain[cell + 1, 2]
-        a0 = 10.0 * rise0 - 6.0 * g0 - 4.0 * g1 - 1.5 * k0 + 0.5 * k1
-        b0 = -15.0 * rise0 + 8.0 * g0 + 7.0 * g1 + 1.5 * k0 - k1
-        c0 = 6.0 * rise0 - 3.0 * (g0 + g1) - 0.5 * (k0 - k1)
-        weight[lane] = (g0 + x * (k0 + x * (3.0 * a0 + x * (4.0 * b0 + x * 5.0 * c0)))) * per_step * inverse
-        value[lane] = f + x * (g + x * (0.5 * k + x * (a + x * (b + x * c))))
+        at = 6 * cell
+        r = inverse[lane]
+        h1, h2, h3, h4, h5 = plain[at + 1], plain[at + 2], plain[at + 3], plain[at + 4], plain[at + 5]
+        c0, c1, c2 = counted[at] + r * plain[at], counted[at + 1] + r * h1, counted[at + 2] + r * h2
+        c3, c4, c5 = counted[at + 3] + r * h3, counted[at + 4] + r * h4, counted[at + 5] + r * h5
+        value[lane] = c0 + x * (c1 + x * (c2 + x * (c3 + x * (c4 + x * c5))))
+        slope[lane] = per_step * (c1 + x * (2.0 * c2 + x * (3.0 * c3 + x * (4.0 * c4 + x * 5.0 * c5))))
+        curvature[lane] = per_step * per_step * (2.0 * c2 + x * (6.0 * c3 + x * (12.0 * c4 + x * 20.0 * c5)))
+        weight[lane] = per_step * r * (h1 + x * (2.0 * h2 + x * (3.0 * h3 + x * (4.0 * h4 + x * 5.0 * h5))))
     if lowest < 0.0 or highest >= n_cells:
         for lane in range(len(eta)):
-            tau = eta[lane] + log(alpha[lane]) + lattice[2]
+            tau = lattice[0] + lattice[1] * (eta[lane] * per_step + shift[lane])
             low = tau < lattice[0]
             if low or tau >= lattice[0] + lattice[1] * n_cells:
                 value[lane], slope[lane], curvature[lane], weight[lane] = _beyond(
-                    tau, 1.0 / alpha[lane], low, counted_moments, plain_moments
+                    tau, inverse[lane], low, counted_moments, plain_moments
                 )
 
 
@@ -244,11 +257,13 @@ def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step,
 
     theta, alpha (L,); ridge (p,) precisions of the coefficients' priors; gamma (p, L) is the start and
     becomes the maximum. Work space: step (p, L), hessian (p, p, L), which keeps the last step's Cholesky
-    factor, and work (6, L). Returns whether every lane converged.
+    factor, and work (8, L). Returns whether every lane converged.
     """
     eta, level, slope, curvature = work[0], work[1], work[2], work[3]
     counted, counted_moments, plain, plain_moments, lattice = tables
     n_nuisance, n_lanes = gamma.shape
+    if plain.shape[1] > 0:
+        _shift(alpha, tables, work)
     for _ in range(MAX_ITERATIONS if n_nuisance > 0 else 0):
         for j in range(n_nuisance):
             for lane in range(n_lanes):
@@ -258,8 +273,8 @@ def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step,
             _predict(rows, r, theta, gamma, eta)
             if plain.shape[1] > 0:
                 _row_sums(
-                    eta, alpha, lattice, counted[r], counted_moments[r], plain[r], plain_moments[r],
-                    level, slope, curvature, work[4],
+                    eta, work[6], work[7], lattice, counted[r], counted_moments[r], plain[r], plain_moments[r],
+                    work[1:5],
                 )  # fmt: skip
                 for lane in range(n_lanes):
                     slope[lane] = counted_moments[r, 3] - slope[lane]
@@ -307,10 +322,12 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
     l = sum y log mu - (y + 1/alpha) log(1 + alpha mu), W = diag(mu/(1 + alpha mu)); terms of y and size
     alone are left out. value (L,) is filled; the rest as in `maximise`.
     """
-    eta, level, weight, inverse = work[0], work[1], work[2], work[3]
+    eta, level, weight, inverse = work[0], work[1], work[4], work[5]
     counted, counted_moments, plain, plain_moments, lattice = tables
     n_nuisance, n_lanes = gamma.shape
     _start(ridge, hessian)
+    if plain.shape[1] > 0:
+        _shift(alpha, tables, work)
     for lane in range(n_lanes):
         value[lane] = 0.0
         inverse[lane] = 1.0 / alpha[lane]
@@ -320,11 +337,10 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
         if plain.shape[1] > 0:
             total = counted_moments[r, 3]
             _row_sums(
-                eta, alpha, lattice, counted[r], counted_moments[r], plain[r], plain_moments[r],
-                work[4], level, work[5], weight,
-            )  # fmt: skip
+                eta, work[6], work[7], lattice, counted[r], counted_moments[r], plain[r], plain_moments[r], work[1:5]
+            )
             for lane in range(n_lanes):
-                value[lane] -= work[4, lane]
+                value[lane] -= level[lane]
         else:
             for lane in range(n_lanes):
                 level[lane] = exp(eta[lane])
@@ -355,35 +371,87 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
 
 
 @kernel
-def dispersion_constant(count, alpha, terms, out):
-    """sum_i [log Gamma(y_i + 1/alpha) - log Gamma(1/alpha) + y_i log alpha], at every alpha; out like alpha.
+def condense(count, value, weight, sums):
+    """Few values and weights with sum_i f(y_i) = sum_j weight_j f(value_j), where f(0) = f(1) = 0; returns how many.
 
-    terms (5, L) is work space.
+    For any f analytic within pi of the real axis in log y, to 1e-10 of its size, as log Gamma(y + r) is: counts
+    below SMALL are tallied, and each e^PANEL_WIDTH-fold range of larger ones is represented by its Chebyshev
+    nodes. value and weight (SMALL + PANELS DEGREE or S,) are filled; sums (PANELS, DEGREE) is work space.
+    """
+    n = 0
+    if len(count) < FEW:
+        for i in range(len(count)):
+            if count[i] > 1.0:
+                value[n] = count[i]
+                weight[n] = 1.0
+                n += 1
+        return n
+    for y in range(SMALL):
+        weight[y] = 0.0
+    sums[:] = 0.0
+    for i in range(len(count)):
+        y = count[i]
+        if y < SMALL:
+            weight[int(y)] += 1.0
+        else:
+            place = (log(y) - math.log(SMALL)) / PANEL_WIDTH
+            panel = min(int(place), PANELS - 1)
+            # Chebyshev's polynomials at x, by their recurrence.
+            x = 2.0 * (place - panel) - 1.0
+            before, here = x, 1.0
+            for d in range(DEGREE):
+                sums[panel, d] += here
+                before, here = here, 2.0 * x * here - before
+    for y in range(2, SMALL):
+        if weight[y] > 0.0:
+            value[n] = y
+            weight[n] = weight[y]
+            n += 1
+    for panel in range(PANELS):
+        if sums[panel, 0] > 0.0:
+            for k in range(DEGREE):
+                total = 0.0
+                for d in range(DEGREE):
+                    total += sums[panel, d] * CHEBYSHEV[d, k]
+                value[n] = math.exp(PANEL_WIDTH * panel) * PANEL_COUNT[k]
+                weight[n] = total
+                n += 1
+    return n
+
+
+@kernel
+def dispersion_constant(value, weight, alpha, terms, out):
+    """sum_j w_j [log Gamma(y_j + 1/alpha) - log Gamma(1/alpha) + y_j log alpha], at every alpha; out like alpha.
+
+    value y and weight w (J,) as `condense` makes them of all counts; terms (5, L) is work space.
     """
     inverse, far, series, rising, shift = terms[0], terms[1], terms[2], terms[3], terms[4]
     for lane in range(len(alpha)):
         out[lane] = 0.0
         inverse[lane] = 1.0 / alpha[lane]
         far[lane], series[lane], rising[lane], shift[lane] = lowest_terms(inverse[lane])
-    for i in range(len(count)):
-        y = count[i]
-        # For no read and for one the term is 0.
-        if y > 1.0:
-            for lane in range(len(alpha)):
-                out[lane] += log_rising(y, inverse[lane], far[lane], series[lane], rising[lane], shift[lane])
+    for j in range(len(value)):
+        y = value[j]
+        share = weight[j]
+        for lane in range(len(alpha)):
+            out[lane] += share * log_rising(y, inverse[lane], far[lane], series[lane], rising[lane], shift[lane])
 
 
 @kernel
-def dispersion_profiles(count, size, first, rows, basis, powers, tables, start, low, step, out):
+def dispersion_profiles(count, size, first, rows, shared, tables, start, low, step, out):
     """D_g(alpha) = max_B l - 1/2 log det(X'WX) for every gene, where it is within CUT of its peak.
 
-    count, size (G, S); rows (R, 1 + P) with column 0 unused; basis (S, J, 3), powers (S, 8) and tables as
+    count, size (G, S); rows (R, 1 + P) with column 0 unused; shared (stand_in, basis and powers) and tables as
     in `_tabulate`; start (G, P) coefficients; low and step (G,),
     log alpha of each gene's first node and the distance of its nodes: on entry where to search first. out
     (G, A), less its maximum, is filled.
     """
     n_genes, n_nodes = out.shape
     n_coef = rows.shape[1] - 1
+    stand_in, basis, powers = shared
+    part = np.empty(stand_in.shape[1])
+    value_of, weight_of = np.empty((2, max(count.shape[1], SMALL + PANELS * DEGREE)))
+    sums = np.empty((PANELS, DEGREE))
     theta = np.empty(n_nodes)
     alpha = np.empty(n_nodes)
     constant = np.empty(n_nodes)
@@ -396,20 +464,21 @@ def dispersion_profiles(count, size, first, rows, basis, powers, tables, start, 
     gamma = np.empty((n_coef, n_nodes))
     move = np.empty((n_coef, n_nodes))
     hessian = np.empty((n_coef, n_coef, n_nodes))
-    work = np.empty((6, n_nodes))
+    work = np.empty((8, n_nodes))
     for g in range(n_genes):
         value = out[g]
         for j in range(n_coef):
             for a in range(n_nodes):
                 gamma[j, a] = start[g, j]
-        _tabulate(count[g], size[g], first, basis, powers, tables)
+        _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
+        n_values = condense(count[g], value_of, weight_of, sums)
         # A sharp peak between the nodes is searched again and again.
         for _ in range(8):
             for a in range(n_nodes):
                 alpha[a] = exp(low[g] + step[g] * a)
             maximise(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, move, hessian, work)
             adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work)
-            dispersion_constant(count[g], alpha, terms, constant)
+            dispersion_constant(value_of[:n_values], weight_of[:n_values], alpha, terms, constant)
             top = -math.inf
             for a in range(n_nodes):
                 value[a] += constant[a]
@@ -583,13 +652,13 @@ def _place(
 
 @kernel
 def effect_likelihoods(
-    count, size, first, rows, full_rows, basis, powers, tables, start, profile, low, step, center, spread, tail_df,
+    count, size, first, rows, full_rows, shared, tables, start, profile, low, step, center, spread, tail_df,
     left, right, n_nodes, reach, chunk, max_se, grid, loglik, converged,
 ):  # fmt: skip
     """log L_g(theta) = log sum_q w_q exp l_A(theta, alpha_q) around each gene's estimate.
 
     count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the effect's column
-    first among the others; basis, powers and tables as in `_tabulate`; start (G, P) coefficients in its
+    first among the others; shared and tables as in `dispersion_profiles`, `_tabulate`; start (G, P) coefficients in its
     coordinates; profile (G, A) with low and step (G,); center (G,), spread and tail_df of the dispersions'
     hyperprior; left, right and n_nodes of its integral; reach (H,) ascending from 0, in standard errors,
     which are cut at max_se; chunk nodes either way are computed at a time, and H is their multiple. grid,
@@ -599,6 +668,10 @@ def effect_likelihoods(
     n_coef = n_nuisance + 1
     n_reach = len(reach)
     n_lanes = 2 * chunk * n_nodes
+    stand_in, basis, powers = shared
+    part = np.empty(stand_in.shape[1])
+    value_of, weight_of = np.empty((2, max(count.shape[1], SMALL + PANELS * DEGREE)))
+    sums = np.empty((PANELS, DEGREE))
     node = np.empty(n_nodes)
     log_weight = np.empty(n_nodes)
     constant = np.empty(n_nodes)
@@ -608,7 +681,7 @@ def effect_likelihoods(
     place_step = np.empty((n_coef, n_nodes))
     place_hessian = np.empty((n_coef, n_coef, n_nodes))
     place_value = np.empty(n_nodes)
-    place_work = np.empty((6, n_nodes))
+    place_work = np.empty((8, n_nodes))
     # Lane (side * chunk + c) * n_nodes + q is the c-th effect of the chunk on a side, at the q-th dispersion.
     alpha = np.empty(n_lanes)
     theta = np.empty(n_lanes)
@@ -616,14 +689,15 @@ def effect_likelihoods(
     gamma = np.empty((n_nuisance, n_lanes))
     step_gamma = np.empty((n_nuisance, n_lanes))
     hessian = np.empty((n_nuisance, n_nuisance, n_lanes))
-    work = np.empty((6, n_lanes))
+    work = np.empty((8, n_lanes))
     ridge = np.empty(n_nuisance)
     for j in range(n_nuisance):
         ridge[j] = RIDGE
     for g in range(count.shape[0]):
-        _tabulate(count[g], size[g], first, basis, powers, tables)
+        _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
         _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, node, log_weight)
-        dispersion_constant(count[g], node, terms, constant)
+        n_values = condense(count[g], value_of, weight_of, sums)
+        dispersion_constant(value_of[:n_values], weight_of[:n_values], node, terms, constant)
         for q in range(n_nodes):
             log_weight[q] += constant[q]
         estimate, se = _place(
