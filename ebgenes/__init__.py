@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
     from ebgenes.pipeline import run as run
     from ebgenes.posteriors import posterior as posterior
-    from ebgenes.prior import fit_em as fit_em
+    from ebgenes.prior import build_covariates as build_covariates, fit_em as fit_em
     from ebgenes.simulate import simulate_counts as simulate_counts
     from ebgenes.summary import summarize as summarize, versions as versions
     from ebgenes.table import results_table as results_table, sentence as sentence
@@ -52,6 +52,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "adjust_bh": "ebgenes.fdr",
+    "build_covariates": "ebgenes.prior",
     "build_design": "ebgenes.design",
     "combine": "ebgenes.design",
     "compare": "ebgenes.design",

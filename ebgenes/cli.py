@@ -138,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("prior", _prior, "fit the prior all genes share; on request also its table and figures")
     made.add_argument("effects", help="effects.h5, or a table with effects and standard errors")
     made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
+    made.add_argument("--genes", help="annotation of the genes, for covariates")
     made.add_argument("--out", required=True, help="prior.json to write")
     _table_options(made, "--table", required=False)
     made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
@@ -263,17 +264,19 @@ def _any_effects(path: str) -> Effects:
 def _prior(options: argparse.Namespace) -> None:
     from ebgenes.config import parse_section
     from ebgenes.io import write_json
-    from ebgenes.pipeline import learn, write_figures
+    from ebgenes.pipeline import covariates_of, learn, write_figures
     from ebgenes.summary import summarize
 
     settings = parse_section("prior", _yaml(options.prior, "--prior"))
     report = parse_section("report", _yaml(options.report, "--report"))
     effects = _any_effects(options.effects)
-    fit = learn(effects, settings)
+    covariates = covariates_of(effects.gene, effects.base_mean, settings, options.genes)
+    fit = learn(effects, settings, covariates)
+    summary = summarize(effects, fit, report.level, covariates)
     if options.table or options.figures:
         table = _write_tables(options.table, effects, fit.prior, options.counts, report)
-        write_figures([Path(path) for path in options.figures], table, fit.prior, effects.up, effects.down, report)
-    write_json(options.out, summarize(effects, fit, report.level))
+        write_figures([Path(path) for path in options.figures], table, fit.prior, summary, report)
+    write_json(options.out, summary)
 
 
 def _table(options: argparse.Namespace) -> None:
@@ -304,9 +307,7 @@ def _plot(options: argparse.Namespace) -> None:
 
     settings = parse_section("report", _yaml(options.report, "--report"))
     prior, summary = read_prior(options.prior)
-    words = summary.get("contrast", {})
-    up, down = words.get("up", "higher"), words.get("down", "lower")
-    write_figures([Path(path) for path in options.out], read_table(options.table), prior, up, down, settings)
+    write_figures([Path(path) for path in options.out], read_table(options.table), prior, summary, settings)
 
 
 def _report(options: argparse.Namespace) -> None:

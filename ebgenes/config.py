@@ -18,11 +18,21 @@ from ebgenes.errors import InputError, InputErrors, listing, nearest
 FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
 """Names of the figures of every contrast; the workflow reads them here, without loading matplotlib."""
 
+COVARIATE_FIGURE = "covariates"
+"""The figure of contrasts whose prior has covariates."""
 
-def figure_names(formats: Sequence[str]) -> list[str]:
+
+def figure_names(formats: Sequence[str], covariates: Sequence[Any] = ()) -> list[str]:
     """File names of a contrast's figures: in the formats asked for, the volcano also as SVG and PDF."""
     always = {"volcano": ["png", "svg", "pdf"]}
-    return [f"{name}.{suffix}" for name in FIGURES for suffix in always.get(name, formats)]
+    names = [*FIGURES, COVARIATE_FIGURE] if covariates else FIGURES
+    return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
+
+
+def annotation_columns(covariates: Sequence[str | Mapping[str, Any]]) -> list[str]:
+    """Columns of the genes' annotation that covariates need."""
+    names = [each if isinstance(each, str) else str(each["column"]) for each in covariates]
+    return [name for name in names if name != "base_mean"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +79,9 @@ class PriorSettings:
     null: str
     solver: str
     min_scale: float | None
+    null_weight: float
+    mode: str
+    covariates: list[str | dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +253,12 @@ def _explain(error: Any) -> Iterator[str]:
             if key not in error.instance:
                 yield f"{place}{key} is missing."
     elif rule == "dependentRequired":
-        yield f"{place}a comparison needs column, baseline and target; found {found}."
+        pair = (
+            "evidence needs odds_ratio and range"
+            if "range" in value
+            else "a comparison needs column, baseline and target"
+        )
+        yield f"{place}{pair}; found {found}."
     elif rule == "enum":
         yield f"{place}found {found}; allowed: {listing(value)}.{nearest(error.instance, value)}"
     elif rule == "type":
@@ -252,7 +270,7 @@ def _explain(error: Any) -> Iterator[str]:
         yield f"{place}found {found}; it must be {LIMITS[rule]} {value}."
     elif rule == "contains":
         yield f"{place}found {found}; {value['const']} must be among them."
-    elif rule == "not" and "const" in value:
+    elif rule == "not" and ("const" in value or "exclusiveMinimum" in value):
         yield f"{place}found {found}; {error.schema['description']}."
     elif rule == "not" and "enum" in value:
         yield f"{place}the name {found} is taken by a file of the results; choose another."
@@ -261,6 +279,8 @@ def _explain(error: Any) -> Iterator[str]:
     elif rule == "not":
         # What is no mapping at all has its message from the rule "type".
         return
+    elif rule in ("minItems", "maxItems") and error.schema.get("minItems") == error.schema.get("maxItems"):
+        yield f"{place}found {found}; it must have {value} entries."
     elif rule == "minProperties" or rule == "minItems":
         yield f"{place}is empty; give at least one entry."
     else:

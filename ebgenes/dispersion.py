@@ -10,6 +10,7 @@ from scipy import special
 from ebgenes.errors import InputError
 from ebgenes.kernels.lowess import lowess
 from ebgenes.model import FloatArray
+from ebgenes.splines import natural_spline
 
 ROUNDING = 1e-20
 """Variances of log2 values below this are nothing but rounding, which leaves some 1e-28."""
@@ -102,7 +103,7 @@ def _moments(variance: FloatArray, df: float, level: FloatArray | None) -> Varia
     """Match mean and variance of log variance to those of a scaled log F."""
     n = len(variance)
     excess = np.log(variance) - special.digamma(df / 2) + np.log(df / 2)
-    basis = np.ones((n, 1)) if level is None else _natural_spline(level)
+    basis = np.ones((n, 1)) if level is None else _trend_basis(level)
     orthonormal, _ = np.linalg.qr(basis)
     trend = orthonormal @ (orthonormal.T @ excess)
     spread = float(np.sum((excess - trend) ** 2) / (n - basis.shape[1])) - special.polygamma(1, df / 2)
@@ -115,25 +116,10 @@ def _moments(variance: FloatArray, df: float, level: FloatArray | None) -> Varia
     return VariancePrior(df=np.full(n, prior_df), variance=prior)
 
 
-def _natural_spline(x: FloatArray) -> FloatArray:
-    """Natural cubic splines with knots at the ends and at equal quantiles between, (G, 1 to 4).
-
-    Truncated powers on the unit interval span the same space as any other basis (Hastie,
-    Tibshirani and Friedman, The Elements of Statistical Learning, equation 5.4).
-    """
-    n_distinct = len(np.unique(x))
-    n_columns = 1 + (n_distinct >= 3) + (n_distinct >= 6) + (n_distinct >= 30)
-    unit = (x - x.min()) / max(float(np.ptp(x)), 1e-300)
-    columns = [np.ones_like(unit), unit]
-    if n_columns > 2:
-        knots = np.quantile(unit, np.linspace(0, 1, n_columns))
-
-        def hinge(knot: float) -> FloatArray:
-            cubes = np.maximum(unit - knot, 0) ** 3 - np.maximum(unit - knots[-1], 0) ** 3
-            return np.asarray(cubes / (knots[-1] - knot))
-
-        columns += [hinge(knot) - hinge(knots[-2]) for knot in knots[:-2]]
-    return np.column_stack(columns[:n_columns])
+def _trend_basis(level: FloatArray) -> FloatArray:
+    """Natural cubic splines of a level, with fewer columns where it takes few values, (G, 1 to 4)."""
+    n_distinct = len(np.unique(level))
+    return natural_spline(level, 1 + (n_distinct >= 3) + (n_distinct >= 6) + (n_distinct >= 30))
 
 
 def _inverse_trigamma(value: float) -> float:

@@ -282,9 +282,14 @@ def _numeric_if_all(column: pd.Series) -> pd.Series:
     return column
 
 
+def read_annotation(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """A table about genes, as text, indexed by their ids in the first column."""
+    return _read_table(path, numeric=False)
+
+
 def read_gene_names(path: str | os.PathLike[str]) -> dict[str, str]:
     """Gene names by id, from a table with a ``gene_name`` column (else its second column)."""
-    frame = _read_table(path, numeric=False)
+    frame = read_annotation(path)
     column = "gene_name" if "gene_name" in frame.columns else frame.columns[0]
     return dict(zip(frame.index, frame[column], strict=True))
 
@@ -505,15 +510,25 @@ def _without_infinities(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
+SIGNED = ("half_normal", "half_uniform", "npmle")
+"""Families whose scales have signs."""
+
+
 def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
     """The prior of a ``prior.json`` and everything else it says."""
     found = _existing(path)
     try:
         content = json.loads(found.read_text(encoding="utf-8"))
-        prior = MixturePrior(weight=content["weight"], scale=content["scale"], family=content["family"])
+        prior = MixturePrior(
+            **{name: content[name] for name in ("weight", "scale", "family")},
+            mode=content.get("mode", 0.0),
+            null_share=(content.get("covariates") or {}).get("null_share"),
+        )
         if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:
             raise ValueError("its weights are not shares that sum to 1")
-        if not ((prior.scale >= 0) & np.isfinite(prior.scale)).all():
+        if not np.isfinite(prior.scale).all() or prior.scale[0] < 0:
+            raise ValueError("its scales are not finite, or the null's is below 0")
+        if prior.family not in SIGNED and not (prior.scale >= 0).all():
             raise ValueError("its scales are not finite numbers >= 0")
         engine = content.get("engine", {})
         content["engine"] = {name: value if name == "name" else float(value) for name, value in engine.items()}

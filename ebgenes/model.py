@@ -263,29 +263,39 @@ class Effects:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class MixturePrior:
-    """A zero-centred mixture of normals over all genes' effects.
+    """A mixture over all genes' effects: a point mass, the null, and slabs that describe real effects.
 
-    ``theta ~ weight[0] * (point mass at 0) + sum_k weight[k] * N(0, scale[k]^2)``, and the
-    estimates carry, besides their own error, a drift N(0, scale[0]^2) shared by null and
-    non-null genes: ``scale[0]`` is the standard deviation of the null.
+    ``theta - mode ~ weight[0] * (point mass at 0) + sum_k weight[k] * slab_k``, and the estimates carry, besides
+    their own error, a drift N(0, scale[0]^2) shared by null and non-null genes: ``scale[0]`` is the standard
+    deviation of the null.
 
     Attributes
     ----------
     weight
         Shares of the genes, (K,), summing to 1; ``weight[0]`` is pi0.
     scale
-        Standard deviations, log2, (K,).
+        Of the slabs, log2, (K,), by family. ``scale_normal`` and ``point_normal``: standard deviations of normals;
+        ``point_laplace``: mean absolute effect; ``half_normal`` and ``half_uniform``: scales of half-normals and ends
+        of uniforms from 0, with the sign of the side they lie on; ``npmle``: places of point masses, ascending.
     family
-        ``scale_normal`` or ``point_normal``.
+        One of these.
+    mode
+        Where the null is, log2.
+    null_share
+        P(null) of each gene where covariates tell genes apart, (G,), else None; ``weight`` is then the average.
     """
 
     weight: FloatArray
     scale: FloatArray
     family: str = "scale_normal"
+    mode: float = 0.0
+    null_share: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        _set(self, weight=_float(self.weight), scale=_float(self.scale))
+        _set(self, weight=_float(self.weight), scale=_float(self.scale), mode=float(self.mode))
         _require_shape(self, weight=(len(self.scale),))
+        if self.null_share is not None:
+            _set(self, null_share=_float(self.null_share))
 
     @property
     def pi0(self) -> float:
@@ -297,6 +307,42 @@ class MixturePrior:
         """Standard deviation of the null, log2."""
         return float(self.scale[0])
 
+    def weights(self, n_genes: int) -> FloatArray:
+        """Every gene's own weights, (G, K), or (1, K) where all genes share them."""
+        if self.null_share is None:
+            return self.weight[None, :]
+        _require_shape(self, null_share=(n_genes,))
+        changed = self.weight[1:].sum()
+        slab = self.weight[1:] / changed if changed > 0 else self.weight[1:]
+        return np.column_stack([self.null_share, (1 - self.null_share)[:, None] * slab])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Odds:
+    """Fitted log odds of being changed.
+
+    Attributes
+    ----------
+    coefficient, se
+        Posterior mode and its standard deviation, from all genes, (1 + P,).
+    folds
+        The same mode without each fold's genes, (F, 1 + P).
+    changed
+        P(non-null) of each gene before its effect is seen, from the folds it is not in, (G,).
+    likelihood, likelihood_se
+        Coefficients as the data alone have them, elicited priors apart, (1 + P,).
+    log_prior
+        Log density of the coefficients' prior at the mode.
+    """
+
+    coefficient: FloatArray
+    se: FloatArray
+    folds: FloatArray
+    changed: FloatArray
+    likelihood: FloatArray
+    likelihood_se: FloatArray
+    log_prior: float
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EmFit:
@@ -307,15 +353,20 @@ class EmFit:
     prior
         The fitted prior.
     loglik
-        Total log likelihood after each iteration of the last solve; nondecreasing.
+        Total log likelihood after each iteration of the last solve, with the null's penalty where there is one;
+        nondecreasing.
     certificate
         ``max_k mean_g L_gk / (L pi)_g - 1``: 0 at the optimum of the weights.
     converged
         Whether the certificate reached the tolerance.
     solver
-        ``sqp`` or ``em``.
+        ``sqp``, ``em`` or ``squarem``.
     fixed_null
         The fit with the null's scale held at 0, when the scale was estimated; else None.
+    odds
+        What covariates say of the log odds of being changed, where there are some.
+    without_covariates
+        The fit without them.
     """
 
     prior: MixturePrior
@@ -324,6 +375,8 @@ class EmFit:
     converged: bool
     solver: str
     fixed_null: EmFit | None = None
+    odds: Odds | None = None
+    without_covariates: EmFit | None = None
 
     def __post_init__(self) -> None:
         _set(self, loglik=_float(self.loglik))

@@ -8,25 +8,40 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.config import (
+    COVARIATE_FIGURE,
     FIGURES,
     Config,
     DatasetSettings,
     EffectsSettings,
     PriorSettings,
     ReportSettings,
+    annotation_columns,
     figure_names,
 )
-from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import Design, Effects, EmFit, MixturePrior, Screen, Study, text_array
+from ebgenes.errors import InputError, InputErrors, listing, nearest
+from ebgenes.model import (
+    Design,
+    Effects,
+    EmFit,
+    FloatArray,
+    MixturePrior,
+    Screen,
+    Study,
+    TextArray,
+    text_array,
+)
 
 # The statistics are called by their public names, `eb.fit_effects` and so on, which load when first
 # used: a step pays for the libraries it needs and no others.
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ebgenes.prior.covariates import Covariates
     from ebgenes.report import ContrastPage
 
 ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
@@ -42,10 +57,10 @@ class Answer:
     table: pd.DataFrame
 
 
-def answer(study: Study, design: Design, config: Config) -> Answer:
+def answer(study: Study, design: Design, config: Config, covariates: Covariates | None = None) -> Answer:
     """The model, from the counts of a prepared study to its table of posteriors."""
     effects = estimate(study, design, config.effects)
-    fit = learn(effects, config.prior)
+    fit = learn(effects, config.prior, covariates)
     table = tabulate(effects, fit.prior, study.screen, config.report)
     return Answer(effects=effects, fit=fit, table=table)
 
@@ -84,9 +99,41 @@ def estimate(study: Study, design: Design, settings: EffectsSettings) -> Effects
     return eb.fit_effects(study.counts, design, **options(settings, "engine", *ENGINE_OPTIONS))
 
 
-def learn(effects: Effects, settings: PriorSettings) -> EmFit:
+def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | None = None) -> EmFit:
     """The prior that all genes of a contrast share."""
-    return eb.fit_em(effects, **options(settings, "family", "null", "solver", "min_scale"))
+    chosen = options(settings, "family", "null", "solver", "min_scale", "null_weight", "mode")
+    return eb.fit_em(effects, covariates=covariates, **chosen)
+
+
+def covariates_of(
+    gene: TextArray, base_mean: FloatArray, settings: PriorSettings, genes: str | None
+) -> Covariates | None:
+    """What the config asks to be known of the genes beside their effects; None where it asks nothing."""
+    if not settings.covariates:
+        return None
+    columns: dict[str, Any] = {} if np.isnan(base_mean).any() else {"base_mean": base_mean}
+    if annotation_columns(settings.covariates):
+        known = annotation(genes, settings).reindex(list(gene))
+        columns |= {str(name): known[name] for name in known.columns}
+    return eb.build_covariates(gene, columns, settings.covariates)
+
+
+def annotation(path: str | None, settings: PriorSettings) -> pd.DataFrame:
+    """The genes' annotation, with all columns that covariates need."""
+    wanted = annotation_columns(settings.covariates)
+    if path is None:
+        raise InputError(
+            f"the covariate {wanted[0]!r} is a column of the genes' annotation, and there is none. "
+            "Name its file (genes: in the config, --genes on the command line)."
+        )
+    table = io.read_annotation(path)
+    for name in wanted:
+        if name not in table.columns:
+            raise InputError(
+                f"the covariate {name!r} is not a column of {path}. Its columns: {listing(table.columns)}."
+                f"{nearest(name, table.columns)}"
+            )
+    return table
 
 
 def tabulate(effects: Effects, prior: MixturePrior, screen: Screen | None, settings: ReportSettings) -> pd.DataFrame:
@@ -115,6 +162,11 @@ def check(config: Config) -> Iterator[str]:
                 continue
             n_samples, n_coefficients = design.matrix.shape
             lines.append(f"{name}/{contrast}: {n_samples} samples, {n_coefficients} coefficients, {dataset.design}")
+        if annotation_columns(config.prior.covariates):
+            try:
+                annotation(dataset.genes, config.prior)
+            except InputError as error:
+                messages.append(f"{name}: {error}")
         messages += [
             f"{name}: {path} does not exist."
             for path in (dataset.counts, dataset.genes, dataset.offsets)
@@ -137,12 +189,14 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
             contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
             for contrast, question in dataset.contrasts.items()
         ]
+        kept = study.screen.base_mean[study.screen.kept]
+        covariates = covariates_of(study.counts.gene, kept, config.prior, dataset.genes)
         io.write_study(outdir / name / "counts.h5ad", study)
         pages = []
         for contrast, design in zip(dataset.contrasts, designs, strict=True):
             progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
-            found = answer(study, design, config)
-            summary = _write_answer(outdir / name / contrast, found, config.report)
+            found = answer(study, design, config, covariates)
+            summary = _write_answer(outdir / name / contrast, found, covariates, config.report)
             said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
             progress(f"{name}/{contrast}: {said}")
             figures = outdir / name / contrast
@@ -151,26 +205,36 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
     return outdir
 
 
-def _write_answer(folder: Path, found: Answer, settings: ReportSettings) -> dict[str, Any]:
+def _write_answer(
+    folder: Path, found: Answer, covariates: Covariates | None, settings: ReportSettings
+) -> dict[str, Any]:
     """Write all files of one contrast; returns what its prior.json says."""
-    summary = eb.summarize(found.effects, found.fit, settings.level)
+    summary = eb.summarize(found.effects, found.fit, settings.level, covariates)
     io.write_effects(folder / "effects.h5", found.effects)
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
         io.write_table(folder / f"genes.{suffix}", found.table)
-    files = [folder / name for name in figure_names(settings.figures)]
-    write_figures(files, found.table, found.fit.prior, found.effects.up, found.effects.down, settings)
+    files = [folder / name for name in figure_names(settings.figures, summary["covariates"] or ())]
+    write_figures(files, found.table, found.fit.prior, summary, settings)
     return summary
 
 
 def write_figures(
-    files: Sequence[Path], table: pd.DataFrame, prior: MixturePrior, up: str, down: str, settings: ReportSettings
+    files: Sequence[Path],
+    table: pd.DataFrame,
+    prior: MixturePrior,
+    summary: Mapping[str, Any],
+    settings: ReportSettings,
 ) -> None:
     """Draw each figure once and write it in every format asked for: the file's stem names it."""
     from ebgenes.plots import draw, figure_bytes
 
+    words = summary.get("contrast", {})
+    up, down = words.get("up", "higher"), words.get("down", "lower")
+    covariates = summary.get("covariates")
     for name in dict.fromkeys(file.stem for file in files):
-        figure = draw(name, table, prior, up=up, down=down, **options(settings, "level", "label", "x", "y"))
+        chosen = options(settings, "level", "label", "x", "y")
+        figure = draw(name, table, prior, up=up, down=down, covariates=covariates, **chosen)
         for file in files:
             if file.stem == name:
                 io.write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
@@ -204,7 +268,9 @@ def contrast_page(
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
         figures={
-            stem: (figures / f"{stem}.png").read_bytes() for stem in FIGURES if (figures / f"{stem}.png").is_file()
+            stem: (figures / f"{stem}.png").read_bytes()
+            for stem in (*FIGURES, COVARIATE_FIGURE)
+            if (figures / f"{stem}.png").is_file() and (stem != COVARIATE_FIGURE or summary.get("covariates"))
         },
         **options(config.report, "level", "interval"),
         threshold=config.report.lfc_threshold,
@@ -224,5 +290,10 @@ def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[Cont
 
 def _page_summary(page: ContrastPage) -> dict[str, Any]:
     """What a reader of results.h5ad needs beside the tables."""
-    prior = {"family": page.prior.family, "weight": page.prior.weight.tolist(), "scale": page.prior.scale.tolist()}
+    prior = {
+        "family": page.prior.family,
+        "weight": page.prior.weight.tolist(),
+        "scale": page.prior.scale.tolist(),
+        "mode": page.prior.mode,
+    }
     return {**options(page, "formula", "up", "down", "engine", "normalization", "warnings"), "prior": prior}

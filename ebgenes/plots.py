@@ -11,7 +11,7 @@ import io
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -26,11 +26,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from ebgenes.densities import slab_density
 from ebgenes.errors import InputError
 from ebgenes.model import FloatArray, MixturePrior
 from ebgenes.table import tested
 
-FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
+FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates")
 FORMATS = ("png", "svg", "pdf")
 
 BoolArray = NDArray[np.bool_]
@@ -770,14 +771,6 @@ def shrinkage(
     return ax
 
 
-def _slab_density(prior: MixturePrior, effect: FloatArray) -> FloatArray:
-    """Density of the non-null effects times their share of the genes, same shape as effect."""
-    real = prior.scale[1:] > 0
-    weight, scale = prior.weight[1:][real], prior.scale[1:][real]
-    standard = effect[:, None] / scale
-    return np.asarray(np.exp(-0.5 * standard**2) / (scale * np.sqrt(2 * np.pi)) @ weight)
-
-
 def _histogram(ax: Axes, value: FloatArray, edges: FloatArray, weight: float, label: str) -> FloatArray:
     height, _ = np.histogram(value, edges)
     height = height * weight
@@ -807,7 +800,7 @@ def prior_density(table: pd.DataFrame, prior: MixturePrior, ax: Axes) -> Axes:
     weight = 1 / (max(len(effect), 1) * (edges[1] - edges[0]))
     height = _histogram(ax, effect, edges, weight, "_estimates")
     grid = np.linspace(-end, end, 1601)
-    slab = _slab_density(prior, grid)
+    slab = slab_density(prior, grid)
     ax.plot(grid, slab, color=_COLOUR["up"], linewidth=1.6, zorder=3)
     # A narrow component is a needle at 0 that would flatten everything else.
     tallest = float(height.max(initial=0)) or float(slab.max())
@@ -851,9 +844,9 @@ def _spike(ax: Axes, prior: MixturePrior, top: float) -> None:
     def to_height(share: Any) -> Any:
         return share * top
 
-    ax.vlines(0, 0, to_height(prior.pi0), color=_COLOUR["down"], linewidth=3.5, zorder=4)
+    ax.vlines(prior.mode, 0, to_height(prior.pi0), color=_COLOUR["down"], linewidth=3.5, zorder=4)
     right = ax.secondary_yaxis("right", functions=(to_share, to_height))
-    right.set_ylabel("share of genes in the spike at 0", color=_COLOUR["down"])
+    right.set_ylabel(f"share of genes in the spike at {prior.mode:.3g}", color=_COLOUR["down"])
     right.tick_params(colors=_COLOUR["down"])
 
 
@@ -979,6 +972,94 @@ def null_qq(table: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
+# ---- covariates ----------------------------------------------------------------------------------
+
+
+def covariate_shares(term: Mapping[str, Any], ax: Axes) -> Axes:
+    """Shares of changed genes by values of a covariate, before and after their effects were seen.
+
+    Parameters
+    ----------
+    term
+        One of the ``terms`` of prior.json's ``covariates``.
+    ax
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    shares = term["shares"]
+    place = np.arange(len(shares))
+    before, after = (np.array([row[name] for row in shares]) for name in ("before", "after"))
+    ax.plot(place, before, color=_COLOUR["up"], marker="_", markersize=12, markeredgewidth=2, linewidth=0.8)
+    ax.plot(place, after, color=_COLOUR["down"], marker="o", markersize=5, linestyle="none")
+    values = [row["value"] if isinstance(row["value"], str) else _short(row["value"]) for row in shares]
+    ax.set_xticks(place, [displayed(value, 20) for value in values], parse_math=False)
+    if max(map(len, values)) * len(values) > 60:
+        ax.tick_params(axis="x", rotation=30)
+    ax.set_ylim(0, 1.25 * max(float(before.max()), float(after.max()), 1e-3))
+    ax.set_ylabel("share of changed genes")
+    name = displayed(term["name"], 40)
+    ax.set_xlabel(f"{name}" if len(shares) < 10 else f"{name}: medians of its tenths", parse_math=False)
+    entries: list[tuple[Artist, str]] = [
+        (Line2D([], [], color=_COLOUR["up"], linewidth=1.6), "expected from the covariates alone"),
+        (Line2D([], [], color=_COLOUR["down"], marker="o", linestyle="none"), "found once the effects were seen"),
+    ]
+    # Inside, because the names of categories take the room below.
+    handles, words = zip(*entries, strict=True)
+    ax.legend(handles, words, loc="best", frameon=False, fontsize=_SMALL)
+    unknown = f"unknown for {term['unknown']:,} genes, which count as average" if term["unknown"] else ""
+    _heading(ax, f"What {name} tells", [unknown])
+    return ax
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def evidence_conflict(term: Mapping[str, Any], ax: Axes) -> Axes:
+    """An elicited log odds ratio, what the data say of it, and both together.
+
+    Parameters
+    ----------
+    term
+        One of the ``terms`` of prior.json's ``covariates``, with ``evidence``.
+    ax
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    evidence = term["evidence"]
+    curves = (
+        ("prior_mean", "prior_sd", "given", _FAINT, (0, (4, 3))),
+        ("likelihood", "likelihood_se", "the data alone", _COLOUR["down"], "solid"),
+        ("posterior", "posterior_se", "both together", _COLOUR["up"], "solid"),
+    )
+    ends = [evidence[mean] + sign * 4 * evidence[sd] for mean, sd, *_ in curves for sign in (-1, 1)]
+    x = np.linspace(min(ends), max(ends), 800)
+    entries: list[tuple[Artist, str]] = []
+    for mean, sd, words, colour, style in curves:
+        density = np.exp(-0.5 * ((x - evidence[mean]) / evidence[sd]) ** 2) / (evidence[sd] * np.sqrt(2 * np.pi))
+        (line,) = ax.plot(x, density, color=colour, linestyle=style, linewidth=1.6)
+        odds = np.exp(evidence[mean] + np.array([-1.645, 0, 1.645]) * evidence[sd])
+        entries.append((line, f"{words}: odds ratio {odds[1]:.2g} (90%: {odds[0]:.2g} to {odds[2]:.2g})"))
+    ax.set_ylim(0, None)
+    ax.set_xlabel(f"log odds ratio of being changed, per unit of {displayed(term['name'], 40)}", parse_math=False)
+    ax.set_ylabel("density")
+    _legend(ax, entries)
+    notes = [
+        f"data and evidence are {abs(evidence['z']):.1f} standard deviations apart",
+        f"probability that the evidence is beside the point: 0.2 before, {evidence['doubt']:.2g} now",
+    ]
+    _heading(ax, "Evidence and data", notes)
+    return ax
+
+
 # ---- whole figures and files ---------------------------------------------------------------------
 
 
@@ -994,6 +1075,7 @@ def draw(
     x: str = "post_mean",
     y: str = "lfdr",
     title: str = "",
+    covariates: Mapping[str, Any] | None = None,
 ) -> Figure:
     """One of the figures of `FIGURES`, composed.
 
@@ -1007,6 +1089,8 @@ def draw(
         The fitted prior, for the figure of that name.
     title
         Heading above the panels; none if empty.
+    covariates
+        That part of prior.json, for the figure of that name.
 
     Returns
     -------
@@ -1022,11 +1106,12 @@ def draw(
     words: dict[str, Any] = {"level": level, "up": up, "down": down}
     with mpl.rc_context(cast(Any, _STYLE)), warnings.catch_warnings():
         _ignore_missing_glyphs()
-        wide = name in ("prior", "diagnostics")
-        figure = Figure(figsize=(10, 4.6) if wide else (7, 6.2), dpi=150, layout="constrained")
+        n_rows, n_columns = _panels(name, covariates)
+        size = (7.0, 6.2) if n_columns == 1 else (10.0, 4.6 * n_rows)
+        figure = Figure(figsize=size, dpi=150, layout="constrained")
         if title:
             figure.suptitle(displayed(title, 90), x=0.01, ha="left", size=12, color=_INK, parse_math=False)
-        panels = [cast(Axes, panel) for panel in figure.subplots(1, 2 if wide else 1, squeeze=False)[0]]
+        panels = [cast(Axes, panel) for panel in figure.subplots(n_rows, n_columns, squeeze=False).flat]
         # The first layout gives the panels their width, to which text is wrapped.
         _lay_out(figure)
         if name == "volcano":
@@ -1038,6 +1123,8 @@ def draw(
         elif name == "prior":
             prior_density(table, prior, panels[0])
             lfdr_density(table, panels[1])
+        elif name == "covariates":
+            _draw_covariates(cast(Any, covariates)["terms"], panels)
         else:
             p_histogram(table, panels[0])
             null_qq(table, panels[1])
@@ -1045,6 +1132,26 @@ def draw(
         _lay_out(figure)
         figure.set_layout_engine("none")
     return figure
+
+
+def _panels(name: str, covariates: Mapping[str, Any] | None) -> tuple[int, int]:
+    """Rows and columns of a figure's panels."""
+    if name != "covariates":
+        return 1, 2 if name in ("prior", "diagnostics") else 1
+    if covariates is None:
+        raise InputError("the prior has no covariates, so there is no figure of them. Leave the figure out.")
+    n_panels = sum(2 if term["evidence"] else 1 for term in covariates["terms"])
+    return -(-n_panels // 2), min(n_panels, 2)
+
+
+def _draw_covariates(terms: Sequence[Mapping[str, Any]], panels: Sequence[Axes]) -> None:
+    free = list(panels)
+    for term in terms:
+        covariate_shares(term, free.pop(0))
+        if term["evidence"]:
+            evidence_conflict(term, free.pop(0))
+    for ax in free:
+        ax.set_axis_off()
 
 
 def _lay_out(figure: Figure) -> None:

@@ -3,55 +3,134 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ebgenes.errors import InputError
-from ebgenes.kernels import grid as grids
+from ebgenes.kernels import grid as grids, pieces
 from ebgenes.kernels.jit import BLOCK, map_blocks
 from ebgenes.kernels.posterior import mixture_posterior
 from ebgenes.kernels.student import component_loglik
 from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
 
+NORMAL = ("scale_normal", "point_normal")
+SLABS = {
+    "half_normal": pieces.HALF_NORMAL, "half_uniform": pieces.HALF_UNIFORM, "point_laplace": pieces.LAPLACE,
+}  # fmt: skip
+"""Families of normals around 0, and the codes of the others that have slabs."""
+
+
+def around(effects: Effects, mode: float) -> Effects:
+    """The same effects, measured from the prior's mode."""
+    if mode == 0:
+        return effects
+    grid = None if effects.grid is None else effects.grid - mode
+    return replace(effects, estimate=effects.estimate - mode, grid=grid)
+
 
 def null_probability(effects: Effects, prior: MixturePrior) -> FloatArray:
     """P(null | data), (G,): the lfdr alone, at a tenth of the cost of a whole posterior."""
+    effects = around(effects, prior.mode)
     with np.errstate(divide="ignore"):
-        log_joint = loglik_matrix(effects, prior.scale) + np.log(prior.weight)  # (G, K)
+        log_joint = loglik_matrix(effects, prior.scale, prior.family) + np.log(prior.weights(len(effects.gene)))
     log_joint -= log_joint.max(axis=1, keepdims=True)
     joint = np.exp(log_joint)
     return np.asarray(joint[:, 0] / joint.sum(axis=1))
 
 
-def loglik_matrix(effects: Effects, scale: FloatArray) -> FloatArray:
+def loglik_matrix(effects: Effects, scale: FloatArray, family: str = "scale_normal") -> FloatArray:
     """Log likelihood of each gene under each component, (G, K); ``scale[0]`` is the null's and in all."""
-    return component_likelihoods(effects)(scale)
+    return component_likelihoods(effects, family)(scale, None)
 
 
-def component_likelihoods(effects: Effects) -> Callable[[FloatArray], FloatArray]:
-    """A function from the components' scales (K,) to `loglik_matrix`, for a fit that tries many scales."""
+def component_likelihoods(
+    effects: Effects, family: str = "scale_normal"
+) -> Callable[[FloatArray, slice | None], FloatArray]:
+    """A function from the components' scales (K,) to `loglik_matrix`, for a fit that tries many scales.
+
+    Given a slice of the genes too, the function returns their rows alone.
+    """
+    rows = _normal_rows(effects) if family in NORMAL else _general_rows(effects, family)
     n_genes = len(effects.gene)
-    if effects.grid is not None and effects.loglik is not None:
-        prepared = map_blocks(_prepare(effects.grid, effects.loglik), n_genes)
-    else:
-        known = (effects.estimate, effects.se, effects.df)
 
-    def matrix(scale: FloatArray) -> FloatArray:
-        out = np.empty((n_genes, len(scale)))
+    def matrix(scale: FloatArray, genes: slice | None = None) -> FloatArray:
         # A copy, because numba compiles anew for arrays that may not be written to.
         scale = np.array(scale)
-
-        def work(block: slice) -> None:
-            if effects.grid is None:
-                component_loglik(*(each[block] for each in known), scale, out[block])
-            else:
-                grids.component_loglik(*prepared[block.start // BLOCK], scale, out[block])
-
-        map_blocks(work, n_genes)
+        if genes is not None:
+            out = np.empty((len(range(*genes.indices(n_genes))), len(scale)))
+            rows(genes, scale, out)
+            return out
+        out = np.empty((n_genes, len(scale)))
+        map_blocks(lambda block: rows(block, scale, out[block]), n_genes)
         return out
 
     return matrix
+
+
+Rows = Callable[[slice, FloatArray, FloatArray], None]
+
+
+def _normal_rows(effects: Effects) -> Rows:
+    """What fills log likelihoods of a block of genes under normals around 0, given their scales (K,)."""
+    grid, loglik = effects.grid, effects.loglik
+    if grid is None or loglik is None:
+        known = (effects.estimate, effects.se, effects.df)
+        return lambda block, scale, out: component_loglik(
+            *(np.ascontiguousarray(each[block]) for each in known), scale, out
+        )
+    prepare = _prepare(grid, loglik)
+    prepared = map_blocks(prepare, len(effects.gene))
+
+    def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
+        if block.step is None and block.start % BLOCK == 0 and block.stop - block.start <= BLOCK:
+            grids.component_loglik(*prepared[block.start // BLOCK], scale, out)
+        else:
+            grids.component_loglik(*prepare(block), scale, out)
+
+    return fill
+
+
+def _general_rows(effects: Effects, family: str) -> Rows:
+    """The same under the slabs or point masses of another family."""
+
+    def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
+        *gene, size = gene_likelihoods(effects, block, float(scale[0]))
+        if family == "npmle":
+            pieces.point_loglik(np.concatenate([[0.0], scale[1:]]), *gene, out)
+        else:
+            pieces.slab_loglik(SLABS[family], scale, *gene, size, out)
+
+    return fill
+
+
+def gene_likelihoods(effects: Effects, block: slice, drift: float) -> tuple[Any, ...]:
+    """A block's likelihoods as `kernels.pieces` takes them, convolved with N(0, drift^2), and their widths."""
+    estimate, se, df = (np.ascontiguousarray(each[block]) for each in (effects.estimate, effects.se, effects.df))
+    n_genes = len(estimate)
+    none, terms, n_terms = np.empty((n_genes, 0)), np.empty((n_genes, 0)), np.zeros(n_genes, dtype=np.int64)
+    if effects.grid is not None and effects.loglik is not None:
+        grid, loglik = np.array(effects.grid[block]), np.array(effects.loglik[block])
+        if drift > 0:
+            wide, convolved = np.empty_like(grid), np.empty_like(loglik)
+            grids.add_drift(effects.grid[block], effects.loglik[block], drift, wide, convolved)
+            grid, loglik = wide, convolved
+        curvature, size = np.empty_like(grid), np.empty(n_genes)
+        pieces.splines(grid, loglik, curvature, size)
+        middle = np.ascontiguousarray(grid[:, grid.shape[1] // 2])
+        return middle, se, df, terms, terms, n_terms, grid, loglik, curvature, size
+    if drift > 0 and np.isfinite(df).any():
+        room = 64
+        while True:
+            terms, variance = np.empty((2, n_genes, room))
+            needed = pieces.drifted_terms(estimate, se, df, drift, terms, variance, n_terms)
+            if needed <= room:
+                break
+            room = needed
+        return estimate, se, df, terms, variance, n_terms, none, none, none, np.hypot(se, drift)
+    se = np.hypot(se, drift)
+    return estimate, se, df, terms, terms, n_terms, none, none, none, se
 
 
 def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[Any, ...]]:
@@ -94,6 +173,9 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
 
     Notes
     -----
+    With a mode other than 0 an effect is null where it equals the mode, and signs and thresholds count from there;
+    mean and interval are of the effect itself.
+
     Sources: Efron (2008), Stat. Sci. 23, 1 (two groups); Stephens (2017), Biostatistics 18, 275
     (sign error rates and the normal mixture's posterior).
     """
@@ -101,21 +183,30 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
         raise InputError(f"interval must lie strictly between 0 and 1; found {interval}. Give for example 0.95.")
     if not threshold >= 0:
         raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
+    effects = around(effects, prior.mode)
     out = np.empty((len(effects.gene), 8))
-    if effects.grid is not None and effects.loglik is not None:
-        lfdr = null_probability(effects, prior)
-        map_blocks(_grid_work(effects.grid, effects.loglik, lfdr, prior, interval, threshold, out), len(out))
+    asked = float(interval), float(threshold)
+    if prior.family not in NORMAL:
+        work = _general_work(effects, prior, *asked, out)
+    elif effects.grid is not None and effects.loglik is not None:
+        lfdr = null_probability(effects, replace(prior, mode=0.0))
+        work = _grid_work(effects.grid, effects.loglik, lfdr, prior, *asked, out)
     else:
         known = (effects.estimate, effects.se, effects.df)
-        shape = (prior.weight, prior.scale, float(interval), float(threshold))
-        map_blocks(lambda block: mixture_posterior(*(each[block] for each in known), *shape, out[block]), len(out))
+        log_odds = _log_odds(prior, len(out))
+
+        def work(block: slice) -> None:
+            gene = (each[block] for each in known)
+            mixture_posterior(*gene, prior.weight, prior.scale, log_odds[block], *asked, out[block])
+
+    map_blocks(work, len(out))
     mean, sd, lower, upper, lfdr, lfsr, up, down = np.ascontiguousarray(out.T)
     return Posterior(
         gene=effects.gene,
-        mean=mean,
+        mean=mean + prior.mode,
         sd=sd,
-        lower=lower,
-        upper=upper,
+        lower=lower + prior.mode,
+        upper=upper + prior.mode,
         lfdr=lfdr,
         lfsr=lfsr,
         up=up,
@@ -143,5 +234,32 @@ def _grid_work(
             wide.flags.writeable = convolved.flags.writeable = False
             nodes, heights = wide, convolved
         grids.grid_posterior(nodes, heights, lfdr[block], *shape, float(interval), float(threshold), out[block])
+
+    return work
+
+
+def _log_odds(prior: MixturePrior, n_genes: int) -> FloatArray:
+    """What covariates add to each gene's log odds of being null, (G,)."""
+    if prior.null_share is None or not 0 < prior.pi0 < 1:
+        return np.zeros(n_genes)
+    share = prior.null_share
+    return np.asarray(np.log(share) - np.log1p(-share) - np.log(prior.pi0) + np.log1p(-prior.pi0))
+
+
+def _general_work(
+    effects: Effects, prior: MixturePrior, interval: float, threshold: float, out: FloatArray
+) -> Callable[[slice], None]:
+    """What fills a block of posteriors under slabs or point masses of a general family."""
+    weight, scale = np.array(prior.weight), np.array(prior.scale)
+    log_odds = _log_odds(prior, len(out))
+
+    def work(block: slice) -> None:
+        *gene, size = gene_likelihoods(effects, block, prior.null_scale)
+        if prior.family == "npmle":
+            place = np.concatenate([[0.0], scale[1:]])
+            pieces.point_posterior(weight, place, log_odds[block], interval, threshold, *gene, out[block])
+        else:
+            known = SLABS[prior.family], weight, scale, log_odds[block], interval, threshold
+            pieces.slab_posterior(*known, *gene, size, out[block])
 
     return work

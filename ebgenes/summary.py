@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 import ebgenes
 from ebgenes.fdr import adjust_bh, running_mean
-from ebgenes.model import Effects, EmFit, MixturePrior
+from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior, Odds
 from ebgenes.posteriors import null_probability
 from ebgenes.prior import likelihood_stretch, null_spread
+from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
 from ebgenes.table import p_values
 
 WIDE_NULL = 0.1
@@ -32,11 +34,13 @@ DOUBTFUL = {
 """Statuses of genes that were fitted, but not like the others, and what befell them."""
 
 
-def summarize(effects: Effects, fit: EmFit, level: float) -> dict[str, Any]:
+def summarize(effects: Effects, fit: EmFit, level: float, covariates: Covariates | None = None) -> dict[str, Any]:
     """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions."""
     fixed = fit.fixed_null
     p_value = p_values(effects)
     diagnostics = {"sigma0": null_spread(p_value), "kappa": likelihood_stretch(effects)}
+    told = None if covariates is None else _told(effects, fit, covariates, p_value)
+    without = fit.without_covariates
     return {
         **_plain(fit),
         "fixed_null": None if fixed is None else _plain(fixed),
@@ -49,9 +53,11 @@ def summarize(effects: Effects, fit: EmFit, level: float) -> dict[str, Any]:
             "adj_p_value": int(np.sum(adjust_bh(p_value) < level)),
             **_discoveries(effects, fit.prior, level),
             "fixed_null": None if fixed is None else _discoveries(effects, fixed.prior, level),
+            "without_covariates": None if without is None else _discoveries(effects, without.prior, level),
         },
+        "covariates": told,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
-        "warnings": cautions(effects, fit, diagnostics),
+        "warnings": [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))],
         # Nothing in this fit is random.
         "seed": None,
         "versions": versions(),
@@ -65,6 +71,7 @@ def _plain(fit: EmFit) -> dict[str, Any]:
         "null_scale": fit.prior.null_scale,
         "weight": fit.prior.weight.tolist(),
         "scale": fit.prior.scale.tolist(),
+        "mode": fit.prior.mode,
         "solver": fit.solver,
         "certificate": fit.certificate,
         "converged": fit.converged,
@@ -117,6 +124,81 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
                 f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
             )
     return notes
+
+
+def _told(effects: Effects, fit: EmFit, covariates: Covariates, p_value: FloatArray) -> dict[str, Any]:
+    """What covariates did: coefficients, shares of changed genes by their values, and what speaks against them."""
+    odds = cast(Odds, fit.odds)
+    lfdr = null_probability(effects, fit.prior)
+    conflict = {each.name: asdict(each) for each in conflicts(covariates, odds)}
+    terms = []
+    for term in covariates.term:
+        chance, uneven = dependence(term, p_value)
+        terms.append(
+            {
+                "name": term.name,
+                "unknown": int(np.isnan(term.value).sum()),
+                "coefficient": odds.coefficient[term.columns].tolist(),
+                "se": odds.se[term.columns].tolist(),
+                "folds": odds.folds[:, term.columns].tolist(),
+                "shares": _shares(term, odds.changed, 1 - lfdr),
+                "null_dependence": {"p_value": chance, "uneven": uneven},
+                "evidence": conflict.get(term.name),
+            }
+        )
+    return {
+        "intercept": float(odds.coefficient[0]),
+        "terms": terms,
+        "null_share": cast(FloatArray, fit.prior.null_share).tolist(),
+    }
+
+
+def _shares(term: Term, before: FloatArray, after: FloatArray) -> list[dict[str, Any]]:
+    """Mean shares of changed genes, before and after their effects are seen, by value or tenth of a covariate."""
+    known = ~np.isnan(term.value)
+    values = np.unique(term.value[known])
+    if len(values) > 12:
+        cuts = np.unique(np.quantile(term.value[known], np.linspace(0, 1, 11)[1:-1]))
+        group = np.searchsorted(cuts, term.value, side="right")
+    else:
+        group = np.searchsorted(values, term.value)
+    rows = []
+    for each in np.unique(group[known]):
+        members = known & (group == each)
+        value = float(np.median(term.value[members]))
+        rows.append(
+            {
+                "value": term.level[int(value)] if term.level else value,
+                "n_genes": int(members.sum()),
+                "before": float(before[members].mean()),
+                "after": float(after[members].mean()),
+            }
+        )
+    return rows
+
+
+def covariate_cautions(told: Mapping[str, Any]) -> list[str]:
+    """What a reader should know of the covariates before trusting the list."""
+    notes = []
+    for term in told["terms"]:
+        null, evidence = term["null_dependence"], term["evidence"]
+        if null["p_value"] < DEPENDENT and null["uneven"] > UNEVEN:
+            notes.append(
+                f"The covariate {term['name']} is not independent of the effects of unchanged genes: p-values above "
+                "0.5 are spread differently over its range. What it adds to the list may be false; leave it out."
+            )
+        if evidence is not None and abs(evidence["z"]) > CONFLICT:
+            notes.append(
+                f"The data contradict the evidence {term['name']}: they put its log odds ratio at "
+                f"{evidence['likelihood']:.2f}, {abs(evidence['z']):.1f} standard deviations from the "
+                f"{evidence['prior_mean']:.2f} that was given, which has lost its weight "
+                f"(probability {evidence['doubt']:.2f} that it is beside the point)."
+            )
+    return notes
+
+
+CONFLICT = 2.5
+"""Standard deviations between evidence and data that are worth a word."""
 
 
 def versions() -> dict[str, str]:

@@ -235,6 +235,52 @@ SETTINGS = [
 ]
 
 
+def test_covariates_and_evidence_from_config_to_page(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Evidence that knows most of the changed genes finds more of them, by `run` as by `prior`."""
+    monkeypatch.chdir(study)
+    truth = pd.read_csv("sim/truth.tsv", sep="\t", index_col=0)
+    changed = truth["log2_fc"] != 0
+    known = changed ^ (np.arange(len(changed)) % 7 == 0)
+    lines = [f"{gene},N{i},{int(mark)},{i * 7 % 300}\n" for i, (gene, mark) in enumerate(known.items())]
+    (tmp_path / "genes.csv").write_text("gene_id,gene_name,target,score\n" + "".join(lines), encoding="utf-8")
+    config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+    name = next(iter(config["datasets"]))
+    config["datasets"][name]["genes"] = str(tmp_path / "genes.csv")
+    evidence = {"column": "target", "odds_ratio": 10, "range": [4, 25]}
+    config |= {"outdir": str(tmp_path / "out"), "prior": {"covariates": ["base_mean", "score", evidence]}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert main(["check", str(tmp_path / "config.yaml")]) == 0
+    assert main(["run", str(tmp_path / "config.yaml")]) == 0
+    folder = next((tmp_path / "out" / name).glob("*/prior.json")).parent
+    said = json.loads((folder / "prior.json").read_text(encoding="utf-8"))
+    found = said["discoveries"]
+    assert found["q_value"] > found["without_covariates"]["q_value"]
+    assert [term["name"] for term in said["covariates"]["terms"]] == ["base_mean", "score", "target"]
+    assert said["covariates"]["terms"][2]["evidence"]["posterior"] > 1
+    assert (folder / "covariates.png").stat().st_size > 10_000
+    assert "depend on covariates" in (folder.parent / "report.html").read_text(encoding="utf-8")
+    # The verbs write the same.
+    section = ["--prior", yaml.safe_dump(config["prior"]), "--genes", str(tmp_path / "genes.csv")]
+    report = ["--report", yaml.safe_dump(config.get("report", {}))]
+    again = ["prior", str(folder / "effects.h5"), *section, *report, "--counts", str(folder.parent / "counts.h5ad")]
+    assert main([*again, "--out", str(tmp_path / "p.json"), "--table", str(tmp_path / "g.tsv")]) == 0
+    assert (tmp_path / "p.json").read_bytes() == (folder / "prior.json").read_bytes()
+    assert (tmp_path / "g.tsv").read_bytes() == (folder / "genes.tsv").read_bytes()
+    from_file = ["table", str(folder / "effects.h5"), "--prior", str(tmp_path / "p.json"), *report]
+    assert main([*from_file, "--counts", str(folder.parent / "counts.h5ad"), "--out", str(tmp_path / "t.tsv")]) == 0
+    assert (tmp_path / "t.tsv").read_bytes() == (folder / "genes.tsv").read_bytes()
+    # A column that is not there is found before anything is written.
+    config |= {"outdir": str(tmp_path / "none"), "prior": {"covariates": ["scor"]}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    capsys.readouterr()
+    for verb in ("check", "run"):
+        assert main([verb, str(tmp_path / "config.yaml")]) == 2
+        assert "the covariate 'scor' is not a column" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(("text", "engine"), SETTINGS)
 def test_effects_of_either_engine(text: str, engine: str, study: Path, tmp_path: Path) -> None:
     """The verb passes every option on: its file is what the function gives."""

@@ -216,9 +216,26 @@ MISTAKES = [
     (
         "prior/family",
         "scale_norml",
-        ": found 'scale_norml'; allowed: scale_normal, point_normal. Did you mean 'scale_normal'?",
+        ": found 'scale_norml'; allowed: scale_normal, point_normal, point_laplace, half_normal, half_uniform, npmle. "
+        "Did you mean 'scale_normal'?",
     ),
     ("prior/min_scale", 0, ": found 0; it must be above 0."),
+    ("prior/null_weight", 0, ": found 0; it must be at least 1."),
+    ("prior/mode", "median", ": found 'median'; allowed: zero, estimated."),
+    ("prior/covariates", "base_mean", ": found 'base_mean'; it must be a list."),
+    ("prior/covariates", [3], ".0: found 3; it must be text or a mapping (key: value)."),
+    ("prior/covariates", [{"odds_ratio": 2, "range": [1, 4]}], ".0: column is missing."),
+    (
+        "prior/covariates",
+        [{"column": "a", "odds_ratio": 2}],
+        ".0: evidence needs odds_ratio and range; found {'column': 'a', 'odds_ratio': 2}.",
+    ),
+    (
+        "prior/covariates",
+        [{"column": "a", "odds_ratio": 2, "range": [1]}],
+        ".0.range: found [1]; it must have 2 entries.",
+    ),
+    ("prior", {"covariates": ["a"], "null_weight": 10}, ".null_weight: found 10; leave it at 1 with covariates."),
     ("report/level", 1, ": found 1; it must be below 1."),
     ("report/level", float("nan"), ": found nan; it must be a finite number."),
     ("report/lfc_threshold", float("inf"), ": found inf; it must be a finite number."),

@@ -17,6 +17,7 @@ LAYERS = [
     {"model"},
     {
         "counts",
+        "densities",
         "design",
         "dispersion",
         "effects",
@@ -27,6 +28,7 @@ LAYERS = [
         "prior",
         "robust_dispersion",
         "simulate",
+        "splines",
     },
     {"table", "summary"},
     {"plots", "report"},

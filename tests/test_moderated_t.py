@@ -8,7 +8,7 @@ from conftest import reference
 from hypothesis import given, settings, strategies as st
 
 import ebgenes as eb
-from ebgenes.dispersion import _inverse_trigamma, _natural_spline, fit_variance_prior, smooth, squeeze_variances
+from ebgenes.dispersion import _inverse_trigamma, _trend_basis, fit_variance_prior, smooth, squeeze_variances
 from ebgenes.effects.moderated_t import weighted_regression
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, text_array
@@ -150,7 +150,7 @@ def test_inverse_trigamma(value):
 
 def test_natural_spline_is_linear_outside_its_knots(rng):
     x = rng.uniform(0, 10, size=200)
-    basis = _natural_spline(x)
+    basis = _trend_basis(x)
     assert basis.shape == (200, 4)
     assert np.linalg.matrix_rank(basis) == 4
     # A straight line lies in the span.
@@ -160,7 +160,7 @@ def test_natural_spline_is_linear_outside_its_knots(rng):
 
 @pytest.mark.parametrize(("n", "columns"), [(2, 1), (4, 2), (10, 3)])
 def test_few_distinct_levels_get_fewer_columns(n, columns):
-    assert _natural_spline(np.arange(float(n))).shape == (n, columns)
+    assert _trend_basis(np.arange(float(n))).shape == (n, columns)
 
 
 def test_genes_without_a_read_stay_out_of_the_trend(airway, airway_design):

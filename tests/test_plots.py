@@ -23,6 +23,28 @@ from ebgenes.model import MixturePrior
 from ebgenes.table import COLUMNS
 
 PRIOR = MixturePrior(weight=[0.8, 0.15, 0.05], scale=[0.0, 0.7, 2.0])
+TOLD = {
+    "terms": [
+        {
+            "name": "$x_$ <b>",
+            "unknown": 3,
+            "shares": [
+                {"value": value, "n_genes": 9, "before": share, "after": 0.1}
+                for value, share in ((1.0, 0.0), (250.0, 0.1), (3e6, 0.2))
+            ],
+            "evidence": None,
+        },
+        {
+            "name": "target",
+            "unknown": 0,
+            "shares": [{"value": v, "n_genes": 9, "before": 0.2, "after": 0.3} for v in ("$\\frac{", "no\nway")],
+            "evidence": {
+                "prior_mean": 1.1, "prior_sd": 0.4, "likelihood": 0.3, "likelihood_se": 0.1, "posterior": 0.4,
+                "posterior_se": 0.1, "z": -1.9, "doubt": 0.3,
+            },
+        },
+    ]
+}  # fmt: skip
 HOSTILE = [
     "$x_$",
     "$\\frac{",
@@ -210,7 +232,9 @@ def test_label_zero_and_more_labels_than_genes(table: pd.DataFrame) -> None:
 def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
     small = table.head(3000)
     for format in plots.FORMATS:
-        first, second = (plots.figure_bytes(plots.draw(name, small, PRIOR, title="t"), format) for _ in range(2))
+        first, second = (
+            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t", covariates=TOLD), format) for _ in range(2)
+        )
         assert first == second
 
 
@@ -244,7 +268,7 @@ def test_extreme_tables(table: pd.DataFrame, name: str, case: str) -> None:
         "effect 0": ok.assign(log2_fc=0.0, post_mean=0.0),
         "pi0 1": ok,
     }[case]
-    figure = plots.draw(name, changed, prior, y="p_value" if case == "p 0" else "lfdr")
+    figure = plots.draw(name, changed, prior, y="p_value" if case == "p 0" else "lfdr", covariates=TOLD)
     assert len(plots.figure_bytes(figure, "svg")) > 1000
     if name in ("volcano", "ma"):
         ax = figure.axes[0]
@@ -282,7 +306,7 @@ def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", plots.FIGURES)
 def test_svg_has_text_and_few_paths(table: pd.DataFrame, name: str) -> None:
-    svg = plots.figure_bytes(plots.draw(name, table, PRIOR), "svg")
+    svg = plots.figure_bytes(plots.draw(name, table, PRIOR, covariates=TOLD), "svg")
     assert svg.count(b"<text") > 10
     assert len(svg) < 600_000
 
@@ -357,7 +381,7 @@ def test_qq_of_null_genes_lies_on_the_line() -> None:
 
 
 def test_unknown_choices_are_refused_in_words(table: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match="volcano, ma, prior, shrinkage, diagnostics; found 'vulcano'"):
+    with pytest.raises(InputError, match="volcano, ma, prior, shrinkage, diagnostics, covariates; found 'vulcano'"):
         plots.draw("vulcano", table, PRIOR)
     with pytest.raises(InputError, match="lfdr, p_value; found 'padj'"):
         plots.draw("volcano", table, PRIOR, y="padj")
@@ -381,3 +405,17 @@ def test_axes_are_returned(table: pd.DataFrame) -> None:
         assert plot(small, ax) is ax
     ax = Figure().subplots()
     assert plots.prior_density(small, PRIOR, ax) is ax
+
+
+def test_covariates_and_evidence_have_a_panel_each(table: pd.DataFrame) -> None:
+    figure = plots.draw("covariates", table, PRIOR, covariates=TOLD)
+    titles = [ax.get_title(loc="left").splitlines()[0] for ax in figure.axes if ax.axison]
+    assert len(titles) == 3
+    one = figure.axes[0]
+    np.testing.assert_allclose(one.lines[0].get_ydata(), [0.0, 0.1, 0.2])
+    assert [label.get_text() for label in one.get_xticklabels()] == ["1", "250", "3,000,000"]
+    curves = figure.axes[2].lines
+    peaks = [float(line.get_xdata()[np.argmax(line.get_ydata())]) for line in curves]
+    np.testing.assert_allclose(peaks, [1.1, 0.3, 0.4], atol=0.02)
+    with pytest.raises(InputError, match="no covariates"):
+        plots.draw("covariates", table, PRIOR)

@@ -12,8 +12,8 @@ import ebgenes as eb
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, text_array
 from ebgenes.posteriors import loglik_matrix
-from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, slab_grid
-from ebgenes.prior.weights import SOLVERS, derivatives, gradient
+from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, in_memory, slab_grid
+from ebgenes.prior.weights import SOLVERS, Likelihood, derivatives
 
 
 def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, drift=0.0, se=0.4) -> Effects:
@@ -31,39 +31,106 @@ def likelihood():
     return np.exp(loglik - loglik.max(axis=1, keepdims=True))
 
 
-def test_derivatives_equal_plain_numpy(likelihood, rng):
+@pytest.fixture(scope="module")
+def source(likelihood):
+    return in_memory(np.log(likelihood))
+
+
+def test_derivatives_equal_plain_numpy(likelihood, source, rng):
     weight = rng.dirichlet(np.ones(likelihood.shape[1]))
     mixed = likelihood @ weight
     scaled = likelihood / mixed[:, None]
-    loglik, first, second = derivatives(likelihood, weight)
-    assert loglik == pytest.approx(np.log(mixed).sum(), rel=1e-12)
-    np.testing.assert_allclose(first, scaled.mean(axis=0), rtol=1e-11)
-    np.testing.assert_allclose(second, scaled.T @ scaled / len(mixed), rtol=1e-11)
-    np.testing.assert_allclose(gradient(likelihood, weight)[1], first, rtol=1e-13)
+    state = derivatives(source, weight)
+    assert state.value == pytest.approx(np.log(mixed).sum(), rel=1e-12)
+    np.testing.assert_allclose(state.ratio, scaled.mean(axis=0), rtol=1e-11)
+    np.testing.assert_allclose(state.hessian, scaled.T @ scaled / len(mixed), rtol=1e-11)
+    some = derivatives(source, weight, active=np.array([4, 1]))
+    np.testing.assert_allclose(some.hessian, state.hessian[np.ix_([4, 1], [4, 1])], rtol=1e-12)
 
 
-def test_solvers_reach_one_optimum(likelihood):
+def test_a_penalty_is_so_many_more_genes(likelihood, source, rng):
+    """A penalty of 9 on the null equals nine genes that only the null can have made."""
+    weight = rng.dirichlet(np.ones(likelihood.shape[1]))
+    penalty = np.zeros(len(weight))
+    penalty[0] = 9.0
+    more = np.zeros((9, len(weight)))
+    more[:, 0] = 1.0
+    with np.errstate(divide="ignore"):
+        padded = in_memory(np.log(np.vstack([likelihood, more])))
+    one, other = derivatives(source, weight, penalty), derivatives(padded, weight)
+    assert one.value == pytest.approx(other.value, rel=1e-12)
+    np.testing.assert_allclose(one.ratio, other.ratio, rtol=1e-11)
+    np.testing.assert_allclose(one.hessian, other.hessian, rtol=1e-11)
+    start = np.full(len(weight), 1 / len(weight))
+    fits = SOLVERS["sqp"](source, start, penalty), SOLVERS["sqp"](padded, start, None)
+    assert fits[0].loglik[-1] == pytest.approx(fits[1].loglik[-1], abs=1e-8)
+    assert all(fit.certificate <= 1e-8 for fit in fits)
+
+
+def test_solvers_reach_one_optimum(likelihood, source):
     start = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
-    sqp, em = SOLVERS["sqp"](likelihood, start), SOLVERS["em"](likelihood, start)
+    sqp, em, squarem = (SOLVERS[name](source, start, None) for name in ("sqp", "em", "squarem"))
     # No point of the simplex lies higher than the certificate says, in log likelihood per gene.
-    room = len(likelihood) * em.certificate
-    assert sqp.loglik[-1] >= em.loglik[-1] - 1e-9
-    assert sqp.loglik[-1] <= em.loglik[-1] + room
+    for slow in (em, squarem):
+        assert sqp.loglik[-1] >= slow.loglik[-1] - 1e-9
+        assert sqp.loglik[-1] <= slow.loglik[-1] + len(likelihood) * slow.certificate
+    assert len(squarem.loglik) < len(em.loglik) / 3
     assert sqp.converged
     assert sqp.certificate <= 1e-8
     assert len(sqp.loglik) < 60
 
 
-def test_optimum_equals_a_general_optimizer(likelihood):
+def test_optimum_equals_a_general_optimizer(likelihood, source):
     start = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
     # Weights as squares that sum to 1 make a problem for any unconstrained optimizer.
     found = minimize(lambda x: -np.log(likelihood @ (x**2 / np.sum(x**2))).sum(), np.sqrt(start), method="BFGS")
-    assert SOLVERS["sqp"](likelihood, start).loglik[-1] >= -found.fun - 1e-6
+    assert SOLVERS["sqp"](source, start, None).loglik[-1] >= -found.fun - 1e-6
 
 
-@pytest.mark.parametrize("solver", ["sqp", "em"])
-def test_paths_only_rise(likelihood, solver):
-    fit = SOLVERS[solver](likelihood, np.full(likelihood.shape[1], 1 / likelihood.shape[1]))
+def test_blocks_made_when_needed_change_nothing(likelihood, source):
+    def block(genes: slice) -> tuple[np.ndarray, float]:
+        return likelihood[genes], 0.0
+
+    made = Likelihood(shape=likelihood.shape, block=block)
+    start = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
+    np.testing.assert_allclose(
+        SOLVERS["sqp"](made, start, None).weight, SOLVERS["sqp"](source, start, None).weight, atol=1e-9
+    )
+
+
+def test_many_rows_are_solved_for_after_few(likelihood, monkeypatch):
+    """Warmed up on every tenth gene or not, it is one optimum, with a certificate for all genes."""
+    many = in_memory(np.log(np.tile(likelihood, (5, 1))))
+    start = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
+    cold = SOLVERS["sqp"](many, start, None)
+    monkeypatch.setattr("ebgenes.prior.weights.MANY_ROWS", 10_000)
+    monkeypatch.setattr("ebgenes.prior.weights.THIN_ROWS", 2_000)
+    warm = SOLVERS["sqp"](many, start, None)
+    assert len(warm.loglik) < len(cold.loglik)
+    assert warm.certificate <= 1e-8
+    assert warm.loglik[-1] == pytest.approx(cold.loglik[-1], abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", ["null", "bimodal", "heavy"])
+def test_300_point_masses_are_weighed(rng, shape):
+    """Columns as alike as those of 300 close point masses, to the same certificate."""
+    n = 5000
+    theta = {"null": np.zeros(n), "bimodal": rng.choice([-2.0, 2.0], n), "heavy": rng.standard_t(2, n)}[shape]
+    se = rng.uniform(0.5, 1.5, n)
+    z = theta + se * rng.normal(size=n)
+    places = np.linspace(-8, 8, 300)
+    loglik = -0.5 * ((z[:, None] - places) / se[:, None]) ** 2
+    fit = SOLVERS["sqp"](in_memory(loglik), np.full(300, 1 / 300), None)
+    assert fit.certificate <= 1e-8
+    # Fewer than ten or so places keep weight (Lindsay 1983: at most as many as distinct data).
+    assert np.count_nonzero(fit.weight > 1e-6) < 40
+    slow = SOLVERS["squarem"](in_memory(loglik), np.full(300, 1 / 300), None)
+    assert fit.loglik[-1] >= slow.loglik[-1] - 1e-6
+
+
+@pytest.mark.parametrize("solver", ["sqp", "em", "squarem"])
+def test_paths_only_rise(likelihood, source, solver):
+    fit = SOLVERS[solver](source, np.full(likelihood.shape[1], 1 / likelihood.shape[1]), None)
     assert np.diff(fit.loglik).min() >= -1e-9
     assert fit.weight.min() >= 0
     assert fit.weight.sum() == pytest.approx(1, abs=1e-12)
@@ -158,7 +225,9 @@ def test_a_solver_that_stops_early_says_so(rng, monkeypatch):
     effects = simulated(rng)
     from ebgenes.prior import weights
 
-    monkeypatch.setitem(SOLVERS, "em", lambda like, start: weights.solve_em(like, start, max_iterations=3))
+    monkeypatch.setitem(
+        SOLVERS, "em", lambda like, start, penalty: weights.solve_em(like, start, penalty, max_iterations=3)
+    )
     with pytest.warns(NotConverged, match="certificate"):
         fit = eb.fit_em(effects, solver="em", null="fixed")
     assert not fit.converged
@@ -170,7 +239,9 @@ def test_a_solver_that_stops_early_says_so(rng, monkeypatch):
     [
         ({"family": "scale_norml"}, "unknown prior family 'scale_norml'; choose one of scale_normal, point_normal"),
         ({"null": "theoretical"}, "estimated, fixed"),
-        ({"solver": "newton"}, "sqp, em"),
+        ({"solver": "newton"}, "sqp, em, squarem"),
+        ({"mode": "median"}, "zero, estimated"),
+        ({"null_weight": 0.5}, "1 or more"),
         ({"min_scale": 0}, "above 0"),
     ],
 )

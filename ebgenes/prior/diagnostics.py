@@ -10,7 +10,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from ebgenes.model import Effects, FloatArray
 from ebgenes.posteriors import component_likelihoods
-from ebgenes.prior.fit import MIN_SCALE, fit_weights, slab_grid
+from ebgenes.prior.fit import MIN_SCALE, fit_weights, in_memory, slab_grid, thinned
 
 MOST_GENES = 2000
 """Genes that kappa is estimated from, evenly taken: its standard error is then some .04."""
@@ -53,12 +53,12 @@ def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
     likelihoods are right, above 1 where replicates vary more between than within groups.
     """
     step = -(-len(effects.gene) // MOST_GENES)
-    few = _every(effects, step)
+    few = thinned(effects, step)
     scales = np.concatenate([[0.0], slab_grid(few, min_scale)])
 
     def loss(log_kappa: float) -> float:
-        loglik = component_likelihoods(stretched(few, float(np.exp(log_kappa))))(scales)
-        return -float(fit_weights(loglik, scales, "scale_normal", "sqp", None).loglik[-1])
+        loglik = component_likelihoods(stretched(few, float(np.exp(log_kappa))))(scales, None)
+        return -float(fit_weights(in_memory(loglik), scales, "scale_normal").loglik[-1])
 
     search = minimize_scalar(loss, bounds=np.log(KAPPA_RANGE), method="bounded", options={"xatol": 0.02})
     return float(np.exp(search.x))
@@ -74,22 +74,4 @@ def stretched(effects: Effects, kappa: float) -> Effects:
         se=kappa * effects.se,
         grid=middle + kappa * (effects.grid - middle),
         loglik=effects.loglik - np.log(kappa),
-    )
-
-
-def _every(effects: Effects, step: int) -> Effects:
-    def some(values: FloatArray | None) -> FloatArray | None:
-        return None if values is None else values[::step]
-
-    return replace(
-        effects,
-        gene=effects.gene[::step],
-        estimate=effects.estimate[::step],
-        se=effects.se[::step],
-        df=effects.df[::step],
-        base_mean=effects.base_mean[::step],
-        grid=some(effects.grid),
-        loglik=some(effects.loglik),
-        p_value=some(effects.p_value),
-        status=None,
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior
-from ebgenes.posteriors import component_likelihoods
-from ebgenes.prior.weights import SOLVERS
+from ebgenes.posteriors import around, component_likelihoods
+from ebgenes.prior.covariates import Covariates, fit_odds
+from ebgenes.prior.weights import SOLVERS, Likelihood
 
 MIN_SCALE = 0.3 / np.log(2)
 """Smallest slab scale, log2 (0.3 nat): slabs that reach 0 make pi0 unidentifiable."""
@@ -20,8 +22,48 @@ MIN_SCALE = 0.3 / np.log(2)
 DRIFT_GAIN = 1.92
 """Log-likelihood gain (half of chi-squared .95 with 1 df) below which the null's scale stays 0."""
 
-FAMILIES = ("scale_normal", "point_normal")
+FAMILIES = ("scale_normal", "point_normal", "point_laplace", "half_normal", "half_uniform", "npmle")
+SINGLE = ("point_normal", "point_laplace")
+TWO_SIDED = ("half_normal", "half_uniform")
 NULLS = ("estimated", "fixed")
+MODES = ("zero", "estimated")
+
+POINTS = 300
+"""Point masses of family npmle at most."""
+
+IN_MEMORY = 20_000_000
+"""Likelihoods kept in memory; of more, blocks of genes are made when they are needed."""
+
+SEARCHED = 200_000
+"""Genes, evenly taken, among which scale of the null and mode are searched where there are twice as many."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Problem:
+    """What is fitted: likelihoods given scales, the slabs' scales, and how weights are found."""
+
+    likelihoods: Callable[[FloatArray, slice | None], FloatArray]
+    n_genes: int
+    slab: FloatArray
+    family: str
+    solver: str
+    null_weight: float
+
+    def scales(self, drift: float, slab: FloatArray | None = None) -> FloatArray:
+        """Scales of all components: of the null first, and of slabs on both sides of it where these are one-sided."""
+        slab = self.slab if slab is None else slab
+        return np.concatenate([[drift], slab, -slab] if self.family in TWO_SIDED else [[drift], slab])
+
+    def fit(self, drift: float, slab: FloatArray | None = None, near: FloatArray | None = None) -> EmFit:
+        """The best weights at given scales of the null and the slabs; a similar problem's save iterations."""
+        scales = self.scales(drift, slab)
+        if self.n_genes * len(scales) > IN_MEMORY:
+            return self.weigh(_made_in_blocks(self.likelihoods, scales, self.n_genes), scales, near)
+        return self.weigh(in_memory(self.likelihoods(scales, None)), scales, near)
+
+    def weigh(self, likelihood: Likelihood, scales: FloatArray, near: FloatArray | None = None) -> EmFit:
+        """The best weights at given likelihoods of the components."""
+        return fit_weights(likelihood, scales, self.family, self.solver, near, self.null_weight)
 
 
 def fit_em(
@@ -32,6 +74,9 @@ def fit_em(
     solver: str = "sqp",
     min_scale: float | None = None,
     scale: FloatArray | None = None,
+    null_weight: float = 1.0,
+    mode: str = "zero",
+    covariates: Covariates | None = None,
 ) -> EmFit:
     """Fit the two-group mixture prior to all genes at once.
 
@@ -40,18 +85,28 @@ def fit_em(
     effects
         G genes, log2.
     family
-        ``scale_normal``: a grid of slab scales, ratio sqrt 2, whose weights are fitted;
-        ``point_normal``: one slab whose scale is fitted too.
+        Of the real effects. ``scale_normal``: normals around 0 on a grid of scales, ratio sqrt 2, whose weights are
+        fitted; ``half_normal``, ``half_uniform``: half-normals or uniforms from 0 to either side on such a grid, so
+        that up and down may differ (the latter are all unimodal shapes); ``point_normal``, ``point_laplace``: one
+        slab whose scale is fitted too; ``npmle``: up to 300 point masses, evenly placed, beside the one at 0, which
+        its neighbours can stand in for, so that pi0 and lfdr mean little there.
     null
         ``estimated``: the null is N(0, s0^2), s0 by maximum likelihood, kept 0 unless it gains
         more than 1.92 in log likelihood; ``fixed``: s0 = 0.
     solver
-        How weights are found: ``sqp``, or its slow oracle ``em``; both reach the same optimum.
+        How weights are found: ``sqp``, or its slow oracles ``em`` and ``squarem``; all reach the same optimum.
     min_scale
         Smallest slab scale, in the units of the effects; None: `MIN_SCALE`, for log2.
     scale
-        Ascending slab scales to use in place of the grid, (K - 1,); for ``point_normal`` the first and
-        last bound the search.
+        Slab scales to use in place of the grid, (n,), positive and ascending; for ``point_normal`` and
+        ``point_laplace`` the first and last bound the search; for ``npmle`` places of point masses, ascending.
+    null_weight
+        Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
+        maximum likelihood; ashr's default is 10.
+    mode
+        ``zero``, or ``estimated``: the null and all slabs lie around one value, found by maximum likelihood.
+    covariates
+        What else is known of the genes; see `build_covariates`.
 
     Raises
     ------
@@ -64,9 +119,32 @@ def fit_em(
         Where the certificate stays above 1e-8.
     """
     min_scale = MIN_SCALE if min_scale is None else min_scale
-    _check(effects, family, null, solver, min_scale)
-    slab = slab_grid(effects, min_scale) if scale is None else np.asarray(scale, dtype=float)
-    fit = (_fit_grid if family == "scale_normal" else _fit_single)(component_likelihoods(effects), slab, null, solver)
+    _check(effects, family, null, solver, mode, min_scale, null_weight)
+    if covariates is not None and (null_weight != 1 or list(covariates.gene) != list(effects.gene)):
+        raise InputError("covariates need a null_weight of 1 and the effects' genes in their order.")
+
+    def problem(effects: Effects, slab: FloatArray | None) -> _Problem:
+        if slab is None:
+            slab = point_places(effects, min_scale) if family == "npmle" else slab_grid(effects, min_scale)
+        return _Problem(
+            likelihoods=component_likelihoods(effects, family),
+            n_genes=len(effects.gene),
+            slab=np.asarray(slab, dtype=float),
+            family=family,
+            solver=solver,
+            null_weight=null_weight,
+        )
+
+    center = 0.0
+    few = thinned(effects, max(len(effects.gene) // SEARCHED, 1))
+    if mode == "estimated":
+        center = _mode(few, lambda moved: problem(moved, scale).fit(0.0).loglik[-1])
+        few, effects = around(few, center), around(effects, center)
+    whole = problem(effects, scale)
+    searched = whole if few is effects else problem(few, whole.slab)
+    fit = (_fit_single if family in SINGLE else _fit_grid)(whole, searched, null)
+    if covariates is not None:
+        fit = _with_covariates(fit, whole, covariates)
     if not fit.converged:
         warnings.warn(
             f"the prior's weights have certificate {fit.certificate:.1e} after {len(fit.loglik)} iterations of "
@@ -74,15 +152,20 @@ def fit_em(
             NotConverged,
             stacklevel=2,
         )
-    return fit
+    return _moved(fit, center)
 
 
-def _check(effects: Effects, family: str, null: str, solver: str, min_scale: float) -> None:
-    for name, value, allowed in (("family", family, FAMILIES), ("null", null, NULLS), ("solver", solver, SOLVERS)):
+def _check(
+    effects: Effects, family: str, null: str, solver: str, mode: str, min_scale: float, null_weight: float
+) -> None:
+    chosen = (("family", family, FAMILIES), ("null", null, NULLS), ("solver", solver, SOLVERS), ("mode", mode, MODES))
+    for name, value, allowed in chosen:
         if value not in allowed:
             raise InputError(f"unknown prior {name} {value!r}; choose one of {', '.join(allowed)}.")
     if not min_scale > 0:
         raise InputError(f"min_scale must be above 0; found {min_scale}.")
+    if not 1 <= null_weight < np.inf:
+        raise InputError(f"null_weight must be 1 or more; found {null_weight}.")
     if len(effects.gene) == 0:
         raise InputError("there are 0 genes to fit a prior to. Loosen the filter or check the input.")
     bad = ~(np.isfinite(effects.estimate) & np.isfinite(effects.se) & (effects.se > 0) & (effects.df > 0))
@@ -93,73 +176,112 @@ def _check(effects: Effects, family: str, null: str, solver: str, min_scale: flo
         )
 
 
+def thinned(effects: Effects, step: int) -> Effects:
+    """Every step-th gene; the effects themselves where that is all."""
+    if step == 1:
+        return effects
+    arrays = ("gene", "estimate", "se", "df", "base_mean", "grid", "loglik", "p_value", "status")
+    whole = {name: getattr(effects, name) for name in arrays}
+    parts: Any = {name: None if each is None else each[::step] for name, each in whole.items()}
+    return replace(effects, **parts)
+
+
 def slab_grid(effects: Effects, min_scale: float) -> FloatArray:
     """Geometric grid of slab scales, ratio sqrt 2, up to twice the largest effect beyond its error."""
-    excess = effects.estimate**2 - effects.se**2
-    if effects.loglik is not None:
-        # A likelihood that is flat to one side knows no largest effect.
-        ends = effects.loglik[:, [0, -1]].max(axis=1)
-        excess = excess[ends < effects.loglik.max(axis=1) - 2]
+    excess = (effects.estimate**2 - effects.se**2)[_two_sided(effects)]
     largest = max(2 * np.sqrt(max(float(excess.max(initial=0)), 0.0)), 2 * min_scale)
     n_scales = int(np.ceil(2 * np.log2(largest / min_scale))) + 1
     return np.asarray(min_scale * 2 ** (np.arange(n_scales) / 2))
 
 
-Likelihoods = Callable[[FloatArray], FloatArray]
+def point_places(effects: Effects, min_scale: float) -> FloatArray:
+    """Even places of point masses over the range of the estimates, 0 left out: no closer than a third of min_scale."""
+    estimate = effects.estimate[_two_sided(effects)]
+    low, high = min(float(estimate.min(initial=0)), -min_scale), max(float(estimate.max(initial=0)), min_scale)
+    step = max((high - low) / (POINTS - 2), min_scale / 3)
+    below, above = int(np.ceil(-low / step)), int(np.ceil(high / step))
+    return np.asarray(step * np.concatenate([np.arange(-below, 0), np.arange(1, above + 1)]))
 
 
-def _fit_at(
-    likelihoods: Likelihoods, slab: FloatArray, drift: float, family: str, solver: str, near: FloatArray | None = None
-) -> EmFit:
-    """The best weights at given scales of the null and the slabs; a similar problem's save iterations."""
-    scales = np.concatenate([[drift], slab])
-    return fit_weights(likelihoods(scales), scales, family, solver, near)
+def _two_sided(effects: Effects) -> slice | FloatArray:
+    """Genes with a largest effect: a likelihood that is flat to one side knows none."""
+    if effects.loglik is None:
+        return slice(None)
+    ends = effects.loglik[:, [0, -1]].max(axis=1)
+    return np.asarray(ends < effects.loglik.max(axis=1) - 2)
 
 
-def fit_weights(loglik: FloatArray, scales: FloatArray, family: str, solver: str, near: FloatArray | None) -> EmFit:
-    """The best weights at given log likelihoods of the components, (G, K)."""
+def in_memory(loglik: FloatArray) -> Likelihood:
+    """Log likelihoods (G, K) in memory as the solvers take them."""
     top = loglik.max(axis=1)
+    matrix = np.exp(loglik - top[:, None])
+    return Likelihood(
+        shape=(matrix.shape[0], matrix.shape[1]), block=lambda block: (matrix[block], float(top[block].sum()))
+    )
+
+
+def _made_in_blocks(
+    likelihoods: Callable[[FloatArray, slice | None], FloatArray], scales: FloatArray, n_genes: int
+) -> Likelihood:
+    def block(genes: slice) -> tuple[FloatArray, float]:
+        loglik = likelihoods(scales, genes)
+        top = loglik.max(axis=1)
+        return np.exp(loglik - top[:, None]), float(top.sum())
+
+    return Likelihood(shape=(n_genes, len(scales)), block=block)
+
+
+def fit_weights(
+    likelihood: Likelihood, scales: FloatArray, family: str, solver: str = "sqp", near: FloatArray | None = None,
+    null_weight: float = 1.0,
+) -> EmFit:  # fmt: skip
+    """The best weights at given likelihoods of the components."""
     even = np.full(len(scales), 1 / len(scales))
     start = even if near is None else 0.99 * near + 0.01 * even
-    weights = SOLVERS[solver](np.exp(loglik - top[:, None]), start)
+    penalty = None
+    if null_weight > 1:
+        penalty = np.zeros(len(scales))
+        penalty[0] = null_weight - 1
+    weights = SOLVERS[solver](likelihood, start, penalty)
     return EmFit(
         prior=MixturePrior(weight=weights.weight, scale=scales, family=family),
-        loglik=weights.loglik + top.sum(),
+        loglik=weights.loglik,
         certificate=weights.certificate,
         converged=weights.converged,
         solver=solver,
     )
 
 
-def _fit_grid(likelihoods: Likelihoods, slab: FloatArray, null: str, solver: str) -> EmFit:
-    """Family ``scale_normal``: a profile likelihood over the null's scale."""
-    fixed = _fit_at(likelihoods, slab, 0.0, "scale_normal", solver)
+def _fit_grid(whole: _Problem, searched: _Problem, null: str) -> EmFit:
+    """Families with fixed slabs: a profile likelihood over the null's scale."""
+    fixed = searched.fit(0.0)
     if null == "fixed":
-        return fixed
+        return fixed if searched is whole else whole.fit(0.0, near=fixed.prior.weight)
     # The null may not be wider than the narrowest slab, or the two would trade places. Its profile can
     # have two peaks, one where the narrowest slab stands in for the null: look everywhere first.
-    coarse = slab[0] * np.linspace(0, 1, 4)
-    known = [likelihoods(np.concatenate([[drift], slab])) for drift in coarse]
+    widest = float(np.abs(searched.slab).min())
+    coarse = widest * np.linspace(0, 1, 4)
+    known = [searched.likelihoods(searched.scales(drift), None) for drift in coarse]
     fits = [
-        fit_weights(loglik, np.concatenate([[drift], slab]), "scale_normal", solver, fixed.prior.weight)
+        searched.weigh(in_memory(loglik), searched.scales(drift), fixed.prior.weight)
         for drift, loglik in zip(coarse[1:], known[1:], strict=True)
     ]
     fits.insert(0, fixed)
     best = int(np.argmax([fit.loglik[-1] for fit in fits]))
     search = minimize_scalar(
-        lambda drift: -_between(likelihoods, slab, drift, coarse, known, fits[best], solver),
+        lambda drift: -_between(searched, drift, coarse, known, fits[best]),
         bounds=(coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]),
         method="bounded",
-        options={"xatol": 3e-3 * slab[0]},
+        options={"xatol": 3e-3 * widest},
     )
-    fine = _fit_at(likelihoods, slab, float(search.x), "scale_normal", solver, fits[best].prior.weight)
-    return _keep_if_worth(max(fine, fits[best], key=lambda fit: fit.loglik[-1]), fixed)
+    fine = searched.fit(float(search.x), near=fits[best].prior.weight)
+    free = max(fine, fits[best], key=lambda fit: fit.loglik[-1])
+    if searched is not whole:
+        free, fixed = (whole.fit(each.prior.null_scale, near=each.prior.weight) for each in (free, fixed))
+    return _keep_if_worth(free, fixed)
 
 
-def _between(
-    likelihoods: Likelihoods, slab: FloatArray, drift: float, coarse: FloatArray, known: list[FloatArray], near: EmFit,
-    solver: str,
-) -> float:  # fmt: skip
+def _between(searched: _Problem, drift: float, coarse: FloatArray, known: list[FloatArray], near: EmFit) -> float:
     """Log likelihood at a scale of the null between the coarse ones.
 
     The null's own column is computed; the slabs' change so little that a polynomial in the squared scale
@@ -169,18 +291,17 @@ def _between(
     loglik = np.zeros_like(known[0])
     for node, matrix in zip(nodes, known, strict=True):
         loglik += float(np.prod([(x - other) / (node - other) for other in nodes if other != node])) * matrix
-    loglik[:, :1] = likelihoods(np.array([drift]))
-    scales = np.concatenate([[drift], slab])
-    return float(fit_weights(loglik, scales, "scale_normal", solver, near.prior.weight).loglik[-1])
+    loglik[:, :1] = searched.likelihoods(np.array([drift]), None)
+    return float(searched.weigh(in_memory(loglik), searched.scales(drift), near.prior.weight).loglik[-1])
 
 
-def _fit_single(likelihoods: Likelihoods, slab: FloatArray, null: str, solver: str) -> EmFit:
-    """Family ``point_normal``: the slab's scale is fitted, and the null's beside it where asked."""
+def _fit_single(whole: _Problem, searched: _Problem, null: str) -> EmFit:
+    """Families with one slab: its scale is fitted, and the null's beside it where asked."""
 
     def at(drift: float, log_scale: float) -> EmFit:
-        return _fit_at(likelihoods, np.exp([log_scale]), drift, "point_normal", solver)
+        return searched.fit(drift, np.exp([log_scale]))
 
-    low, high = np.log(slab[0]), np.log(slab[-1])
+    low, high = np.log(searched.slab[0]), np.log(searched.slab[-1])
     search = minimize_scalar(
         lambda log_scale: -at(0.0, log_scale).loglik[-1],
         bounds=(low, high),
@@ -189,18 +310,91 @@ def _fit_single(likelihoods: Likelihoods, slab: FloatArray, null: str, solver: s
     )
     # A bounded search never visits its ends.
     fixed = max((at(0.0, x) for x in (float(search.x), low, high)), key=lambda fit: fit.loglik[-1])
-    if null == "fixed":
-        return fixed
-    joint = minimize(
-        lambda x: -at(x[0], x[1]).loglik[-1],
-        x0=np.array([slab[0] / 4, np.log(fixed.prior.scale[1])]),
-        bounds=[(0.0, slab[0]), (low, high)],
-        method="Nelder-Mead",
-        options={"xatol": 1e-4, "fatol": 1e-4},
-    )
-    return _keep_if_worth(at(*joint.x), fixed)
+    free = fixed
+    if null == "estimated":
+        joint = minimize(
+            lambda x: -at(x[0], x[1]).loglik[-1],
+            x0=np.array([searched.slab[0] / 4, np.log(fixed.prior.scale[1])]),
+            bounds=[(0.0, searched.slab[0]), (low, high)],
+            method="Nelder-Mead",
+            options={"xatol": 1e-4, "fatol": 1e-4},
+        )
+        free = at(*joint.x)
+    if searched is not whole:
+        free, fixed = (whole.fit(each.prior.null_scale, each.prior.scale[1:]) for each in (free, fixed))
+    return fixed if null == "fixed" else _keep_if_worth(free, fixed)
 
 
 def _keep_if_worth(free: EmFit, fixed: EmFit) -> EmFit:
     worth = free.loglik[-1] - fixed.loglik[-1] > DRIFT_GAIN
     return replace(free if worth else fixed, fixed_null=fixed)
+
+
+def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
+    """The common mode of null and slabs, by maximum likelihood, among the middle four fifths of the estimates."""
+    places = np.quantile(effects.estimate, np.linspace(0.1, 0.9, 9))
+    heights = [loglik(around(effects, float(place))) for place in places]
+    best = int(np.argmax(heights))
+    low, high = places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)]
+    search = minimize_scalar(
+        lambda mode: -loglik(around(effects, float(mode))),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-6 * max(float(high - low), 1e-12)},
+    )
+    return float(search.x)
+
+
+def _moved(fit: EmFit, mode: float) -> EmFit:
+    if mode == 0:
+        return fit
+    fixed, without = fit.fixed_null, fit.without_covariates
+    return replace(
+        fit,
+        prior=replace(fit.prior, mode=mode),
+        fixed_null=None if fixed is None else _moved(fixed, mode),
+        without_covariates=None if without is None else _moved(without, mode),
+    )
+
+
+def _with_covariates(fit: EmFit, problem: _Problem, covariates: Covariates) -> EmFit:
+    """The same slabs and scale of the null, the share of null genes by covariates.
+
+    Coefficients and slab weights are maximised in turn until the likelihood stays.
+    """
+    scales = fit.prior.scale
+    loglik = problem.likelihoods(scales, None)
+    top = loglik.max(axis=1)
+    likelihood = np.exp(loglik - top[:, None])
+    null, slabs = likelihood[:, 0], likelihood[:, 1:]
+    pi0 = float(np.clip(fit.prior.pi0, 1e-4, 1 - 1e-4))
+    weight = fit.prior.weight[1:] if fit.prior.pi0 < 1 else np.ones(len(scales) - 1)
+    weight = weight / weight.sum()
+    gamma = np.zeros(covariates.matrix.shape[1])
+    gamma[0] = np.log((1 - pi0) / pi0)
+    path: list[float] = []
+    for _ in range(100):
+        odds = fit_odds(null, slabs @ weight, covariates, gamma, folds=False)
+        gamma, changed = odds.coefficient, odds.changed[:, None]
+        mixed = (1 - changed) * null[:, None] + changed * slabs
+        found = SOLVERS[problem.solver](in_memory(np.log(mixed)), 0.99 * weight + 0.01 / len(weight), None)
+        weight = found.weight
+        path.append(float(found.loglik[-1] + top.sum() + odds.log_prior))
+        if len(path) > 1 and path[-1] - path[-2] < 1e-6:
+            break
+    odds = fit_odds(null, slabs @ weight, covariates, gamma)
+    share = 1 - odds.changed
+    prior = replace(
+        fit.prior,
+        weight=np.concatenate([[share.mean()], (1 - share.mean()) * weight]),
+        null_share=share,
+    )
+    return replace(
+        fit,
+        prior=prior,
+        loglik=np.array(path),
+        certificate=found.certificate,
+        converged=found.converged,
+        odds=odds,
+        without_covariates=fit,
+    )

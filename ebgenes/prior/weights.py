@@ -1,4 +1,4 @@
-"""Mixture weights that maximise sum_g log (L pi)_g: the solver of choice and its oracle."""
+"""Mixture weights that maximise sum_g log (L x)_g + sum_k penalty_k log x_k: the solver of choice and its oracles."""
 
 from __future__ import annotations
 
@@ -10,15 +10,46 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
 from ebgenes.kernels.jit import map_blocks
-from ebgenes.kernels.mixture import weight_derivatives, weight_gradient
-from ebgenes.model import FloatArray
+from ebgenes.kernels.mixture import weight_derivatives
+from ebgenes.model import FloatArray, IntArray
 
 TOLERANCE = 1e-8
+
+MANY_COMPONENTS = 40
+"""Above so many, second derivatives are taken of those components alone that have weight or ask for it."""
+
+STEEP = 100.0
+"""Gradients, over those at the optimum, up to which a quadratic model is of use."""
+
+MANY_ROWS = 400_000
+THIN_ROWS = 100_000
+"""Of more rows than the first, some of the second number, evenly taken, are solved for before all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Likelihood:
+    """Likelihoods of G genes under K components, a block of genes at a time.
+
+    Attributes
+    ----------
+    shape
+        G and K.
+    block
+        From a slice of genes to their likelihoods (B, K), each row up to a factor of its own that keeps it in
+        range, and the sum of the logs of these factors.
+    """
+
+    shape: tuple[int, int]
+    block: Callable[[slice], tuple[FloatArray, float]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Weights:
-    """Weights (K,), the path of the log likelihood, and how far from the optimum it ended."""
+    """Weights (K,), the path of the penalised log likelihood, and how far from the optimum it ended.
+
+    ``certificate`` is max_k (sum_g L_gk/(Lx)_g + penalty_k/x_k) / (G + sum penalty) - 1. No weights have an
+    objective larger by more than (G + sum penalty) certificate.
+    """
 
     weight: FloatArray
     loglik: FloatArray
@@ -26,111 +57,213 @@ class Weights:
     converged: bool
 
 
-def gradient(likelihood: FloatArray, weight: FloatArray) -> tuple[float, FloatArray]:
-    """sum_g log (Lx)_g and mean_g L_gk/(Lx)_g, (K,)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """Objective, its gradient over what it is at the optimum (K,), and Hessian of `active` components (A, A)."""
 
-    def work(block: slice) -> tuple[float, FloatArray]:
-        part = np.zeros(len(weight))
-        return weight_gradient(likelihood[block], weight, part), part
+    value: float
+    ratio: FloatArray
+    active: IntArray
+    hessian: FloatArray
 
-    parts = map_blocks(work, len(likelihood))
-    return sum(p[0] for p in parts), np.sum([p[1] for p in parts], axis=0) / len(likelihood)
+    @property
+    def certificate(self) -> float:
+        return float(self.ratio.max() - 1)
 
 
-def derivatives(likelihood: FloatArray, weight: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """sum_g log (Lx)_g, mean_g L_gk/(Lx)_g (K,), mean_g L_gk L_gj/(Lx)_g^2 (K, K)."""
+def derivatives(
+    likelihood: Likelihood, weight: FloatArray, penalty: FloatArray | None = None, active: IntArray | None = None
+) -> _State:
+    """Everything the solvers ask at given weights, in one pass over the genes.
+
+    A penalty counts as so many further genes that only its component can have made.
+    """
+    n_genes, n_components = likelihood.shape
+    active = np.arange(n_components) if active is None else active
+    penalty = np.zeros(n_components) if penalty is None else penalty
 
     def work(block: slice) -> tuple[float, FloatArray, FloatArray]:
-        first = np.zeros(len(weight))
-        second = np.zeros((len(weight), len(weight)))
-        return weight_derivatives(likelihood[block], weight, first, second), first, second
+        first, second = np.zeros(n_components), np.zeros((len(active), len(active)))
+        rows, factors = likelihood.block(block)
+        return weight_derivatives(rows, weight, active, first, second) + factors, first, second
 
-    parts = map_blocks(work, len(likelihood))
-    n = len(likelihood)
-    lower = np.sum([p[2] for p in parts], axis=0) / n
-    return sum(p[0] for p in parts), np.sum([p[1] for p in parts], axis=0) / n, lower + np.tril(lower, -1).T
+    parts = map_blocks(work, n_genes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = sum(part[0] for part in parts) + float(np.sum(penalty[penalty > 0] * np.log(weight[penalty > 0])))
+        pull = np.where(penalty > 0, penalty / weight, 0.0)
+        bend = np.where(penalty > 0, pull / weight, 0.0)
+    total = n_genes + penalty.sum()
+    ratio = (np.sum([part[1] for part in parts], axis=0) + pull) / total
+    lower = np.sum([part[2] for part in parts], axis=0)
+    hessian = (lower + np.tril(lower, -1).T + np.diag(bend[active])) / total
+    return _State(float(value), ratio, active, hessian)
 
 
-def solve_em(likelihood: FloatArray, start: FloatArray, max_iterations: int = 5000) -> Weights:
+def solve_sqp(
+    likelihood: Likelihood, start: FloatArray, penalty: FloatArray | None = None, max_iterations: int = 200
+) -> Weights:
+    """Sequential quadratic programming on the simplex with an active set, to a certificate of 1e-8.
+
+    Minimises ``-mean log(Lx) + sum x`` over x >= 0, whose optimum sums to 1. Each step solves the quadratic model
+    exactly by nonnegative least squares, over the components that have weight or whose gradient peaks above 1,
+    and is halved until the likelihood rises.
+
+    Sources: Kim, Carbonetto, Stephens and Anitescu (2020), J. Comput. Graph. Stat. 29, 261; Wang (2007), J. R.
+    Stat. Soc. B 69, 185 (peaks of the gradient).
+    """
+    n_genes = likelihood.shape[0]
+    weight = _sparse(start, penalty)
+    if n_genes > MANY_ROWS:
+        step = n_genes // THIN_ROWS
+        lighter = None if penalty is None else penalty / step
+        weight = solve_sqp(_thinned(likelihood, step), weight, lighter, max_iterations).weight
+    state = derivatives(likelihood, weight, penalty, _active(weight, None))
+    path = [state.value]
+    for _ in range(max_iterations):
+        if state.certificate <= TOLERANCE:
+            break
+        found = _step(likelihood, weight, penalty, state)
+        if found is None:
+            break
+        weight, state = found
+        path.append(state.value)
+    return _finished(weight, path, state)
+
+
+def _sparse(start: FloatArray, penalty: FloatArray | None) -> FloatArray:
+    """A start with weight on few components, of which the solver finds its way to the others."""
+    if np.count_nonzero(start) <= MANY_COMPONENTS:
+        return start
+    kept = np.zeros(len(start))
+    every = -(-len(start) // MANY_COMPONENTS)
+    kept[::every] = start[::every]
+    if penalty is not None:
+        kept[penalty > 0] = start[penalty > 0]
+    return np.asarray(kept / kept.sum())
+
+
+def _thinned(likelihood: Likelihood, step: int) -> Likelihood:
+    def block(part: slice) -> tuple[FloatArray, float]:
+        return likelihood.block(slice(part.start * step, part.stop * step, step))
+
+    return Likelihood(shape=(likelihood.shape[0] // step, likelihood.shape[1]), block=block)
+
+
+def _active(weight: FloatArray, ratio: FloatArray | None) -> IntArray:
+    """All components, or of many those with weight and those where the gradient peaks above 1."""
+    if len(weight) <= MANY_COMPONENTS:
+        return np.arange(len(weight))
+    asking = np.zeros(len(weight), dtype=bool)
+    if ratio is not None:
+        beside = np.concatenate([[-np.inf], ratio, [-np.inf]])
+        asking = (ratio > 1) & (ratio >= beside[:-2]) & (ratio >= beside[2:])
+    return np.flatnonzero((weight > 0) | asking)
+
+
+def _step(
+    likelihood: Likelihood, weight: FloatArray, penalty: FloatArray | None, state: _State
+) -> tuple[FloatArray, _State] | None:
+    """The first of the steps 1, 1/2, 1/4, ... that raises the objective enough; None where there is none."""
+    total = likelihood.shape[0] + (0.0 if penalty is None else float(penalty.sum()))
+    direction = np.zeros(len(weight))
+    direction[state.active] = _quadratic_step(state, weight) - weight[state.active]
+    # Minus the slope of mean log(Lx) - sum x; the ratio is the gradient of its first part.
+    gain = float((state.ratio - 1) @ direction)
+    length = 1.0 if gain > 0 else 0.0
+    while length > 1e-10:
+        trial = np.maximum(weight + length * direction, 0)
+        trial /= trial.sum()
+        reached = derivatives(likelihood, trial, penalty, _active(trial, state.ratio))
+        # A gene whose only component has lost its weight costs little and leaves derivatives without measure.
+        if reached.ratio.max() > max(STEEP, 4 * state.ratio.max()):
+            length /= 2
+            continue
+        if reached.value >= state.value + 1e-4 * length * gain * total:
+            return trial, reached
+        # At the end of the road rounding hides what is gained; a better certificate shows it.
+        if length == 1.0 and gain * total < 1e-9 * abs(state.value) and reached.certificate < state.certificate:
+            return trial, reached
+        length /= 2
+    # Nothing is left to gain among these components: look at those that ask to join.
+    active = _active(weight, state.ratio)
+    if len(active) == len(state.active):
+        return None
+    return weight, derivatives(likelihood, weight, penalty, active)
+
+
+def _quadratic_step(state: _State, weight: FloatArray) -> FloatArray:
+    """argmin over y >= 0 of the quadratic model; the Hessian times the weights is the ratio itself."""
+    # A ridge at the size of rounding keeps near-identical components apart.
+    n_active = len(state.active)
+    ridge = 1e-12 * np.trace(state.hessian) / n_active
+    upper = cholesky(state.hessian + ridge * np.eye(n_active))
+    linear = 1 - 2 * state.ratio[state.active] - ridge * weight[state.active]
+    target = solve_triangular(upper, -linear, trans="T")
+    return np.asarray(nnls(upper, target, maxiter=100 * n_active)[0])
+
+
+def solve_em(
+    likelihood: Likelihood, start: FloatArray, penalty: FloatArray | None = None, max_iterations: int = 5000
+) -> Weights:
     """Expectation-maximisation: monotone, and slow near the optimum.
 
     Source: Dempster, Laird and Rubin (1977), J. R. Stat. Soc. B 39, 1.
     """
+    none = np.arange(0)
     weight = start
-    path = []
+    state = derivatives(likelihood, weight, penalty, none)
+    path = [state.value]
     for _ in range(max_iterations):
-        loglik, ratio = gradient(likelihood, weight)
-        path.append(loglik)
-        if ratio.max() - 1 <= TOLERANCE:
+        if state.certificate <= TOLERANCE:
             break
-        weight = weight * ratio
-    return _finish(likelihood, weight, path)
+        weight = _em_step(weight, state)
+        state = derivatives(likelihood, weight, penalty, none)
+        path.append(state.value)
+    return _finished(weight, path, state)
 
 
-def solve_sqp(likelihood: FloatArray, start: FloatArray, max_iterations: int = 200) -> Weights:
-    """Sequential quadratic programming on the simplex, to a certificate of 1e-8.
+def _em_step(weight: FloatArray, state: _State) -> FloatArray:
+    moved = np.where(weight > 0, weight * state.ratio, 0.0)
+    return np.asarray(moved / moved.sum())
 
-    Minimises ``-mean log(Lx) + sum x`` over x >= 0, whose optimum sums to 1. Each step solves the
-    quadratic model exactly by nonnegative least squares, then searches the line.
 
-    Source: Kim, Carbonetto, Stephens and Anitescu (2020), J. Comput. Graph. Stat. 29, 261.
+def solve_squarem(
+    likelihood: Likelihood, start: FloatArray, penalty: FloatArray | None = None, max_iterations: int = 2000
+) -> Weights:
+    """EM with squared extrapolation, taken back where it would lower the likelihood.
+
+    Source: Varadhan and Roland (2008), Scand. J. Stat. 35, 335, scheme S3.
     """
+    none = np.arange(0)
     weight = start
-    path = []
+    state = derivatives(likelihood, weight, penalty, none)
+    path = [state.value]
     for _ in range(max_iterations):
-        loglik, ratio, hessian = derivatives(likelihood, weight)
-        path.append(loglik)
-        if ratio.max() - 1 <= TOLERANCE:
+        if state.certificate <= TOLERANCE:
             break
-        direction = _quadratic_step(hessian, ratio, weight) - weight
-        taken = _line_search(likelihood, weight, direction, loglik, 1 - ratio)
-        if taken is None:
-            break
-        weight = taken
-    return _finish(likelihood, weight, path)
+        once = _em_step(weight, state)
+        twice = _em_step(once, derivatives(likelihood, once, penalty, none))
+        first, second = once - weight, twice - 2 * once + weight
+        length = -float(np.linalg.norm(first)) / max(float(np.linalg.norm(second)), 1e-300)
+        further = np.maximum(weight - 2 * length * first + length**2 * second, 0)
+        following = twice
+        reached = derivatives(likelihood, twice, penalty, none)
+        # What has lost its weight altogether could not come back.
+        further = np.where(twice > 0, np.maximum(further, 1e-3 * twice), 0.0)
+        further /= further.sum()
+        tried = derivatives(likelihood, further, penalty, none)
+        if tried.value >= reached.value:
+            following, reached = further, tried
+        weight, state = following, reached
+        path.append(state.value)
+    return _finished(weight, path, state)
 
 
-def _quadratic_step(hessian: FloatArray, ratio: FloatArray, weight: FloatArray) -> FloatArray:
-    """argmin over y >= 0 of the quadratic model; the Hessian times the weights is the ratio itself."""
-    # A ridge at the size of rounding keeps near-identical components apart.
-    ridge = 1e-12 * np.trace(hessian) / len(weight)
-    upper = cholesky(hessian + ridge * np.eye(len(weight)))
-    linear = 1 - 2 * ratio - ridge * weight
-    target = solve_triangular(upper, -linear, trans="T")
-    return np.asarray(nnls(upper, target, maxiter=100 * len(weight))[0])
+def _finished(weight: FloatArray, path: list[float], state: _State) -> Weights:
+    certificate = state.certificate
+    return Weights(weight=weight, loglik=np.array(path), certificate=certificate, converged=certificate <= TOLERANCE)
 
 
-def _line_search(
-    likelihood: FloatArray, weight: FloatArray, direction: FloatArray, loglik: float, slope: FloatArray
-) -> FloatArray | None:
-    """The first of the steps 1, 1/2, 1/4, ... that does not lower the likelihood, scaled to sum to 1."""
-    decrease = float(slope @ direction)
-    if decrease >= 0:
-        return None
-    n = len(likelihood)
-    length = 1.0
-    while length > 1e-10:
-        trial = np.maximum(weight + length * direction, 0)
-        trial_loglik, _ = gradient(likelihood, trial)
-        value = -trial_loglik / n + trial.sum()
-        if value <= -loglik / n + weight.sum() + 1e-4 * length * decrease:
-            return np.asarray(trial / trial.sum())
-        length /= 2
-    return None
+Solver = Callable[[Likelihood, FloatArray, "FloatArray | None"], Weights]
 
-
-def _finish(likelihood: FloatArray, weight: FloatArray, path: list[float]) -> Weights:
-    loglik, ratio = gradient(likelihood, weight)
-    certificate = float(ratio.max() - 1)
-    return Weights(
-        weight=weight,
-        loglik=np.array([*path, loglik]),
-        certificate=certificate,
-        converged=certificate <= TOLERANCE,
-    )
-
-
-SOLVERS: dict[str, Callable[[FloatArray, FloatArray], Weights]] = {
-    "sqp": solve_sqp,
-    "em": solve_em,
-}
+SOLVERS: dict[str, Solver] = {"sqp": solve_sqp, "em": solve_em, "squarem": solve_squarem}

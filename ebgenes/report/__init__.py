@@ -31,6 +31,15 @@ _FIGURE_WORDS = {
     "prior": "Left: the genes' own estimates and the fitted prior. Right: local false discovery rates.",
     "shrinkage": "What pooling does: each gene's own estimate, its posterior mean, and one effect for all.",
     "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
+    "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
+}
+_SLAB_WORDS = {
+    "scale_normal": "a mixture of normal distributions of several widths centred at zero",
+    "point_normal": "one normal distribution centred at zero",
+    "point_laplace": "one Laplace distribution centred at zero",
+    "half_normal": "a mixture of half-normal distributions of several widths, on either side of zero",
+    "half_uniform": "a mixture of uniform distributions from zero to several widths, on either side",
+    "npmle": "a distribution without any given shape, on a grid of values",
 }
 _SCALAR_WORDS = {
     "prior_df": "prior degrees of freedom of the variances",
@@ -122,7 +131,9 @@ def render_report(pages: Sequence[ContrastPage], *, dataset: str, versions: Mapp
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
     )
-    environment.filters.update(rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri)
+    environment.filters.update(
+        rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_SLAB_WORDS.__getitem__
+    )
     return environment.from_string(source).render(
         dataset=dataset,
         contrasts=[_contrast(page) for page in pages],

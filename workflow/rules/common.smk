@@ -11,7 +11,11 @@ from snakemake.io import contains_wildcard
 
 try:
     from ebgenes import __version__ as EBGENES_VERSION
-    from ebgenes.config import FIGURES, figure_names, parse_config
+    from ebgenes.config import (
+        annotation_columns,
+        figure_names,
+        parse_config,
+    )
     from ebgenes.errors import InputError
 except ImportError as error:
     raise WorkflowError(
@@ -46,7 +50,8 @@ OUTDIR = "" if OUTDIR == "." else OUTDIR
 DATASET = os.path.join(OUTDIR, "{dataset}")
 CONTRAST = os.path.join(DATASET, "{contrast}")
 LOGS = os.path.join(OUTDIR, "logs", "{dataset}")
-CONTRAST_FIGURES = figure_names(SETTINGS.report.figures)
+CONTRAST_FIGURES = figure_names(SETTINGS.report.figures, SETTINGS.prior.covariates)
+PAGE_FIGURES = [name for name in CONTRAST_FIGURES if name.endswith(".png")]
 
 
 wildcard_constraints:
@@ -68,6 +73,12 @@ def source(name):
         return [] if path is None else local(path)
 
     return find
+
+
+def annotation(wildcards):
+    """The genes' annotation where covariates need it."""
+    needed = annotation_columns(SETTINGS.prior.covariates)
+    return source("genes")(wildcards) if needed else []
 
 
 def flag_of(option, value):

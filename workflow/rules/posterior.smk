@@ -4,6 +4,7 @@ rule posterior:
     input:
         effects=f"{CONTRAST}/effects.h5",
         counts=f"{DATASET}/counts.h5ad",
+        genes=annotation,
     output:
         prior=f"{CONTRAST}/prior.json",
         tables=[f"{CONTRAST}/genes.{suffix}" for suffix in SETTINGS.report.tables],
@@ -19,6 +20,7 @@ rule posterior:
         version=EBGENES_VERSION,
         prior=settings_json("prior"),
         report=settings_json("report"),
+        genes=lambda wildcards, input: flag_of("genes", input.genes),
     shell:
-        "ebgenes prior {input.effects:q} --prior {params.prior:q} --counts {input.counts:q} --report {params.report:q} "
+        "ebgenes prior {input.effects:q} --prior {params.prior:q} {params.genes} --counts {input.counts:q} --report {params.report:q} "
         "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"

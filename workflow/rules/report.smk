@@ -3,9 +3,7 @@ rule report:
         counts=f"{DATASET}/counts.h5ad",
         tables=lambda wildcards: contrast_files(wildcards.dataset, ["genes.tsv"]),
         priors=lambda wildcards: contrast_files(wildcards.dataset, ["prior.json"]),
-        figures=lambda wildcards: contrast_files(
-            wildcards.dataset, [f"{name}.png" for name in FIGURES]
-        ),
+        figures=lambda wildcards: contrast_files(wildcards.dataset, PAGE_FIGURES),
     output:
         results=f"{DATASET}/results.h5ad",
         page=f"{DATASET}/report.html",
