@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         fit_effects as fit_effects,
         require_replicates as require_replicates,
     )
-    from ebgenes.fdr import adjust_bh as adjust_bh
+    from ebgenes.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
     from ebgenes.io import (
         counts_from_anndata as counts_from_anndata,
         read_counts as read_counts,
@@ -43,7 +43,11 @@ if TYPE_CHECKING:
     )
     from ebgenes.pipeline import run as run
     from ebgenes.posteriors import posterior as posterior
-    from ebgenes.prior import build_covariates as build_covariates, fit_em as fit_em
+    from ebgenes.prior import (
+        build_covariates as build_covariates,
+        fit_em as fit_em,
+        fit_empirical_null as fit_empirical_null,
+    )
     from ebgenes.simulate import simulate_counts as simulate_counts
     from ebgenes.summary import summarize as summarize, versions as versions
     from ebgenes.table import results_table as results_table, sentence as sentence
@@ -61,10 +65,12 @@ _HOME = {
     "effects_from_summary": "ebgenes.effects",
     "fit_effects": "ebgenes.effects",
     "fit_em": "ebgenes.prior",
+    "fit_empirical_null": "ebgenes.prior",
     "keep_expressed": "ebgenes.counts",
     "match_samples": "ebgenes.counts",
     "normalize": "ebgenes.counts",
     "posterior": "ebgenes.posteriors",
+    "q_from_p": "ebgenes.fdr",
     "read_counts": "ebgenes.io",
     "read_effects": "ebgenes.io",
     "read_gene_names": "ebgenes.io",
@@ -78,6 +84,7 @@ _HOME = {
     "screen_genes": "ebgenes.counts",
     "sentence": "ebgenes.table",
     "simulate_counts": "ebgenes.simulate",
+    "storey_pi0": "ebgenes.fdr",
     "summarize": "ebgenes.summary",
     "versions": "ebgenes.summary",
     "with_base_mean": "ebgenes.counts",

@@ -1,10 +1,16 @@
-"""Error rates of lists: adjusted p-values and running means of local rates."""
+"""Error rates of lists: from p-values, and from local rates."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ebgenes.errors import InputError
 from ebgenes.model import FloatArray
+
+LAMBDA = np.linspace(0.05, 0.95, 19)
+"""P-values above which hardly any gene is changed: pi0 is read off the share of genes there."""
+
+SMOOTHER_DF = 3
 
 
 def adjust_bh(p_value: FloatArray) -> FloatArray:
@@ -28,10 +34,134 @@ def running_mean(local_rate: FloatArray) -> FloatArray:
 
     Source: Storey (2003), Ann. Stat. 31, 2013; Stephens (2017), Biostatistics 18, 275.
     """
-    order = np.argsort(local_rate, kind="stable")
-    ordered = local_rate[order]
-    mean = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-    last_of_ties = np.searchsorted(ordered, ordered, side="right") - 1
-    result = np.empty(len(ordered))
+    return tail_rate(-local_rate, local_rate)
+
+
+def storey_pi0(p_value: FloatArray, method: str = "smoother") -> float:
+    """Share of null genes, from the p-values' distribution near 1.
+
+    Parameters
+    ----------
+    p_value
+        P-values, (G,).
+    method
+        ``smoother``: a cubic smoothing spline with 3 degrees of freedom through the estimates at lambda = .05 to
+        .95, taken at its end; ``bootstrap``: the estimate of least mean squared error.
+
+    Raises
+    ------
+    InputError
+        For p-values outside 0 to 1, or an unknown method.
+
+    Notes
+    -----
+    Sources: Storey and Tibshirani (2003), PNAS 100, 9440 (smoother); Storey, Taylor and Siegmund (2004), J. R.
+    Stat. Soc. B 66, 187, and Robinson (2011) for the bootstrap's error without resampling.
+    """
+    p_value = _p_values(p_value)
+    beyond = np.array([np.sum(p_value >= cut) for cut in LAMBDA], dtype=float)
+    n = len(p_value)
+    estimate = beyond / n / (1 - LAMBDA)
+    if method == "smoother":
+        pi0 = float(_smoothing_spline(LAMBDA, estimate, SMOOTHER_DF)[-1])
+    elif method == "bootstrap":
+        variance = beyond / (n * (1 - LAMBDA)) ** 2 * (1 - beyond / n)
+        pi0 = float(estimate[np.argmin(variance + (estimate - np.quantile(estimate, 0.1)) ** 2)])
+    else:
+        raise InputError(f"unknown method {method!r} of pi0; choose one of smoother, bootstrap.")
+    # A share of nothing would call every gene.
+    return min(max(pi0, 1 / n), 1.0)
+
+
+def _p_values(p_value: FloatArray) -> FloatArray:
+    p_value = np.asarray(p_value, dtype=float)
+    bad = ~((p_value >= 0) & (p_value <= 1))
+    if bad.any() or not len(p_value):
+        raise InputError(
+            f"p-values must lie between 0 and 1; {int(bad.sum())} of {len(p_value)} do not. Leave out missing ones."
+        )
+    return p_value
+
+
+def _smoothing_spline(x: FloatArray, y: FloatArray, df: float) -> FloatArray:
+    """The cubic smoothing spline through (x, y) whose smoother has the trace df, at x.
+
+    Source: Reinsch's form; Green and Silverman (1994), Nonparametric Regression and Generalized Linear Models, 2.3.
+    """
+    # Imported here: few need it.
+    from scipy.optimize import brentq
+
+    h = np.diff(x)
+    n = len(x)
+    second = np.zeros((n, n - 2))
+    band = np.zeros((n - 2, n - 2))
+    for j in range(n - 2):
+        second[j : j + 3, j] = [1 / h[j], -1 / h[j] - 1 / h[j + 1], 1 / h[j + 1]]
+        band[j, j] = (h[j] + h[j + 1]) / 3
+        if j + 1 < n - 2:
+            band[j, j + 1] = band[j + 1, j] = h[j + 1] / 6
+    roughness, axes = np.linalg.eigh(second @ np.linalg.solve(band, second.T))
+    roughness = np.maximum(roughness, 0)
+    # The two straight directions have no roughness but that of rounding.
+    roughness[:2] = 0
+    log_weight = brentq(lambda t: np.sum(1 / (1 + np.exp(t) * roughness)) - df, -60, 60, xtol=1e-12)
+    return np.asarray(axes @ ((axes.T @ y) / (1 + np.exp(log_weight) * roughness)))
+
+
+def q_from_p(p_value: FloatArray, pi0: float | None = None) -> FloatArray:
+    """Storey's q-values, (G,): Benjamini and Hochberg's adjusted p-values times the share of null genes.
+
+    Parameters
+    ----------
+    p_value
+        P-values, (G,).
+    pi0
+        Share of null genes; None: `storey_pi0` by its smoother.
+
+    Notes
+    -----
+    Source: Storey (2002), J. R. Stat. Soc. B 64, 479.
+    """
+    p_value = _p_values(p_value)
+    pi0 = storey_pi0(p_value) if pi0 is None else pi0
+    return np.asarray(np.minimum(adjust_bh(p_value) * pi0, 1.0))
+
+
+def tail_rate(score: FloatArray, local_rate: FloatArray) -> FloatArray:
+    """Fdr of the list of all genes with at least this score, (G,): their mean local rate.
+
+    With the local rate's own order it is `running_mean`; with the size of an effect or of a z-score it is the tail
+    area Fdr (Efron 2010, Large-Scale Inference, section 5.1).
+    """
+    order = np.argsort(-score, kind="stable")
+    mean = np.cumsum(local_rate[order]) / np.arange(1, len(order) + 1)
+    last_of_ties = np.searchsorted(-score[order], -score[order], side="right") - 1
+    result = np.empty(len(order))
     result[order] = mean[last_of_ties]
     return result
+
+
+def expected_rate(local_rate: FloatArray) -> float:
+    """Efdr, the local rate to expect of a gene that is changed: small where a study has power.
+
+    Source: Efron (2007), Ann. Stat. 35, 1351, section 3.
+    """
+    changed = 1 - local_rate
+    total = float(changed.sum())
+    return float(changed @ local_rate / total) if total > 0 else float("nan")
+
+
+def threshold_rate(up: FloatArray, down: FloatArray) -> FloatArray:
+    """P(the effect is not beyond the threshold on its likelier side), (G,), from the posterior's `up` and `down`.
+
+    Its `running_mean` is the false discovery rate of a list of genes that change by more than the threshold.
+    """
+    return np.asarray(1 - np.maximum(up, down))
+
+
+def equivalence_rate(up: FloatArray, down: FloatArray) -> FloatArray:
+    """P(the effect is beyond the threshold on either side), (G,), from the posterior's `up` and `down`.
+
+    Its `running_mean` is the false discovery rate of a list of genes that change by no more than the threshold.
+    """
+    return np.asarray(up + down)

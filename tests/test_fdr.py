@@ -1,12 +1,24 @@
-"""Adjusted p-values and running means."""
+"""Error rates from p-values and from local rates."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from conftest import reference
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from ebgenes.fdr import adjust_bh, running_mean
+from ebgenes.errors import InputError
+from ebgenes.fdr import (
+    adjust_bh,
+    equivalence_rate,
+    expected_rate,
+    q_from_p,
+    running_mean,
+    storey_pi0,
+    tail_rate,
+    threshold_rate,
+)
 from ebgenes.table import two_sided_p
 
 rates = st.lists(st.floats(0, 1), min_size=1, max_size=40).map(np.array)
@@ -39,3 +51,58 @@ def test_p_values_keep_their_tails():
     np.testing.assert_allclose(normal[:3], 2 * stats.norm.sf(np.abs(z[:3])), rtol=1e-12)
     df = np.array([3.0, 10.8, 100.0, 5.0])
     np.testing.assert_allclose(two_sided_p(z, df), 2 * stats.t.sf(np.abs(z), df), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["smoother", "bootstrap"])
+def test_pi0_and_q_values_equal_those_of_qvalue(method):
+    """On airway's 22,369 genes, from DESeq2's statistics."""
+    p_value = 2 * stats.norm.sf(np.abs(reference("airway/deseq2_stat.csv.gz")["stat"].to_numpy()))
+    pi0 = storey_pi0(p_value, method)
+    assert pi0 == pytest.approx(reference("airway/qvalue_pi0.csv")[f"pi0_{method}"][0], abs=1e-5)
+    theirs = reference("airway/qvalue.csv")
+    ours = q_from_p(p_value, pi0)[theirs["row"]]
+    np.testing.assert_allclose(ours, theirs[f"qvalue_{method}"], rtol=1e-5, atol=1e-7)
+
+
+def test_pi0_of_uniform_and_of_tiny_p_values(rng):
+    uniform = rng.uniform(size=50_000)
+    assert storey_pi0(uniform) == pytest.approx(1, abs=0.06)
+    assert storey_pi0(uniform, "bootstrap") > 0.97
+    assert 0 < storey_pi0(np.full(100, 1e-9)) <= 0.01
+    np.testing.assert_allclose(q_from_p(uniform, 1.0), adjust_bh(uniform))
+
+
+@pytest.mark.parametrize("bad", [[0.5, np.nan], [0.5, 1.5], []])
+def test_what_is_no_p_value(bad):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        storey_pi0(np.array(bad))
+    with pytest.raises(InputError, match="smoother, bootstrap"):
+        storey_pi0(np.array([0.5]), "spline")
+
+
+@settings(deadline=None)
+@given(rates)
+def test_tail_rate_is_the_mean_of_all_that_score_as_high(rate):
+    score = np.round(np.sin(100 * rate), 1)
+    expected = [rate[score >= value].mean() for value in score]
+    np.testing.assert_allclose(tail_rate(score, rate), expected, rtol=1e-10, atol=1e-300)
+
+
+def test_rates_of_lists_hold_in_simulated_truth(rng):
+    """Expected, threshold and equivalence rates of a known posterior are the shares of what is false."""
+    n = 200_000
+    changed = rng.uniform(size=n) < 0.3
+    theta = np.where(changed, rng.normal(0, 2, n), 0.0)
+    z = theta + rng.normal(size=n)
+    joint = 0.3 * stats.norm.pdf(z, 0, np.sqrt(5))
+    lfdr = 0.7 * stats.norm.pdf(z) / (0.7 * stats.norm.pdf(z) + joint)
+    center, spread = 0.8 * z, np.sqrt(0.8)
+    up = (1 - lfdr) * stats.norm.sf((1 - center) / spread)
+    down = (1 - lfdr) * stats.norm.sf((1 + center) / spread)
+    assert expected_rate(lfdr) == pytest.approx(lfdr[changed].mean(), abs=0.005)
+    beyond = running_mean(threshold_rate(up, down)) < 0.1
+    wrong = np.where(up > down, theta <= 1, theta >= -1)
+    assert wrong[beyond].mean() == pytest.approx(0.1, abs=0.01)
+    within = running_mean(equivalence_rate(up, down)) < 0.06
+    assert within.sum() > 1000
+    assert (np.abs(theta) > 1)[within].mean() == pytest.approx(0.06, abs=0.005)
