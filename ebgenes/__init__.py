@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         compare as compare,
         describe_groups as describe_groups,
     )
+    from ebgenes.effect_tables import read_effect_table as read_effect_table
     from ebgenes.effects import (
         effects_from_summary as effects_from_summary,
         fit_effects as fit_effects,
@@ -72,6 +73,7 @@ _HOME = {
     "posterior": "ebgenes.posteriors",
     "q_from_p": "ebgenes.fdr",
     "read_counts": "ebgenes.io",
+    "read_effect_table": "ebgenes.effect_tables",
     "read_effects": "ebgenes.io",
     "read_gene_names": "ebgenes.io",
     "read_samples": "ebgenes.io",

@@ -18,7 +18,7 @@ from ebgenes.errors import InputError, listing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.model import Effects, MixturePrior
+    from ebgenes.model import Effects, MixturePrior, Screen
 
 STARTER = """\
 # A starter config for ebgenes. Paths are relative to the folder the command runs in.
@@ -80,6 +80,16 @@ def _natural(text: str) -> int:
     return int(text)
 
 
+def _freedom(text: str) -> float:
+    try:
+        df = float(text)
+    except ValueError:
+        df = -1.0
+    if not df > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; found {text!r}")
+    return df
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -138,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("prior", _prior, "fit the prior all genes share; on request also its table and figures")
     made.add_argument("effects", help="effects.h5, or a table with effects and standard errors")
     made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
+    _table_source(made)
     made.add_argument("--genes", help="annotation of the genes, for covariates")
     made.add_argument("--out", required=True, help="prior.json to write")
     _table_options(made, "--table", required=False)
@@ -145,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
 
     made = verb("table", _table, "write the result table")
     made.add_argument("effects", help="effects.h5, or the table given to `ebgenes prior`")
+    _table_source(made)
     made.add_argument("--prior", required=True, help="prior.json")
     _table_options(made, "--out", required=True)
 
@@ -250,15 +262,32 @@ def _effects(options: argparse.Namespace) -> None:
     write_effects(options.out, estimate(study, design, settings))
 
 
-def _any_effects(path: str) -> Effects:
-    """Effects from effects.h5, or from a table of estimates and standard errors."""
-    from ebgenes.io import read_effect_table, read_effects
-
+def _any_effects(options: argparse.Namespace) -> tuple[Effects, Screen | None]:
+    """Effects from effects.h5, or from a table of estimates and what tells their errors, with all its genes."""
+    path = options.effects
     if Path(path).suffix in (".h5", ".hdf5"):
-        return read_effects(path)
-    from ebgenes.effects import effects_from_summary
+        from ebgenes.io import read_effects
 
-    return effects_from_summary(**read_effect_table(path))
+        if options.columns is not None or options.df is not None:
+            raise InputError(f"{path} knows its columns and degrees of freedom. Leave out --columns and --df.")
+        return read_effects(path), None
+    from ebgenes.effect_tables import read_effect_table
+
+    columns = None if options.columns is None else _yaml(options.columns, "--columns")
+    if columns is not None and not isinstance(columns, dict):
+        raise InputError("--columns must be a mapping, for example '{estimate: my_lfc, se: my_se}'.")
+    columns = None if columns is None else {str(name): str(column) for name, column in columns.items()}
+    table = read_effect_table(path, columns=columns, df=options.df)
+    return table.effects, table.screen
+
+
+def _table_source(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--columns",
+        help="a table's columns, as YAML: '{estimate: my_lfc, se: my_se}'; also gene, name, df, t, f, lr, p, "
+        "base_mean, log2_mean (default: as DESeq2, edgeR, limma, ashr, pertpy or ebgenes name them)",
+    )
+    made.add_argument("--df", type=_freedom, help="degrees of freedom of a table's standard errors")
 
 
 def _prior(options: argparse.Namespace) -> None:
@@ -269,12 +298,12 @@ def _prior(options: argparse.Namespace) -> None:
 
     settings = parse_section("prior", _yaml(options.prior, "--prior"))
     report = parse_section("report", _yaml(options.report, "--report"))
-    effects = _any_effects(options.effects)
+    effects, screen = _any_effects(options)
     covariates = covariates_of(effects.gene, effects.base_mean, settings, options.genes)
     fit = learn(effects, settings, covariates)
     summary = summarize(effects, fit, report.level, covariates)
     if options.table or options.figures:
-        table = _write_tables(options.table, effects, fit.prior, options.counts, report)
+        table = _write_tables(options.table, effects, fit.prior, options.counts, screen, report)
         write_figures([Path(path) for path in options.figures], table, fit.prior, summary, report)
     write_json(options.out, summary)
 
@@ -285,16 +314,17 @@ def _table(options: argparse.Namespace) -> None:
 
     report = parse_section("report", _yaml(options.report, "--report"))
     prior, _ = read_prior(options.prior)
-    _write_tables(options.out, _any_effects(options.effects), prior, options.counts, report)
+    effects, screen = _any_effects(options)
+    _write_tables(options.out, effects, prior, options.counts, screen, report)
 
 
 def _write_tables(
-    paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, report: Any
+    paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, screen: Screen | None, report: Any
 ) -> pd.DataFrame:
     from ebgenes.io import read_screen, write_table
     from ebgenes.pipeline import tabulate
 
-    table = tabulate(effects, prior, None if counts is None else read_screen(counts), report)
+    table = tabulate(effects, prior, screen if counts is None else read_screen(counts), report)
     for path in paths:
         write_table(path, table)
     return table

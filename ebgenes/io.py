@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 
 LARGEST_COUNT = 2**53 - 1
 LARGEST_OFFSET = 100
-EFFECT_STYLES = {
-    "ebgenes": {"gene": "gene_id", "estimate": "log2_fc", "se": "se", "df": "df", "base_mean": "base_mean"},
-    "deseq2": {"estimate": "log2FoldChange", "se": "lfcSE", "base_mean": "baseMean"},
-    "ashr": {"estimate": "betahat", "se": "sebetahat", "df": "df"},
-    "limma": {"estimate": "logFC", "t": "t", "df": "df.total", "base_mean": "AveExpr"},
-    "summary": {"estimate": "estimate", "se": "se", "df": "df", "base_mean": "base_mean"},
-}
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 CODE = re.compile(r"[+-]?0\d")
 
@@ -446,43 +439,7 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
         raise InputError(f"{found} is not a readable effects file: {_oneline(error)}") from None
 
 
-def read_effect_table(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Arguments of `effects_from_summary` from a table in any style of `EFFECT_STYLES`.
-
-    Standard errors of limma's tables are ``logFC / t``. Rows without an estimate or standard error are
-    left out, with a warning that counts them.
-    """
-    frame = _read_table(path, numeric=False)
-    if "gene_id" in frame.columns:
-        frame = frame.set_index("gene_id")
-    for style in EFFECT_STYLES.values():
-        needed = {style["estimate"], style.get("se", style.get("t", ""))}
-        if needed <= set(frame.columns):
-            break
-    else:
-        raise InputError(
-            f"{path} has no effect and standard error columns that are known: "
-            f"{'; '.join(f'{name} ({listing(style.values())})' for name, style in EFFECT_STYLES.items())}. "
-            f"It has: {listing(frame.columns)}."
-        )
-    value = {
-        name: _numbers_or_missing(frame[column], path) for name, column in style.items() if column in frame.columns
-    }
-    if "t" in value:
-        value["se"] = value["estimate"] / value.pop("t")
-    present = value["estimate"].notna() & value["se"].notna()
-    if not present.any():
-        raise InputError(f"{path}: none of {len(present)} rows has both an effect and a standard error.")
-    if not present.all():
-        warnings.warn(
-            f"{path}: {int((~present).sum())} of {len(present)} rows have no effect or standard error and are left "
-            f"out (first: {frame.index[~present][0]})",
-            stacklevel=2,
-        )
-    return {"gene": list(frame.index[present]), **{name: v[present].to_numpy(float) for name, v in value.items()}}
-
-
-def _numbers_or_missing(column: pd.Series, path: str | os.PathLike[str]) -> pd.Series:
+def numbers_or_missing(column: pd.Series, path: str | os.PathLike[str]) -> pd.Series:
     """Text as numbers; NaN where it says that there is none."""
     missing = column.str.strip().isin(["", "NA", "NaN", "nan"])
     text = column.mask(missing, "nan")

@@ -364,7 +364,9 @@ def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest
     np.testing.assert_array_equal(ours.scale, theirs.scale)
     assert content["engine"] == {"name": "normal"}
     table, run = io.read_table(tmp_path / "genes.tsv"), io.read_table(source)
-    fitted = run[run["status"] == "ok"].reset_index(drop=True)
+    assert table["gene_id"].tolist() == run["gene_id"].tolist()
+    assert table["status"].tolist() == run["status"].tolist()
+    table, fitted = (each[each["status"] == "ok"].reset_index(drop=True) for each in (table, run))
     pd.testing.assert_series_equal(table["gene_id"], fitted["gene_id"])
     for name in ("log2_fc", "se", "df", "p_value", "post_mean", "lfdr", "lfsr", "q_value"):
         pd.testing.assert_series_equal(table[name], fitted[name], check_exact=True)

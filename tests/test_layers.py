@@ -33,6 +33,7 @@ LAYERS = [
     {"table", "summary"},
     {"plots", "report"},
     {"io", "config"},
+    {"effect_tables"},
     {"pipeline"},
     {"cli", "__main__"},
 ]

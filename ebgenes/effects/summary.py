@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from ebgenes.errors import InputError
 from ebgenes.model import LARGEST, Effects, FloatArray, text_array
@@ -77,3 +78,37 @@ def effects_from_summary(
         engine="normal",
         scalars={},
     )
+
+
+SAME_DF = 0.02
+"""Share of the median by which recovered degrees of freedom may differ and still be called the same."""
+
+
+def degrees_of_freedom(statistic: FloatArray, p_value: FloatArray) -> FloatArray:
+    """The df with which t statistics have their two-sided p-values, (G,); infinite for a normal.
+
+    Genes whose p-value does not tell (none given, near 1, or beyond a float's digits) get the median of the others,
+    and so do those next to it, because tables round.
+    """
+    size = np.abs(statistic)
+    with np.errstate(invalid="ignore"):
+        telling = (size > 0.5) & (p_value > 1e-200) & (p_value < 0.9)
+    df = np.full(len(size), np.inf)
+    if not telling.any():
+        return df
+    low, high = np.full(int(telling.sum()), np.log(0.5)), np.full(int(telling.sum()), np.log(1e6))
+    for _ in range(60):
+        middle = (low + high) / 2
+        heavier = 2 * special.stdtr(np.exp(middle), -size[telling]) > p_value[telling]
+        low, high = np.where(heavier, middle, low), np.where(heavier, high, middle)
+    found = np.exp((low + high) / 2)
+    found[found > 1e4] = np.inf
+    common = float(np.quantile(found, 0.5, method="nearest"))
+    df[:] = common
+    df[telling] = np.where(np.abs(1 / found - 1 / common) < SAME_DF / common, common, found)
+    return df
+
+
+def two_sided_z(p_value: FloatArray) -> FloatArray:
+    """Size of the z-scores of two-sided p-values, (G,); those of 0 count as the smallest number."""
+    return np.asarray(-special.ndtri(np.maximum(p_value, 1e-300) / 2))
