@@ -32,6 +32,19 @@ def text_array(values: Iterable[Any]) -> TextArray:
     return array
 
 
+def _text(values: Iterable[Any]) -> TextArray:
+    """`text_array`, but for what one has been made of before: records pass on theirs, of up to millions of genes."""
+    if isinstance(values, np.ndarray) and values.dtype == object and not values.flags.writeable:
+        return values
+    return text_array(values)
+
+
+def _all_ok(n_genes: int) -> TextArray:
+    status = np.full(n_genes, "ok", dtype=object)
+    status.flags.writeable = False
+    return status
+
+
 def _float(values: Any) -> FloatArray:
     array = np.array(values, dtype=np.float64, order="C")
     array.flags.writeable = False
@@ -74,7 +87,7 @@ class Counts:
         count = np.array(self.count, dtype=np.int64, order="C")
         count.flags.writeable = False
         log_size = None if self.log_size is None else _float(self.log_size)
-        _set(self, gene=text_array(self.gene), sample=text_array(self.sample), count=count, log_size=log_size)
+        _set(self, gene=_text(self.gene), sample=_text(self.sample), count=count, log_size=log_size)
         n_genes, n_samples = len(self.gene), len(self.sample)
         _require_shape(self, count=(n_genes, n_samples))
         if log_size is not None and log_size.ndim == 1:
@@ -107,10 +120,10 @@ class Screen:
     def __post_init__(self) -> None:
         _set(
             self,
-            gene=text_array(self.gene),
-            status=text_array(self.status),
+            gene=_text(self.gene),
+            status=_text(self.status),
             base_mean=_float(self.base_mean),
-            name=text_array(self.name),
+            name=_text(self.name),
         )
         shape = (len(self.gene),)
         _require_shape(self, status=shape, base_mean=shape, name=shape)
@@ -188,7 +201,7 @@ class Design:
     contrast: Contrast | None = None
 
     def __post_init__(self) -> None:
-        _set(self, sample=text_array(self.sample), matrix=_float(self.matrix), coefficient=text_array(self.coefficient))
+        _set(self, sample=_text(self.sample), matrix=_float(self.matrix), coefficient=_text(self.coefficient))
         _require_shape(self, matrix=(len(self.sample), len(self.coefficient)))
         if self.contrast is not None:
             _require_shape(self.contrast, weight=(len(self.coefficient),))
@@ -245,8 +258,8 @@ class Effects:
     def __post_init__(self) -> None:
         _set(
             self,
-            gene=text_array(self.gene),
-            status=text_array(["ok"] * len(self.gene) if self.status is None else self.status),
+            gene=_text(self.gene),
+            status=_text(_all_ok(len(self.gene)) if self.status is None else self.status),
             scalars={str(name): float(value) for name, value in self.scalars.items()},
             **{name: _float(getattr(self, name)) for name in ("estimate", "se", "df", "base_mean")},
         )
@@ -417,7 +430,7 @@ class Posterior:
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, gene=text_array(self.gene))
+        _set(self, gene=_text(self.gene))
         names = [field.name for field in fields(self) if field.name not in {"gene", "interval", "threshold"}]
         for name in names:
             _set(self, **{name: _float(getattr(self, name))})

@@ -43,10 +43,10 @@ def effects_from_summary(
     InputError
         For duplicate genes, or values that are missing, infinite or not positive where they must be.
     """
-    ids = [str(name) for name in gene]
+    ids = text_array(gene)
     n = len(ids)
-    repeated = sorted(name for name, times in Counter(ids).items() if times > 1)
-    if repeated:
+    if len(set(ids)) < n:
+        repeated = sorted(name for name, times in Counter(ids).items() if times > 1)
         raise InputError(
             f"gene ids must be unique; {len(repeated)} occur more than once (first: {repeated[0]}). "
             "Merge or rename them."
@@ -69,7 +69,7 @@ def effects_from_summary(
                 f"(first: {ids[first]}: {values[name][first]}). Remove these rows."
             )
     return Effects(
-        gene=text_array(ids),
+        gene=ids,
         **values,
         base_mean=np.full(n, np.nan) if base_mean is None else base_mean,
         contrast=contrast,

@@ -16,14 +16,16 @@ from ebgenes.model import FloatArray, IntArray
 TOLERANCE = 1e-8
 
 MANY_COMPONENTS = 40
-"""Above so many, second derivatives are taken of those components alone that have weight or ask for it."""
+"""Components with weight that a start may have."""
 
 STEEP = 100.0
 """Gradients, over those at the optimum, up to which a quadratic model is of use."""
 
-MANY_ROWS = 400_000
-THIN_ROWS = 100_000
-"""Of more rows than the first, some of the second number, evenly taken, are solved for before all."""
+MANY_ROWS = 10_000
+THIN = 10
+SPARE = 1e-3
+"""Of more rows, every tenth is solved for before all are, which leaves few steps; components that had no weight get
+some back."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -111,12 +113,12 @@ def solve_sqp(
     Sources: Kim, Carbonetto, Stephens and Anitescu (2020), J. Comput. Graph. Stat. 29, 261; Wang (2007), J. R.
     Stat. Soc. B 69, 185 (peaks of the gradient).
     """
-    n_genes = likelihood.shape[0]
     weight = _sparse(start, penalty)
-    if n_genes > MANY_ROWS:
-        step = n_genes // THIN_ROWS
-        lighter = None if penalty is None else penalty / step
-        weight = solve_sqp(_thinned(likelihood, step), weight, lighter, max_iterations).weight
+    if likelihood.shape[0] > MANY_ROWS:
+        lighter = None if penalty is None else penalty / THIN
+        few = solve_sqp(_thinned(likelihood, THIN), weight, lighter, max_iterations).weight
+        # A gene that is like none of the few needs some weight on what describes it.
+        weight = (1 - SPARE) * few + SPARE / len(few)
     state = derivatives(likelihood, weight, penalty, _active(weight, None))
     path = [state.value]
     for _ in range(max_iterations):
@@ -144,15 +146,13 @@ def _sparse(start: FloatArray, penalty: FloatArray | None) -> FloatArray:
 
 def _thinned(likelihood: Likelihood, step: int) -> Likelihood:
     def block(part: slice) -> tuple[FloatArray, float]:
-        return likelihood.block(slice(part.start * step, part.stop * step, step))
+        return likelihood.block(slice(part.start * step, part.stop * step, step * (part.step or 1)))
 
     return Likelihood(shape=(likelihood.shape[0] // step, likelihood.shape[1]), block=block)
 
 
 def _active(weight: FloatArray, ratio: FloatArray | None) -> IntArray:
-    """All components, or of many those with weight and those where the gradient peaks above 1."""
-    if len(weight) <= MANY_COMPONENTS:
-        return np.arange(len(weight))
+    """Components with weight, and those where the gradient peaks above 1."""
     asking = np.zeros(len(weight), dtype=bool)
     if ratio is not None:
         beside = np.concatenate([[-np.inf], ratio, [-np.inf]])
