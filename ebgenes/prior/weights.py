@@ -163,10 +163,23 @@ def _active(weight: FloatArray, ratio: FloatArray | None) -> IntArray:
 def _step(
     likelihood: Likelihood, weight: FloatArray, penalty: FloatArray | None, state: _State
 ) -> tuple[FloatArray, _State] | None:
-    """The first of the steps 1, 1/2, 1/4, ... that raises the objective enough; None where there is none."""
-    total = likelihood.shape[0] + (0.0 if penalty is None else float(penalty.sum()))
+    """A step that raises the objective; None where there is none.
+
+    That of the quadratic model; where rounding leaves it none, one towards the component that gains most.
+    """
     direction = np.zeros(len(weight))
     direction[state.active] = _quadratic_step(state, weight) - weight[state.active]
+    best = int(np.argmax(state.ratio))
+    steepest = -weight
+    steepest[best] += 1
+    return _along(likelihood, weight, penalty, state, direction) or _along(likelihood, weight, penalty, state, steepest)
+
+
+def _along(
+    likelihood: Likelihood, weight: FloatArray, penalty: FloatArray | None, state: _State, direction: FloatArray
+) -> tuple[FloatArray, _State] | None:
+    """The first of the steps 1, 1/2, 1/4, ... that raises the objective enough; None where there is none."""
+    total = likelihood.shape[0] + (0.0 if penalty is None else float(penalty.sum()))
     # Minus the slope of mean log(Lx) - sum x; the ratio is the gradient of its first part.
     gain = float((state.ratio - 1) @ direction)
     length = 1.0 if gain > 0 else 0.0
@@ -184,11 +197,7 @@ def _step(
         if length == 1.0 and gain * total < 1e-9 * abs(state.value) and reached.certificate < state.certificate:
             return trial, reached
         length /= 2
-    # Nothing is left to gain among these components: look at those that ask to join.
-    active = _active(weight, state.ratio)
-    if len(active) == len(state.active):
-        return None
-    return weight, derivatives(likelihood, weight, penalty, active)
+    return None
 
 
 def _quadratic_step(state: _State, weight: FloatArray) -> FloatArray:
