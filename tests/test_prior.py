@@ -110,6 +110,23 @@ def test_many_rows_are_solved_for_after_few(likelihood, monkeypatch):
     assert warm.loglik[-1] == pytest.approx(cold.loglik[-1], abs=1e-6)
 
 
+@pytest.mark.parametrize("family", ["scale_normal", "half_normal", "point_normal"])
+def test_many_genes_are_fitted_in_blocks(rng, family, monkeypatch):
+    """Likelihoods made anew in every pass, the null's scale searched on a part of the genes: the same fit."""
+    effects = simulated(rng, n=12_000, drift=0.25, se=0.2)
+    whole = eb.fit_em(effects, family=family)
+    monkeypatch.setattr("ebgenes.prior.fit.IN_MEMORY", 10_000)
+    in_blocks = eb.fit_em(effects, family=family)
+    assert in_blocks.loglik[-1] == pytest.approx(whole.loglik[-1], abs=1e-3)
+    np.testing.assert_allclose(in_blocks.prior.scale, whole.prior.scale, rtol=1e-3)
+    monkeypatch.setattr("ebgenes.prior.fit.SEARCHED", 4_000)
+    searched = eb.fit_em(effects, family=family)
+    assert searched.certificate <= 1e-8
+    assert searched.prior.null_scale == pytest.approx(whole.prior.null_scale, rel=0.1)
+    assert searched.loglik[-1] <= whole.loglik[-1] + 1e-3
+    assert searched.fixed_null.prior.null_scale == 0
+
+
 @pytest.mark.parametrize("shape", ["null", "bimodal", "heavy"])
 def test_300_point_masses_are_weighed(rng, shape):
     """Columns as alike as those of 300 close point masses, to the same certificate."""

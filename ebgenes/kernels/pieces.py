@@ -14,14 +14,15 @@ import math
 
 import numpy as np
 
-from ebgenes.kernels.grid import HALF_LOG_2PI, _grid_scale, spline_curvature, spline_values
-from ebgenes.kernels.jit import inlined, kernel
+from ebgenes.kernels.grid import HALF_LOG_2PI, _grid_scale, _normal_sum, spline_curvature, spline_values
+from ebgenes.kernels.jit import inlined, kernel, summing
 from ebgenes.kernels.student import MAX_NODES as MAX_TERMS, error_nodes
 from ebgenes.kernels.vector import exp
 
 HALF_NORMAL, HALF_UNIFORM, LAPLACE = 1, 2, 3
 """Codes of the families."""
 
+ROOT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
 ORDER = 8
 MAX_PANELS = 512
@@ -103,7 +104,7 @@ def _density(family, scale, theta):
     if family == HALF_UNIFORM:
         return 1.0 / abs(scale) if abs(theta) < abs(scale) else 0.0
     z = theta / scale
-    return 0.7978845608028654 / abs(scale) * exp(-0.5 * z * z)
+    return ROOT_2_OVER_PI / abs(scale) * exp(-0.5 * z * z)
 
 
 @kernel
@@ -170,6 +171,24 @@ def _spread_nodes(edge, n_edges, theta, width):
             width[j * ORDER + i] = half * WEIGHTS[i]
 
 
+@summing
+def _laplace_sum(theta, value, n, rate):
+    """sum_i value_i exp(-rate |theta_i|) over the first n nodes."""
+    total = 0.0
+    for i in range(n):
+        total += value[i] * exp(-rate * abs(theta[i]))
+    return total
+
+
+@summing
+def _sum_within(theta, value, n, end):
+    """sum_i value_i over those of the first n nodes that are nearer to 0 than end."""
+    total = 0.0
+    for i in range(n):
+        total += value[i] if abs(theta[i]) < end else 0.0
+    return total
+
+
 @kernel
 def slab_loglik(family, scale, estimate, se, df, log_weight, variance, n_terms, grid, loglik, curvature, size, out):
     """log L_gk, k >= 1, and log L_g(0) for k = 0: out (G, K) is filled.
@@ -206,9 +225,14 @@ def slab_loglik(family, scale, estimate, se, df, log_weight, variance, n_terms, 
             begin, end = 0, n
             if family != LAPLACE:
                 begin, end = (first_positive, n) if scale[k] > 0.0 else (0, first_positive)
-            total = 0.0
-            for i in range(begin, end):
-                total += value[i] * _density(family, scale[k], theta[i])
+            width_of = abs(scale[k])
+            if family == HALF_NORMAL:
+                total = _normal_sum(theta[begin:], value[begin:], end - begin, 0.5 / width_of**2)
+                total *= ROOT_2_OVER_PI / width_of
+            elif family == LAPLACE:
+                total = _laplace_sum(theta, value, n, 1.0 / width_of) * 0.5 / width_of
+            else:
+                total = _sum_within(theta[begin:], value[begin:], end - begin, width_of) / width_of
             out[g, k] = top + math.log(total) if total > 0.0 else -math.inf
 
 
