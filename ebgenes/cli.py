@@ -34,7 +34,7 @@ datasets:
       treatment: {column: condition, baseline: control, target: treated}
     keep: {min_count: 10, min_samples: null}   # null: as many samples as the smallest group has
 effects: {engine: likelihood, normalization: median_ratio}   # another engine: moderated_t
-prior: {family: scale_normal, fit: em, null: estimated}
+prior: {family: scale_normal, fit: em, null: estimated, covariates: []}   # such as base_mean, or columns of genes
 report: {level: 0.05, interval: 0.95, lfc_threshold: 0, label: 20}
 """
 

@@ -35,10 +35,10 @@ IN_MEMORY = 20_000_000
 """Likelihoods kept in memory; of more, blocks of genes are made when they are needed."""
 
 SEARCHED, SEARCHED_SLOWLY = 200_000, 5_000
-"""Genes, evenly taken, among which scale of the null and mode are searched where there are twice as many: and where
-slabs' likelihoods take longer."""
+"""Genes, evenly taken, among which scale of the null and mode are searched where there are twice as many; the second
+for families whose likelihoods take long."""
 
-SEARCHED_ON_FEW = ("half_normal", "half_uniform", "npmle")
+SLOW = ("half_normal", "half_uniform", "npmle")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -139,7 +139,7 @@ def fit_em(
         )
 
     center = 0.0
-    few = thinned(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if family in SEARCHED_ON_FEW else SEARCHED), 1))
+    few = thinned(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if family in SLOW else SEARCHED), 1))
     if mode == "estimated":
         center = _mode(few, lambda moved: problem(moved, scale).fit(0.0).loglik[-1])
         few, effects = around(few, center), around(effects, center)
