@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--name", default="effect", help="name of the contrast")
     made.add_argument("--reference", default="{}", help="first level of factors, as YAML")
     made.add_argument("--effects", default="{}", help="the config's effects section, as YAML")
+    made.add_argument("--controls", help="ids of genes that do not respond, one a line")
     made.add_argument("--out", required=True, help="effects.h5 to write")
 
     made = verb("prior", _prior, "fit the prior all genes share; on request also its table and figures")
@@ -241,6 +242,7 @@ def _counts(options: argparse.Namespace) -> None:
         samples=options.samples,
         genes=options.genes,
         offsets=options.offsets,
+        controls=None,
         design=options.design,
         reference=parse_reference(_yaml(options.reference, "--reference")),
         contrasts={},
@@ -251,7 +253,7 @@ def _counts(options: argparse.Namespace) -> None:
 
 def _effects(options: argparse.Namespace) -> None:
     from ebgenes.config import parse_contrast, parse_reference, parse_section
-    from ebgenes.io import read_study, write_effects
+    from ebgenes.io import read_controls, read_study, write_effects
     from ebgenes.pipeline import contrast_design, estimate
 
     settings = parse_section("effects", _yaml(options.effects, "--effects"))
@@ -259,7 +261,8 @@ def _effects(options: argparse.Namespace) -> None:
     reference = parse_reference(_yaml(options.reference, "--reference"))
     study = read_study(options.counts)
     design = contrast_design(study.samples, options.design, question, options.name, reference)
-    write_effects(options.out, estimate(study, design, settings))
+    controls = None if options.controls is None else read_controls(options.controls)
+    write_effects(options.out, estimate(study, design, settings, controls))
 
 
 def _any_effects(options: argparse.Namespace) -> tuple[Effects, Screen | None]:

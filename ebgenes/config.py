@@ -21,11 +21,18 @@ FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
 COVARIATE_FIGURE = "covariates"
 """The figure of contrasts whose prior has covariates."""
 
+HIDDEN_FIGURE = "hidden"
+"""The figure of contrasts whose hidden factors were sought."""
 
-def figure_names(formats: Sequence[str], covariates: Sequence[Any] = ()) -> list[str]:
+
+def figure_names(formats: Sequence[str], covariates: Sequence[Any], hidden_factors: str | int) -> list[str]:
     """File names of a contrast's figures: in the formats asked for, the volcano also as SVG and PDF."""
     always = {"volcano": ["png", "svg", "pdf"]}
-    names = [*FIGURES, COVARIATE_FIGURE] if covariates else FIGURES
+    names = list(FIGURES)
+    if covariates:
+        names.append(COVARIATE_FIGURE)
+    if hidden_factors != 0:
+        names.append(HIDDEN_FIGURE)
     return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
 
 
@@ -52,6 +59,7 @@ class DatasetSettings:
     samples: str
     genes: str | None
     offsets: str | None
+    controls: str | None
     design: str
     reference: dict[str, Any]
     contrasts: dict[str, dict[str, Any]]
@@ -68,6 +76,7 @@ class EffectsSettings:
     robust: bool
     dispersion_tails: str
     outliers: str
+    hidden_factors: str | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -455,3 +455,29 @@ def describe_groups(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> dict[
         return {}
     values = samples[column].astype(str)
     return {str(contrast[side]): int((values == str(contrast[side])).sum()) for side in ("baseline", "target")}
+
+
+def with_covariates(design: Design, covariates: FloatArray, stem: str = "covariate") -> Design:
+    """The design with columns added, (S, C), that its contrast ignores; their names are the stem and a number.
+
+    Raises
+    ------
+    InputError
+        Where the columns repeat what the design holds already.
+    """
+    matrix = np.column_stack([design.matrix, covariates])
+    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+        raise InputError(
+            f"the covariates repeat what the design {design.formula!r} already holds: {matrix.shape[1]} columns have "
+            f"rank {np.linalg.matrix_rank(matrix)}. Leave some out."
+        )
+    n_added = matrix.shape[1] - design.matrix.shape[1]
+    contrast = design.contrast
+    if contrast is not None:
+        contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
+    return replace(
+        design,
+        matrix=matrix,
+        coefficient=text_array([*design.coefficient, *(f"{stem}{i + 1}" for i in range(n_added))]),
+        contrast=contrast,
+    )

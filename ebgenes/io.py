@@ -20,7 +20,17 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.errors import InputError, listing
-from ebgenes.model import Counts, Effects, FloatArray, MixturePrior, Screen, Study, TextArray, text_array
+from ebgenes.model import (
+    Counts,
+    Effects,
+    FloatArray,
+    HiddenFactors,
+    MixturePrior,
+    Screen,
+    Study,
+    TextArray,
+    text_array,
+)
 from ebgenes.simulate import Simulation
 from ebgenes.table import COLUMNS, TEXT_COLUMNS, tested
 
@@ -395,7 +405,30 @@ def read_screen(path: str | os.PathLike[str]) -> Screen:
 
 EFFECT_ARRAYS = ("estimate", "se", "df", "base_mean")
 EFFECT_OPTIONS = ("grid", "loglik", "p_value")
+HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation")
 EFFECT_WORDS = ("contrast", "up", "down", "engine")
+
+
+def read_controls(path: str | os.PathLike[str]) -> TextArray:
+    """Ids of control genes: the first column of a text file, one gene a line, under ``gene_id`` or no heading.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or names no gene.
+    """
+    found = _existing(path)
+    try:
+        lines = _content(found).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot read {found}: {_oneline(error)}") from None
+    first = [re.split(r"[\t,]", line, maxsplit=1)[0].strip().strip('"') for line in lines]
+    genes = [name for name in first if name]
+    if genes and genes[0] == "gene_id":
+        genes = genes[1:]
+    if not genes:
+        raise InputError(f"{found} names no control gene. Write one gene id a line.")
+    return text_array(dict.fromkeys(genes))
 
 
 def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
@@ -416,6 +449,33 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
             if getattr(effects, name) is not None:
                 file.create_dataset(name, data=getattr(effects, name))
         file.create_dataset("status", data=effects.status, dtype=h5py.string_dtype())
+        if effects.hidden is not None:
+            _write_hidden(file.create_group("hidden"), effects.hidden)
+
+
+def _write_hidden(group: Any, hidden: HiddenFactors) -> None:
+    import h5py
+
+    group.attrs["n_controls"] = hidden.n_controls
+    for name in HIDDEN_ARRAYS:
+        group.create_dataset(name, data=getattr(hidden, name))
+    group.create_dataset("sample", data=hidden.sample, dtype=h5py.string_dtype())
+    # A slash in a column's name would be a folder to HDF5: names stand in a list, in the order of the values.
+    group.create_dataset(
+        "sheet_columns", data=list(hidden.sheet), dtype=h5py.string_dtype(), shape=(len(hidden.sheet),)
+    )
+    for i, values in enumerate(hidden.sheet.values()):
+        group.create_dataset(f"sheet_{i}", data=values, dtype=h5py.string_dtype())
+
+
+def _read_hidden(group: Any) -> HiddenFactors:
+    columns = group["sheet_columns"].asstr()[()]
+    return HiddenFactors(
+        sample=group["sample"].asstr()[()],
+        n_controls=int(group.attrs["n_controls"]),
+        sheet={str(name): group[f"sheet_{i}"].asstr()[()] for i, name in enumerate(columns)},
+        **{name: group[name][()] for name in HIDDEN_ARRAYS},
+    )
 
 
 def read_effects(path: str | os.PathLike[str]) -> Effects:
@@ -432,7 +492,8 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
                 **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
             }
             text = {name: file[name].asstr()[()] for name in ("gene", "status")}
-            return Effects(scalars=dict(file["scalars"].attrs), **text, **stored)
+            hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+            return Effects(scalars=dict(file["scalars"].attrs), hidden=hidden, **text, **stored)
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -576,14 +637,20 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def write_results(
-    path: str | os.PathLike[str], study: Study, tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    study: Study,
+    tables: Mapping[str, pd.DataFrame],
+    summary: Mapping[str, Any],
+    scores: Mapping[str, FloatArray] | None = None,
 ) -> None:
-    """Write ``results.h5ad``: the study with one result table a contrast in varm."""
+    """Write ``results.h5ad``: the study, one result table a contrast in varm, and its hidden factors in obsm."""
     adata = study_to_anndata(study)
     for name, table in tables.items():
         kept = table[tested(table)].set_index("gene_id").loc[list(study.counts.gene)]
         kept.index.name = None
         adata.varm[f"ebgenes_{name}"] = kept
+    for name, score in (scores or {}).items():
+        adata.obsm[f"ebgenes_hidden_{name}"] = score
     # AnnData cannot hold nested lists of mixed types; JSON text holds anything and opens anywhere.
     adata.uns["ebgenes"]["summary"] = json.dumps(summary, ensure_ascii=False)
     with whole(path) as temporary:

@@ -6,8 +6,8 @@ Effects are log2 everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -208,6 +208,50 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class HiddenFactors:
+    """Variation that replicates share, as found in the residuals and added to the design.
+
+    Attributes
+    ----------
+    sample
+        Sample names, (S,).
+    score
+        Of each sample on each factor, (S, k): variance 1 across residuals, and ``confounding`` times the contrast.
+    confounding
+        Delta: what a loading of 1 would have added to a gene's contrast, (k,).
+    confounding_se
+        Its standard error, (k,).
+    share
+        Of the residual variance, mean over genes, that each factor takes, (k,).
+    correlation
+        Of each factor with the contrast, other columns of the design apart, (k,).
+    n_controls
+        Control genes that told Delta; 0 where all genes did.
+    sheet
+        Columns of the sample sheet by name, as text, (S,) each: what a factor may turn out to be.
+    """
+
+    sample: TextArray
+    score: FloatArray
+    confounding: FloatArray
+    confounding_se: FloatArray
+    share: FloatArray
+    correlation: FloatArray
+    n_controls: int = 0
+    sheet: Mapping[str, TextArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = ("score", "confounding", "confounding_se", "share", "correlation")
+        sheet = {str(name): _text(values) for name, values in self.sheet.items()}
+        _set(self, sample=_text(self.sample), sheet=sheet, **{name: _float(getattr(self, name)) for name in names})
+        shape = (self.score.shape[1],)
+        _require_shape(self, score=(len(self.sample), *shape), **dict.fromkeys(names[1:], shape))
+        for values in sheet.values():
+            if values.shape != self.sample.shape:
+                raise ValueError("HiddenFactors.sheet needs one value a sample")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Effects:
     """One effect for each gene, with its likelihood.
 
@@ -238,6 +282,8 @@ class Effects:
         Two-sided p-values of no effect, (G,); from the t statistic unless given.
     status
         ``ok``, ``not_converged`` or ``outlier``, (G,); all ok unless given.
+    hidden
+        Hidden factors that the design was given, or None.
     """
 
     gene: TextArray
@@ -254,6 +300,7 @@ class Effects:
     loglik: FloatArray | None = None
     p_value: FloatArray | None = None
     status: TextArray | None = None
+    hidden: HiddenFactors | None = None
 
     def __post_init__(self) -> None:
         _set(
@@ -431,7 +478,7 @@ class Posterior:
 
     def __post_init__(self) -> None:
         _set(self, gene=_text(self.gene))
-        names = [field.name for field in fields(self) if field.name not in {"gene", "interval", "threshold"}]
+        names = [each.name for each in fields(self) if each.name not in {"gene", "interval", "threshold"}]
         for name in names:
             _set(self, **{name: _float(getattr(self, name))})
         _require_shape(self, **{name: (len(self.gene),) for name in names})

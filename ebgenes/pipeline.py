@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from ebgenes import io
 from ebgenes.config import (
     COVARIATE_FIGURE,
     FIGURES,
+    HIDDEN_FIGURE,
     Config,
     DatasetSettings,
     EffectsSettings,
@@ -48,6 +49,10 @@ ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
 """Settings of the effects that one engine or the other has."""
 
 
+OPTIONAL_FIGURES = {COVARIATE_FIGURE: "covariates", HIDDEN_FIGURE: "hidden_factors"}
+"""Figures that some contrasts have, and the part of prior.json that they show."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Answer:
     """Everything one contrast yields."""
@@ -57,9 +62,15 @@ class Answer:
     table: pd.DataFrame
 
 
-def answer(study: Study, design: Design, config: Config, covariates: Covariates | None = None) -> Answer:
+def answer(
+    study: Study,
+    design: Design,
+    config: Config,
+    covariates: Covariates | None = None,
+    controls: TextArray | None = None,
+) -> Answer:
     """The model, from the counts of a prepared study to its table of posteriors."""
-    effects = estimate(study, design, config.effects)
+    effects = estimate(study, design, config.effects, controls)
     fit = learn(effects, config.prior, covariates)
     table = tabulate(effects, fit.prior, study.screen, config.report)
     return Answer(effects=effects, fit=fit, table=table)
@@ -94,9 +105,15 @@ def contrast_design(
     return design
 
 
-def estimate(study: Study, design: Design, settings: EffectsSettings) -> Effects:
+def estimate(study: Study, design: Design, settings: EffectsSettings, controls: TextArray | None = None) -> Effects:
     """Every gene's effect with its likelihood."""
-    return eb.fit_effects(study.counts, design, **options(settings, "engine", *ENGINE_OPTIONS))
+    chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
+    effects = eb.fit_effects(study.counts, design, controls=controls, **chosen)
+    if effects.hidden is None:
+        return effects
+    # A factor may turn out to be something the sheet tells.
+    sheet = {str(name): text_array(study.samples[name]) for name in study.samples.columns}
+    return replace(effects, hidden=replace(effects.hidden, sheet=sheet))
 
 
 def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | None = None) -> EmFit:
@@ -169,7 +186,7 @@ def check(config: Config) -> Iterator[str]:
                 messages.append(f"{name}: {error}")
         messages += [
             f"{name}: {path} does not exist."
-            for path in (dataset.counts, dataset.genes, dataset.offsets)
+            for path in (dataset.counts, dataset.genes, dataset.offsets, dataset.controls)
             if path is not None and not Path(path).is_file()
         ]
     if messages:
@@ -191,12 +208,13 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         ]
         kept = study.screen.base_mean[study.screen.kept]
         covariates = covariates_of(study.counts.gene, kept, config.prior, dataset.genes)
+        controls = None if dataset.controls is None else io.read_controls(dataset.controls)
         io.write_study(outdir / name / "counts.h5ad", study)
         pages = []
         for contrast, design in zip(dataset.contrasts, designs, strict=True):
             progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
-            found = answer(study, design, config, covariates)
-            summary = _write_answer(outdir / name / contrast, found, covariates, config.report)
+            found = answer(study, design, config, covariates, controls)
+            summary = _write_answer(outdir / name / contrast, found, covariates, config)
             said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
             progress(f"{name}/{contrast}: {said}")
             figures = outdir / name / contrast
@@ -205,16 +223,16 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
     return outdir
 
 
-def _write_answer(
-    folder: Path, found: Answer, covariates: Covariates | None, settings: ReportSettings
-) -> dict[str, Any]:
+def _write_answer(folder: Path, found: Answer, covariates: Covariates | None, config: Config) -> dict[str, Any]:
     """Write all files of one contrast; returns what its prior.json says."""
+    settings = config.report
     summary = eb.summarize(found.effects, found.fit, settings.level, covariates)
     io.write_effects(folder / "effects.h5", found.effects)
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
         io.write_table(folder / f"genes.{suffix}", found.table)
-    files = [folder / name for name in figure_names(settings.figures, summary["covariates"] or ())]
+    names = figure_names(settings.figures, config.prior.covariates, config.effects.hidden_factors)
+    files = [folder / name for name in names]
     write_figures(files, found.table, found.fit.prior, summary, settings)
     return summary
 
@@ -231,10 +249,10 @@ def write_figures(
 
     words = summary.get("contrast", {})
     up, down = words.get("up", "higher"), words.get("down", "lower")
-    covariates = summary.get("covariates")
+    told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
     for name in dict.fromkeys(file.stem for file in files):
         chosen = options(settings, "level", "label", "x", "y")
-        figure = draw(name, table, prior, up=up, down=down, covariates=covariates, **chosen)
+        figure = draw(name, table, prior, up=up, down=down, **told, **chosen)
         for file in files:
             if file.stem == name:
                 io.write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
@@ -263,14 +281,15 @@ def contrast_page(
         engine=summary["engine"]["name"],
         options=options(config.effects, *ENGINE_OPTIONS),
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
+        hidden=summary.get("hidden_factors"),
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
         figures={
             stem: (figures / f"{stem}.png").read_bytes()
-            for stem in (*FIGURES, COVARIATE_FIGURE)
-            if (figures / f"{stem}.png").is_file() and (stem != COVARIATE_FIGURE or summary.get("covariates"))
+            for stem in (*FIGURES, COVARIATE_FIGURE, HIDDEN_FIGURE)
+            if (figures / f"{stem}.png").is_file() and summary.get(OPTIONAL_FIGURES.get(stem, "family"))
         },
         **options(config.report, "level", "interval"),
         threshold=config.report.lfc_threshold,
@@ -283,7 +302,9 @@ def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[Cont
 
     versions = eb.versions()
     summary = {"versions": versions, "contrasts": {page.name: _page_summary(page) for page in pages}}
-    io.write_results(folder / "results.h5ad", study, {page.name: page.table for page in pages}, summary)
+    tables = {page.name: page.table for page in pages}
+    scores = {page.name: np.array(page.hidden["score"]) for page in pages if page.hidden}
+    io.write_results(folder / "results.h5ad", study, tables, summary, scores)
     page = render_report(list(pages), dataset=dataset, versions=versions)
     io.write_bytes(folder / "report.html", page.encode("utf-8"))
 

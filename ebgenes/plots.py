@@ -31,7 +31,7 @@ from ebgenes.errors import InputError
 from ebgenes.model import FloatArray, MixturePrior
 from ebgenes.table import tested
 
-FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates")
+FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden")
 FORMATS = ("png", "svg", "pdf")
 
 BoolArray = NDArray[np.bool_]
@@ -1060,6 +1060,125 @@ def evidence_conflict(term: Mapping[str, Any], ax: Axes) -> Axes:
     return ax
 
 
+# ---- hidden factors ------------------------------------------------------------------------------
+
+_GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours for groups of samples."""
+
+_SHAPES = ("o", "^", "s", "v", "D", "P", "X")
+_MOST_COLUMNS = 4
+_MOST_NAMED = 16
+
+
+def hidden_scores(hidden: Mapping[str, Any], column: str | None, ax: Axes) -> Axes:
+    """Scores of the samples on hidden factors, coloured by a column of the sample sheet.
+
+    Parameters
+    ----------
+    hidden
+        prior.json's ``hidden_factors``: one factor is drawn over the samples in their order, two against each other.
+    column
+        Which of the sheet's columns; None: all samples alike.
+    ax
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    score = np.array(hidden["score"])
+    n_samples, n_factors = score.shape
+    if n_factors > 1:
+        x, y = score[:, 0], score[:, 1]
+        ax.set_xlabel("hidden factor 1")
+        ax.set_ylabel("hidden factor 2")
+    else:
+        x, y = np.arange(1.0, n_samples + 1), score[:, 0]
+        ax.set_xlabel("samples in the sheet's order")
+        ax.set_ylabel("hidden factor 1")
+    ax.axhline(0, color=_FAINT, linewidth=0.8, zorder=0)
+    told = [] if column is None else _paint_samples(hidden["sheet"][column], x, y, ax)
+    if column is None:
+        ax.plot(x, y, "o", color=_GROUPS[0], markersize=6, linestyle="none")
+    if n_samples <= _MOST_NAMED:
+        for name, left, height in zip(hidden["sample"], x, y, strict=True):
+            place: dict[str, Any] = {"xytext": (4, 3), "textcoords": "offset points"}
+            ax.annotate(displayed(name, 14), (left, height), size=6.5, color=_INK, parse_math=False, **place)
+    ax.margins(0.2 if n_samples <= _MOST_NAMED else 0.05, 0.12)
+    if told:
+        handles, words = zip(*told, strict=True)
+        ax.legend(handles, [displayed(word, 24) for word in words], loc="best", frameon=False, fontsize=_SMALL)
+    share = " and ".join(f"{100 * each:.0f}%" for each in hidden["share"][:2])
+    notes = [f"{'the factors take' if n_factors > 1 else 'the factor takes'} {share} of the residual variance"]
+    if column is not None:
+        notes.append(f"{displayed(column, 40)} explains {100 * _told_by(hidden, column):.0f}% of factor 1")
+    _heading(ax, "Hidden variation" if column is None else f"Hidden variation by {displayed(column, 40)}", notes)
+    return ax
+
+
+def _paint_samples(values: Sequence[str], x: FloatArray, y: FloatArray, ax: Axes) -> list[tuple[Artist, str]]:
+    """Points in a colour and shape for each group, or in shades of a number; the legend's entries."""
+    number = _numbers(values)
+    groups = list(dict.fromkeys(values))
+    if number is not None and len(groups) > len(_GROUPS):
+        shaded = ax.scatter(x, y, c=number, cmap="viridis", s=36)
+        ax.get_figure(root=True).colorbar(shaded, ax=ax, shrink=0.8)  # type: ignore[union-attr]
+        return []
+    entries: list[tuple[Artist, str]] = []
+    for i, group in enumerate(groups):
+        member = np.array([value == group for value in values])
+        # Groups beyond the colours there are share the last one.
+        kind = min(i, len(_GROUPS) - 1)
+        (points,) = ax.plot(x[member], y[member], _SHAPES[kind], color=_GROUPS[kind], markersize=6, linestyle="none")
+        entries.append((points, group if i < len(_GROUPS) - 1 or len(groups) == len(_GROUPS) else "others"))
+    return entries[: len(_GROUPS)]
+
+
+def _numbers(values: Sequence[str]) -> FloatArray | None:
+    try:
+        number = np.array([float(value) for value in values])
+    except ValueError:
+        return None
+    return number if np.isfinite(number).all() else None
+
+
+def _told_by(hidden: Mapping[str, Any], column: str) -> float:
+    """Share of the first factor's variance that a column explains: as groups, or as a number with many values."""
+    score = np.array(hidden["score"])[:, 0]
+    values = hidden["sheet"][column]
+    number, groups = _numbers(values), sorted(set(values))
+    if number is not None and len(groups) > len(_GROUPS):
+        return float(np.corrcoef(score, number)[0, 1] ** 2)
+    member = np.array([[value == group for group in groups] for value in values], dtype=float)
+    mean = member.T @ score / member.sum(axis=0)
+    return float(1 - np.var(score - member @ mean) / np.var(score))
+
+
+def _telling_columns(hidden: Mapping[str, Any]) -> list[str]:
+    """Columns of the sheet that group samples or put them in order, those that explain the first factor best first."""
+    fit = []
+    for name, values in hidden["sheet"].items():
+        n_values = len(set(values))
+        ordered = _numbers(values) is not None and n_values > len(_GROUPS)
+        if ordered or 1 < n_values <= len(values) / 2:
+            fit.append(name)
+    return sorted(fit, key=lambda name: -_told_by(hidden, name))[:_MOST_COLUMNS]
+
+
+def _draw_hidden(hidden: Mapping[str, Any] | None, panels: Sequence[Axes]) -> None:
+    for ax in panels:
+        ax.set_axis_off()
+    if hidden is None:
+        words = "No hidden factor: beyond the design, replicates differ no more together than chance lets them,\n"
+        panels[0].text(0.5, 0.5, words + "or they are too few to tell.", ha="center", color=_INK)
+        return
+    columns = _telling_columns(hidden)
+    for i, ax in enumerate(panels[: max(1, len(columns))]):
+        ax.set_axis_on()
+        hidden_scores(hidden, columns[i] if columns else None, ax)
+
+
 # ---- whole figures and files ---------------------------------------------------------------------
 
 
@@ -1076,6 +1195,7 @@ def draw(
     y: str = "lfdr",
     title: str = "",
     covariates: Mapping[str, Any] | None = None,
+    hidden: Mapping[str, Any] | None = None,
 ) -> Figure:
     """One of the figures of `FIGURES`, composed.
 
@@ -1089,8 +1209,8 @@ def draw(
         The fitted prior, for the figure of that name.
     title
         Heading above the panels; none if empty.
-    covariates
-        That part of prior.json, for the figure of that name.
+    covariates, hidden
+        prior.json's ``covariates`` and ``hidden_factors``, for the figures of these names.
 
     Returns
     -------
@@ -1106,7 +1226,7 @@ def draw(
     words: dict[str, Any] = {"level": level, "up": up, "down": down}
     with mpl.rc_context(cast(Any, _STYLE)), warnings.catch_warnings():
         _ignore_missing_glyphs()
-        n_rows, n_columns = _panels(name, covariates)
+        n_rows, n_columns = _panels(name, covariates, hidden)
         size = (7.0, 6.2) if n_columns == 1 else (10.0, 4.6 * n_rows)
         figure = Figure(figsize=size, dpi=150, layout="constrained")
         if title:
@@ -1125,6 +1245,8 @@ def draw(
             lfdr_density(table, panels[1])
         elif name == "covariates":
             _draw_covariates(cast(Any, covariates)["terms"], panels)
+        elif name == "hidden":
+            _draw_hidden(hidden, panels)
         else:
             p_histogram(table, panels[0])
             null_qq(table, panels[1])
@@ -1134,8 +1256,11 @@ def draw(
     return figure
 
 
-def _panels(name: str, covariates: Mapping[str, Any] | None) -> tuple[int, int]:
+def _panels(name: str, covariates: Mapping[str, Any] | None, hidden: Mapping[str, Any] | None) -> tuple[int, int]:
     """Rows and columns of a figure's panels."""
+    if name == "hidden":
+        n_panels = 1 if hidden is None else max(1, len(_telling_columns(hidden)))
+        return -(-n_panels // 2), min(n_panels, 2)
     if name != "covariates":
         return 1, 2 if name in ("prior", "diagnostics") else 1
     if covariates is None:

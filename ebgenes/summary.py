@@ -11,8 +11,9 @@ from typing import Any, cast
 import numpy as np
 
 import ebgenes
+from ebgenes.errors import listing
 from ebgenes.fdr import adjust_bh, running_mean
-from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior, Odds
+from ebgenes.model import Effects, EmFit, FloatArray, HiddenFactors, MixturePrior, Odds
 from ebgenes.posteriors import null_probability
 from ebgenes.prior import likelihood_stretch, null_spread
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
@@ -46,6 +47,7 @@ def summarize(effects: Effects, fit: EmFit, level: float, covariates: Covariates
         "fixed_null": None if fixed is None else _plain(fixed),
         "contrast": {"name": effects.contrast, "up": effects.up, "down": effects.down},
         "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
+        "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
         "n_genes": len(effects.gene),
         "status": {name: int(np.sum(effects.status == name)) for name in ("ok", *DOUBTFUL)},
         "level": level,
@@ -80,6 +82,16 @@ def _plain(fit: EmFit) -> dict[str, Any]:
     }
 
 
+def _hidden(hidden: HiddenFactors) -> dict[str, Any]:
+    arrays = ("score", "share", "correlation", "confounding", "confounding_se")
+    return {
+        "sample": list(hidden.sample),
+        **{name: getattr(hidden, name).tolist() for name in arrays},
+        "n_controls": hidden.n_controls,
+        "sheet": {name: list(values) for name, values in hidden.sheet.items()},
+    }
+
+
 def _discoveries(effects: Effects, prior: MixturePrior, level: float) -> dict[str, int]:
     lfdr = null_probability(effects, prior)
     return {"lfdr": int(np.sum(lfdr < level)), "q_value": int(np.sum(running_mean(lfdr) < level))}
@@ -94,6 +106,8 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             f"The prior's fit has not converged (certificate {fit.certificate:.1e}, above 1e-8): "
             "do not rely on its numbers."
         )
+    if effects.hidden is not None:
+        notes.append(hidden_words(effects.hidden))
     if fit.prior.null_scale > WIDE_NULL:
         notes.append(
             f"Replicates share hidden variation (the null's standard deviation is {fit.prior.null_scale:.2f} log2): "
@@ -115,6 +129,7 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         notes.append(
             f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "
             "what all genes share, and no method delivers them for every single experiment of this size."
+            + (" Hidden factors cannot be told from noise." if effects.hidden is None else "")
         )
     if effects.engine == "normal":
         finite = effects.df[np.isfinite(effects.df)]
@@ -124,6 +139,23 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
                 f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
             )
     return notes
+
+
+def hidden_words(hidden: HiddenFactors) -> str:
+    """What was found of variation that replicates share."""
+    several = len(hidden.share) > 1
+    takes, goes = (
+        listing([f"{100 * each:.0f}%" for each in hidden.share]),
+        listing([f"{abs(each):.2f}" for each in hidden.correlation]),
+    )
+    controls = f", as {hidden.n_controls} control genes tell" if hidden.n_controls else ""
+    return (
+        f"Replicates share hidden variation: {len(hidden.share)} factor{'s' if several else ''} that no column of the "
+        f"design records take{'' if several else 's'} {takes} of the residual variance (correlation with the "
+        f"comparison {goes}{controls}). {'They were' if several else 'It was'} added to the design; error rates hold "
+        "on average over experiments, not surely for this one. See which column of the sample sheet goes along with "
+        f"{'them' if several else 'it'}: a recorded cause is better than an estimated one."
+    )
 
 
 def _told(effects: Effects, fit: EmFit, covariates: Covariates, p_value: FloatArray) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_run_writes_what_it_promises(study: Path) -> None:
     made = {str(path.relative_to(study / "out")) for path in (study / "out").rglob("*") if path.is_file()}
-    contrast = ["effects.h5", "prior.json", "genes.tsv", "genes.xlsx", *figure_names(["png", "svg"])]
+    contrast = ["effects.h5", "prior.json", "genes.tsv", "genes.xlsx", *figure_names(["png", "svg"], [], "auto")]
     assert made == {
         *(f"one/{name}" for name in ("counts.h5ad", "results.h5ad", "report.html")),
         *(f"one/treated/{name}" for name in contrast),
@@ -185,7 +185,7 @@ def test_steps_make_the_same_as_run(
     report = ["--report", yaml.safe_dump(CONFIG["report"])]
     counts, effects, prior = f"{folder}/counts.h5ad", f"{made}/effects.h5", f"{made}/prior.json"
     tables = [f"{made}/genes.tsv", f"{made}/genes.xlsx"]
-    pictures = [str(made / name) for name in figure_names(["png", "svg"])]
+    pictures = [str(made / name) for name in figure_names(["png", "svg"], [], "auto")]
     more = ["--table", *tables, "--figures", *pictures]
     keep = ["--keep", json.dumps(one["keep"]), "--normalization", "median_ratio"]
     steps = [
@@ -202,7 +202,7 @@ def test_steps_make_the_same_as_run(
 
     here, there = ({p.relative_to(root) for p in root.rglob("*")} for root in (folder, study / "out/one"))
     assert here == there
-    for name in ("genes.tsv", "prior.json", *figure_names(["png", "svg"])):
+    for name in ("genes.tsv", "prior.json", *figure_names(["png", "svg"], [], "auto")):
         assert (made / name).read_bytes() == (expected / name).read_bytes(), name
     assert (folder / "report.html").read_bytes() == (study / "out/one/report.html").read_bytes()
     with h5py.File(effects) as ours, h5py.File(expected / "effects.h5") as theirs:

@@ -158,12 +158,16 @@ def test_shipped_config_and_starter_are_valid() -> None:
 
 def test_figures() -> None:
     always = {"volcano.png", "volcano.svg", "volcano.pdf"}
-    assert set(figure_names(["png"])) == always | {f"{name}.png" for name in FIGURES}
+    assert set(figure_names(["png"], [], 0)) == always | {f"{name}.png" for name in FIGURES}
     both = {f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")}
-    assert set(figure_names(["png", "pdf"])) == always | both
+    assert set(figure_names(["png", "pdf"], [], 0)) == always | both
+    assert set(figure_names(["png"], ["base_mean"], "auto")) - set(figure_names(["png"], [], 0)) == {
+        "covariates.png",
+        "hidden.png",
+    }
 
 
-KEYS_OF_A_DATASET = "counts, layer, samples, genes, offsets, design, reference, contrasts, keep"
+KEYS_OF_A_DATASET = "counts, layer, samples, genes, offsets, controls, design, reference, contrasts, keep"
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"
 MISTAKES = [

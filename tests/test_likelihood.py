@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes.effects.engine import with_covariates
+from ebgenes.design import with_covariates
 from ebgenes.errors import InputError
 from ebgenes.table import p_values
 

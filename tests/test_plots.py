@@ -22,6 +22,21 @@ from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import MixturePrior
 from ebgenes.table import COLUMNS
 
+HIDDEN = {
+    "sample": [f"s{i}" for i in range(8)],
+    "score": [[float(i % 4) - 1.5, float(i // 2) - 1.5] for i in range(8)],
+    "share": [0.4, 0.2],
+    "correlation": [0.5, -0.1],
+    "confounding": [1.0, 0.2],
+    "confounding_se": [0.1, 0.1],
+    "n_controls": 0,
+    "sheet": {
+        "batch": ["a", "b", "c", "d"] * 2,
+        "age of $x_$": [str(i + 0.5) for i in range(8)],
+        "id": [f"i{i}" for i in range(8)],
+    },
+}
+
 PRIOR = MixturePrior(weight=[0.8, 0.15, 0.05], scale=[0.0, 0.7, 2.0])
 TOLD = {
     "terms": [
@@ -233,7 +248,8 @@ def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
     small = table.head(3000)
     for format in plots.FORMATS:
         first, second = (
-            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t", covariates=TOLD), format) for _ in range(2)
+            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t", covariates=TOLD, hidden=HIDDEN), format)
+            for _ in range(2)
         )
         assert first == second
 
@@ -268,7 +284,7 @@ def test_extreme_tables(table: pd.DataFrame, name: str, case: str) -> None:
         "effect 0": ok.assign(log2_fc=0.0, post_mean=0.0),
         "pi0 1": ok,
     }[case]
-    figure = plots.draw(name, changed, prior, y="p_value" if case == "p 0" else "lfdr", covariates=TOLD)
+    figure = plots.draw(name, changed, prior, y="p_value" if case == "p 0" else "lfdr", covariates=TOLD, hidden=HIDDEN)
     assert len(plots.figure_bytes(figure, "svg")) > 1000
     if name in ("volcano", "ma"):
         ax = figure.axes[0]
@@ -306,7 +322,7 @@ def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", plots.FIGURES)
 def test_svg_has_text_and_few_paths(table: pd.DataFrame, name: str) -> None:
-    svg = plots.figure_bytes(plots.draw(name, table, PRIOR, covariates=TOLD), "svg")
+    svg = plots.figure_bytes(plots.draw(name, table, PRIOR, covariates=TOLD, hidden=HIDDEN), "svg")
     assert svg.count(b"<text") > 10
     assert len(svg) < 600_000
 
@@ -381,7 +397,9 @@ def test_qq_of_null_genes_lies_on_the_line() -> None:
 
 
 def test_unknown_choices_are_refused_in_words(table: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match="volcano, ma, prior, shrinkage, diagnostics, covariates; found 'vulcano'"):
+    with pytest.raises(
+        InputError, match="volcano, ma, prior, shrinkage, diagnostics, covariates, hidden; found 'vulcano'"
+    ):
         plots.draw("vulcano", table, PRIOR)
     with pytest.raises(InputError, match="lfdr, p_value; found 'padj'"):
         plots.draw("volcano", table, PRIOR, y="padj")
@@ -408,7 +426,7 @@ def test_axes_are_returned(table: pd.DataFrame) -> None:
 
 
 def test_covariates_and_evidence_have_a_panel_each(table: pd.DataFrame) -> None:
-    figure = plots.draw("covariates", table, PRIOR, covariates=TOLD)
+    figure = plots.draw("covariates", table, PRIOR, covariates=TOLD, hidden=HIDDEN)
     titles = [ax.get_title(loc="left").splitlines()[0] for ax in figure.axes if ax.axison]
     assert len(titles) == 3
     one = figure.axes[0]

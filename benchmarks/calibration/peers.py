@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,21 +37,21 @@ def set_rates(folder: Path, truth: np.ndarray) -> Iterator[Row]:
         yield {"method": method, **by_p, **p_calibration(table["p_value"], truth)}
 
 
-def score(cell: Cell, n_sets: int) -> list[list[Row]]:
-    """Every peer's error rates on each set of a cell."""
+def score_in_r(script: Path, cell: Cell, n_sets: int) -> list[list[Row]]:
+    """Error rates, on each set of a cell, of every peer that an R script runs."""
     with TemporaryDirectory() as name:
         folders = [Path(name) / f"set_{k}" for k in range(n_sets)]
         known = [draw(cell, cell.seed + k) for k in range(n_sets)]
         for one, folder in zip(known, folders, strict=True):
             write_set(one, folder)
-        subprocess.run(["Rscript", str(Path(__file__).with_name("peers.R")), *map(str, folders)], check=True)
+        subprocess.run(["Rscript", str(script), *map(str, folders)], check=True)
         return [list(set_rates(folder, one.truth)) for one, folder in zip(known, folders, strict=True)]
 
 
 def main() -> None:
     parser = command_line(__doc__, "peers.csv")
     add_sets(parser)
-    run(parser.parse_args(), score)
+    run(parser.parse_args(), partial(score_in_r, Path(__file__).with_name("peers.R")))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main() -> None:
     samples = eb.read_samples(samples_path)
     counts = eb.normalize(eb.read_counts(counts_path))
     design = eb.build_design(samples, formula, eb.compare("group", baseline="control", target="treated"))
-    effects = eb.fit_effects(counts, design, engine=engine)
+    effects = eb.fit_effects(counts, design, engine=engine, hidden_factors=0)
     if extent == "effects":
         eb.write_table(out, effects_table(effects))
     else:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
-
 from ebgenes.counts import normalize, require_distinct
+from ebgenes.design import with_covariates
+from ebgenes.effects.hidden import add_hidden_factors, controls_among
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, text_array
+from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, TextArray
 
 ENGINES = ("likelihood", "moderated_t", "normal")
 TAILS = ("normal", "t5")
@@ -27,6 +27,8 @@ def fit_effects(
     dispersion_tails: str = "normal",
     outliers: str = "keep",
     covariates: FloatArray | None = None,
+    hidden_factors: int | str = "auto",
+    controls: TextArray | None = None,
 ) -> Effects:
     """Estimate the design's contrast for every gene.
 
@@ -51,12 +53,20 @@ def fit_effects(
         replicates; see `bound_outliers`.
     covariates
         Columns to add to the design before anything is fitted, (S, C); the contrast ignores them.
+    hidden_factors
+        Variation that replicates share though no column of the sheet tells it: how many factors to seek in the
+        residuals and add to the design, or ``auto``: as many as the residuals speak for, at most 1 with 4 to 7
+        residual degrees of freedom and 2 with more, none with fewer.
+    controls
+        Ids of genes that do not respond (spike-ins, housekeeping genes), 10 or more: they alone tell how far hidden
+        factors and the contrast go together. None: all genes do, by a regression that effects do not move as long
+        as most genes have none.
 
     Raises
     ------
     InputError
-        Where samples differ, the design has no contrast or no residual degrees of freedom, or an
-        option is unknown.
+        Where samples differ, the design has no contrast or no residual degrees of freedom, an option is unknown, or
+        factors or controls are too many or too few.
     """
     if list(counts.sample) != list(design.sample):
         raise InputError("counts and design list their samples in different orders. Use match_samples first.")
@@ -81,45 +91,26 @@ def fit_effects(
     for name, asked in idle.items():
         if asked:
             raise InputError(f"engine {engine} has no option {name}. Leave it out, or use the other engine.")
+    is_number = isinstance(hidden_factors, int) and not isinstance(hidden_factors, bool) and hidden_factors >= 0
+    if hidden_factors != "auto" and not is_number:
+        raise InputError(f"hidden_factors must be auto or a whole number, at least 0; found {hidden_factors!r}.")
     require_distinct(counts)
     if covariates is not None:
         design = with_covariates(design, covariates)
     require_replicates(design)
     if counts.log_size is None:
         counts = normalize(counts)
+    known = None if controls is None else controls_among(counts.gene, controls)
+    design, hidden = add_hidden_factors(counts, design, hidden_factors, known)
     contrast = cast(Contrast, design.contrast)
     if engine == "moderated_t":
-        return fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
-    # Imported here for its kernels, which the other engine need not load.
-    from ebgenes.effects.likelihood import fit_likelihood
+        effects = fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
+    else:
+        # Imported here for its kernels, which the other engine need not load.
+        from ebgenes.effects.likelihood import fit_likelihood
 
-    return fit_likelihood(counts, design, contrast, tails=dispersion_tails, outliers=outliers)
-
-
-def with_covariates(design: Design, covariates: FloatArray) -> Design:
-    """The design with columns added, (S, C), that its contrast ignores.
-
-    Raises
-    ------
-    InputError
-        Where the columns repeat what the design holds already.
-    """
-    matrix = np.column_stack([design.matrix, covariates])
-    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
-        raise InputError(
-            f"the covariates repeat what the design {design.formula!r} already holds: {matrix.shape[1]} columns have "
-            f"rank {np.linalg.matrix_rank(matrix)}. Leave some out."
-        )
-    n_added = matrix.shape[1] - design.matrix.shape[1]
-    contrast = design.contrast
-    if contrast is not None:
-        contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
-    return replace(
-        design,
-        matrix=matrix,
-        coefficient=text_array([*design.coefficient, *(f"covariate{i + 1}" for i in range(n_added))]),
-        contrast=contrast,
-    )
+        effects = fit_likelihood(counts, design, contrast, tails=dispersion_tails, outliers=outliers)
+    return replace(effects, hidden=hidden)
 
 
 def require_replicates(design: Design) -> None:

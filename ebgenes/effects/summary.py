@@ -51,7 +51,7 @@ def effects_from_summary(
             f"gene ids must be unique; {len(repeated)} occur more than once (first: {repeated[0]}). "
             "Merge or rename them."
         )
-    values = {
+    values: dict[str, Any] = {
         "estimate": np.asarray(estimate, dtype=float),
         "se": np.asarray(se, dtype=float),
         "df": np.broadcast_to(np.asarray(np.inf if df is None else df, dtype=float), n),

@@ -73,3 +73,14 @@ def weighted_fits(response, weight, basis, contrast, estimate, unscaled, varianc
         estimate[g] = effect
         unscaled[g] = math.sqrt(length)
         variance[g] = residual_sum / (n_samples - n_coef)
+
+
+@kernel
+def add_gram(rows, out):
+    """Add rows' rows to out (S, S), upper triangle, for rows (G, S): in the genes' order, as BLAS does not promise."""
+    n_genes, n_samples = rows.shape
+    for g in range(n_genes):
+        for i in range(n_samples):
+            value = rows[g, i]
+            for j in range(i, n_samples):
+                out[i, j] += value * rows[g, j]

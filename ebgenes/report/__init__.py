@@ -31,6 +31,7 @@ _FIGURE_WORDS = {
     "prior": "Left: the genes' own estimates and the fitted prior. Right: local false discovery rates.",
     "shrinkage": "What pooling does: each gene's own estimate, its posterior mean, and one effect for all.",
     "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
+    "hidden": "Variation that replicates share: scores of the samples, beside what the sample sheet says of them.",
     "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
 }
 _SLAB_WORDS = {
@@ -89,6 +90,8 @@ class ContrastPage:
         PNG files by the name of the figure.
     scalars
         Hyperparameters of the engine by name.
+    hidden
+        prior.json's ``hidden_factors``, or None.
     """
 
     name: str
@@ -108,6 +111,7 @@ class ContrastPage:
     warnings: Sequence[str]
     figures: Mapping[str, bytes]
     scalars: Mapping[str, float]
+    hidden: Mapping[str, Any] | None = None
 
 
 def render_report(pages: Sequence[ContrastPage], *, dataset: str, versions: Mapping[str, str]) -> str:

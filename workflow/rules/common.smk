@@ -33,7 +33,7 @@ def refuse_wildcards():
     """A name in braces is a wildcard to Snakemake, in a path as it is on disk too, and cannot be escaped."""
     paths = {"outdir": SETTINGS.outdir}
     for name, settings in SETTINGS.datasets.items():
-        for key in ("counts", "samples", "genes", "offsets"):
+        for key in ("counts", "samples", "genes", "offsets", "controls"):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
     found = [f"{key}: {path}" for key, path in paths.items() if contains_wildcard(path)]
     if found:
@@ -50,7 +50,11 @@ OUTDIR = "" if OUTDIR == "." else OUTDIR
 DATASET = os.path.join(OUTDIR, "{dataset}")
 CONTRAST = os.path.join(DATASET, "{contrast}")
 LOGS = os.path.join(OUTDIR, "logs", "{dataset}")
-CONTRAST_FIGURES = figure_names(SETTINGS.report.figures, SETTINGS.prior.covariates)
+CONTRAST_FIGURES = figure_names(
+    SETTINGS.report.figures,
+    SETTINGS.prior.covariates,
+    SETTINGS.effects.hidden_factors,
+)
 PAGE_FIGURES = [name for name in CONTRAST_FIGURES if name.endswith(".png")]
 
 

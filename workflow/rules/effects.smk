@@ -1,6 +1,7 @@
 rule effects:
     input:
-        f"{DATASET}/counts.h5ad",
+        counts=f"{DATASET}/counts.h5ad",
+        controls=source("controls"),
     output:
         f"{CONTRAST}/effects.h5",
     log:
@@ -18,7 +19,8 @@ rule effects:
             dataset(wildcards).contrasts[wildcards.contrast]
         ),
         effects=settings_json("effects"),
+        controls=lambda wildcards, input: flag_of("controls", input.controls),
     shell:
-        "ebgenes effects {input:q} --design={params.design:q} --reference {params.reference:q} "
+        "ebgenes effects {input.counts:q} {params.controls} --design={params.design:q} --reference {params.reference:q} "
         "--contrast {params.contrast:q} --name {wildcards.contrast:q} --effects {params.effects:q} "
         "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,297 @@
+"""Variation that replicates share and nobody recorded: found in residuals, added to the design."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from ebgenes.counts import library_size
+from ebgenes.design import with_covariates
+from ebgenes.dispersion import fit_variance_prior, require_variation, squeeze_variances
+from ebgenes.effects.moderated_t import voom, weighted_regression
+from ebgenes.errors import InputError, listing
+from ebgenes.kernels.jit import map_blocks
+from ebgenes.kernels.linear import add_gram
+from ebgenes.model import BoolArray, Contrast, Counts, Design, FloatArray, HiddenFactors, TextArray
+
+MOST = {4: 1, 8: 2}
+"""Factors that `auto` takes at most, from so many residual degrees of freedom on; none below."""
+
+MANY_VALUES = 500_000
+ENOUGH_GENES = 500
+"""Beyond so many counts factors are sought among evenly spaced genes, these or more: scores need no others."""
+
+FEWEST_GENES = 100
+"""Among fewer, `auto` seeks no factor."""
+
+N_FLIPS = 10
+SEED = 20_000
+REFINEMENTS = 3
+BISQUARE = 4.685
+FEWEST_CONTROLS = 10
+
+LEAST_SHARE = 1.2
+"""What `auto` takes for a factor has at least so many times the variance that chance gives its axis."""
+
+LEAST_RELIABLE = 0.2
+"""Loadings that are noise to a larger share than 1 - this are taken to be reliable to this share."""
+
+
+def add_hidden_factors(
+    counts: Counts, design: Design, n_factors: int | str, controls: BoolArray | None
+) -> tuple[Design, HiddenFactors | None]:
+    """The design with the scores of hidden factors as further columns, which its contrast ignores.
+
+    Parameters
+    ----------
+    counts
+        Normalized, (G, S).
+    design
+        With a contrast.
+    n_factors
+        How many, or ``auto``; see `fit_effects`.
+    controls
+        Genes known not to respond, (G,), or None.
+
+    Raises
+    ------
+    InputError
+        Where more factors are asked for than leave a residual degree of freedom.
+    """
+    n_samples, n_coefficients = design.matrix.shape
+    residual_df = n_samples - n_coefficients
+    most = _most(residual_df, len(counts.gene)) if n_factors == "auto" else int(n_factors)
+    if most >= residual_df:
+        raise InputError(
+            f"{most} hidden factors leave {residual_df - most} of {residual_df} residual degrees of freedom, and 1 is "
+            f"the least. Ask for fewer (hidden_factors: {max(residual_df - 1, 0)} at most, or auto)."
+        )
+    if most == 0:
+        return design, None
+    contrast = cast(Contrast, design.contrast)
+    thin = _thinned(counts, controls)
+    response, weight = voom(thin[0], design.matrix)
+    score = _find(response, weight, design.matrix, most, tested=n_factors == "auto")
+    if score.shape[1] == 0:
+        return design, None
+    share = _explained(response, weight, design.matrix, score)
+    confounding, error = _confounding(response, weight, design.matrix, contrast.weight, score, thin[1])
+    # Added to a response, this moves its contrast by 1 and leaves its residuals alone.
+    direction = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
+    shifted = score + np.outer(direction, confounding)
+    found = HiddenFactors(
+        sample=design.sample,
+        score=shifted,
+        confounding=confounding,
+        confounding_se=error,
+        share=share,
+        correlation=_correlation(shifted, direction, design.matrix, contrast.weight),
+        n_controls=0 if controls is None else int(controls.sum()),
+    )
+    return with_covariates(design, shifted, "hidden"), found
+
+
+def controls_among(gene: TextArray, controls: TextArray) -> BoolArray:
+    """Which genes are controls, (G,).
+
+    Raises
+    ------
+    InputError
+        Where fewer than `FEWEST_CONTROLS` of the controls are among the genes.
+    """
+    known = np.isin(gene.astype(str), controls.astype(str))
+    if known.sum() < FEWEST_CONTROLS:
+        raise InputError(
+            f"{int(known.sum())} of {len(controls)} control genes are among the {len(gene)} genes that were kept "
+            f"(first controls: {listing(list(controls), 3)}; first genes: {listing(list(gene), 3)}). At least "
+            f"{FEWEST_CONTROLS} are needed. Do the ids match?"
+        )
+    return np.asarray(known)
+
+
+def _most(residual_df: int, n_genes: int) -> int:
+    if n_genes < FEWEST_GENES:
+        return 0
+    return max((most for df, most in MOST.items() if residual_df >= df), default=0)
+
+
+def _thinned(counts: Counts, controls: BoolArray | None) -> tuple[Counts, BoolArray]:
+    """Counts of evenly spaced genes and all controls, with the library sizes of all; which of them may tell Delta."""
+    n_genes, n_samples = counts.count.shape
+    told = np.ones(n_genes, dtype=bool) if controls is None else controls
+    kept = np.zeros(n_genes, dtype=bool)
+    kept[:: max(1, min(n_genes * n_samples // MANY_VALUES, n_genes // ENOUGH_GENES))] = True
+    if controls is not None:
+        kept |= controls
+    if kept.all():
+        return counts, told
+    log_size = np.log(library_size(counts))
+    log_size = log_size[kept] if log_size.ndim > 1 else log_size
+    part = replace(counts, gene=counts.gene[kept], count=counts.count[kept], log_size=log_size)
+    # Sizes are relative to the mean library, which is a smaller one now.
+    return replace(part, log_size=log_size - np.mean(np.log(part.count.sum(axis=0)))), told[kept]
+
+
+def _find(response: FloatArray, weight: FloatArray, design: FloatArray, most: int, *, tested: bool) -> FloatArray:
+    """Scores of the leading factors, orthogonal to the design, of variance 1, (S, k), k <= most."""
+    n_samples = len(design)
+    score = np.empty((n_samples, 0))
+    rng = np.random.default_rng(SEED)
+    while score.shape[1] < most:
+        wider = np.column_stack([design, score])
+        residual, scale = _residuals(response, weight, wider)
+        standard = residual * np.sqrt(weight) / scale[:, None]
+        if tested and not _supported(standard, weight, wider, rng):
+            break
+        first = _leading(standard, wider)
+        score = _refined(response, weight / scale[:, None] ** 2, design, np.column_stack([score, first]))
+    return np.asarray(score * np.sqrt(n_samples))
+
+
+def _residuals(response: FloatArray, weight: FloatArray, design: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Residuals (G, S), and the genes' standard deviations at weight 1, (G,), squeezed together."""
+    _, _, variance, fitted = weighted_regression(response, weight, design, np.zeros(design.shape[1]))
+    require_variation(variance)
+    df = float(design.shape[0] - design.shape[1])
+    squeezed = squeeze_variances(variance, df, fit_variance_prior(variance, df))
+    return response - fitted, np.sqrt(squeezed)
+
+
+def _supported(standard: FloatArray, weight: FloatArray, design: FloatArray, rng: np.random.Generator) -> bool:
+    """Whether the first axis of residuals holds more than that of residuals with random signs ever does.
+
+    Random signs leave every residual's size, so that noisy samples and genes are not taken for a factor, but nothing
+    that genes share. Source: Hong, Sheng and Dobriban (2020), arXiv 2012.02985 (signflip parallel analysis).
+    """
+    root = np.sqrt(weight)
+    size = np.sum(standard**2, axis=1)
+    chance = []
+    for _ in range(N_FLIPS):
+        flipped = np.where(rng.integers(0, 2, standard.shape, dtype=np.int8) == 1, standard, -standard) / root
+        _, _, _, fitted = weighted_regression(flipped, weight, design, np.zeros(design.shape[1]))
+        left = (flipped - fitted) * root
+        # The fit takes its share of the flipped values; what is left is brought back to the size it had.
+        left *= np.sqrt(size / np.maximum(np.sum(left**2, axis=1), np.finfo(float).tiny))[:, None]
+        chance.append(_first_share(left))
+    return bool(_first_share(standard) > max(max(chance), LEAST_SHARE * float(np.mean(chance))))
+
+
+def _first_share(standard: FloatArray) -> float:
+    value = np.linalg.eigvalsh(_gram(standard))
+    return float(value[-1] / value.sum())
+
+
+def _leading(standard: FloatArray, design: FloatArray) -> FloatArray:
+    """The axis along which samples differ most, orthogonal to the design, (S,), length 1."""
+    _, vector = np.linalg.eigh(_gram(standard))
+    # A start for least squares: its last digits depend on the number of threads, and theirs must not.
+    return _orthogonal(np.round(vector[:, -1:], 6), design)[:, 0]
+
+
+def _gram(standard: FloatArray) -> FloatArray:
+    """``standard.T @ standard``, (S, S), to the same bits for any number of threads."""
+    n_genes, n_samples = standard.shape
+    parts: dict[int, FloatArray] = {}
+
+    def work(block: slice) -> None:
+        parts[block.start] = np.zeros((n_samples, n_samples))
+        add_gram(standard[block], parts[block.start])
+
+    map_blocks(work, n_genes)
+    upper = sum((parts[start] for start in sorted(parts)), np.zeros((n_samples, n_samples)))
+    return upper + np.triu(upper, 1).T
+
+
+def _orthogonal(score: FloatArray, design: FloatArray) -> FloatArray:
+    """Orthonormal scores in the design's residual space, (S, k), with signs that do not depend on the algebra."""
+    basis, _ = np.linalg.qr(design)
+    score = score - basis @ (basis.T @ score)
+    orthonormal, _ = np.linalg.qr(score)
+    return np.asarray(orthonormal * np.sign(orthonormal[np.argmax(np.abs(orthonormal), axis=0), range(score.shape[1])]))
+
+
+def _refined(response: FloatArray, precision: FloatArray, design: FloatArray, score: FloatArray) -> FloatArray:
+    """Scores that weighted least squares agrees with, by turns of loadings given scores and scores given loadings."""
+    for _ in range(REFINEMENTS):
+        loading, _, _, fitted = _loadings(response, precision, design, score)
+        rest = response - (fitted - loading @ score.T)
+        gram = np.einsum("gs,gj,gk->sjk", precision, loading, loading)
+        right = np.einsum("gs,gj->sj", precision * rest, loading)
+        score = _orthogonal(np.linalg.solve(gram, right[:, :, None])[:, :, 0], design)
+    return score
+
+
+def _loadings(
+    response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Loadings (G, k), their unscaled sd (G, k), residual variance (G,), and fitted values (G, S)."""
+    wider = np.column_stack([design, score])
+    unit = np.eye(wider.shape[1])[design.shape[1] :]
+    fits = [weighted_regression(response, weight, wider, row) for row in unit]
+    loading, unscaled = (np.column_stack([fit[i] for fit in fits]) for i in (0, 1))
+    return loading, unscaled, fits[0][2], fits[0][3]
+
+
+def _explained(response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray) -> FloatArray:
+    """Share of the residual variance that each factor takes, mean over genes, (k,)."""
+    _, _, before, _ = weighted_regression(response, weight, design, np.zeros(design.shape[1]))
+    loading, unscaled, _, _ = _loadings(response, weight, design, score)
+    total = before * (design.shape[0] - design.shape[1])
+    return np.asarray(np.mean((loading / unscaled) ** 2 / total[:, None], axis=0))
+
+
+def _confounding(
+    response: FloatArray,
+    weight: FloatArray,
+    design: FloatArray,
+    contrast: FloatArray,
+    score: FloatArray,
+    told: BoolArray,
+) -> tuple[FloatArray, FloatArray]:
+    """What a loading of 1 adds to a gene's contrast, Delta, and its standard error, both (k,).
+
+    Genes without an effect lie on a line through their loadings, which a robust (bisquare) regression finds while
+    effects are sparse enough. Loadings carry errors of their own that would flatten the line: their variances, known
+    from the fit, are taken off. Sources: Wang, Zhao, Hastie and Owen (2017), Ann. Stat. 45, 1863 (the idea);
+    Fuller (1987), Measurement Error Models, section 1.2 (the correction).
+    """
+    n_factors = score.shape[1]
+    wider = np.column_stack([design, score])
+    estimate, unscaled, _, _ = weighted_regression(response, weight, wider, np.append(contrast, np.zeros(n_factors)))
+    loading, loading_unscaled, variance, _ = _loadings(response, weight, design, score)
+    df = float(wider.shape[0] - wider.shape[1])
+    sd = np.sqrt(squeeze_variances(variance, df, fit_variance_prior(variance, df)))
+    y, se = estimate[told], (unscaled * sd)[told]
+    x = np.column_stack([np.ones(told.sum()), loading[told]])
+    noise = np.column_stack([np.zeros(told.sum()), (loading_unscaled * sd[:, None])[told] ** 2])
+    line = np.zeros(1 + n_factors)
+    line[0] = np.median(y)
+    trust = 1 / se**2
+    for _ in range(50):
+        residual = (y - x @ line) / se
+        center = np.median(residual)
+        width = 1.4826 * np.median(np.abs(residual - center))
+        robust = np.clip(1 - (residual / (BISQUARE * width)) ** 2, 0, None) ** 2 * trust
+        gram = np.einsum("g,gi,gj->ij", robust, x, x)
+        clean = gram - np.diag(np.minimum((noise * robust[:, None]).sum(axis=0), (1 - LEAST_RELIABLE) * np.diag(gram)))
+        step = np.linalg.solve(clean, np.einsum("g,gi,g->i", robust, x, y)) - line
+        line = line + step
+        if np.abs(step).max() < 1e-10 * (1 + np.abs(line).max()):
+            break
+    inverse = np.linalg.inv(clean)
+    spread = inverse @ np.einsum("g,gi,gj->ij", (robust * (y - x @ line)) ** 2, x, x) @ inverse
+    return line[1:], np.sqrt(np.diag(spread))[1:]
+
+
+def _correlation(score: FloatArray, direction: FloatArray, design: FloatArray, contrast: FloatArray) -> FloatArray:
+    """Correlation of each factor with the question, after what else the design holds, (k,)."""
+    # The contrast of a response is its inner product with this vector, which no other coefficient touches.
+    weight = np.linalg.pinv(design).T @ contrast
+    other = design - np.outer(direction, contrast)
+    basis, size, _ = np.linalg.svd(other, full_matrices=False)
+    basis = basis[:, size > 1e-10 * size.max(initial=1.0)]
+    rest = score - basis @ (basis.T @ score)
+    length = np.linalg.norm(rest, axis=0) * np.linalg.norm(weight)
+    return np.asarray(rest.T @ weight / length)
