@@ -108,17 +108,17 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         )
     if effects.hidden is not None:
         notes.append(hidden_words(effects.hidden))
+    signs = []
     if fit.prior.null_scale > WIDE_NULL:
-        notes.append(
-            f"Replicates share hidden variation (the null's standard deviation is {fit.prior.null_scale:.2f} log2): "
-            "error rates hold on average over experiments, not surely for this one."
-        )
+        signs.append(f"the null's standard deviation is {fit.prior.null_scale:.2f} log2")
     # Where hardly a gene is unchanged, it is not a number.
     if sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]:
+        signs.append(f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected")
+    if signs:
         notes.append(
-            f"The genes that do not change vary {'more' if sigma0 > 1 else 'less'} than their likelihoods say "
-            f"(standard deviation {sigma0:.2f} of their z-scores, where 1 is expected): replicates may share hidden "
-            "variation, and error rates hold on average over experiments, not surely for this one."
+            f"Replicates {'share' if fit.prior.null_scale > WIDE_NULL else 'may share'} hidden variation"
+            f"{' beyond what was found' if effects.hidden is not None else ''} ({'; '.join(signs)}): "
+            "error rates hold on average over experiments, not surely for this one."
         )
     for status, words in DOUBTFUL.items():
         n_genes = int(np.sum(effects.status == status))
@@ -144,17 +144,15 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
 def hidden_words(hidden: HiddenFactors) -> str:
     """What was found of variation that replicates share."""
     several = len(hidden.share) > 1
-    takes, goes = (
-        listing([f"{100 * each:.0f}%" for each in hidden.share]),
-        listing([f"{abs(each):.2f}" for each in hidden.correlation]),
-    )
+    takes = listing([f"{100 * each:.0f}%" for each in hidden.share])
+    goes = listing([f"{abs(each):.2f}" for each in hidden.correlation])
     controls = f", as {hidden.n_controls} control genes tell" if hidden.n_controls else ""
+    were, them = ("They were", "them") if several else ("It was", "it")
     return (
         f"Replicates share hidden variation: {len(hidden.share)} factor{'s' if several else ''} that no column of the "
         f"design records take{'' if several else 's'} {takes} of the residual variance (correlation with the "
-        f"comparison {goes}{controls}). {'They were' if several else 'It was'} added to the design; error rates hold "
-        "on average over experiments, not surely for this one. See which column of the sample sheet goes along with "
-        f"{'them' if several else 'it'}: a recorded cause is better than an estimated one."
+        f"comparison {goes}{controls}). {were} added to the design. See which column of the sample sheet goes along "
+        f"with {them}: a recorded cause is better than an estimated one."
     )
 
 

@@ -51,4 +51,4 @@ def test_a_wide_null_is_said(rng):
     assert summary["diagnostics"]["sigma0"] == pytest.approx(1.5, abs=0.1)
     # kappa leaves to the slabs what slabs can explain: all genes shifted alike.
     assert 0.8 < summary["diagnostics"]["kappa"] < 1.6
-    assert any("vary more than their likelihoods say" in note for note in summary["warnings"])
+    assert any("z-scores of unchanged genes have a standard deviation" in note for note in summary["warnings"])

@@ -279,6 +279,9 @@ def test_files_hold_the_factors(tmp_path, monkeypatch):
     np.testing.assert_array_equal(results.obsm["ebgenes_hidden_c"], hidden.score)
     page = Path("results/d/report.html").read_text()
     assert "Replicates share hidden variation: 1 factor" in page
+    assert "1 factor (" in page
+    assert f"from {hidden.n_controls} control genes" in page
+    assert "Wang J, Zhao Q" in page
     assert "b/1 <i>" not in page
 
     step = ["effects", "results/d/counts.h5ad", "--design", "~ group", "--name", "c", "--out", "e.h5"]
