@@ -155,7 +155,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any],
 
 
 def test_the_users_study_runs_alone_and_leaves_every_promised_file(checkout: Path) -> None:
-    figures = {f"{name}.{kind}" for name in ("ma", "prior", "shrinkage", "diagnostics") for kind in ("png", "svg")}
+    figures = {
+        f"{name}.{kind}" for name in ("ma", "prior", "shrinkage", "diagnostics", "hidden") for kind in ("png", "svg")
+    }
     figures |= {"volcano.png", "volcano.svg", "volcano.pdf"}
     answers = {"effects.h5", "prior.json", *(f"genes.{kind}" for kind in TABLES), *figures}
     promised = {"counts.h5ad", "results.h5ad", "report.html", *(f"treatment/{name}" for name in answers)}
@@ -185,10 +187,11 @@ FIT = ["effects treatment", "posterior treatment"]
         ({"contrasts": {"treatment": COMPARISON, **NEW}}, ["effects again", "posterior again", "report", "default"]),
         ({"keep": {"min_count": 11}}, ["counts", *FIT, "report", "default"]),
         ({"effects": {"outliers": "winsorize"}}, [*FIT, "report", "default"]),
+        ({"effects": {"hidden_factors": 0}}, [*FIT, "report", "default"]),
         ({"report": {"tables": TABLES, "level": 0.1}}, ["posterior treatment", "report", "default"]),
         ({"outdir": "./out/"}, []),
     ],
-    ids=["contrast", "keep", "effects", "report", "same"],
+    ids=["contrast", "keep", "effects", "hidden", "report", "same"],
 )
 def test_a_change_reruns_what_depends_on_it(
     checkout: Path, settings: dict[str, Any], tmp_path: Path, change: dict[str, Any], jobs: list[str]
