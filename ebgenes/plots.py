@@ -1096,6 +1096,8 @@ def hidden_scores(hidden: Mapping[str, Any], column: str | None, ax: Axes) -> Ax
     else:
         x, y = np.arange(1.0, n_samples + 1), score[:, 0]
         ax.set_xlabel("samples in the sheet's order")
+        if n_samples <= _MOST_NAMED:
+            ax.set_xticks(x)
         ax.set_ylabel("hidden factor 1")
     ax.axhline(0, color=_FAINT, linewidth=0.8, zorder=0)
     told = [] if column is None else _paint_samples(hidden["sheet"][column], x, y, ax)

@@ -55,8 +55,8 @@ def fit_effects(
         Columns to add to the design before anything is fitted, (S, C); the contrast ignores them.
     hidden_factors
         Variation that replicates share though no column of the sheet tells it: how many factors to seek in the
-        residuals and add to the design, or ``auto``: as many as the residuals speak for, at most 1 with 4 to 7
-        residual degrees of freedom and 2 with more, none with fewer.
+        residuals and add to the design, or ``auto``: as many as the residuals speak for, at most 2, none with
+        fewer than 4 residual degrees of freedom.
     controls
         Ids of genes that do not respond (spike-ins, housekeeping genes), 10 or more: they alone tell how far hidden
         factors and the contrast go together. None: all genes do, by a regression that effects do not move as long

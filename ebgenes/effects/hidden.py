@@ -16,7 +16,8 @@ from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.linear import add_gram
 from ebgenes.model import BoolArray, Contrast, Counts, Design, FloatArray, HiddenFactors, TextArray
 
-MOST = {4: 1, 8: 2}
+MOST = 2
+FEWEST_DF = 4
 """Factors that `auto` takes at most, from so many residual degrees of freedom on; none below."""
 
 MANY_VALUES = 500_000
@@ -112,9 +113,7 @@ def controls_among(gene: TextArray, controls: TextArray) -> BoolArray:
 
 
 def _most(residual_df: int, n_genes: int) -> int:
-    if n_genes < FEWEST_GENES:
-        return 0
-    return max((most for df, most in MOST.items() if residual_df >= df), default=0)
+    return MOST if n_genes >= FEWEST_GENES and residual_df >= FEWEST_DF else 0
 
 
 def _thinned(counts: Counts, controls: BoolArray | None) -> tuple[Counts, BoolArray]:
