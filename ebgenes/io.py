@@ -21,6 +21,7 @@ import pandas as pd
 
 from ebgenes.errors import InputError, listing
 from ebgenes.model import (
+    HIDDEN_ARRAYS,
     Counts,
     Effects,
     FloatArray,
@@ -297,6 +298,28 @@ def read_gene_names(path: str | os.PathLike[str]) -> dict[str, str]:
     return dict(zip(frame.index, frame[column], strict=True))
 
 
+def read_controls(path: str | os.PathLike[str]) -> TextArray:
+    """Ids of control genes: the first column of a text file, one gene a line, under ``gene_id`` or no heading.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or names no gene.
+    """
+    found = _existing(path)
+    try:
+        lines = _content(found).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot read {found}: {_oneline(error)}") from None
+    first = [re.split(r"[\t,]", line, maxsplit=1)[0].strip().strip('"') for line in lines]
+    genes = [name for name in first if name]
+    if genes and genes[0] == "gene_id":
+        genes = genes[1:]
+    if not genes:
+        raise InputError(f"{found} names no control gene. Write one gene id a line.")
+    return text_array(dict.fromkeys(genes))
+
+
 def read_offsets(path: str | os.PathLike[str], counts: Counts) -> FloatArray:
     """Natural-log offsets, (G, S), in the counts' order, from a table of genes by samples."""
     frame = _read_table(path, numeric=True)
@@ -405,30 +428,7 @@ def read_screen(path: str | os.PathLike[str]) -> Screen:
 
 EFFECT_ARRAYS = ("estimate", "se", "df", "base_mean")
 EFFECT_OPTIONS = ("grid", "loglik", "p_value")
-HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation")
 EFFECT_WORDS = ("contrast", "up", "down", "engine")
-
-
-def read_controls(path: str | os.PathLike[str]) -> TextArray:
-    """Ids of control genes: the first column of a text file, one gene a line, under ``gene_id`` or no heading.
-
-    Raises
-    ------
-    InputError
-        Where the file cannot be read or names no gene.
-    """
-    found = _existing(path)
-    try:
-        lines = _content(found).decode("utf-8-sig").splitlines()
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise InputError(f"cannot read {found}: {_oneline(error)}") from None
-    first = [re.split(r"[\t,]", line, maxsplit=1)[0].strip().strip('"') for line in lines]
-    genes = [name for name in first if name]
-    if genes and genes[0] == "gene_id":
-        genes = genes[1:]
-    if not genes:
-        raise InputError(f"{found} names no control gene. Write one gene id a line.")
-    return text_array(dict.fromkeys(genes))
 
 
 def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:

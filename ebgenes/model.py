@@ -207,6 +207,10 @@ class Design:
             _require_shape(self.contrast, weight=(len(self.coefficient),))
 
 
+HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation")
+"""Arrays of `HiddenFactors`, the same names in every file."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class HiddenFactors:
     """Variation that replicates share, as found in the residuals and added to the design.
@@ -241,7 +245,7 @@ class HiddenFactors:
     sheet: Mapping[str, TextArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = ("score", "confounding", "confounding_se", "share", "correlation")
+        names = HIDDEN_ARRAYS
         sheet = {str(name): _text(values) for name, values in self.sheet.items()}
         _set(self, sample=_text(self.sample), sheet=sheet, **{name: _float(getattr(self, name)) for name in names})
         shape = (self.score.shape[1],)

@@ -49,7 +49,7 @@ ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
 """Settings of the effects that one engine or the other has."""
 
 
-OPTIONAL_FIGURES = {COVARIATE_FIGURE: "covariates", HIDDEN_FIGURE: "hidden_factors"}
+OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"))
 """Figures that some contrasts have, and the part of prior.json that they show."""
 
 
@@ -271,6 +271,7 @@ def contrast_page(
     from ebgenes.report import ContrastPage
 
     name = summary["contrast"]["name"]
+    shown = [*FIGURES, *(figure for figure, part in OPTIONAL_FIGURES if summary.get(part))]
     return ContrastPage(
         name=name,
         formula=dataset.design,
@@ -286,11 +287,7 @@ def contrast_page(
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
-        figures={
-            stem: (figures / f"{stem}.png").read_bytes()
-            for stem in (*FIGURES, COVARIATE_FIGURE, HIDDEN_FIGURE)
-            if (figures / f"{stem}.png").is_file() and summary.get(OPTIONAL_FIGURES.get(stem, "family"))
-        },
+        figures={stem: (figures / f"{stem}.png").read_bytes() for stem in shown if (figures / f"{stem}.png").is_file()},
         **options(config.report, "level", "interval"),
         threshold=config.report.lfc_threshold,
     )

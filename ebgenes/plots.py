@@ -1114,7 +1114,8 @@ def hidden_scores(hidden: Mapping[str, Any], column: str | None, ax: Axes) -> Ax
     share = " and ".join(f"{100 * each:.0f}%" for each in hidden["share"][:2])
     notes = [f"{'the factors take' if n_factors > 1 else 'the factor takes'} {share} of the residual variance"]
     if column is not None:
-        notes.append(f"{displayed(column, 40)} explains {100 * _told_by(hidden, column):.0f}% of factor 1")
+        parts = [f"{100 * _told_by(hidden, column, i):.0f}% of factor {i + 1}" for i in range(min(n_factors, 2))]
+        notes.append(f"{displayed(column, 40)} explains {' and '.join(parts)}")
     _heading(ax, "Hidden variation" if column is None else f"Hidden variation by {displayed(column, 40)}", notes)
     return ax
 
@@ -1145,9 +1146,9 @@ def _numbers(values: Sequence[str]) -> FloatArray | None:
     return number if np.isfinite(number).all() else None
 
 
-def _told_by(hidden: Mapping[str, Any], column: str) -> float:
-    """Share of the first factor's variance that a column explains: as groups, or as a number with many values."""
-    score = np.array(hidden["score"])[:, 0]
+def _told_by(hidden: Mapping[str, Any], column: str, factor: int = 0) -> float:
+    """Share of a factor's variance that a column explains: as groups, or as a number with many values."""
+    score = np.array(hidden["score"])[:, factor]
     values = hidden["sheet"][column]
     number, groups = _numbers(values), sorted(set(values))
     if number is not None and len(groups) > len(_GROUPS):
@@ -1230,6 +1231,9 @@ def draw(
         _ignore_missing_glyphs()
         n_rows, n_columns = _panels(name, covariates, hidden)
         size = (7.0, 6.2) if n_columns == 1 else (10.0, 4.6 * n_rows)
+        if name == "hidden" and hidden is None:
+            # Two lines that say so; the workflow was promised a file before anyone could know.
+            size = (7.0, 0.9)
         figure = Figure(figsize=size, dpi=150, layout="constrained")
         if title:
             figure.suptitle(displayed(title, 90), x=0.01, ha="left", size=12, color=_INK, parse_math=False)

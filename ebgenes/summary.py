@@ -13,7 +13,7 @@ import numpy as np
 import ebgenes
 from ebgenes.errors import listing
 from ebgenes.fdr import adjust_bh, running_mean
-from ebgenes.model import Effects, EmFit, FloatArray, HiddenFactors, MixturePrior, Odds
+from ebgenes.model import HIDDEN_ARRAYS, Effects, EmFit, FloatArray, HiddenFactors, MixturePrior, Odds
 from ebgenes.posteriors import null_probability
 from ebgenes.prior import likelihood_stretch, null_spread
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
@@ -83,10 +83,9 @@ def _plain(fit: EmFit) -> dict[str, Any]:
 
 
 def _hidden(hidden: HiddenFactors) -> dict[str, Any]:
-    arrays = ("score", "share", "correlation", "confounding", "confounding_se")
     return {
         "sample": list(hidden.sample),
-        **{name: getattr(hidden, name).tolist() for name in arrays},
+        **{name: getattr(hidden, name).tolist() for name in HIDDEN_ARRAYS},
         "n_controls": hidden.n_controls,
         "sheet": {name: list(values) for name, values in hidden.sheet.items()},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -33,8 +33,12 @@ REFINEMENTS = 3
 BISQUARE = 4.685
 FEWEST_CONTROLS = 10
 
-LEAST_SHARE = 1.2
-"""What `auto` takes for a factor has at least so many times the variance that chance gives its axis."""
+LEAST_GAIN = 0.2
+LEAST_EXCESS = 0.03
+"""What `auto` takes for a factor has so much more of the variance than chance gives its axis, relative or absolute.
+
+With few degrees of freedom chance alone has a large share, which two equal factors cannot exceed by much.
+"""
 
 LEAST_RELIABLE = 0.2
 """Loadings that are noise to a larger share than 1 - this are taken to be reliable to this share."""
@@ -63,7 +67,7 @@ def add_hidden_factors(
     """
     n_samples, n_coefficients = design.matrix.shape
     residual_df = n_samples - n_coefficients
-    most = _most(residual_df, len(counts.gene)) if n_factors == "auto" else int(n_factors)
+    most = _sought(residual_df, len(counts.gene)) if n_factors == "auto" else int(n_factors)
     if most >= residual_df:
         raise InputError(
             f"{most} hidden factors leave {residual_df - most} of {residual_df} residual degrees of freedom, and 1 is "
@@ -72,13 +76,15 @@ def add_hidden_factors(
     if most == 0:
         return design, None
     contrast = cast(Contrast, design.contrast)
-    thin = _thinned(counts, controls)
-    response, weight = voom(thin[0], design.matrix)
+    part, telling = _thinned(counts, controls)
+    response, weight = voom(part, design.matrix)
     score = _find(response, weight, design.matrix, most, tested=n_factors == "auto")
     if score.shape[1] == 0:
         return design, None
-    share = _explained(response, weight, design.matrix, score)
-    confounding, error = _confounding(response, weight, design.matrix, contrast.weight, score, thin[1])
+    loadings = _loadings(response, weight, design.matrix, score)
+    share = _explained(response, weight, design.matrix, loadings)
+    estimate, unscaled = _beside(response, weight, design.matrix, score, contrast.weight)
+    confounding, error = _confounding(estimate, unscaled, loadings, telling)
     # Added to a response, this moves its contrast by 1 and leaves its residuals alone.
     direction = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
     shifted = score + np.outer(direction, confounding)
@@ -112,25 +118,25 @@ def controls_among(gene: TextArray, controls: TextArray) -> BoolArray:
     return np.asarray(known)
 
 
-def _most(residual_df: int, n_genes: int) -> int:
+def _sought(residual_df: int, n_genes: int) -> int:
     return MOST if n_genes >= FEWEST_GENES and residual_df >= FEWEST_DF else 0
 
 
 def _thinned(counts: Counts, controls: BoolArray | None) -> tuple[Counts, BoolArray]:
     """Counts of evenly spaced genes and all controls, with the library sizes of all; which of them may tell Delta."""
     n_genes, n_samples = counts.count.shape
-    told = np.ones(n_genes, dtype=bool) if controls is None else controls
+    telling = np.ones(n_genes, dtype=bool) if controls is None else controls
     kept = np.zeros(n_genes, dtype=bool)
     kept[:: max(1, min(n_genes * n_samples // MANY_VALUES, n_genes // ENOUGH_GENES))] = True
     if controls is not None:
         kept |= controls
     if kept.all():
-        return counts, told
+        return counts, telling
     log_size = np.log(library_size(counts))
     log_size = log_size[kept] if log_size.ndim > 1 else log_size
     part = replace(counts, gene=counts.gene[kept], count=counts.count[kept], log_size=log_size)
     # Sizes are relative to the mean library, which is a smaller one now.
-    return replace(part, log_size=log_size - np.mean(np.log(part.count.sum(axis=0)))), told[kept]
+    return replace(part, log_size=log_size - np.mean(np.log(part.count.sum(axis=0)))), telling[kept]
 
 
 def _find(response: FloatArray, weight: FloatArray, design: FloatArray, most: int, *, tested: bool) -> FloatArray:
@@ -142,9 +148,11 @@ def _find(response: FloatArray, weight: FloatArray, design: FloatArray, most: in
         wider = np.column_stack([design, score])
         residual, scale = _residuals(response, weight, wider)
         standard = residual * np.sqrt(weight) / scale[:, None]
-        if tested and not _supported(standard, weight, wider, rng):
+        value, axis = np.linalg.eigh(_gram(standard))
+        if tested and not _supported(_first_share(np.asarray(value)), standard, weight, wider, rng):
             break
-        first = _leading(standard, wider)
+        # A start for least squares: its last digits depend on the number of threads, and theirs must not.
+        first = _orthogonal(np.round(axis[:, -1:], 6), wider)
         score = _refined(response, weight / scale[:, None] ** 2, design, np.column_stack([score, first]))
     return np.asarray(score * np.sqrt(n_samples))
 
@@ -153,12 +161,16 @@ def _residuals(response: FloatArray, weight: FloatArray, design: FloatArray) -> 
     """Residuals (G, S), and the genes' standard deviations at weight 1, (G,), squeezed together."""
     _, _, variance, fitted = weighted_regression(response, weight, design, np.zeros(design.shape[1]))
     require_variation(variance)
-    df = float(design.shape[0] - design.shape[1])
-    squeezed = squeeze_variances(variance, df, fit_variance_prior(variance, df))
-    return response - fitted, np.sqrt(squeezed)
+    return response - fitted, _moderated_sd(variance, design.shape[0] - design.shape[1])
 
 
-def _supported(standard: FloatArray, weight: FloatArray, design: FloatArray, rng: np.random.Generator) -> bool:
+def _moderated_sd(variance: FloatArray, df: int) -> FloatArray:
+    return np.sqrt(squeeze_variances(variance, float(df), fit_variance_prior(variance, float(df))))
+
+
+def _supported(
+    share: float, standard: FloatArray, weight: FloatArray, design: FloatArray, rng: np.random.Generator
+) -> bool:
     """Whether the first axis of residuals holds more than that of residuals with random signs ever does.
 
     Random signs leave every residual's size, so that noisy samples and genes are not taken for a factor, but nothing
@@ -173,20 +185,13 @@ def _supported(standard: FloatArray, weight: FloatArray, design: FloatArray, rng
         left = (flipped - fitted) * root
         # The fit takes its share of the flipped values; what is left is brought back to the size it had.
         left *= np.sqrt(size / np.maximum(np.sum(left**2, axis=1), np.finfo(float).tiny))[:, None]
-        chance.append(_first_share(left))
-    return bool(_first_share(standard) > max(max(chance), LEAST_SHARE * float(np.mean(chance))))
+        chance.append(_first_share(np.asarray(np.linalg.eigvalsh(_gram(left)))))
+    usual = float(np.mean(chance))
+    return bool(share > max(chance) and share - usual > min(LEAST_GAIN * usual, LEAST_EXCESS))
 
 
-def _first_share(standard: FloatArray) -> float:
-    value = np.linalg.eigvalsh(_gram(standard))
-    return float(value[-1] / value.sum())
-
-
-def _leading(standard: FloatArray, design: FloatArray) -> FloatArray:
-    """The axis along which samples differ most, orthogonal to the design, (S,), length 1."""
-    _, vector = np.linalg.eigh(_gram(standard))
-    # A start for least squares: its last digits depend on the number of threads, and theirs must not.
-    return _orthogonal(np.round(vector[:, -1:], 6), design)[:, 0]
+def _first_share(eigenvalue: FloatArray) -> float:
+    return float(eigenvalue[-1] / eigenvalue.sum())
 
 
 def _gram(standard: FloatArray) -> FloatArray:
@@ -214,40 +219,52 @@ def _orthogonal(score: FloatArray, design: FloatArray) -> FloatArray:
 def _refined(response: FloatArray, precision: FloatArray, design: FloatArray, score: FloatArray) -> FloatArray:
     """Scores that weighted least squares agrees with, by turns of loadings given scores and scores given loadings."""
     for _ in range(REFINEMENTS):
-        loading, _, _, fitted = _loadings(response, precision, design, score)
-        rest = response - (fitted - loading @ score.T)
-        gram = np.einsum("gs,gj,gk->sjk", precision, loading, loading)
-        right = np.einsum("gs,gj->sj", precision * rest, loading)
+        found = _loadings(response, precision, design, score)
+        rest = response - (found.fitted - found.loading @ score.T)
+        gram = np.einsum("gs,gj,gk->sjk", precision, found.loading, found.loading)
+        right = np.einsum("gs,gj->sj", precision * rest, found.loading)
         score = _orthogonal(np.linalg.solve(gram, right[:, :, None])[:, :, 0], design)
     return score
 
 
-def _loadings(
-    response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Loadings (G, k), their unscaled sd (G, k), residual variance (G,), and fitted values (G, S)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loadings:
+    """Loadings (G, k), their unscaled sd (G, k), and residual variance (G,), its df and fitted values (G, S)."""
+
+    loading: FloatArray
+    unscaled: FloatArray
+    variance: FloatArray
+    df: int
+    fitted: FloatArray
+
+
+def _loadings(response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray) -> _Loadings:
     wider = np.column_stack([design, score])
     unit = np.eye(wider.shape[1])[design.shape[1] :]
     fits = [weighted_regression(response, weight, wider, row) for row in unit]
     loading, unscaled = (np.column_stack([fit[i] for fit in fits]) for i in (0, 1))
-    return loading, unscaled, fits[0][2], fits[0][3]
+    return _Loadings(loading, unscaled, fits[0][2], wider.shape[0] - wider.shape[1], fits[0][3])
 
 
-def _explained(response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray) -> FloatArray:
+def _beside(
+    response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray, contrast: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The contrast beside the factors and its unscaled sd, both (G,)."""
+    wider = np.column_stack([design, score])
+    longer = np.append(contrast, np.zeros(score.shape[1]))
+    estimate, unscaled, _, _ = weighted_regression(response, weight, wider, longer)
+    return estimate, unscaled
+
+
+def _explained(response: FloatArray, weight: FloatArray, design: FloatArray, found: _Loadings) -> FloatArray:
     """Share of the residual variance that each factor takes, mean over genes, (k,)."""
     _, _, before, _ = weighted_regression(response, weight, design, np.zeros(design.shape[1]))
-    loading, unscaled, _, _ = _loadings(response, weight, design, score)
     total = before * (design.shape[0] - design.shape[1])
-    return np.asarray(np.mean((loading / unscaled) ** 2 / total[:, None], axis=0))
+    return np.asarray(np.mean((found.loading / found.unscaled) ** 2 / total[:, None], axis=0))
 
 
 def _confounding(
-    response: FloatArray,
-    weight: FloatArray,
-    design: FloatArray,
-    contrast: FloatArray,
-    score: FloatArray,
-    told: BoolArray,
+    estimate: FloatArray, unscaled: FloatArray, found: _Loadings, telling: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
     """What a loading of 1 adds to a gene's contrast, Delta, and its standard error, both (k,).
 
@@ -256,15 +273,11 @@ def _confounding(
     from the fit, are taken off. Sources: Wang, Zhao, Hastie and Owen (2017), Ann. Stat. 45, 1863 (the idea);
     Fuller (1987), Measurement Error Models, section 1.2 (the correction).
     """
-    n_factors = score.shape[1]
-    wider = np.column_stack([design, score])
-    estimate, unscaled, _, _ = weighted_regression(response, weight, wider, np.append(contrast, np.zeros(n_factors)))
-    loading, loading_unscaled, variance, _ = _loadings(response, weight, design, score)
-    df = float(wider.shape[0] - wider.shape[1])
-    sd = np.sqrt(squeeze_variances(variance, df, fit_variance_prior(variance, df)))
-    y, se = estimate[told], (unscaled * sd)[told]
-    x = np.column_stack([np.ones(told.sum()), loading[told]])
-    noise = np.column_stack([np.zeros(told.sum()), (loading_unscaled * sd[:, None])[told] ** 2])
+    n_genes, n_factors = int(telling.sum()), found.loading.shape[1]
+    sd = _moderated_sd(found.variance, found.df)
+    y, se = estimate[telling], (unscaled * sd)[telling]
+    x = np.column_stack([np.ones(n_genes), found.loading[telling]])
+    noise = np.column_stack([np.zeros(n_genes), (found.unscaled * sd[:, None])[telling] ** 2])
     line = np.zeros(1 + n_factors)
     line[0] = np.median(y)
     trust = 1 / se**2
