@@ -174,10 +174,10 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--dataset", required=True, help="name of the dataset")
     made.add_argument("--folder", help="folder with its other results (default: as the config says)")
 
-    made = verb("export", _export, "rename the columns of a result table to another tool's")
+    made = verb("export", _export, "write a result table in another format, or with another tool's names of columns")
     made.add_argument("table", help="genes.tsv")
-    made.add_argument("--style", required=True, help="deseq2, limma, ashr or pertpy")
-    made.add_argument("--out", required=True, help="table to write")
+    made.add_argument("--style", help="names of columns: deseq2, limma, ashr or pertpy (default: ours)")
+    made.add_argument("--out", required=True, help="table to write: .tsv, .csv, .parquet, .xlsx, or .rnk (a ranking)")
 
     made = verb("simulate", _simulate, "write simulated counts, their sheet and the truth")
     made.add_argument("folder")
@@ -373,7 +373,8 @@ def _export(options: argparse.Namespace) -> None:
     from ebgenes.io import read_table, write_table
     from ebgenes.table import restyle
 
-    write_table(options.out, restyle(read_table(options.table), options.style))
+    table = read_table(options.table)
+    write_table(options.out, table if options.style is None else restyle(table, options.style))
 
 
 def _simulate(options: argparse.Namespace) -> None:

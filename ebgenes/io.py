@@ -33,7 +33,7 @@ from ebgenes.model import (
     text_array,
 )
 from ebgenes.simulate import Simulation
-from ebgenes.table import COLUMNS, TEXT_COLUMNS, tested
+from ebgenes.table import COLUMNS, TEXT_COLUMNS, ranking, tested
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -556,21 +556,28 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
 
 
 def write_table(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
-    """Write a result table by the suffix of its name: .tsv, .csv (with .gz), .parquet or .xlsx."""
+    """Write a result table by the suffix of its name: .tsv, .csv (with .gz), .parquet, .xlsx or .rnk.
+
+    The last, a ranking for enrichment analysis (`ebgenes.table.ranking`), needs our own names of columns.
+    """
     name = Path(path).name.lower()
     with whole(path) as temporary:
         if name.endswith(".parquet"):
             _with_extra("parquet", lambda: table.to_parquet(temporary, index=False))
         elif name.endswith(".xlsx"):
             _with_extra("xlsx", lambda: _write_xlsx(temporary, table))
+        elif name.endswith(".rnk"):
+            if not {"gene_name", "lfsr", "post_mean"} <= set(table.columns):
+                raise InputError(f"{path}: a ranking has no columns to rename. Leave the style out.")
+            _write_text(temporary, ranking(table), "\t", header=False)
         elif name.removesuffix(".gz").endswith((".tsv", ".csv")):
             separator = "," if ".csv" in name else "\t"
             _write_text(temporary, table, separator)
         else:
-            raise InputError(f"{path}: unknown table format. Use .tsv, .csv, .parquet or .xlsx.")
+            raise InputError(f"{path}: unknown table format. Use .tsv, .csv, .parquet, .xlsx or .rnk.")
 
 
-def _write_text(path: Path, table: pd.DataFrame, separator: str) -> None:
+def _write_text(path: Path, table: pd.DataFrame, separator: str, *, header: bool = True) -> None:
     """Text that reads back exactly: the shortest digits of every float, quotes where an id needs them."""
     columns = []
     for name in table.columns:
@@ -584,7 +591,8 @@ def _write_text(path: Path, table: pd.DataFrame, separator: str) -> None:
             raw = stack.enter_context(gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0))
         lines = stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
         writer = csv.writer(lines, delimiter=separator, lineterminator="\n")
-        writer.writerow(table.columns)
+        if header:
+            writer.writerow(table.columns)
         writer.writerows(zip(*columns, strict=True))
 
 

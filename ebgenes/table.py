@@ -147,6 +147,27 @@ def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:
     return table.rename(columns=STYLES[style])
 
 
+def ranking(table: pd.DataFrame) -> pd.DataFrame:
+    """Genes in order for enrichment analysis: from surely up to surely down.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``gene``, its name, and ``score``, the sign of the posterior mean times -log10 lfsr; tested genes
+        with a result, highest score first. Of genes that share a name the most certain stands for all.
+    """
+    judged = table[tested(table)]
+    # The smallest normal number stands in for a rate of 0, so that no score is infinite.
+    rate = np.maximum(judged["lfsr"].to_numpy(dtype=float), np.finfo(float).tiny)
+    # Adding 0 turns the -0 of a rate of 1 into 0.
+    score = np.sign(judged["post_mean"].to_numpy(dtype=float)) * -np.log10(rate) + 0.0
+    name = judged["gene_name"].where(judged["gene_name"] != "", judged["gene_id"])
+    known = np.flatnonzero(np.isfinite(score))
+    known = known[np.argsort(-np.abs(score[known]), kind="stable")]
+    ranked = pd.DataFrame({"gene": name.to_numpy()[known], "score": score[known]}).drop_duplicates("gene")
+    return ranked.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+
+
 def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> str:
     """What was found and how sure we are, in one sentence."""
     judged = table[tested(table)]

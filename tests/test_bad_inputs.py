@@ -447,7 +447,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "unknown table format": (
         command("prior", "x.tsv", "--out", "made.json", "--table", "made.doc", x__tsv=EFFECTS_TABLE),
-        ("made.doc: unknown table format", "Use .tsv, .csv, .parquet or .xlsx"),
+        ("made.doc: unknown table format", "Use .tsv, .csv, .parquet, .xlsx or .rnk"),
     ),
     "unknown figure": (
         command("prior", "x.tsv", "--out", "made.json", "--figures", "vulcano.png", x__tsv=EFFECTS_TABLE),

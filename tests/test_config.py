@@ -245,7 +245,7 @@ MISTAKES = [
     ("report/lfc_threshold", float("inf"), ": found inf; it must be a finite number."),
     ("report/label", 201, ": found 201; it must be at most 200."),
     ("report/figures", ["svg"], ": found ['svg']; png must be among them."),
-    ("report/tables", ["tsv", "xls"], ".1: found 'xls'; allowed: tsv, parquet, xlsx. Did you mean 'xlsx'?"),
+    ("report/tables", ["tsv", "xls"], ".1: found 'xls'; allowed: tsv, parquet, xlsx, rnk. Did you mean 'xlsx'?"),
 ]
 
 

@@ -23,7 +23,7 @@ from ebgenes.effects import effects_from_summary
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Effects, EmFit, MixturePrior, Screen, Study, text_array
 from ebgenes.summary import summarize
-from ebgenes.table import COLUMNS, TEXT_COLUMNS
+from ebgenes.table import COLUMNS, TEXT_COLUMNS, ranking, restyle
 
 GENES = [
     "NA",
@@ -376,6 +376,19 @@ def test_xlsx_holds_text_and_numbers_and_no_formula(tmp_path: Path) -> None:
                 assert cell.value == pytest.approx(value, rel=1e-15, abs=1e-307)
             else:
                 assert (cell.data_type, cell.value) == ("s", "NA" if np.isnan(value) else "inf")
+
+
+def test_rnk_is_a_ranking_without_a_header(tmp_path: Path) -> None:
+    table = some_table()
+    io.write_table(tmp_path / "genes.rnk", table)
+    read = pd.read_csv(
+        tmp_path / "genes.rnk", sep="\t", header=None, keep_default_na=False, float_precision="round_trip"
+    )
+    assert read[0].astype(str).tolist() == ranking(table)["gene"].tolist()
+    np.testing.assert_array_equal(read[1].to_numpy(dtype=float), ranking(table)["score"])
+    with pytest.raises(InputError, match="Leave the style out"):
+        io.write_table(tmp_path / "theirs.rnk", restyle(table, "ashr"))
+    assert [path.name for path in tmp_path.iterdir()] == ["genes.rnk"]
 
 
 @pytest.mark.parametrize(("suffix", "library"), [("parquet", "pyarrow"), ("xlsx", "xlsxwriter")])

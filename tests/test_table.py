@@ -11,7 +11,7 @@ import ebgenes as eb
 from ebgenes.errors import InputError
 from ebgenes.fdr import adjust_bh
 from ebgenes.model import Screen, text_array
-from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, restyle, tested as has_results
+from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, ranking, restyle, tested as has_results
 
 
 @pytest.fixture
@@ -101,6 +101,27 @@ def test_styles_rename_and_keep_everything(fitted, style):
     assert renamed.columns.is_unique
     for ours, theirs in STYLES[style].items():
         np.testing.assert_array_equal(renamed[theirs], table[ours])
+
+
+def test_ranking_runs_from_surely_up_to_surely_down(fitted):
+    table = eb.results_table(*fitted)
+    table["gene_name"] = table["gene_id"]
+    table.loc[3, ["lfsr", "post_mean"]] = [0.0, 2.0]
+    table.loc[4, ["gene_name", "status"]] = ["untested", "low_count"]
+    table.loc[5, "lfsr"] = np.nan
+    table.loc[6, "gene_name"] = ""
+    table.loc[[7, 8, 9], "gene_name"] = "=shared()"
+    ranked = ranking(table)
+    score = dict(zip(ranked["gene"], ranked["score"], strict=True))
+    assert len(score) == len(ranked) == len(table) - 4
+    assert ranked["score"].is_monotonic_decreasing
+    assert np.isfinite(ranked["score"]).all()
+    known = table.loc[10:]
+    expected = np.sign(known["post_mean"]) * -np.log10(known["lfsr"])
+    np.testing.assert_allclose([score[name] for name in known["gene_id"]], expected, rtol=1e-12)
+    assert score[table["gene_id"][3]] == pytest.approx(307.65, abs=0.01)
+    assert table["gene_id"][6] in score
+    assert abs(score["=shared()"]) == pytest.approx(-np.log10(table.loc[[7, 8, 9], "lfsr"].min()))
 
 
 def test_unknown_style(fitted):

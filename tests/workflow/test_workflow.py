@@ -32,7 +32,11 @@ pytestmark = [
     pytest.mark.skipif(find_spec("snakemake") is None, reason="snakemake is not installed: pip install '.[workflow]'"),
 ]
 
-TABLES = ["tsv", *(kind for kind, library in (("parquet", "pyarrow"), ("xlsx", "xlsxwriter")) if find_spec(library))]
+TABLES = [
+    "tsv",
+    "rnk",
+    *(kind for kind, library in (("parquet", "pyarrow"), ("xlsx", "xlsxwriter")) if find_spec(library)),
+]
 COMPARISON = {"column": "group", "baseline": "control", "target": "treated"}
 
 N_GENES = 400
