@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebgenes import plots as plot  # noqa: F401
+    from ebgenes import datasets as datasets, plots as plot, pooling as pooling  # noqa: F401
     from ebgenes.counts import (
         keep_expressed as keep_expressed,
         match_samples as match_samples,
@@ -93,7 +93,7 @@ _HOME = {
     "with_offsets": "ebgenes.counts",
     "write_table": "ebgenes.io",
 }
-_ROOMS = {"plot": "ebgenes.plots"}
+_ROOMS = {"datasets": "ebgenes.datasets", "plot": "ebgenes.plots", "pooling": "ebgenes.pooling"}
 
 __all__ = ["__version__", *_HOME, *_ROOMS]
 

@@ -17,6 +17,7 @@ LAYERS = [
     {"model"},
     {
         "counts",
+        "datasets",
         "densities",
         "design",
         "dispersion",
@@ -24,6 +25,7 @@ LAYERS = [
         "fdr",
         "negative_binomial",
         "outliers",
+        "pooling",
         "posteriors",
         "prior",
         "robust_dispersion",
