@@ -11,6 +11,7 @@ import numpy as np
 from ebgenes.errors import InputError
 from ebgenes.kernels import grid as grids, pieces
 from ebgenes.kernels.jit import BLOCK, map_blocks
+from ebgenes.kernels.mixture import mean_odds
 from ebgenes.kernels.posterior import mixture_posterior
 from ebgenes.kernels.student import component_loglik
 from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
@@ -30,11 +31,15 @@ def around(effects: Effects, mode: float) -> Effects:
     return replace(effects, estimate=effects.estimate - mode, grid=grid)
 
 
-def null_probability(effects: Effects, prior: MixturePrior) -> FloatArray:
-    """P(null | data), (G,): the lfdr alone, at a tenth of the cost of a whole posterior."""
+def null_probability(effects: Effects, prior: MixturePrior, weight: FloatArray | None = None) -> FloatArray:
+    """P(null | data), (G,): the lfdr alone, at a tenth of the cost of a whole posterior.
+
+    weight, (G, K), stands in place of the prior's where it is given.
+    """
     effects = around(effects, prior.mode)
+    weight = prior.weights(len(effects.gene)) if weight is None else weight
     with np.errstate(divide="ignore"):
-        log_joint = loglik_matrix(effects, prior.scale, prior.family) + np.log(prior.weights(len(effects.gene)))
+        log_joint = loglik_matrix(effects, prior.scale, prior.family) + np.log(weight)
     log_joint -= log_joint.max(axis=1, keepdims=True)
     joint = np.exp(log_joint)
     return np.asarray(joint[:, 0] / joint.sum(axis=1))
@@ -152,7 +157,14 @@ def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[An
     return work
 
 
-def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, threshold: float = 0.0) -> Posterior:
+def posterior(
+    effects: Effects,
+    prior: MixturePrior,
+    *,
+    interval: float = 0.95,
+    threshold: float = 0.0,
+    weight: FloatArray | None = None,
+) -> Posterior:
     """Partial pooling: each gene's posterior under the prior all genes share.
 
     Parameters
@@ -165,6 +177,8 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
         Probability of the equal-tailed interval, strictly between 0 and 1.
     threshold
         Effects beyond it, log2, count in the tail areas `up` and `down`.
+    weight
+        Weights of each gene's own, (G, K), in place of the prior's; `averaged_weights` makes them of draws.
 
     Raises
     ------
@@ -186,18 +200,18 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
     effects = around(effects, prior.mode)
     out = np.empty((len(effects.gene), 8))
     asked = float(interval), float(threshold)
+    weight = np.broadcast_to(prior.weights(len(out)) if weight is None else weight, (len(out), len(prior.scale)))
     if prior.family not in NORMAL:
-        work = _general_work(effects, prior, *asked, out)
+        work = _general_work(effects, prior, weight, *asked, out)
     elif effects.grid is not None and effects.loglik is not None:
-        lfdr = null_probability(effects, replace(prior, mode=0.0))
-        work = _grid_work(effects.grid, effects.loglik, lfdr, prior, *asked, out)
+        lfdr = null_probability(effects, replace(prior, mode=0.0), weight)
+        work = _grid_work(effects.grid, effects.loglik, lfdr, prior, weight, *asked, out)
     else:
         known = (effects.estimate, effects.se, effects.df)
-        log_odds = _log_odds(prior, len(out))
 
         def work(block: slice) -> None:
             gene = (each[block] for each in known)
-            mixture_posterior(*gene, prior.weight, prior.scale, log_odds[block], *asked, out[block])
+            mixture_posterior(*gene, np.array(weight[block]), prior.scale, *asked, out[block])
 
     map_blocks(work, len(out))
     mean, sd, lower, upper, lfdr, lfsr, up, down = np.ascontiguousarray(out.T)
@@ -217,13 +231,13 @@ def posterior(effects: Effects, prior: MixturePrior, *, interval: float = 0.95, 
 
 
 def _grid_work(
-    grid: FloatArray, loglik: FloatArray, lfdr: FloatArray, prior: MixturePrior, interval: float, threshold: float,
-    out: FloatArray,
+    grid: FloatArray, loglik: FloatArray, lfdr: FloatArray, prior: MixturePrior, weight: FloatArray, interval: float,
+    threshold: float, out: FloatArray,
 ) -> Callable[[slice], None]:  # fmt: skip
     """What fills a block of posteriors from likelihoods on grids."""
 
     # Copies, because numba compiles anew for arrays that may not be written to.
-    shape = np.array(prior.weight), np.array(prior.scale), 1 + np.flatnonzero(prior.weight[1:] > 0)
+    shape = np.array(prior.scale), 1 + np.flatnonzero(weight[:, 1:].any(axis=0))
 
     def work(block: slice) -> None:
         nodes, heights = grid[block], loglik[block]
@@ -233,33 +247,47 @@ def _grid_work(
             # Read-only like any other: numba compiles anew for arrays that may be written to.
             wide.flags.writeable = convolved.flags.writeable = False
             nodes, heights = wide, convolved
-        grids.grid_posterior(nodes, heights, lfdr[block], *shape, float(interval), float(threshold), out[block])
+        known = lfdr[block], np.array(weight[block]), *shape
+        grids.grid_posterior(nodes, heights, *known, float(interval), float(threshold), out[block])
 
     return work
-
-
-def _log_odds(prior: MixturePrior, n_genes: int) -> FloatArray:
-    """What covariates add to each gene's log odds of being null, (G,)."""
-    if prior.null_share is None or not 0 < prior.pi0 < 1:
-        return np.zeros(n_genes)
-    share = prior.null_share
-    return np.asarray(np.log(share) - np.log1p(-share) - np.log(prior.pi0) + np.log1p(-prior.pi0))
 
 
 def _general_work(
-    effects: Effects, prior: MixturePrior, interval: float, threshold: float, out: FloatArray
+    effects: Effects, prior: MixturePrior, weight: FloatArray, interval: float, threshold: float, out: FloatArray
 ) -> Callable[[slice], None]:
     """What fills a block of posteriors under slabs or point masses of a general family."""
-    weight, scale = np.array(prior.weight), np.array(prior.scale)
-    log_odds = _log_odds(prior, len(out))
+    scale = np.array(prior.scale)
 
     def work(block: slice) -> None:
         *gene, size = gene_likelihoods(effects, block, prior.null_scale)
+        own = np.array(weight[block])
         if prior.family == "npmle":
             place = np.concatenate([[0.0], scale[1:]])
-            pieces.point_posterior(weight, place, log_odds[block], interval, threshold, *gene, out[block])
+            pieces.point_posterior(own, place, interval, threshold, *gene, out[block])
         else:
-            known = SLABS[prior.family], weight, scale, log_odds[block], interval, threshold
+            known = SLABS[prior.family], own, scale, interval, threshold
             pieces.slab_posterior(*known, *gene, size, out[block])
 
     return work
+
+
+def averaged_weights(likelihood: FloatArray, draws: FloatArray) -> FloatArray:
+    """Weights under which each gene's posterior is the average of its posteriors over draws of the weights.
+
+    Parameters
+    ----------
+    likelihood
+        Of each gene under each component, (G, K), rows up to a factor.
+    draws
+        Weights, (D, K).
+
+    Returns
+    -------
+    ndarray
+        (G, K), rows summing to 1: proportional to the mean over draws of w_dk / sum_j w_dj L_gj, because component k
+        has the posterior probability L_gk w_dk / sum_j w_dj L_gj under draw d.
+    """
+    out = np.empty_like(likelihood)
+    map_blocks(lambda block: mean_odds(likelihood[block], draws, out[block]), len(likelihood))
+    return out

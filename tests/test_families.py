@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
 from ebgenes.model import Effects, MixturePrior
-from ebgenes.posteriors import around, loglik_matrix, null_probability
+from ebgenes.posteriors import around, averaged_weights, loglik_matrix, null_probability
 from ebgenes.prior.fit import FAMILIES
 
 SCENARIOS = (
@@ -283,6 +283,30 @@ def test_mirror_images(kind, family):
     np.testing.assert_allclose(one.lower, -other.upper, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(one.up, other.down, rtol=1e-8)
     np.testing.assert_allclose(one.lfsr, other.lfsr, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["normal", "t", "grid"])
+@pytest.mark.parametrize("family", ["scale_normal", *SLABS])
+def test_averaged_weights_average_posteriors(rng, kind, family):
+    """The posterior under averaged weights is the mixture of the posteriors under each draw, with drift and mode."""
+    effects = likelihood_kinds()[kind]
+    scale = np.array([0.1, 0.6, 2.0]) if family == "scale_normal" else SLABS[family].copy()
+    scale[0] = 0.1
+    draws = rng.dirichlet(np.ones(len(scale)), 7)
+    draws[0, 1] = 0.0
+    prior = MixturePrior(weight=draws[0], scale=scale, family=family, mode=0.2)
+    loglik = loglik_matrix(around(effects, 0.2), scale, family)
+    weight = averaged_weights(np.exp(loglik - loglik.max(axis=1, keepdims=True)), draws)
+    np.testing.assert_allclose(weight.sum(axis=1), 1, rtol=1e-12)
+    whole = eb.posterior(effects, prior, weight=weight, threshold=0.3)
+    each = [eb.posterior(effects, replace(prior, weight=draw), threshold=0.3) for draw in draws]
+    # Of grids the components' likelihoods and the posterior's density are integrated by different rules.
+    tolerance = {"rtol": 5e-3, "atol": 1e-6} if kind == "grid" else {"rtol": 1e-9, "atol": 1e-12}
+    for name in ("mean", "lfdr", "up", "down"):
+        average = np.mean([getattr(one, name) for one in each], axis=0)
+        np.testing.assert_allclose(getattr(whole, name), average, **tolerance, err_msg=name)
+    square = np.mean([one.sd**2 + one.mean**2 for one in each], axis=0)
+    np.testing.assert_allclose(whole.sd**2 + whole.mean**2, square, **tolerance)
 
 
 def simulated(rng, n: int, df: float = np.inf) -> Effects:

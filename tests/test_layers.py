@@ -23,6 +23,7 @@ LAYERS = [
         "dispersion",
         "effects",
         "fdr",
+        "intervals",
         "negative_binomial",
         "outliers",
         "pooling",

@@ -384,8 +384,8 @@ def _quantile(f, theta, begin, end, target):
 def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshold, out):
     """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down, of effects without drift (`add_drift`).
 
-    grid, loglik (G, T), lfdr (G,); weight and scale (K,) of the prior, whose first component is the point
-    mass at 0 and whose slabs ascend; active the indices of the slabs with a weight.
+    grid, loglik (G, T), lfdr (G,); weight (G, K), of each gene, and scale (K,) of the prior, whose first component is
+    the point mass at 0 and whose slabs ascend; active the indices of the slabs that have weight in some gene.
     """
     n_genes, n_nodes = grid.shape
     curvature = np.empty(n_nodes)
@@ -410,7 +410,7 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshol
             center, size = 0.0, scale[active[0]]
         n, zero = _place(x, center, size, FINE_STEP, theta, width)
         spline_values(theta, n, x, y, curvature, value)
-        _log_prior(theta, n, weight, scale, active, density)
+        _log_prior(theta, n, weight[g], scale, active, density)
         for i in range(n):
             value[i] += density[i]
         at_zero = value[zero]
@@ -445,7 +445,7 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshol
                 above += density[i]
         step = _step_at(0.0, center, size, FINE_STEP)
         for side in (1, -1):
-            steep = _steep_tail(0.0, side, step, x, y, curvature, weight, scale, active)
+            steep = _steep_tail(0.0, side, step, x, y, curvature, weight[g], scale, active)
             if steep >= 0.0:
                 small = steep * exp(at_zero - top) / total
                 below, above = (small, 1.0 - small) if side > 0 else (1.0 - small, small)
@@ -459,11 +459,11 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshol
             if threshold > 0.0:
                 far = _below(density, theta, begin, end, -threshold)
                 step = _step_at(-side * threshold, center, size, FINE_STEP)
-                steep = _steep_tail(-side * threshold, side, step, x, y, curvature, weight, scale, active)
+                steep = _steep_tail(-side * threshold, side, step, x, y, curvature, weight[g], scale, active)
                 if steep >= 0.0:
                     theta_value[0] = -side * threshold
                     spline_values(theta_value, 1, x, y, curvature, value)
-                    _log_prior(theta_value, 1, weight, scale, active, width)
+                    _log_prior(theta_value, 1, weight[g], scale, active, width)
                     far = steep * exp(value[0] + width[0] - top) / total
                 out[g, 6 if side < 0 else 7] = real * far
             if tail <= beside or tail > beside + null:

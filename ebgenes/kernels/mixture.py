@@ -35,3 +35,23 @@ def weight_derivatives(likelihood, weight, active, gradient, hessian):
             for j in range(i + 1):
                 hessian[i, j] += chosen[i] * chosen[j]
     return loglik
+
+
+@kernel
+def mean_odds(likelihood, draws, out):
+    """Fill out (G, K) with the mean over draws x (D, K) of x_dk / (L x_d)_g, scaled to sum 1; likelihood L (G, K)."""
+    n_draws, n_components = draws.shape
+    for g in range(len(likelihood)):
+        for k in range(n_components):
+            out[g, k] = 0.0
+        for d in range(n_draws):
+            total = 0.0
+            for k in range(n_components):
+                total += likelihood[g, k] * draws[d, k]
+            for k in range(n_components):
+                out[g, k] += draws[d, k] / total
+        whole = 0.0
+        for k in range(n_components):
+            whole += out[g, k]
+        for k in range(n_components):
+            out[g, k] /= whole

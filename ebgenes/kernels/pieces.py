@@ -264,12 +264,12 @@ def _slab_density(family, weight, scale, theta, n, value, top, out):
 
 @kernel
 def slab_posterior(
-    family, weight, scale, log_odds, interval, threshold, estimate, se, df, log_weight, variance, n_terms, grid, loglik,
+    family, weight, scale, interval, threshold, estimate, se, df, log_weight, variance, n_terms, grid, loglik,
     curvature, size, out,
 ):  # fmt: skip
     """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down; the rest as in `slab_loglik`.
 
-    log_odds (G,) is what covariates add to each gene's log odds of being null.
+    weight (G, K): of each gene, up to a factor.
     """
     edge = np.empty(MAX_PANELS + 2)
     theta = np.empty(MAX_NODES)
@@ -295,8 +295,8 @@ def slab_posterior(
         top = at_zero
         for i in range(n):
             top = max(top, value[i])
-        _slab_density(family, weight, scale, theta, n, value, top, density)
-        null = weight[0] * math.exp(at_zero - top + log_odds[g])
+        _slab_density(family, weight[g], scale, theta, n, value, top, density)
+        null = weight[g, 0] * math.exp(at_zero - top)
         mean, positive, negative, up, down = 0.0, 0.0, 0.0, 0.0, 0.0
         for j in range(n_edges - 1):
             mass[j] = 0.0
@@ -345,7 +345,7 @@ def slab_posterior(
                 for i in range(ORDER):
                     inner[i] = start + 0.5 * length * (side + NODES[i])
                 log_likelihood(*gene, inner, ORDER, inner_value)
-                _slab_density(family, weight, scale, inner, ORDER, inner_value, top, inner_density)
+                _slab_density(family, weight[g], scale, inner, ORDER, inner_value, top, inner_density)
                 for i in range(ORDER):
                     part += 0.5 * length * WEIGHTS[i] * inner_density[i]
                 if part > target:
@@ -355,7 +355,7 @@ def slab_posterior(
                 # Newton's step from the density at the end, kept inside the bracket.
                 zero[0] = start + side * length
                 log_likelihood(*gene, zero, 1, inner_value)
-                _slab_density(family, weight, scale, zero, 1, inner_value, top, inner_density)
+                _slab_density(family, weight[g], scale, zero, 1, inner_value, top, inner_density)
                 following = length + (target - part) / inner_density[0] if inner_density[0] > 0.0 else high
                 following = following if low < following < high else 0.5 * (low + high)
                 moved = abs(following - length)
@@ -370,7 +370,6 @@ def slab_posterior(
 def point_posterior(
     weight,
     place,
-    log_odds,
     interval,
     threshold,
     estimate,
@@ -396,14 +395,14 @@ def point_posterior(
         log_likelihood(*gene, zero, 1, value)
         at_zero = value[0]
         log_likelihood(*gene, place[1:], n_places - 1, value)
-        top = at_zero if weight[0] > 0.0 else -math.inf
+        top = at_zero if weight[g, 0] > 0.0 else -math.inf
         for k in range(1, n_places):
-            if weight[k] > 0.0:
+            if weight[g, k] > 0.0:
                 top = max(top, value[k - 1])
-        share[0] = weight[0] * math.exp(at_zero - top + log_odds[g]) if weight[0] > 0.0 else 0.0
+        share[0] = weight[g, 0] * math.exp(at_zero - top) if weight[g, 0] > 0.0 else 0.0
         total = share[0]
         for k in range(1, n_places):
-            share[k] = weight[k] * exp(value[k - 1] - top) if weight[k] > 0.0 else 0.0
+            share[k] = weight[g, k] * exp(value[k - 1] - top) if weight[g, k] > 0.0 else 0.0
             total += share[k]
         mean, positive, negative, up, down = 0.0, 0.0, 0.0, 0.0, 0.0
         for k in range(n_places):

@@ -63,12 +63,12 @@ def mixture_quantile(probability, start, atom, share, center, spread, n_terms):
 
 
 @kernel
-def mixture_posterior(estimate, se, df, weight, scale, log_odds, interval, threshold, out):
+def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out):
     """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down.
 
     Component (k, q) has marginal likelihood pi_k w_q N(b; 0, V + tau_k^2), V = v_q + scale_0^2, and
-    within it theta ~ N(b tau_k^2/(V + tau_k^2), V tau_k^2/(V + tau_k^2)); tau_0 = 0. log_odds (G,) is what
-    covariates add to each gene's log odds of being null.
+    within it theta ~ N(b tau_k^2/(V + tau_k^2), V tau_k^2/(V + tau_k^2)); tau_0 = 0. weight (G, K): of each gene, up
+    to a factor.
     """
     n_components = len(scale)
     log_weight = np.empty(MAX_NODES)
@@ -84,11 +84,9 @@ def mixture_posterior(estimate, se, df, weight, scale, log_odds, interval, thres
         n_terms = 0
         for k in range(n_components):
             tau2 = scale[k] * scale[k] if k > 0 else 0.0
-            if k > 0 and weight[k] == 0.0:
+            if k > 0 and weight[g, k] == 0.0:
                 continue
-            log_prior = math.log(weight[k]) if weight[k] > 0.0 else -math.inf
-            if k == 0:
-                log_prior += log_odds[g]
+            log_prior = math.log(weight[g, k]) if weight[g, k] > 0.0 else -math.inf
             for q in range(n_nodes):
                 total = variance[q] + drift2 + tau2
                 term = log_prior + log_weight[q] - 0.5 * (math.log(total) + b * b / total)
