@@ -283,6 +283,8 @@ def contrast_page(
         options=options(config.effects, *ENGINE_OPTIONS),
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
         hidden=summary.get("hidden_factors"),
+        column=dataset.contrasts[name].get("column"),
+        fdp=summary.get("fdp"),
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
@@ -302,7 +304,7 @@ def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[Cont
     tables = {page.name: page.table for page in pages}
     scores = {page.name: np.array(page.hidden["score"]) for page in pages if page.hidden}
     io.write_results(folder / "results.h5ad", study, tables, summary, scores)
-    page = render_report(list(pages), dataset=dataset, versions=versions)
+    page = render_report(list(pages), dataset=dataset, versions=versions, study=study)
     io.write_bytes(folder / "report.html", page.encode("utf-8"))
 
 

@@ -25,6 +25,7 @@ LAYERS = [
         "fdr",
         "intervals",
         "negative_binomial",
+        "ordination",
         "outliers",
         "pooling",
         "posteriors",

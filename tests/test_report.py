@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -14,12 +16,13 @@ import pytest
 
 from ebgenes.fdr import running_mean
 from ebgenes.model import MixturePrior
-from ebgenes.report import ContrastPage, render_report
+from ebgenes.report import TOP, ContrastPage, _smaller, render_report
 from ebgenes.table import COLUMNS, sentence
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
+SMALL = _smaller(PNG)
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
@@ -74,6 +77,7 @@ class Reader(HTMLParser):
         self.open: list[str] = []
         self.words: list[str] = []
         self.cells: list[list[str]] = []
+        self.scripts: dict[str, str] = {}
         self.feed(html)
         self.close()
 
@@ -91,6 +95,9 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if "style" in self.open:
+            return
+        if "script" in self.open:
+            self.scripts[self.tags[-1][1].get("id") or "module"] = data
             return
         self.words.append(data)
         if "td" in self.open or "th" in self.open:
@@ -112,19 +119,23 @@ def test_page_is_whole_and_offline() -> None:
     assert reader.open == []
     assert html.startswith("<!doctype html>")
     assert '<html lang="en">' in html
-    assert "script" not in {tag for tag, _ in reader.tags}
     policy = next(attrs["content"] for tag, attrs in reader.tags if attrs.get("http-equiv"))
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    digest = base64.b64encode(hashlib.sha256(reader.scripts["module"].encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    )
     for tag, attrs in reader.tags:
         for name in ("src", "href", "action", "srcset"):
             assert (attrs.get(name) or "#").startswith(("#", "data:image/png;base64,")), tag
-    assert "url(" not in html
+    assert "url(" not in html.replace("url(#c", "")
+    addresses = re.findall(r"https?:[^\"'\s]*", reader.scripts["module"])
+    assert set(addresses) == {"http://www.w3.org/2000/svg"}
     assert "@import" not in html
 
 
 def test_first_screen_says_what_was_found() -> None:
     text = Reader(render(page())).text
-    start = text[: text.index("most certain genes")]
+    start = text[: text.index("Explore")]
     assert sentence(result_table(), "higher in trt", "lower in trt", 0.05) in start
     assert re.search("Positive effect ?higher in trt", start)
     assert "8: 4 in trt, 4 in untrt" in start
@@ -140,11 +151,11 @@ def test_scale_of_the_null_and_warnings_are_told() -> None:
     assert "Two samples <only>." in text
 
 
-def test_table_holds_the_fifty_smallest_lfdr_in_order() -> None:
+def test_table_holds_the_smallest_lfdr_in_order() -> None:
     shuffled = result_table().sample(frac=1, random_state=1)
     rows = [row for row in Reader(render(page(table=shuffled))).cells if row[0].startswith("ENSG")]
-    assert [row[0] for row in rows] == [f"ENSG{i:05d}" for i in range(50)]
-    assert [row[1] for row in rows] == [f"GENE{i}" for i in range(50)]
+    assert [row[0] for row in rows] == [f"ENSG{i:05d}" for i in range(TOP)]
+    assert [row[1] for row in rows] == [f"GENE{i}" for i in range(TOP)]
     expected = result_table().iloc[0]
     direction = "higher in trt" if expected["post_mean"] > 0 else "lower in trt"
     interval = f"{expected['ci_low']:+.2f} to {expected['ci_high']:+.2f}"
@@ -185,7 +196,11 @@ def test_everything_is_escaped() -> None:
         groups={evil: 4}, warnings=[evil], figures={"volcano": PNG, evil: PNG}, scalars={evil: 1.0},
     )  # fmt: skip
     html = render(hostile, hostile, dataset=evil, versions={evil: evil})
-    assert "<script" not in html.lower()
+    opened = re.findall(r"<script[^>]*>", html)
+    kinds = ['type="application/json"', 'type="text/plain"', 'type="module"']
+    assert all(any(kind in tag for kind in kinds) for tag in opened)
+    assert html.count("</script") == len(opened)
+    assert json.loads(Reader(html).scripts["meta"])["contrasts"][0]["name"].startswith("<script>alert('1')")
     assert "\x00" not in html
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in html
     html.encode("utf-8")
@@ -198,12 +213,15 @@ def test_everything_is_escaped() -> None:
 
 
 def test_figures_are_embedded_with_words() -> None:
-    reader = Reader(render(page(figures={"ma": PNG, "volcano": PNG, "diagnostics": PNG})))
-    images = [attrs for tag, attrs in reader.tags if tag == "img"]
-    assert len(images) == 3
+    # What the script draws itself is not embedded as well.
+    html = render(page(figures={"ma": PNG, "volcano": PNG, "diagnostics": PNG, "hidden": PNG}))
+    assert html[: html.index("<img")].rstrip().endswith("<figure>")
+    assert html[: html.index("<img")].count("<noscript>") == 1
+    images = [attrs for tag, attrs in Reader(html).tags if tag == "img"]
+    assert len(images) == 2
     assert all(len(image["alt"] or "") > 20 for image in images)
     assert (images[0]["alt"] or "").startswith("Volcano plot of dex")
-    assert all(base64.b64decode((image["src"] or "").split(",")[1]) == PNG for image in images)
+    assert all(base64.b64decode((image["src"] or "").split(",")[1]) == SMALL for image in images)
 
 
 def test_methods_follow_the_engine_and_name_sources() -> None:
@@ -256,7 +274,7 @@ def test_genes_to_be_read_with_care_are_told_and_marked() -> None:
     )
     assert told in reader.text
     rows = [row for row in reader.cells if row[0].startswith("ENSG")]
-    assert len(rows) == 50
+    assert len(rows) == TOP
     assert rows[0][6].endswith(" in trt (outlier)")
     assert rows[1][6].endswith(" in trt (not_converged)")
     assert rows[2][6].endswith(" in trt")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
+import json
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -12,12 +14,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
-from ebgenes.model import MixturePrior
+from ebgenes.model import MixturePrior, Study
+from ebgenes.report.payload import pack_page
+from ebgenes.report.words import printable
 from ebgenes.table import COLUMNS, sentence, tested
 
-TOP = 50
+TOP = 25
+"""Genes of each contrast that are told without a script, and on paper."""
+
+SCRIPTS = (
+    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "gene", "samples",
+    "contrasts", "main",
+)  # fmt: skip
+"""Files of page/, in the order they are joined."""
+
+DRAWN_HERE = ("ma", "prior", "shrinkage", "diagnostics")
+"""Figures that the script draws from the numbers."""
 
 _STATUS = {
     "low_count": "with too few counts",
@@ -92,6 +107,10 @@ class ContrastPage:
         Hyperparameters of the engine by name.
     hidden
         prior.json's ``hidden_factors``, or None.
+    column
+        Column of the sample sheet that is compared, or None.
+    fdp
+        prior.json's ``fdp``, what is known of the list's false discovery proportion, or None.
     """
 
     name: str
@@ -112,10 +131,14 @@ class ContrastPage:
     figures: Mapping[str, bytes]
     scalars: Mapping[str, float]
     hidden: Mapping[str, Any] | None = None
+    column: str | None = None
+    fdp: Mapping[str, Any] | None = None
 
 
-def render_report(pages: Sequence[ContrastPage], *, dataset: str, versions: Mapping[str, str]) -> str:
-    """The report as HTML: no script, nothing loaded from elsewhere.
+def render_report(
+    pages: Sequence[ContrastPage], *, dataset: str, versions: Mapping[str, str], study: Study | None = None
+) -> str:
+    """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
 
     Parameters
     ----------
@@ -125,20 +148,24 @@ def render_report(pages: Sequence[ContrastPage], *, dataset: str, versions: Mapp
         Name of the data set.
     versions
         Versions of the software by name.
+    study
+        The counts behind the tables; None where there are none, or where they are not to be shown.
 
     Returns
     -------
     str
         A complete page, to be written as UTF-8.
     """
-    source = resources.files(__name__).joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
-    )
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable,
+        loader=FunctionLoader(_source),
+    )  # fmt: skip
     environment.filters.update(
         rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_SLAB_WORDS.__getitem__
     )
-    return environment.from_string(source).render(
+    payload = pack_page(pages, study, dataset)
+    script = "".join(f"{_source(f'page/{name}.js')}\n" for name in SCRIPTS)
+    return environment.get_template("report.html.j2").render(
         dataset=dataset,
         contrasts=[_contrast(page) for page in pages],
         versions=versions,
@@ -147,18 +174,28 @@ def render_report(pages: Sequence[ContrastPage], *, dataset: str, versions: Mapp
         figure_words=_FIGURE_WORDS,
         scalar_words=_SCALAR_WORDS,
         top=TOP,
+        # Neither holds anything of the user's.
+        style=Markup(_source("page/page.css")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        meta=_inert(payload.meta),
+        blocks=payload.blocks,
+        samples=payload.meta["samples"],
     )
 
 
+def _source(name: str) -> str:
+    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _inert(content: Mapping[str, Any]) -> Markup:
+    """Plain values as JSON that ends no element, whatever their text."""
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704
+
+
 def _printable(value: Any) -> Any:
-    """Text without the characters that HTML forbids or that reorder what is read; the rest as it is."""
-    if type(value) is not str:
-        return value
-    return "".join(" " if char.isspace() else char for char in value if char.isspace() or _visible(char))
-
-
-def _visible(char: str) -> bool:
-    return unicodedata.category(char)[0] != "C"
+    return printable(value) if type(value) is str else value
 
 
 def _contrast(page: ContrastPage) -> dict[str, Any]:
@@ -175,7 +212,7 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
         "untested": _reasons(page.table.loc[~fitted, "status"]),
         "rows": _top_rows(judged, page),
         "pooled": float(judged["pooled"].iloc[0]) if len(judged) else math.nan,
-        "figures": [name for name in page.figures if name != "volcano"],
+        "figures": [name for name in page.figures if name not in ("volcano", *DRAWN_HERE)],
     }
 
 
@@ -230,4 +267,17 @@ def _percent(value: float) -> str:
 
 
 def _data_uri(image: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(_smaller(image)).decode("ascii")
+
+
+def _smaller(image: bytes, widest: int = 900) -> bytes:
+    """A figure in 64 colours and no wider than a page shows it."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as full:
+        plain = full.convert("RGB")
+        if plain.width > widest:
+            plain = plain.resize((widest, round(plain.height * widest / plain.width)), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        plain.quantize(64).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,97 @@
+// A figure on the page: a canvas that follows its width and the theme, with its downloads.
+
+const element = (tag, attributes = {}, ...children) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+};
+
+const charts = new Set();
+const redrawAll = () => charts.forEach((chart) => chart.redraw());
+
+/**
+ * A figure with a canvas. `draw(pen, width, height, colours)` draws it whole, on any medium;
+ * `shape(width)` gives the height.
+ */
+function makeChart(host, { title, name, draw, shape = (width) => Math.min(0.85 * width, 460), describe = () => title }) {
+  const canvas = element("canvas", { role: "img", "aria-label": title });
+  const stack = element("div", { class: "stack" }, canvas);
+  const button = (text, words, run) =>
+    element("button", { type: "button", class: "quiet", title: words, "aria-label": `${words}: ${title}`, onclick: run }, text);
+  const heading = element("h3", {}, title);
+  const bar = element("div", { class: "bar" }, heading,
+    element("span", { class: "buttons" },
+      button("SVG", "Download as SVG", () => save(`${fileName(name())}.svg`, chart.svg(), "image/svg+xml")),
+      button("PNG", "Download as PNG", () => chart.png().then((blob) => save(`${fileName(name())}.png`, blob)))));
+  const figure = element("figure", { class: "chart" }, bar, stack);
+  host.append(figure);
+
+  let size = [0, 0];
+  const chart = {
+    figure, bar, stack, canvas,
+    get size() { return size; },
+    redraw() {
+      const width = Math.floor(stack.clientWidth);
+      if (!width) return;
+      const height = Math.round(shape(width));
+      const density = Math.max(devicePixelRatio || 1, 1);
+      size = [width, height];
+      stack.style.height = `${height}px`;
+      canvas.width = width * density;
+      canvas.height = height * density;
+      const context = canvas.getContext("2d");
+      context.scale(density, density);
+      draw(new CanvasPen(context), width, height, isDark() ? DARK : LIGHT);
+      canvas.setAttribute("aria-label", describe());
+      chart.drawn?.();
+    },
+    /** Files have a white ground, whatever the theme. */
+    svg() {
+      const pen = new SvgPen(...size);
+      draw(pen, ...size, LIGHT);
+      return pen.svg;
+    },
+    png() {
+      const [width, height] = size;
+      const copy = element("canvas", { width: 3 * width, height: 3 * height });
+      const context = copy.getContext("2d");
+      context.scale(3, 3);
+      context.fillStyle = "#ffffff";
+      context.fillRect(0, 0, width, height);
+      draw(new CanvasPen(context), width, height, LIGHT);
+      return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
+    },
+  };
+  charts.add(chart);
+  new ResizeObserver(() => Math.floor(stack.clientWidth) !== size[0] && chart.redraw()).observe(stack);
+  return chart;
+}
+
+/** A frame with axes; returns functions from values to pixels. */
+function frame(pen, width, height, colours, { x, y, left = 58, right = 12, top = 8, bottom = 44 }) {
+  const box = { left, top, right: width - right, bottom: height - bottom };
+  const across = (value) => box.left + ((value - x.ends[0]) / (x.ends[1] - x.ends[0])) * (box.right - box.left);
+  const up = (value) => box.bottom - ((value - y.ends[0]) / (y.ends[1] - y.ends[0])) * (box.bottom - box.top);
+  const marks = (axis, most) => axis.ticks ?? ticks(...axis.ends, most).map((value) => [value, tickText(value)]);
+  for (const [value, words] of marks(x, Math.max(3, (box.right - box.left) / 70))) {
+    const at = across(value);
+    pen.line(at, box.bottom, at, box.bottom + 4, colours.soft);
+    pen.text(at, box.bottom + 16, words, { size: 11, align: "center", colour: colours.soft });
+  }
+  for (const [value, words] of marks(y, Math.max(3, (box.bottom - box.top) / 50))) {
+    const at = up(value);
+    pen.line(box.left - 4, at, box.left, at, colours.soft);
+    pen.text(box.left - 7, at, words, { size: 11, align: "right", base: "middle", colour: colours.soft });
+  }
+  pen.line(box.left, box.bottom, box.right, box.bottom, colours.soft);
+  pen.line(box.left, box.top, box.left, box.bottom, colours.soft);
+  const middle = (box.left + box.right) / 2;
+  pen.text(middle, height - 10, x.words, { size: 12, align: "center", colour: colours.ink });
+  pen.text(14, (box.top + box.bottom) / 2, y.words, { size: 12, align: "center", colour: colours.ink, turn: -90 });
+  return { across, up, box };
+}

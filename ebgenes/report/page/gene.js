@@ -1,0 +1,132 @@
+// One gene: its counts, and why its estimate was shrunk as it was.
+
+function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
+  const title = element("h2", { id: "gene-title" }, "One gene");
+  const facts = element("p", {}, "Choose a gene in a figure or in the table.");
+  const counted = element("div", { class: "half" });
+  const curved = element("div", { class: "half" });
+  const list = element("details", {}, element("summary", {}, "Counts as numbers"));
+  host.append(title, facts, element("div", { class: "pair", hidden: true }, counted, curved), list);
+  list.hidden = true;
+  let gene = -1;
+  const { samples } = meta;
+  const why = element("p", { class: "soft" });
+
+  const countChart = samples && makeChart(counted, {
+    title: "Normalized counts", name: () => name(`counts_${meta.label(gene)}`), shape: () => 300,
+    draw(pen, width, height, colours) {
+      const counts = gene < 0 ? null : countsOf(gene);
+      if (!counts) {
+        pen.text(12, 30, "The page holds no counts of this gene; counts.h5ad does.", { colour: colours.soft });
+        return;
+      }
+      const { values, levels } = groups();
+      const known = counts.filter(Number.isFinite);
+      const low = Math.min(...known);
+      // Up to 10 counts zeros matter, beyond that ratios do.
+      const scale = (value) => Math.log10(value + 1);
+      const ends = padded(low < 5 ? 0 : scale(low), Math.max(scale(Math.max(...known)), scale(low) + 0.3), 0.08);
+      const marks = [[0, "0"], ...logTicks(Math.max(ends[0], 0), ends[1] + 0.1).filter(([, mark]) => mark >= 1).map(([, mark]) => [scale(mark), tickText(mark)])];
+      const place = (group, i, of) => group + 0.5 + (of > 1 ? (0.5 * (i + 0.5)) / of - 0.25 : 0);
+      const framed = frame(pen, width, height, colours, {
+        x: { ends: [0, levels.length], words: groups().column, ticks: levels.map((level, i) => [i + 0.5, isolated(short(level, Math.max(4, Math.floor(width / levels.length / 8))))]) },
+        y: { ends, words: "normalized count", ticks: marks.filter(([at]) => at >= ends[0] && at <= ends[1]) },
+      });
+      levels.forEach((level, i) => {
+        const members = values.flatMap((value, sample) => (value === level ? [sample] : []));
+        const logs = members.map((sample) => scale(counts[sample]));
+        const mean = logs.reduce((sum, value) => sum + value, 0) / logs.length;
+        pen.line(framed.across(i + 0.22), framed.up(mean), framed.across(i + 0.78), framed.up(mean), colours.soft, 1.5);
+        pen.points(members.map((_, j) => framed.across(place(i, j, members.length))), logs.map(framed.up), {
+          shape: GROUP_SHAPES[i % 6], size: 4.5, colour: GROUP_COLOURS[i % 6], alpha: 0.9,
+        });
+      });
+    },
+  });
+
+  const curveChart = makeChart(curved, {
+    title: "Why it was shrunk", name: () => name(`posterior_${meta.label(gene)}`), shape: () => 300,
+    draw(pen, width, height, colours) {
+      if (gene < 0) return;
+      const { data, meta: contrast } = now();
+      const about = aGene(data, gene);
+      if (![about.estimate, about.se, about.lfdr].every(Number.isFinite) || !(about.se > 0)) {
+        pen.text(12, 30, "This gene has no result to draw.", { colour: colours.soft });
+        return;
+      }
+      const drawn = curves(about, contrast.prior);
+      const top = 1.42 * Math.max(...drawn.likelihood, ...drawn.posterior);
+      const framed = frame(pen, width, height, colours, {
+        x: { ends: [drawn.x[0], drawn.x.at(-1)], words: "effect, log2" }, y: { ends: [0, top], words: "density" }, right: 44,
+      });
+      const { across, up, box } = framed;
+      const curve = (heights, look) => pen.path(drawn.x.map((effect, i) => [across(effect), up(Math.min(heights[i], top))]), look);
+      curve(drawn.likelihood, { colour: colours.soft, width: 2, dash: [5, 3] });
+      curve(drawn.prior, { colour: colours.extra, width: 2, dash: [2, 2] });
+      curve(drawn.posterior, { colour: colours.up, width: 2.5 });
+      const at = across(contrast.prior.mode);
+      const share = (part) => box.bottom - part * (box.bottom - box.top) * 0.7;
+      pen.line(at - 3, box.bottom, at - 3, share(drawn.before), colours.extra, 4);
+      pen.line(at + 3, box.bottom, at + 3, share(drawn.after), colours.up, 4);
+      for (const part of [0, 0.5, 1]) {
+        pen.line(box.right, share(part), box.right + 4, share(part), colours.soft);
+        pen.text(box.right + 7, share(part), String(part), { size: 11, base: "middle", colour: colours.soft });
+      }
+      pen.text(width - 6, (share(0) + share(1)) / 2, "P(unchanged), bars", { size: 11, align: "center", colour: colours.soft, turn: -90 });
+      drawKey(pen, box, colours, [
+        { words: "likelihood: this gene alone", colour: colours.soft, dash: [5, 3] },
+        { words: "prior: all genes", colour: colours.extra, dash: [2, 2] },
+        { words: "posterior: both", colour: colours.up },
+      ], contrast.prior.mode > (drawn.x[0] + drawn.x.at(-1)) / 2 ? "left" : "right");
+    },
+  });
+  curved.append(why);
+
+  const aGene = (data, g) => ({
+    estimate: data.log2_fc[g], se: data.se[g], df: data.df[g], postMean: data.post_mean[g], lfdr: data.lfdr[g],
+    nullShare: data.null_share?.[g],
+  });
+
+  return {
+    show(next) {
+      gene = next;
+      const pair = host.querySelector(".pair");
+      pair.hidden = gene < 0;
+      if (gene < 0) {
+        title.textContent = "One gene";
+        facts.textContent = "Choose a gene in a figure or in the table.";
+        list.hidden = true;
+        return;
+      }
+      const { data, meta: contrast, group } = now();
+      const label = meta.label(gene);
+      title.replaceChildren(element("bdi", {}, short(label, 60)), label === meta.id(gene) ? "" : element("span", { class: "soft" }, " ", element("bdi", {}, short(meta.id(gene), 60))));
+      const about = aGene(data, gene);
+      const listed = { up: contrast.up, down: contrast.down }[group(gene)];
+      facts.textContent = Number.isNaN(about.postMean)
+        ? "This gene has no result in this contrast."
+        : `Posterior mean ${effectText(about.postMean)} (${percentText(contrast.interval)} interval ${effectText(data.ci_low[gene])} to ${effectText(data.ci_high[gene])}), ` +
+          `lfdr ${rateText(about.lfdr)}, q ${rateText(data.q_value[gene])}: ${listed ? `in the list, ${listed}` : "not in the list"}.`;
+      const before = about.nullShare ?? contrast.prior.pi0;
+      const kept = about.estimate === 0 ? 0 : (about.postMean - contrast.prior.mode) / (about.estimate - contrast.prior.mode);
+      why.textContent = Number.isNaN(about.postMean) ? "" :
+        `Its own estimate is ${effectText(about.estimate)}, with a standard error of ${about.se.toFixed(2)}` +
+        `${contrast.prior.drift > 0 ? ` and a further ${contrast.prior.drift.toFixed(2)} that unchanged genes show too` : ""}. ` +
+        `Before its counts were seen it was unchanged with a probability of ${percentText(before)}, now with ${percentText(about.lfdr)}. ` +
+        `Both together leave ${percentText(Math.max(kept, 0))} of the estimate.`;
+      countChart?.redraw();
+      curveChart.redraw();
+      const counts = samples && countsOf(gene);
+      list.hidden = !counts;
+      if (counts) {
+        const rows = samples.name.map((sample, i) => element("tr", {}, element("th", { scope: "row", class: "text" }, element("bdi", {}, sample)), element("td", {}, amountText(counts[i]))));
+        const table = element("table", { "aria-label": `Normalized counts of ${label}` }, element("thead", {}, element("tr", {}, element("th", { scope: "col", class: "text" }, "sample"), element("th", { scope: "col" }, "normalized count"))), element("tbody", {}, ...rows));
+        list.replaceChildren(list.querySelector("summary"), table);
+      }
+    },
+    redraw() {
+      countChart?.redraw();
+      curveChart.redraw();
+    },
+  };
+}

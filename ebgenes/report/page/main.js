@@ -1,0 +1,408 @@
+// The page's state and who follows it.
+
+const RATES = { q_value: "q value", s_value: "s value", adj_p_value: "adjusted p" };
+const LEVELS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5];
+
+const byId = (id) => document.getElementById(id);
+
+async function start() {
+  const meta = JSON.parse(byId("meta").textContent);
+  const { contrasts } = meta;
+  const nGenes = meta.n_genes;
+  const [ids, names] = await Promise.all([unzipLines("block-ids"), unzipLines("block-names")]);
+  const [baseMean] = unpackColumns(await unzip("block-mean"), nGenes, [meta.mean_step]).map((logs) => logs.map((value) => 2 ** value - 1));
+  const label = (gene) => names[gene] || ids[gene] || "(unnamed)";
+  const statuses = meta.statuses;
+  const datas = contrasts.map(() => null);
+  const load = async (i) => (datas[i] ??= await loadContrast(contrasts[i], nGenes));
+  let countsOf = () => null;
+
+  const state = {
+    contrast: 0, rate: "q_value", level: contrasts[0].level, effect: 0, sort: { key: "lfdr", down: false },
+    text: "", only: "all", chosen: null, chosenWords: "", pasted: null, gene: -1, zoom: null,
+  };
+  await load(0);
+  const data = () => datas[state.contrast];
+  const contrast = () => contrasts[state.contrast];
+
+  // ---- which genes are listed
+
+  function groupsOf(i) {
+    const { post_mean: effect, [state.rate]: rate } = datas[i];
+    const codes = new Uint8Array(nGenes);
+    for (let gene = 0; gene < nGenes; gene++)
+      if (rate[gene] < state.level && Math.abs(effect[gene]) >= state.effect) codes[gene] = effect[gene] > 0 ? 2 : effect[gene] < 0 ? 1 : 0;
+    return codes;
+  }
+  let codes = groupsOf(0);
+  let listed = { rest: [], down: [], up: [] };
+  const word = (gene) => ["", "down", "up"][codes[gene]];
+  function regroup() {
+    codes = groupsOf(state.contrast);
+    listed = { rest: [], down: [], up: [] };
+    const known = data().post_mean;
+    for (let gene = 0; gene < nGenes; gene++) if (!Number.isNaN(known[gene])) listed[["rest", "down", "up"][codes[gene]]].push(gene);
+  }
+
+  // ---- figures of the cloud
+
+  const layers = () => [
+    { genes: listed.rest, shape: "circle", size: 1.5, colour: "rest", alpha: 0.45 },
+    { genes: listed.down, shape: "down", size: 2.8, colour: "down", alpha: 0.75 },
+    { genes: listed.up, shape: "up", size: 2.8, colour: "up", alpha: 0.75 },
+  ];
+  const mostCertain = () => {
+    const { lfdr, post_mean: effect } = data();
+    const order = (a, b) => lfdr[a] - lfdr[b] || Math.abs(effect[b]) - Math.abs(effect[a]);
+    return [...listed.up, ...listed.down].sort(order).slice(0, LABELS).map((gene) => ({ gene, text: label(gene) }));
+  };
+  const counted = () => `${whole(listed.up.length)} ${contrast().up}, ${whole(listed.down.length)} ${contrast().down}`;
+  const tip = (gene) => [
+    isolated(short(label(gene), 40)), isolated(short(ids[gene], 40)),
+    `posterior mean ${effectText(data().post_mean[gene])}, ${RATES[state.rate]} ${rateText(data()[state.rate][gene])}`,
+  ];
+  const fileStem = (kind) => `${meta.dataset}_${contrast().name}_${kind}`;
+  const common = {
+    tip, pick, selected: () => state.gene, marked: () => state.pasted,
+    box: (members, where) => choose(members, `in the box drawn in ${where}`),
+  };
+  const arrows = (words) => `${words}   (← ${short(contrast().down, 24)} | ${short(contrast().up, 24)} →)`;
+
+  const volcano = makeScatter(byId("volcano"), {
+    ...common, title: "Volcano", name: () => fileStem("volcano"),
+    points() {
+      const y = data().log_lfdr;
+      const lines = [{ along: "x", at: 0 }];
+      if (state.effect > 0) lines.push({ along: "x", at: state.effect, dash: [3, 3] }, { along: "x", at: -state.effect, dash: [3, 3] });
+      let end = Infinity;
+      for (const gene of [...listed.up, ...listed.down]) end = Math.min(end, y[gene]);
+      if (state.rate === "q_value" && Number.isFinite(end)) lines.push({ along: "y", at: end, dash: [5, 4] });
+      return {
+        x: data().post_mean, y, lines, layers: layers(), labels: mostCertain,
+        xEnds: sides(data().post_mean), yEnds: padded(0, 1.06 * Math.max(cap(y), 1), 0.02),
+        xWords: arrows("posterior mean, log2"), yWords: "−log10 local false discovery rate",
+      };
+    },
+    describe: () => `Volcano plot of ${contrast().name}: ${counted()}, of ${genes(listed.rest.length + listed.up.length + listed.down.length)}.`,
+  });
+  const logMean = baseMean.map((value) => Math.log10(Math.max(value, 1e-3)));
+  const maPlot = makeScatter(byId("ma"), {
+    ...common, title: "MA plot", name: () => fileStem("ma"),
+    points() {
+      const known = logMean.filter((value, gene) => !Number.isNaN(value) && !Number.isNaN(data().post_mean[gene]));
+      const ends = known.length ? padded(known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b)) + 1e-6) : [0, 1];
+      return {
+        x: logMean, y: data().post_mean, layers: layers(), labels: mostCertain, lines: [{ along: "y", at: 0 }],
+        xEnds: ends, yEnds: sides(data().post_mean), xTicks: logTicks(...ends).map(([at, value]) => [at, tickText(value)]),
+        xWords: "mean of normalized counts", yWords: "posterior mean, log2",
+      };
+    },
+    describe: () => `MA plot of ${contrast().name}: posterior mean against mean count.`,
+  });
+  for (const plot of [volcano, maPlot])
+    plot.overlay.addEventListener("keydown", (event) => {
+      const key = { ArrowRight: "ArrowDown", ArrowLeft: "ArrowUp" }[event.key] ?? event.key;
+      if (table.step(key)) event.preventDefault();
+    });
+
+  // ---- the table
+
+  const valueOf = (key, gene) => {
+    if (key === "id") return ids[gene];
+    if (key === "name") return label(gene);
+    if (key === "base_mean") return baseMean[gene];
+    if (key === "status") return statuses[Math.round(data().status[gene] - 0.5)] ?? "ok";
+    return data()[key][gene];
+  };
+  const table = makeTable(byId("table"), {
+    value: valueOf, sorted: () => state.sort, pick, selected: () => state.gene, listed: word,
+    sort(key) {
+      // Effects are looked for at their largest, rates at their smallest.
+      const down = state.sort.key === key ? !state.sort.down : ["base_mean", "log2_fc", "post_mean"].includes(key);
+      state.sort = { key, down };
+      refilter();
+    },
+  });
+  const collator = new Intl.Collator("en", { numeric: true });
+  function ordered(rows) {
+    const { key, down } = state.sort;
+    const sign = down ? -1 : 1;
+    const { lfdr, post_mean: effect } = data();
+    const tie = (a, b) => lfdr[a] - lfdr[b] || Math.abs(effect[b]) - Math.abs(effect[a]) || a - b;
+    if (["id", "name", "status"].includes(key)) return rows.sort((a, b) => sign * collator.compare(valueOf(key, a), valueOf(key, b)) || tie(a, b));
+    const values = key === "base_mean" ? baseMean : data()[key];
+    return rows.sort((a, b) => {
+      // What is unknown comes last, whichever way.
+      const unknown = Number.isNaN(values[a]) - Number.isNaN(values[b]);
+      return unknown || sign * (values[a] - values[b]) || tie(a, b);
+    });
+  }
+  const lower = { ids: ids.map((each) => each.toLowerCase()), names: names.map((each) => each.toLowerCase()) };
+  function refilter() {
+    const text = state.text.trim().toLowerCase();
+    const known = data().post_mean;
+    const rows = [];
+    for (let gene = 0; gene < nGenes; gene++) {
+      if (Number.isNaN(known[gene])) continue;
+      if (text && !lower.ids[gene].includes(text) && !lower.names[gene].includes(text)) continue;
+      if (state.only === "listed" && !codes[gene]) continue;
+      if ((state.only === "up" || state.only === "down") && word(gene) !== state.only) continue;
+      if (state.chosen && !state.chosen.has(gene)) continue;
+      if (state.pasted && !state.pasted.has(gene)) continue;
+      rows.push(gene);
+    }
+    table.show(ordered(rows));
+    byId("shown").textContent = `${genes(rows.length)} shown, of ${whole(listed.rest.length + listed.up.length + listed.down.length)} tested`;
+    byId("chip").hidden = !state.chosen;
+    byId("chip-words").textContent = state.chosen ? `${genes(state.chosen.size)} ${short(state.chosenWords, 120)}` : "";
+    tellMissing(text, rows.length);
+  }
+
+  // ---- genes that were asked for and have no row
+
+  let untested = null;
+  async function untestedNames() {
+    if (!untested) {
+      const [theirIds, theirNames, codes] = await Promise.all([unzipLines("block-untested-ids"), unzipLines("block-untested-names"), unzip("block-untested-status")]);
+      untested = new Map();
+      theirIds.forEach((id, i) => {
+        for (const key of [theirNames[i], id]) if (key) untested.set(key.toLowerCase(), meta.reasons[codes[i]]);
+      });
+    }
+    return untested;
+  }
+  async function tellMissing(text, nRows) {
+    const told = byId("missing");
+    told.textContent = "";
+    if (!text || nRows || state.chosen || state.pasted || state.only !== "all") return;
+    const reason = (await untestedNames()).get(text);
+    if (state.text.trim().toLowerCase() === text) told.textContent = reason ? `${short(state.text, 60)} was not tested: ${reason}.` : "No gene of that name or id in the input.";
+  }
+
+  // ---- one gene
+
+  const grouping = meta.samples ? makeGrouping(meta.samples, byId("group-by"), () => {
+    panel.redraw();
+    redrawAll();
+  }) : () => null;
+  const panel = makeGenePanel(byId("gene"), {
+    meta: { samples: meta.samples, label, id: (gene) => ids[gene] }, countsOf: (gene) => countsOf(gene), name: fileStem, groups: grouping,
+    now: () => ({ data: data(), meta: contrast(), group: word }),
+  });
+  function pick(gene) {
+    state.gene = gene;
+    panel.show(gene);
+    table.reveal(gene);
+    volcano.over();
+    maPlot.over();
+    effectPlot?.over();
+  }
+  function choose(members, words) {
+    state.chosen = members;
+    state.chosenWords = words;
+    refilter();
+  }
+
+  // ---- controls
+
+  const levelRange = byId("level-range");
+  const levels = [...new Set([...LEVELS, contrasts[0].level])].sort((a, b) => a - b);
+  levelRange.max = levels.length - 1;
+  const showLevel = () => {
+    byId("level").value = state.level;
+    levelRange.value = levels.reduce((best, level, i) => (Math.abs(Math.log(level / state.level)) < Math.abs(Math.log(levels[best] / state.level)) ? i : best), 0);
+    levelRange.setAttribute("aria-valuetext", String(state.level));
+  };
+  function recount() {
+    regroup();
+    const found = listed.up.length + listed.down.length;
+    const { lfdr } = data();
+    const expected = [...listed.up, ...listed.down].reduce((sum, gene) => sum + lfdr[gene], 0);
+    byId("count-up").textContent = whole(listed.up.length);
+    byId("count-down").textContent = whole(listed.down.length);
+    byId("words-up").textContent = contrast().up;
+    byId("words-down").textContent = contrast().down;
+    byId("count-false").textContent = found ? `about ${expected < 10 ? expected.toFixed(1) : whole(expected)} (${percentText(expected / found)}) of them unchanged, by the model` : "no gene in the list";
+    redrawAll();
+    refilter();
+    if (state.gene >= 0) panel.show(state.gene);
+    comparison?.refresh();
+  }
+  // Many events a second come from a slider that is drawn: one recount a frame will do.
+  let waiting = false;
+  const soon = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      recount();
+    });
+  };
+  levelRange.addEventListener("input", () => {
+    state.level = levels[levelRange.value];
+    showLevel();
+    soon();
+  });
+  byId("level").addEventListener("change", (event) => {
+    const value = Number(event.target.value);
+    if (value > 0 && value <= 1) state.level = value;
+    showLevel();
+    soon();
+  });
+  byId("rate").addEventListener("change", (event) => {
+    state.rate = event.target.value;
+    soon();
+  });
+  const showEffect = () => {
+    byId("effect").value = state.effect;
+    byId("effect-range").value = state.effect;
+  };
+  for (const id of ["effect", "effect-range"])
+    byId(id).addEventListener(id === "effect" ? "change" : "input", (event) => {
+      const value = Number(event.target.value);
+      if (value >= 0 && Number.isFinite(value)) state.effect = value;
+      showEffect();
+      soon();
+    });
+  let typing = 0;
+  byId("search").addEventListener("input", (event) => {
+    state.text = event.target.value;
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      refilter();
+      const text = state.text.trim().toLowerCase();
+      const exact = table.rows.find((gene) => lower.names[gene] === text || lower.ids[gene] === text);
+      if (text && exact !== undefined) pick(exact);
+    }, 120);
+  });
+  byId("search").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && table.rows.length) pick(table.rows[0]);
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp") table.step(event.key) && event.preventDefault();
+  });
+  byId("only").addEventListener("change", (event) => {
+    state.only = event.target.value;
+    refilter();
+  });
+  byId("unchoose").addEventListener("click", () => choose(null, ""));
+  byId("paste").addEventListener("input", (event) => {
+    const asked = [...new Set(event.target.value.split(/[\s,;]+/).filter(Boolean))];
+    const where = new Map();
+    for (let gene = 0; gene < nGenes; gene++)
+      for (const key of [lower.ids[gene], lower.ids[gene].replace(/\.\d+$/, ""), lower.names[gene]])
+        if (key) where.set(key, [...(where.get(key) ?? []), gene]);
+    const found = asked.map((each) => where.get(each.toLowerCase()) ?? where.get(each.toLowerCase().replace(/\.\d+$/, "")));
+    state.pasted = asked.length ? new Set(found.flatMap((each) => each ?? [])) : null;
+    const lost = asked.filter((_, i) => !found[i]);
+    byId("paste-told").textContent = asked.length
+      ? `${asked.length - lost.length} of ${asked.length} found; they are ringed in the figures.${lost.length ? ` Not among the tested genes: ${lost.slice(0, 20).map((each) => short(each, 30)).join(", ")}${lost.length > 20 ? " and others" : ""}.` : ""}`
+      : "";
+    redrawAll();
+    refilter();
+  });
+  byId("download").addEventListener("click", () => {
+    const keys = COLUMNS.map((column) => column.key);
+    const digits = (value) => (typeof value === "string" || !Number.isFinite(value) ? value : +value.toPrecision(5));
+    const header = keys.map((key) => ({ name: "gene_name", id: "gene_id" })[key] ?? key);
+    save(`${fileName(fileStem("genes"))}.tsv`, tsv(header, table.rows.map((gene) => keys.map((key) => digits(valueOf(key, gene))))), "text/tab-separated-values");
+  });
+  byId("theme").addEventListener("click", () => {
+    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+    redrawAll();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typed = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    if (event.key === "/" && !typed) {
+      byId("search").focus();
+      event.preventDefault();
+    } else if (event.key === "Escape") {
+      byId("search").value = state.text = "";
+      choose(null, "");
+    }
+  });
+
+  // ---- contrasts
+
+  const sections = document.querySelectorAll("[data-contrast]");
+  async function turnTo(i) {
+    await load(i);
+    state.contrast = i;
+    state.chosen = null;
+    sections.forEach((section) => (section.hidden = Number(section.dataset.contrast) !== i));
+    for (const [name, words] of Object.entries(RATES)) byId("rate").querySelector(`[value=${name}]`).textContent = words;
+    recount();
+  }
+  byId("contrast")?.addEventListener("change", (event) => turnTo(Number(event.target.value)));
+  for (const link of document.querySelectorAll("[data-turn]"))
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      byId("contrast").value = link.dataset.turn;
+      turnTo(Number(link.dataset.turn));
+      scrollTo({ top: 0 });
+    });
+
+  document.documentElement.classList.add("ready");
+  let comparison = null;
+  let effectPlot = null;
+  showLevel();
+  showEffect();
+  await turnTo(0);
+  panel.show(-1);
+  document.documentElement.dataset.drawn = String(Math.round(performance.now()));
+
+  // ---- what can wait until the first picture is there
+
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  if (meta.samples) {
+    countsOf = await loadCounts(meta);
+    makeSamples(byId("samples"), meta.samples, grouping, fileStem);
+  }
+  makeFigures(byId("figures"), () => ({ data: data(), meta: contrast(), listed }), fileStem);
+  if (contrasts.length > 1) {
+    for (let i = 0; i < contrasts.length; i++) {
+      await load(i);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    const both = (host, which) => {
+      const inLists = () => which().map(groupsOf);
+      effectPlot = makeScatter(host, {
+        ...common, title: "Effects of two contrasts", name: () => `${meta.dataset}_effects`,
+        points() {
+          const [i, j] = which();
+          const [first, second] = inLists();
+          const kinds = [[], [], [], []];
+          for (let gene = 0; gene < nGenes; gene++) kinds[(first[gene] ? 1 : 0) + (second[gene] ? 2 : 0)].push(gene);
+          const looks = [
+            { shape: "circle", size: 1.5, colour: "rest", alpha: 0.4 }, { shape: "right", size: 2.8, colour: "down", alpha: 0.7 },
+            { shape: "up", size: 2.8, colour: "up", alpha: 0.7 }, { shape: "diamond", size: 2.8, colour: "extra", alpha: 0.85 },
+          ];
+          const [x, y] = [datas[i].post_mean, datas[j].post_mean];
+          return {
+            x, y, xEnds: sides(x), yEnds: sides(y), layers: looks.map((look, k) => ({ ...look, genes: kinds[k] })),
+            lines: [{ along: "x", at: 0 }, { along: "y", at: 0 }, { along: "both", dash: [4, 3] }],
+            labels: () => [], xWords: `posterior mean, ${short(contrasts[i].name, 40)}`, yWords: `posterior mean, ${short(contrasts[j].name, 40)}`,
+            kinds,
+          };
+        },
+        describe: () => `Posterior means of two contrasts against each other`,
+      });
+      return effectPlot;
+    };
+    comparison = makeContrasts(byId("contrasts"), {
+      contrasts, choose, name: (kind) => `${meta.dataset}_${kind}`, scatter: both,
+      listedIn: (i, direction) => groupsOf(i).map((code) => (direction === "either" ? code > 0 : code === { up: 2, down: 1 }[direction])),
+    });
+    comparison.refresh();
+  }
+  document.documentElement.dataset.complete = "yes";
+}
+
+document.documentElement.classList.add("js");
+start().catch((error) => {
+  document.documentElement.classList.remove("js");
+  console.error(error);
+  const told = byId("failed");
+  told.hidden = false;
+  told.textContent = `The interactive part of this page could not be drawn (${error.message}). It needs a browser of 2023 or later.`;
+});

@@ -1,0 +1,460 @@
+"""The report in a browser: what it shows is what the table says."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ebgenes as eb
+from ebgenes import pipeline
+from ebgenes.config import Config, parse_config
+from ebgenes.fdr import running_mean
+from ebgenes.model import MixturePrior, Study
+from ebgenes.report import ContrastPage, render_report
+from ebgenes.simulate import simulate_counts
+from ebgenes.table import tested as has_results
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+LACKING = [
+    name
+    for name, found in (("chromium", CHROMIUM), ("chromedriver", DRIVER), ("selenium", find_spec("selenium")))
+    if not found
+]
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1400,900",
+]  # fmt: skip
+HOSTILE = [
+    "<script>document.title='broken'</script>",
+    '"><img src=x onerror="document.title=1">',
+    "=cmd()",
+    "../../x",
+    "x" * 300,
+    "\N{RIGHT-TO-LEFT OVERRIDE}gnp.\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}",
+    "{{ 7*7 }}",
+    "a&lt;b",
+]
+CONFIG = {
+    "datasets": {
+        "one": {
+            "counts": "c.tsv", "samples": "s.tsv", "design": "~ group",
+            "contrasts": {"treated": {"column": "group", "baseline": "control", "target": "treated"}},
+        }
+    },
+    "effects": {"engine": "moderated_t", "hidden_factors": 0},
+}  # fmt: skip
+
+
+class Page:
+    """A page in the browser, and what a test asks of it."""
+
+    def __init__(self, driver: Any, path: Path, downloads: Path) -> None:
+        self.driver, self.downloads = driver, downloads
+        driver.get_log("browser")
+        driver.get(path.as_uri())
+        self.until(lambda: self.run("return document.documentElement.dataset.complete"))
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, met: Callable[[], Any], seconds: float = 20) -> Any:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = met()
+            if found:
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"waited {seconds} s in vain; the console says {self.driver.get_log('browser')}")
+
+    def text(self, selector: str) -> str:
+        return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
+
+    def set(self, selector: str, value: object, event: str = "input") -> None:
+        script = """
+          const [selector, value, event] = arguments, where = document.querySelector(selector);
+          where.value = value;
+          where.dispatchEvent(new Event(event, {bubbles: true}));
+          return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));"""
+        self.run(script, selector, str(value), event)
+
+    def counts(self) -> tuple[int, int]:
+        up, down = (int(self.text(f"#count-{side}").replace(",", "")) for side in ("up", "down"))
+        return up, down
+
+    def shown(self) -> int:
+        return int(self.text("#shown").split(" ")[0].replace(",", ""))
+
+    def rows(self) -> list[str]:
+        script = "return [...document.querySelectorAll('#table tbody tr[data-gene] th bdi')].map((e) => e.textContent)"
+        return list(self.run(script))
+
+    def search(self, text: str) -> None:
+        self.set("#search", text)
+        # The page waits for the end of typing.
+        time.sleep(0.25)
+
+    def downloaded(self, press: str, name: str) -> bytes:
+        path = self.downloads / name
+        path.unlink(missing_ok=True)
+        self.run("document.querySelector(arguments[0]).click()", press)
+        self.until(path.is_file)
+        return path.read_bytes()
+
+    def console(self) -> list[Any]:
+        return list(self.driver.get_log("browser"))
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    made = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    made.execute_cdp_cmd("Network.enable", {})
+    offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    made.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+    yield made
+    made.quit()
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """Simulated counts of genes, samples and columns with hostile names."""
+    made = simulate_counts(np.random.default_rng(4), n_genes=900, n_per_group=3, pi0=0.7)
+    gene = made.counts.gene.copy()
+    gene[np.flatnonzero(made.counts.count.min(axis=1) > 20)[: len(HOSTILE)]] = HOSTILE
+    sample = made.counts.sample.copy()
+    sample[0] = HOSTILE[0]
+    counts = eb.model.Counts(gene=gene, sample=sample, count=made.counts.count)
+    samples = made.samples.set_axis(sample).assign(**{HOSTILE[1]: "level"})
+    design = eb.build_design(samples, "~ group")
+    screen = eb.screen_genes(counts, design)
+    return Study(counts=eb.normalize(eb.keep_expressed(counts, screen), "median_ratio"), samples=samples, screen=screen)
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return parse_config(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def contrast(study: Study, config: Config) -> ContrastPage:
+    dataset = config.datasets["one"]
+    design = pipeline.contrast_design(study.samples, "~ group", dataset.contrasts["treated"], "treated", {})
+    found = pipeline.answer(study, design, config)
+    summary = eb.summarize(found.effects, found.fit, 0.05)
+    return pipeline.contrast_page(Path("none"), found.table, found.fit.prior, summary, study, dataset, config)
+
+
+@pytest.fixture(scope="module")
+def written(contrast: ContrastPage, study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pages") / "report.html"
+    path.write_text(render_report([contrast], dataset="one", versions={}, study=study), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def page(driver: Any, written: Path, tmp_path: Path) -> Page:
+    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+    return Page(driver, written, tmp_path)
+
+
+def changed(contrast: ContrastPage, **values: Any) -> ContrastPage:
+    kept = {name: getattr(contrast, name) for name in contrast.__slots__}
+    return ContrastPage(**{**kept, **values})
+
+
+def listed(table: pd.DataFrame, level: float, effect: float, rate: str = "q_value") -> tuple[int, int]:
+    found = table[(table[rate] < level) & (table["post_mean"].abs() >= effect)]
+    return int((found["post_mean"] > 0).sum()), int((found["post_mean"] < 0).sum())
+
+
+def test_page_needs_no_network_and_says_nothing_on_the_console(page: Page, contrast: ContrastPage) -> None:
+    assert page.console() == []
+    assert page.run("return performance.getEntriesByType('resource').length") == 0
+    assert page.counts() == listed(contrast.table, 0.05, 0)
+    assert page.counts()[0] > 20
+    assert page.shown() == int(has_results(contrast.table).sum())
+    assert page.text("#words-up") == "higher in treated"
+    # The volcano is on the first screen and holds ink.
+    ink = """
+      const canvas = document.querySelector('#volcano canvas');
+      const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const box = canvas.getBoundingClientRect();
+      let n = 0;
+      for (let i = 3; i < data.length; i += 4) if (data[i] > 100) n++;
+      return [n, box.top, innerHeight];"""
+    n_pixels, top, height = page.run(ink)
+    assert n_pixels > 2000
+    assert top < height / 2
+
+
+@pytest.mark.parametrize("rate", ["q_value", "s_value", "adj_p_value"])
+def test_sliders_recount_to_what_the_table_says(page: Page, contrast: ContrastPage, rate: str) -> None:
+    page.set("#rate", rate, "change")
+    seen = set()
+    for step in (3, 6, 8, 10, 12):
+        page.set("#level-range", step)
+        level = float(page.run("return document.getElementById('level').value"))
+        for effect in (0, 0.5, 1.25):
+            page.set("#effect-range", effect)
+            expected = listed(contrast.table, level, effect, rate)
+            assert page.counts() == expected, (rate, level, effect)
+            seen.add(expected)
+    assert len(seen) > 5
+    page.set("#level", 0.033, "change")
+    assert page.counts() == listed(contrast.table, 0.033, 1.25, rate)
+
+
+def test_search_finds_a_gene_and_shows_its_counts(page: Page, contrast: ContrastPage, study: Study) -> None:
+    gene = str(study.counts.gene[500])
+    page.search(gene.upper())
+    assert page.rows() == [gene]
+    assert page.text("#gene-title") == gene
+    words = page.run("return [...document.querySelectorAll('#gene details tbody tr > *')].map((e) => e.textContent)")
+    told = dict(zip(words[::2], words[1::2], strict=True))
+    expected = study.counts.count[500] / np.exp(study.counts.log_size)
+    assert list(told) == list(study.counts.sample)
+    shown = [float(value.replace(",", "")) for value in told.values()]
+    np.testing.assert_allclose(shown, expected, rtol=0.012, atol=0.02)
+    row = contrast.table.set_index("gene_id").loc[gene]
+    assert f"lfdr {row['lfdr']:.3f}" in page.text("#gene") or row["lfdr"] < 0.001
+    page.search("no such gene")
+    assert page.rows() == []
+    assert page.until(lambda: page.text("#missing")) == "No gene of that name or id in the input."
+
+
+def test_a_gene_that_was_not_tested_is_explained(page: Page, contrast: ContrastPage) -> None:
+    untested = contrast.table.loc[contrast.table["status"] == "low_count", "gene_id"]
+    if untested.empty:
+        pytest.skip("every simulated gene was tested")
+    page.search(untested.iloc[0])
+    assert page.until(lambda: page.text("#missing")).endswith("was not tested: too few counts.")
+
+
+def test_a_click_in_the_volcano_picks_that_gene(page: Page, contrast: ContrastPage) -> None:
+    from selenium.webdriver import ActionChains
+
+    ids = contrast.table.loc[has_results(contrast.table), "gene_id"].tolist()
+    # Labelled genes stand alone enough to be hit.
+    best = contrast.table.loc[has_results(contrast.table)].nsmallest(3, "lfdr")["gene_id"]
+    canvas = page.driver.find_element("css selector", "#volcano .over")
+    page.run("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    for gene in best:
+        x, y = page.run("return document.querySelector('#volcano figure').positionOf(arguments[0])", ids.index(gene))
+        size = canvas.size
+        reach = ActionChains(page.driver).move_to_element_with_offset(
+            canvas, x - size["width"] / 2, y - size["height"] / 2
+        )
+        reach.click().perform()
+        assert gene in page.text("#gene-title") or gene[:50] in page.text("#gene-title")
+        assert gene[:30] in page.text("#volcano .tip")
+        assert page.run("return document.querySelectorAll('#table tr.picked').length") == 1
+
+
+def test_downloads_hold_what_is_shown(page: Page, contrast: ContrastPage) -> None:
+    page.set("#only", "up", "change")
+    page.set("#level", 0.01, "change")
+    page.set("#effect", 1, "change")
+    n_up, n_down = listed(contrast.table, 0.01, 1)
+    assert page.shown() == n_up
+    text = page.downloaded("#download", "one_treated_genes.tsv")
+    (page.downloads / "read.tsv").write_bytes(text)
+    read = pd.read_csv(page.downloads / "read.tsv", sep="\t", dtype={"gene_id": str}, keep_default_na=False)
+    table = contrast.table
+    expected = table[(table["q_value"] < 0.01) & (table["post_mean"] >= 1)].sort_values("lfdr", kind="stable")
+    assert sorted(read["gene_id"]) == sorted(clean(name) for name in expected["gene_id"])
+    assert (np.diff(read["lfdr"]) >= 0).all()
+    both = read.set_index("gene_id").join(expected.set_index("gene_id"), rsuffix="_table")
+    for name in ("log2_fc", "post_mean", "ci_low", "ci_high"):
+        np.testing.assert_allclose(both[name], both[f"{name}_table"], atol=6e-4)
+    np.testing.assert_allclose(both["q_value"], both["q_value_table"], rtol=1e-4)
+
+    svg = page.downloaded("#volcano .buttons button", "one_treated_volcano.svg")
+    root = ElementTree.fromstring(svg)  # noqa: S314
+    ways = {path.get("fill"): path.get("d", "").count("M") for path in root.iter("{http://www.w3.org/2000/svg}path")}
+    assert ways["#D55E00"] == n_up
+    assert ways["#0072B2"] == n_down
+    words = ["".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "\N{MINUS SIGN}log10 local false discovery rate" in words
+    png = page.downloaded("#volcano .buttons button:nth-child(2)", "one_treated_volcano.png")
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20], "big") > 1000
+
+
+def clean(name: str) -> str:
+    return name.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_shown_as_text(page: Page, name: str) -> None:
+    page.search(clean(name))
+    assert clean(name) in page.rows()
+    assert page.text("#gene-title").startswith(clean(name)[:50])
+    assert page.run("return document.title") == "one: differential expression"
+    assert page.run("return document.querySelectorAll('img').length") == 0
+    # Those of the page, none of a name's.
+    assert page.run("return [...document.scripts].every((each) => each.type)")
+    assert page.console() == []
+    row = page.run("return document.querySelector('#table tr.picked').getBoundingClientRect().height")
+    assert row == pytest.approx(28, abs=1)
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_sorting_pasting_boxes_and_keys(page: Page, contrast: ContrastPage) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    table = contrast.table[has_results(contrast.table)]
+    page.run("document.querySelectorAll('#table thead button')[5].click()")
+    largest = table.nlargest(1, "post_mean")["gene_id"].iloc[0]
+    assert page.rows()[0] == clean(largest)
+    page.run("document.querySelectorAll('#table thead button')[5].click()")
+    assert page.rows()[0] == clean(table.nsmallest(1, "post_mean")["gene_id"].iloc[0])
+    assert page.run("return document.querySelectorAll('#table th[aria-sort=ascending]').length") == 1
+
+    some = table["gene_id"].iloc[[100, 200, 300]].tolist()
+    page.set("#paste", f"{some[0]}, {some[1].upper()}\n{some[2]} nonsense")
+    assert sorted(page.rows()) == sorted(some)
+    assert page.text("#paste-told").startswith("3 of 4 found")
+    assert "nonsense" in page.text("#paste-told")
+    page.set("#paste", "")
+    assert page.shown() == len(table)
+
+    body = page.driver.find_element("tag name", "body")
+    body.send_keys("/")
+    assert page.run("return document.activeElement.id") == "search"
+    page.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    assert page.run("return document.querySelector('#table tr.picked th bdi').textContent") == page.rows()[0]
+    rows = page.driver.find_element("css selector", ".rows")
+    rows.send_keys(Keys.ARROW_DOWN)
+    second = page.run("return document.querySelector('#table tr.picked th bdi').textContent")
+    assert second == page.rows()[1]
+    rows.send_keys(Keys.END)
+    assert page.run("return document.querySelector('#table tr.picked').getAttribute('aria-rowindex')") == str(
+        len(table) + 1
+    )
+
+    canvas = page.driver.find_element("css selector", "#ma .over")
+    page.run("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    drag = ActionChains(page.driver).move_to_element_with_offset(canvas, -60, -60).click_and_hold()
+    drag.move_by_offset(120, 120).release().perform()
+    assert 0 < page.shown() < len(table)
+    assert "in the box drawn in" in page.text("#chip-words")
+    body.send_keys(Keys.ESCAPE)
+    assert page.shown() == len(table)
+
+
+def test_dark_print_and_no_script(page: Page, contrast: ContrastPage) -> None:
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    seen = "return getComputedStyle(document.querySelector(arguments[0])).display !== 'none'"
+    assert page.run(ground) == "rgb(255, 255, 255)"
+    page.run("document.getElementById('theme').click()")
+    assert page.run(ground) == "rgb(22, 25, 29)"
+    command = page.driver.execute_cdp_cmd
+    command("Emulation.setEmulatedMedia", {"media": "print"})
+    assert page.run(ground) == "rgb(255, 255, 255)"
+    assert page.run(seen, ".static")
+    assert not page.run(seen, "#table")
+    command(
+        "Emulation.setEmulatedMedia", {"media": "", "features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    command("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.driver.refresh()
+        assert page.run(ground) == "rgb(22, 25, 29)"
+        assert page.run(seen, ".static")
+        assert not page.run(seen, ".live")
+        assert len(page.driver.find_elements("css selector", ".static tbody tr")) == 25
+    finally:
+        command("Emulation.setScriptExecutionDisabled", {"value": False})
+        command("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def test_ten_contrasts_and_their_overlap(driver: Any, contrast: ContrastPage, study: Study, tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    pages = [contrast]
+    for i in range(1, 10):
+        table = contrast.table.copy()
+        rows = has_results(table)
+        lfdr = np.where(rng.random(rows.sum()) < 0.5, table.loc[rows, "lfdr"], rng.random(rows.sum()) ** 0.2)
+        table.loc[rows, "lfdr"], table.loc[rows, "q_value"] = lfdr, running_mean(lfdr)
+        table.loc[rows, "post_mean"] *= rng.choice([-1, 1], rows.sum())
+        pages.append(changed(contrast, name=f"c{i}", table=table, up=f"up{i}"))
+    path = tmp_path / "ten.html"
+    path.write_text(render_report(pages, dataset="one", versions={}, study=study), encoding="utf-8")
+    page = Page(driver, path, tmp_path)
+    assert page.console() == []
+    for i in (3, 9, 0):
+        page.set("#contrast", i, "change")
+        page.until(lambda i=i: page.text("#words-up") == (f"up{i}" if i else "higher in treated"))
+        assert page.counts() == listed(pages[i].table, 0.05, 0)
+        assert page.run("return document.querySelectorAll('[data-contrast]:not([hidden])').length") == 2
+    held = pd.DataFrame({each.name: each.table["q_value"] < 0.05 for each in pages})
+    sets = held[held.any(axis=1)].value_counts()
+    first = page.text("#contrasts li button")
+    assert first.startswith(f"{sets.iloc[0]:,} gene")
+    page.run("document.querySelector('#contrasts li button').click()")
+    assert page.shown() == sets.iloc[0]
+    assert page.console() == []
+
+
+def nothing_found(table: pd.DataFrame) -> pd.DataFrame:
+    rows = has_results(table)
+    table.loc[rows, ["lfdr", "q_value", "lfsr", "s_value", "p_value", "adj_p_value"]] = 1.0
+    table.loc[rows, "post_mean"] = 0.0
+    return table
+
+
+def all_found(table: pd.DataFrame) -> pd.DataFrame:
+    rows = has_results(table)
+    table.loc[rows, ["lfdr", "q_value", "lfsr", "s_value", "p_value", "adj_p_value"]] = 0.0
+    table.loc[rows, "post_mean"] = np.abs(table.loc[rows, "log2_fc"])
+    return table
+
+
+CASES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "no hit": nothing_found,
+    "all hits": all_found,
+    "one gene": lambda table: table[has_results(table)].head(1),
+    "no gene": lambda table: table.head(0),
+    "no annotation": lambda table: table.assign(gene_name=np.nan, base_mean=np.nan, p_value=np.nan, df=np.inf),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("counted", [True, False])
+def test_extreme_tables(
+    driver: Any, contrast: ContrastPage, study: Study, tmp_path: Path, case: str, *, counted: bool
+) -> None:
+    table = CASES[case](contrast.table.copy())
+    prior = MixturePrior(weight=[1.0, 0.0], scale=[0.0, 1.0]) if case == "no hit" else contrast.prior
+    made = changed(contrast, table=table, prior=prior)
+    path = tmp_path / "case.html"
+    text = render_report([made], dataset=case, versions={}, study=study if counted else None)
+    path.write_text(text, encoding="utf-8")
+    page = Page(driver, path, tmp_path)
+    judged = table[has_results(table)]
+    assert page.shown() == len(judged)
+    assert page.counts() == listed(judged, 0.05, 0)
+    if len(judged):
+        page.run("document.querySelector('#table tbody tr[data-gene]').click()")
+        assert page.run("return document.querySelectorAll('#gene canvas').length") == 1 + counted
+    assert page.console() == []
