@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         require_replicates as require_replicates,
     )
     from ebgenes.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
+    from ebgenes.inputs import read_input as read_input
     from ebgenes.io import (
         counts_from_anndata as counts_from_anndata,
         read_counts as read_counts,
@@ -76,6 +77,7 @@ _HOME = {
     "read_effect_table": "ebgenes.effect_tables",
     "read_effects": "ebgenes.io",
     "read_gene_names": "ebgenes.io",
+    "read_input": "ebgenes.inputs",
     "read_samples": "ebgenes.io",
     "read_study": "ebgenes.io",
     "read_table": "ebgenes.io",

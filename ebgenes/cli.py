@@ -26,7 +26,8 @@ STARTER = """\
 outdir: results
 datasets:
   mystudy:
-    counts: counts.tsv.gz      # raw counts, genes x samples: TSV, CSV (.gz) or .h5ad
+    counts: counts.tsv.gz      # raw counts, genes x samples (TSV, CSV, .parquet, .h5ad, featureCounts), or a folder
+                               # of 10x, STAR, salmon or kallisto
     samples: samples.tsv       # one row a sample, names in the first column
     genes: null                # optional annotation: gene_id, gene_name
     design: "~ condition"
@@ -66,6 +67,10 @@ def _set_threads(threads: int | None) -> None:
 
 def _say_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     print(f"ebgenes: warning: {message}", file=sys.stderr)
+
+
+def _note(message: str) -> None:
+    print(f"ebgenes: {message}", file=sys.stderr)
 
 
 def _positive(text: str) -> int:
@@ -125,12 +130,15 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--outdir", help="folder of the results, in place of the config's")
 
     made = verb("counts", _counts, "read, filter and normalize the counts of one dataset")
-    made.add_argument("counts", help="TSV, CSV (.gz) or .h5ad")
+    made.add_argument("counts", help="file with the counts, or folder with the samples' files")
+    made.add_argument("--format", default="auto", help="of the counts (default: by what is there)")
     made.add_argument("--samples", required=True, help="sample sheet")
     made.add_argument("--design", required=True, help="formula, such as '~ batch + condition'")
     made.add_argument("--genes", help="annotation with gene_id and gene_name")
     made.add_argument("--offsets", help="natural-log offsets, genes by samples")
     made.add_argument("--layer", help="layer of the .h5ad")
+    made.add_argument("--strandedness", default="auto", help="of STAR's counts: unstranded, forward or reverse")
+    made.add_argument("--tx2gene", help="genes of salmon's or kallisto's transcripts: table or GTF")
     made.add_argument("--keep", default="{}", help="the filter, as YAML: '{min_count: 10, min_samples: 3}'")
     made.add_argument("--reference", default="{}", help="first level of factors, as YAML: '{dex: untrt}'")
     made.add_argument("--normalization", default="median_ratio")
@@ -238,7 +246,10 @@ def _counts(options: argparse.Namespace) -> None:
 
     dataset = DatasetSettings(
         counts=options.counts,
+        format=options.format,
         layer=options.layer,
+        strandedness=options.strandedness,
+        tx2gene=options.tx2gene,
         samples=options.samples,
         genes=options.genes,
         offsets=options.offsets,
@@ -248,7 +259,7 @@ def _counts(options: argparse.Namespace) -> None:
         contrasts={},
         keep=parse_section("keep", _yaml(options.keep, "--keep")),
     )
-    write_study(options.out, prepare(dataset, options.normalization))
+    write_study(options.out, prepare(dataset, options.normalization, say=_note))
 
 
 def _effects(options: argparse.Namespace) -> None:

@@ -55,7 +55,10 @@ class DatasetSettings:
     """One dataset: its files, its design, and the questions asked of it."""
 
     counts: str
+    format: str
     layer: str | None
+    strandedness: str
+    tx2gene: str | None
     samples: str
     genes: str | None
     offsets: str | None

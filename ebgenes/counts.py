@@ -80,11 +80,17 @@ def keep_expressed(counts: Counts, screen: Screen) -> Counts:
     log_size = counts.log_size
     if log_size is not None and log_size.ndim == 2:
         log_size = log_size[kept]
-    return Counts(gene=counts.gene[kept], sample=counts.sample, count=counts.count[kept], log_size=log_size)
+    length = None if counts.length is None else counts.length[kept]
+    return Counts(
+        gene=counts.gene[kept], sample=counts.sample, count=counts.count[kept], log_size=log_size, length=length
+    )
 
 
 def normalize(counts: Counts, method: str = "median_ratio") -> Counts:
     """Counts with size factors; counts that bring offsets of their own keep them.
+
+    Counts of genes with average transcript lengths get an offset for each gene and sample: size factors are those of
+    counts per length, and a longer gene is expected to have more reads.
 
     Parameters
     ----------
@@ -98,19 +104,36 @@ def normalize(counts: Counts, method: str = "median_ratio") -> Counts:
     ------
     InputError
         For an unknown method, a sample without a read, or no gene to compare samples by.
+
+    Notes
+    -----
+    Source of the length offsets: Soneson, Love and Robinson (2015), F1000Research 4, 1521; centred as DESeq2's
+    normalization factors are.
     """
     if counts.log_size is not None:
         return counts
     _require_reads(counts)
+    if counts.length is None:
+        return replace(counts, log_size=np.log(_size_factors(counts.count, method)))
+    log_length = _relative_length(counts.length)
+    log_factor = np.log(_size_factors(counts.count / np.exp(log_length), method))
+    return replace(counts, log_size=log_length + (log_factor - log_factor.mean()), length=counts.length)
+
+
+def _relative_length(length: FloatArray) -> FloatArray:
+    """Log lengths less their mean over samples, (G, S)."""
+    log_length = np.log(length)
+    return np.asarray(log_length - log_length.mean(axis=1, keepdims=True))
+
+
+def _size_factors(count: IntArray | FloatArray, method: str) -> FloatArray:
     if method == "median_ratio":
-        factor = median_ratio(counts.count)
-    elif method == "poscounts":
-        factor = poscounts(counts.count)
-    elif method in ("tmm", "tmmwsp"):
-        factor = effective_size(counts.count, tmm(counts.count, singletons=method == "tmmwsp"))
-    else:
-        raise InputError(f"unknown normalization {method!r}; choose one of {', '.join(NORMALIZATIONS)}.")
-    return replace(counts, log_size=np.log(factor))
+        return median_ratio(count)
+    if method == "poscounts":
+        return poscounts(count)
+    if method in ("tmm", "tmmwsp"):
+        return effective_size(count, tmm(count, singletons=method == "tmmwsp"))
+    raise InputError(f"unknown normalization {method!r}; choose one of {', '.join(NORMALIZATIONS)}.")
 
 
 def with_offsets(counts: Counts, offset: FloatArray) -> Counts:
@@ -169,6 +192,9 @@ def base_mean(counts: Counts) -> FloatArray:
 def with_base_mean(screen: Screen, counts: Counts, kept: Counts) -> Screen:
     """The screen of `counts` with every gene's mean on the scale of the normalized `kept` counts."""
     log_size = counts.log_size if counts.log_size is not None else kept.log_size
+    if counts.length is not None and kept.length is not None and counts.log_size is None and log_size is not None:
+        # Beside its lengths every gene has the same size factors.
+        log_size = _relative_length(counts.length) + (log_size[0] - _relative_length(kept.length[:1])[0])
     return replace(screen, base_mean=base_mean(replace(counts, log_size=log_size)))
 
 
@@ -179,7 +205,7 @@ def library_size(counts: Counts) -> FloatArray:
     return np.asarray(np.exp(counts.log_size + np.mean(np.log(counts.count.sum(axis=0)))))
 
 
-def median_ratio(count: IntArray) -> FloatArray:
+def median_ratio(count: IntArray | FloatArray) -> FloatArray:
     """Size factors, (S,): median ratio to the geometric mean over genes seen in every sample.
 
     Source: Anders and Huber (2010), Genome Biol. 11, R106, equation 5.
@@ -194,7 +220,7 @@ def median_ratio(count: IntArray) -> FloatArray:
     return np.asarray(np.exp(np.median(log_count - log_count.mean(axis=1, keepdims=True), axis=0)))
 
 
-def poscounts(count: IntArray) -> FloatArray:
+def poscounts(count: IntArray | FloatArray) -> FloatArray:
     """Size factors, (S,): median ratio over each sample's positive counts.
 
     The reference of a gene is the S-th root of the product of its positive counts (the modified
@@ -206,13 +232,13 @@ def poscounts(count: IntArray) -> FloatArray:
     return np.asarray(np.exp(np.nanmedian(ratio, axis=0)))
 
 
-def effective_size(count: IntArray, norm_factor: FloatArray) -> FloatArray:
+def effective_size(count: IntArray | FloatArray, norm_factor: FloatArray) -> FloatArray:
     """Library size times normalization factor, with geometric mean 1, (S,)."""
     log_size = np.log(count.sum(axis=0)) + np.log(norm_factor)
     return np.asarray(np.exp(log_size - log_size.mean()))
 
 
-def tmm(count: IntArray, *, singletons: bool = False) -> FloatArray:
+def tmm(count: IntArray | FloatArray, *, singletons: bool = False) -> FloatArray:
     """Normalization factors of the trimmed mean of M-values, (S,), geometric mean 1.
 
     Parameters
@@ -243,7 +269,7 @@ def tmm(count: IntArray, *, singletons: bool = False) -> FloatArray:
     return np.asarray(np.exp2(log_factor - log_factor.mean()))
 
 
-def _reference_sample(count: IntArray, library: FloatArray, singletons: bool) -> int:
+def _reference_sample(count: IntArray | FloatArray, library: FloatArray, singletons: bool) -> int:
     upper_quartile = np.quantile(count, 0.75, axis=0) / library
     if singletons or np.median(upper_quartile) < 1e-20:
         return int(np.argmax(np.sqrt(count).sum(axis=0)))
@@ -320,4 +346,5 @@ def match_samples(counts: Counts, sheet: TextArray) -> Counts:
     log_size = counts.log_size
     if log_size is not None:
         log_size = log_size[..., order]
-    return Counts(gene=counts.gene, sample=sheet, count=counts.count[:, order], log_size=log_size)
+    length = None if counts.length is None else counts.length[:, order]
+    return Counts(gene=counts.gene, sample=sheet, count=counts.count[:, order], log_size=log_size, length=length)

@@ -75,7 +75,14 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
+def existing_file(path: str | os.PathLike[str]) -> Path:
+    """The path, if there is a file.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     found = Path(path)
     if not found.is_file():
         what = "is a folder, not a file" if found.is_dir() else "does not exist"
@@ -84,7 +91,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Turn what parsers raise on garbage into one message."""
     try:
         yield
@@ -102,11 +109,11 @@ def _oneline(error: BaseException) -> str:
     return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".") + "."
 
 
-def _content(path: Path) -> bytes:
-    """The bytes of a text file, plain or .gz."""
+def text_content(path: Path, most: int = -1) -> bytes:
+    """The bytes of a text file, plain or .gz; at most so many."""
     opener: Any = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
-        content: bytes = file.read()
+        content: bytes = file.read(most)
     if b"\0" in content:
         # pandas would drop the rest of the cell.
         raise ValueError("it is not text")
@@ -126,11 +133,11 @@ def _header(path: Path, content: bytes) -> tuple[str, list[str], int]:
 
 def _read_table(path: str | os.PathLike[str], *, numeric: bool) -> pd.DataFrame:
     """A table indexed by its first column, as text; the rest as text, or as pandas guesses numbers."""
-    found = _existing(path)
-    with _readable(found), warnings.catch_warnings():
+    found = existing_file(path)
+    with readable(found), warnings.catch_warnings():
         # Rows longer than the header would lose their ends.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        content = _content(found)
+        content = text_content(found)
         separator, names, n_fields = _header(found, content)
         if n_fields == len(names) + 1:
             # R's write.table leaves out the header of the row names.
@@ -173,33 +180,62 @@ def _require_unique(names: Sequence[str], what: str, path: Path) -> None:
         raise InputError(f"{path}: {len(empty)} of {len(names)} {what} have no name. Name them.")
 
 
-def read_counts(path: str | os.PathLike[str], *, layer: str | None = None) -> Counts:
+def read_counts(path: str | os.PathLike[str], *, layer: str | None = None, format: str | None = None) -> Counts:
     """Read raw counts.
 
     Parameters
     ----------
     path
-        TSV or CSV, plain or .gz: one row a gene, ids in the first column, one column a sample; or
-        .h5ad (samples in obs, genes in var).
+        TSV or CSV, plain or .gz, or .parquet: one row a gene, ids in the first column, one column a sample; or
+        .h5ad (samples in obs, genes in var). Other formats: `read_input`.
     layer
         Layer of the .h5ad; None: its X.
+    format
+        ``table``, ``parquet`` or ``h5ad``; None: as the file is called.
 
     Raises
     ------
     InputError
         Where the file cannot be read, names repeat, or values are not whole numbers >= 0.
     """
-    if Path(path).suffix == ".h5ad":
+    kind = format or {".h5ad": "h5ad", ".parquet": "parquet"}.get(Path(path).suffix, "table")
+    if kind == "h5ad":
         return counts_from_anndata(read_h5ad(path), layer=layer)
     if layer is not None:
         raise InputError(f"{path} is a table, which has no layers such as {layer!r}. Leave the layer out.")
-    frame = _read_table(path, numeric=True)
+    frame = _read_parquet(path) if kind == "parquet" else _read_table(path, numeric=True)
     gene, sample = text_array(frame.index), text_array(frame.columns)
-    columns = [_whole_numbers(frame[name], str(name), gene) for name in frame.columns]
+    columns = [whole_numbers(frame[name], str(name), gene) for name in frame.columns]
     return Counts(gene=gene, sample=sample, count=np.column_stack(columns))
 
 
-def _whole_numbers(column: pd.Series, sample: str, gene: Sequence[str] | TextArray) -> Any:
+def _read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """A table indexed by its first column, or by the index that pandas kept."""
+    found = existing_file(path)
+    try:
+        frame = pd.read_parquet(found)
+    except ImportError:
+        raise InputError(f"{found} needs pyarrow: pip install 'ebgenes[parquet]'.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{found} is not a readable .parquet file: {_oneline(error)}") from None
+    if isinstance(frame.index, pd.RangeIndex) and frame.shape[1]:
+        frame = frame.set_index(frame.columns[0])
+    if frame.shape[1] == 0:
+        raise InputError(f"{found} has one column only. Give gene ids and one column a sample.")
+    frame.index = pd.Index([str(name) for name in frame.index])
+    _require_unique(list(frame.index), "rows", found)
+    _require_unique([str(name) for name in frame.columns], "columns", found)
+    return frame
+
+
+def whole_numbers(column: pd.Series, sample: str, gene: Sequence[str] | TextArray) -> Any:
+    """A sample's counts, (G,).
+
+    Raises
+    ------
+    InputError
+        Where they are not whole numbers >= 0.
+    """
     values = column.to_numpy()
     if _plain_counts(values):
         return values
@@ -228,7 +264,7 @@ def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
     """Read an AnnData file."""
     import anndata
 
-    found = _existing(path)
+    found = existing_file(path)
     try:
         # Repeated names and old encodings are warned of before our own checks can speak.
         with warnings.catch_warnings():
@@ -306,9 +342,9 @@ def read_controls(path: str | os.PathLike[str]) -> TextArray:
     InputError
         Where the file cannot be read or names no gene.
     """
-    found = _existing(path)
+    found = existing_file(path)
     try:
-        lines = _content(found).decode("utf-8-sig").splitlines()
+        lines = text_content(found).decode("utf-8-sig").splitlines()
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"cannot read {found}: {_oneline(error)}") from None
     first = [re.split(r"[\t,]", line, maxsplit=1)[0].strip().strip('"') for line in lines]
@@ -416,7 +452,7 @@ def read_screen(path: str | os.PathLike[str]) -> Screen:
     """Just the genes' statuses of what `write_study` wrote, without loading its counts or anndata."""
     import h5py
 
-    found = _existing(path)
+    found = existing_file(path)
     try:
         with h5py.File(found, "r") as file:
             stored = file["uns/ebgenes/screen"]
@@ -482,7 +518,7 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
     """Read what `write_effects` wrote."""
     import h5py
 
-    found = _existing(path)
+    found = existing_file(path)
     try:
         with h5py.File(found, "r") as file:
             if file.attrs.get("format") != "ebgenes effects 2":
@@ -534,7 +570,7 @@ SIGNED = ("half_normal", "half_uniform", "npmle")
 
 def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
     """The prior of a ``prior.json`` and everything else it says."""
-    found = _existing(path)
+    found = existing_file(path)
     try:
         content = json.loads(found.read_text(encoding="utf-8"))
         prior = MixturePrior(
@@ -625,9 +661,9 @@ def _write_xlsx(path: Path, table: pd.DataFrame) -> None:
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a ``genes.tsv`` back exactly: ids and names as text, everything else as numbers."""
-    found = _existing(path)
+    found = existing_file(path)
     numbers = [name for name in COLUMNS if name not in TEXT_COLUMNS]
-    with _readable(found):
+    with readable(found):
         table = pd.read_csv(
             found,
             sep="\t",

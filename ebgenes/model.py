@@ -76,20 +76,23 @@ class Counts:
     log_size
         Natural log of the size factors, (S,), or of gene-wise offsets, (G, S); None before
         normalization. ``count / exp(log_size)`` is comparable across samples.
+    length
+        Average transcript lengths, (G, S), where transcripts were quantified; else None.
     """
 
     gene: TextArray
     sample: TextArray
     count: IntArray
     log_size: FloatArray | None = None
+    length: FloatArray | None = None
 
     def __post_init__(self) -> None:
         count = np.array(self.count, dtype=np.int64, order="C")
         count.flags.writeable = False
-        log_size = None if self.log_size is None else _float(self.log_size)
-        _set(self, gene=_text(self.gene), sample=_text(self.sample), count=count, log_size=log_size)
+        log_size, length = (None if each is None else _float(each) for each in (self.log_size, self.length))
+        _set(self, gene=_text(self.gene), sample=_text(self.sample), count=count, log_size=log_size, length=length)
         n_genes, n_samples = len(self.gene), len(self.sample)
-        _require_shape(self, count=(n_genes, n_samples))
+        _require_shape(self, count=(n_genes, n_samples), length=(n_genes, n_samples))
         if log_size is not None and log_size.ndim == 1:
             _require_shape(self, log_size=(n_samples,))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +76,14 @@ def answer(
     return Answer(effects=effects, fit=fit, table=table)
 
 
-def prepare(dataset: DatasetSettings, normalization: str) -> Study:
+def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], None] = lambda message: None) -> Study:
     """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
     samples = io.read_samples(dataset.samples)
-    counts = eb.match_samples(io.read_counts(dataset.counts, layer=dataset.layer), text_array(samples.index))
+    chosen = options(dataset, "format", "layer", "tx2gene", "strandedness")
+    reading = eb.read_input(dataset.counts, samples, **chosen)
+    for note in reading.notes:
+        say(note)
+    counts = eb.match_samples(reading.counts, text_array(samples.index))
     if dataset.offsets is not None:
         counts = eb.with_offsets(counts, io.read_offsets(dataset.offsets, counts))
     names = {} if dataset.genes is None else io.read_gene_names(dataset.genes)
@@ -186,8 +190,8 @@ def check(config: Config) -> Iterator[str]:
                 messages.append(f"{name}: {error}")
         messages += [
             f"{name}: {path} does not exist."
-            for path in (dataset.counts, dataset.genes, dataset.offsets, dataset.controls)
-            if path is not None and not Path(path).is_file()
+            for path in (dataset.counts, dataset.genes, dataset.offsets, dataset.controls, dataset.tx2gene)
+            if path is not None and not (Path(path).is_file() or (path == dataset.counts and Path(path).is_dir()))
         ]
     if messages:
         raise InputErrors(f"{len(messages)} mistakes:" if len(messages) > 1 else "1 mistake:", messages)
@@ -195,12 +199,16 @@ def check(config: Config) -> Iterator[str]:
     yield f"ok: {len(lines)} contrasts in {len(config.datasets)} datasets; results go to {config.outdir}"
 
 
+def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:
+    progress(f"{name}: {message}")
+
+
 def run(config: Config, progress: Callable[[str], None] = lambda message: None) -> Path:
     """Run every dataset and contrast of a config in this process; returns the folder of results."""
     outdir = Path(config.outdir)
     for name, dataset in config.datasets.items():
         progress(f"{name}: reading, filtering and normalizing counts")
-        study = prepare(dataset, config.effects.normalization)
+        study = prepare(dataset, config.effects.normalization, partial(_say_of, progress, name))
         # Every question is checked before the first is answered and the first file written.
         designs = [
             contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)

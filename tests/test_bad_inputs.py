@@ -239,7 +239,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "binary h5ad": (table(JUNK, "x.h5ad"), ("x.h5ad is not a readable .h5ad file",)),
     "missing file": (dataset(counts="nope.tsv"), ("nope.tsv does not exist", "relative to the folder")),
     "missing h5ad": (dataset(counts="nope.h5ad"), ("nope.h5ad does not exist",)),
-    "a folder": (dataset(counts="."), ("is a folder, not a file",)),
+    "a folder": (dataset(counts="."), ("is a folder, and not one with counts that are known",)),
     "missing sheet": (dataset(samples="nope.tsv"), ("nope.tsv does not exist",)),
     "missing annotation": (dataset(genes="nope.tsv"), ("nope.tsv does not exist",)),
     "unknown layer": (h5ad(layer="raw"), ("has no layer 'raw'", "Its layers: none")),

@@ -37,7 +37,7 @@ LAYERS = [
     {"table", "summary"},
     {"plots", "report"},
     {"io", "config"},
-    {"effect_tables"},
+    {"effect_tables", "inputs"},
     {"pipeline"},
     {"cli", "__main__"},
 ]

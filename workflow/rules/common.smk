@@ -33,7 +33,7 @@ def refuse_wildcards():
     """A name in braces is a wildcard to Snakemake, in a path as it is on disk too, and cannot be escaped."""
     paths = {"outdir": SETTINGS.outdir}
     for name, settings in SETTINGS.datasets.items():
-        for key in ("counts", "samples", "genes", "offsets", "controls"):
+        for key in ("counts", "samples", "genes", "offsets", "controls", "tx2gene"):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
     found = [f"{key}: {path}" for key, path in paths.items() if contains_wildcard(path)]
     if found:

@@ -1,0 +1,104 @@
+"""Which gene a transcript is of: from a table, or from the annotation in GTF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ebgenes.errors import InputError
+from ebgenes.io import existing_file, readable, text_content
+from ebgenes.model import TextArray
+
+TRANSCRIPT = re.compile(rb'transcript_id "([^"]+)"')
+GENE = re.compile(rb'gene_id "([^"]+)"')
+VERSION = re.compile(r"\.\d+$")
+
+
+def _plain(name: str) -> str:
+    return name
+
+
+def _before_bar(name: str) -> str:
+    """GENCODE's FASTA headers go on after the transcript's id."""
+    return name.partition("|")[0]
+
+
+def _versionless(name: str) -> str:
+    return VERSION.sub("", _before_bar(name))
+
+
+SPELLINGS: tuple[tuple[Callable[[str], str], str], ...] = (
+    (_plain, ""),
+    (_before_bar, "what follows | in their names was left out"),
+    (_versionless, "their version numbers were left out"),
+)
+
+
+def read_tx2gene(path: str | Path) -> dict[str, str]:
+    """Genes by transcript, from GTF (.gtf, .gff2) or from a table whose first two columns are transcript and gene.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or holds no pair.
+    """
+    found = existing_file(path)
+    with readable(found):
+        content = text_content(found)
+    name = found.name.removesuffix(".gz")
+    pairs = _from_gtf(content) if name.endswith((".gtf", ".gff", ".gff2")) else _from_table(content)
+    if not pairs:
+        raise InputError(
+            f"{found} names no transcript with its gene. Give a table whose first two columns are transcript and gene, "
+            'or a GTF whose lines have transcript_id "..." and gene_id "...".'
+        )
+    return pairs
+
+
+def _from_gtf(content: bytes) -> dict[str, str]:
+    lines = content.split(b"\n")
+    # Lines of transcripts are few beside those of exons, but old files have none.
+    chosen = [line for line in lines if b"\ttranscript\t" in line] or lines
+    pairs = ((TRANSCRIPT.search(line), GENE.search(line)) for line in chosen if not line.startswith(b"#"))
+    return {tx[1].decode(): gene[1].decode() for tx, gene in pairs if tx and gene}
+
+
+def _from_table(content: bytes) -> dict[str, str]:
+    text = content.decode("utf-8-sig")
+    separator = "\t" if "\t" in text.partition("\n")[0] else ","
+    rows = (line.split(separator) for line in text.splitlines() if line.strip())
+    # A header is one more pair that no transcript has.
+    return {row[0].strip().strip('"'): row[1].strip().strip('"') for row in rows if len(row) > 1 and row[1].strip()}
+
+
+def genes_of(transcript: TextArray, pairs: dict[str, str], source: str) -> tuple[list[str | None], list[str]]:
+    """The gene of each transcript, None where it is unknown, and what had to be done to find them.
+
+    Raises
+    ------
+    InputError
+        Where no transcript is known.
+    """
+    best: tuple[int, list[str | None], str] = (0, [], "")
+    for spelling, told in SPELLINGS:
+        known = {spelling(name): gene for name, gene in pairs.items()}
+        genes = [known.get(spelling(name)) for name in transcript]
+        hits = sum(gene is not None for gene in genes)
+        if hits > best[0]:
+            best = hits, genes, told
+        if hits == len(genes):
+            break
+    hits, genes, told = best
+    if not hits:
+        raise InputError(
+            f"none of {len(transcript)} transcripts is in {source} (first: {transcript[0]!r}; it has "
+            f"{next(iter(pairs))!r}). Give the annotation the samples were quantified with."
+        )
+    notes = [f"transcripts and {source}: {told}."] if told else []
+    if hits < len(genes):
+        first = transcript[genes.index(None)]
+        notes.append(
+            f"{len(genes) - hits} of {len(genes)} transcripts are not in {source} and were left out (first: {first})."
+        )
+    return genes, notes
