@@ -91,7 +91,7 @@ def quantised(values: FloatArray, step: float) -> NDArray[np.uint8]:
 def packed(content: bytes | Sequence[NDArray[np.uint8]]) -> str:
     """Bytes as base64 of gzip, without a time inside."""
     raw = content if isinstance(content, bytes) else b"".join(each.tobytes() for each in content)
-    return base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii")
 
 
 def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) -> Payload:

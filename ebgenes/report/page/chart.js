@@ -73,17 +73,19 @@ function makeChart(host, { title, name, draw, shape = (width) => Math.min(0.85 *
 }
 
 /** A frame with axes; returns functions from values to pixels. */
-function frame(pen, width, height, colours, { x, y, left = 58, right = 12, top = 8, bottom = 44 }) {
+function frame(pen, width, height, colours, { x, y, left = 0, right = 12, top = 8, bottom = 44 }) {
   const box = { left, top, right: width - right, bottom: height - bottom };
+  const marks = (axis, most) => axis.ticks ?? ticks(...axis.ends, most).map((value) => [value, tickText(value)]);
+  const upMarks = marks(y, Math.max(3, (box.bottom - top) / 50));
+  box.left = left || Math.max(50, 30 + 6.6 * Math.max(0, ...upMarks.map(([, words]) => words.length)));
   const across = (value) => box.left + ((value - x.ends[0]) / (x.ends[1] - x.ends[0])) * (box.right - box.left);
   const up = (value) => box.bottom - ((value - y.ends[0]) / (y.ends[1] - y.ends[0])) * (box.bottom - box.top);
-  const marks = (axis, most) => axis.ticks ?? ticks(...axis.ends, most).map((value) => [value, tickText(value)]);
   for (const [value, words] of marks(x, Math.max(3, (box.right - box.left) / 70))) {
     const at = across(value);
     pen.line(at, box.bottom, at, box.bottom + 4, colours.soft);
     pen.text(at, box.bottom + 16, words, { size: 11, align: "center", colour: colours.soft });
   }
-  for (const [value, words] of marks(y, Math.max(3, (box.bottom - box.top) / 50))) {
+  for (const [value, words] of upMarks) {
     const at = up(value);
     pen.line(box.left - 4, at, box.left, at, colours.soft);
     pen.text(box.left - 7, at, words, { size: 11, align: "right", base: "middle", colour: colours.soft });

@@ -78,7 +78,7 @@ function makeContrasts(host, { contrasts, all, listedIn, choose, name, scatter }
   function refresh() {
     sets = intersections(contrasts.map((_, i) => listedIn(i, direction.value)));
     const rest = sets.length - MOST_SETS;
-    told.textContent = `A row is a set of lists that share genes found in no other list; a click shows them in the table.${rest > 0 ? ` ${rest} smaller sets are not drawn.` : ""}`;
+    told.textContent = `A row is a set of lists that share genes found in no other list; a click shows them in the table.${rest > 0 ? ` ${whole(rest)} smaller sets are not drawn.` : ""}`;
     const items = sets.slice(0, 100).map(({ key, members }) =>
       element("li", {}, element("button", { type: "button", class: "quiet", onclick: () => choose(new Set(members), inWords(key)) }, `${genes(members.length)} ${inWords(key)}`)));
     buttons.replaceChildren(buttons.querySelector("summary"), element("ul", {}, ...items));

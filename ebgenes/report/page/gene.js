@@ -6,7 +6,9 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
   const counted = element("div", { class: "half" });
   const curved = element("div", { class: "half" });
   const list = element("details", {}, element("summary", {}, "Counts as numbers"));
-  host.append(title, facts, element("div", { class: "pair", hidden: true }, counted, curved), list);
+  // Between them stays the choice of groups, which is the samples' too.
+  host.prepend(title, facts);
+  host.append(element("div", { class: "pair", hidden: true }, counted, curved), list);
   list.hidden = true;
   let gene = -1;
   const { samples } = meta;

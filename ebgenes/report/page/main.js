@@ -382,7 +382,7 @@ async function start() {
             x, y, xEnds: sides(x), yEnds: sides(y), layers: looks.map((look, k) => ({ ...look, genes: kinds[k] })),
             lines: [{ along: "x", at: 0 }, { along: "y", at: 0 }, { along: "both", dash: [4, 3] }],
             labels: () => [], xWords: `posterior mean, ${short(contrasts[i].name, 40)}`, yWords: `posterior mean, ${short(contrasts[j].name, 40)}`,
-            kinds,
+            caption: [`Listed ▶ in ${contrasts[i].name} alone: ${whole(kinds[1].length)}; ▲ in ${contrasts[j].name} alone: ${whole(kinds[2].length)}; ◆ in both: ${whole(kinds[3].length)}. Dashed: equal effects.`],
           };
         },
         describe: () => `Posterior means of two contrasts against each other`,
@@ -395,7 +395,7 @@ async function start() {
     });
     comparison.refresh();
   }
-  document.documentElement.dataset.complete = "yes";
+  document.documentElement.dataset.complete = String(Math.round(performance.now()));
 }
 
 document.documentElement.classList.add("js");

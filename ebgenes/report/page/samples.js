@@ -36,7 +36,7 @@ function makeSamples(host, samples, grouping, name) {
           pen.points(members.map((i) => framed.across(x[i])), members.map((i) => framed.up(y[i])), { shape: GROUP_SHAPES[group], size: 5, colour: GROUP_COLOURS[group], alpha: 0.9 });
         }
         if (of.length <= 24)
-          drawLabels(pen, of.map((i) => ({ gene: i, text: samples.name[i] })), (i) => framed.across(x[i]), (i) => framed.up(y[i]), framed.box, colours);
+          drawLabels(pen, of.map((i) => ({ gene: i, text: samples.name[i] })), (i) => framed.across(x[i]), (i) => framed.up(y[i]), framed.box, colours, 9);
         key(pen, framed.box, colours);
       },
     });

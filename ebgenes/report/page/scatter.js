@@ -82,8 +82,13 @@ function makeScatter(host, { title, name, points, tip, describe, pick, box: boxe
       pen.path([[x, y], [x + w, y], [x + w, y + h], [x, y + h], [x, y]], { colour: colours.ink, width: 1, dash: [4, 3] });
     }
   }
-  chart.drawn = over;
+  chart.drawn = () => {
+    caption.replaceChildren(...(cloud.caption ?? []));
+    over();
+  };
   chart.over = over;
+  const caption = element("figcaption", { class: "small" });
+  chart.figure.append(caption);
 
   const at = (event) => {
     const edge = overlay.getBoundingClientRect();
@@ -155,14 +160,16 @@ function makeScatter(host, { title, name, points, tip, describe, pick, box: boxe
 }
 
 /** Names of genes where there is room: above, below, right or left of their points, else not at all. */
-function drawLabels(pen, labels, px, py, box, colours) {
+function drawLabels(pen, labels, px, py, box, colours, gap = 6) {
   const taken = labels.map(({ gene }) => [px(gene) - 4, py(gene) - 4, px(gene) + 4, py(gene) + 4]);
   for (const [i, { gene, text }] of labels.entries()) {
     const words = short(text, 18);
     const width = 6.3 * [...words].length + 2;
     const [x, y] = [px(gene), py(gene)];
-    const corners = [[x + 6, y - 6], [x - width - 6, y - 6], [x - width / 2, y - 18], [x - width / 2, y + 6], [x + 6, y - 16],
-      [x - width - 6, y - 16], [x + 6, y + 4], [x - width - 6, y + 4]];
+    const [right, left] = [x + gap, x - width - gap];
+    const [above, below] = [y - 12 - gap, y + gap];
+    const corners = [[right, y - 6], [left, y - 6], [x - width / 2, above], [x - width / 2, below], [right, above + 2], [left, above + 2],
+      [right, below - 2], [left, below - 2]];
     const free = corners.find(([left, top]) => {
       const spot = [left, top, left + width, top + 12];
       if (spot[0] < box.left || spot[2] > box.right + 8 || spot[1] < box.top - 4 || spot[3] > box.bottom) return false;
