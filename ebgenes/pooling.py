@@ -102,7 +102,7 @@ def partial_pooling(estimate: FloatArray, se: FloatArray, tau: float, *, center:
     (1 - B_g) se_g^2 + B_g^2 Var(center). Source: Lindley and Smith (1972), J. R. Stat. Soc. B 34, 1; p_D:
     Spiegelhalter, Best, Carlin and van der Linde (2002), J. R. Stat. Soc. B 64, 583.
     """
-    estimate, se = _checked(estimate, se)
+    estimate, se = require_effects(estimate, se)
     if not tau >= 0:
         raise InputError(f"tau must be 0 or more; found {tau}.")
     if center is None and np.isinf(tau):
@@ -134,7 +134,7 @@ def heterogeneity(estimate: FloatArray, se: FloatArray) -> float:
 
     Source: Cochran (1954), Biometrics 10, 101. Raises as `partial_pooling` does.
     """
-    estimate, se = _checked(estimate, se)
+    estimate, se = require_effects(estimate, se)
     return float(np.sum(((estimate - weighted_mean(estimate, se)[0]) / se) ** 2))
 
 
@@ -160,7 +160,7 @@ def estimate_tau(estimate: FloatArray, se: FloatArray, *, method: str = "reml", 
     -----
     Sources: DerSimonian and Laird (1986), Control. Clin. Trials 7, 177; Harville (1977), J. Am. Stat. Assoc. 72, 320.
     """
-    estimate, se = _checked(estimate, se)
+    estimate, se = require_effects(estimate, se)
     if method not in TAU_METHODS:
         raise InputError(
             f"unknown method {method!r}; choose one of {', '.join(TAU_METHODS)}.{nearest(method, TAU_METHODS)}"
@@ -182,29 +182,34 @@ def _moments(estimate: FloatArray, se: FloatArray, center: float | None) -> floa
 
 
 def tau_loglik(
-    estimate: FloatArray, se: FloatArray, tau: float, center: float | None = None, *, restricted: bool = True
-) -> float:
-    """Marginal log likelihood of tau; an unknown center is integrated out (restricted) or profiled."""
-    sd = np.hypot(se, tau)
-    middle, middle_se = weighted_mean(estimate, sd) if center is None else (center, 1.0)
-    z = (estimate - middle) / sd
-    value = -0.5 * np.sum(z**2) - np.sum(np.log(sd)) - 0.5 * len(sd) * np.log(2 * np.pi)
+    estimate: FloatArray, se: FloatArray, tau: FloatArray, center: float | None = None, *, restricted: bool = True
+) -> FloatArray:
+    """Marginal log likelihood at each tau, (T,); an unknown center is integrated out (restricted) or profiled."""
+    sd = np.hypot(se, np.asarray(tau)[:, None])
+    precision = sd**-2.0
+    total = precision.sum(axis=1)
+    middle = precision @ estimate / total if center is None else np.full(len(total), center)
+    z = (estimate - middle[:, None]) / sd
+    value = -0.5 * np.sum(z**2, axis=1) - np.sum(np.log(sd), axis=1) - 0.5 * len(se) * np.log(2 * np.pi)
     if center is None and restricted:
-        value += np.log(middle_se) + 0.5 * np.log(2 * np.pi)
-    return float(value)
+        value += 0.5 * np.log(2 * np.pi / total)
+    return np.asarray(value)
 
 
-def _likeliest(loglik: Callable[[float], float], estimate: FloatArray, se: FloatArray) -> float:
+def _likeliest(loglik: Callable[[FloatArray], FloatArray], estimate: FloatArray, se: FloatArray) -> float:
     """The best tau: even steps first, because there may be several peaks, then the best of them refined."""
     largest = 2 * float(np.ptp(estimate)) + 2 * float(se.max())
     places = largest * np.linspace(0, 1, 101) ** 2
-    heights = [loglik(float(place)) for place in places]
+    heights = loglik(places)
     best = int(np.argmax(heights))
     low, high = places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)]
     search = minimize_scalar(
-        lambda tau: -loglik(float(tau)), bounds=(low, high), method="bounded", options={"xatol": 1e-9 * largest}
+        lambda tau: -float(loglik(np.array([tau]))[0]),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-9 * largest},
     )
-    return float(search.x) if -search.fun > loglik(0.0) else 0.0
+    return float(search.x) if -search.fun > heights[0] else 0.0
 
 
 def james_stein(estimate: FloatArray, se: float, *, center: float | None = None) -> NormalPooling:
@@ -235,7 +240,7 @@ def james_stein(estimate: FloatArray, se: float, *, center: float | None = None)
     Sources: James and Stein (1961), Proc. 4th Berkeley Symp. 1, 361; Efron and Morris (1973), J. Am. Stat. Assoc.
     68, 117.
     """
-    estimate, errors = _checked(estimate, np.full(np.shape(estimate), se))
+    estimate, errors = require_effects(estimate, np.full(np.shape(estimate), se))
     needed = 3 if center is not None else 4
     if len(estimate) < needed:
         raise InputError(f"the factor needs {needed} effects or more; found {len(estimate)}.")
@@ -323,7 +328,8 @@ def fit_gamma(observed: FloatArray, expected: FloatArray) -> tuple[float, float]
     return shape, shape / mean_at(shape)
 
 
-def _checked(estimate: FloatArray, se: FloatArray) -> tuple[FloatArray, FloatArray]:
+def require_effects(estimate: FloatArray, se: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Estimates and standard errors as arrays of one length; raises InputError where they are none."""
     estimate, se = _pairs(estimate, se, "estimates and standard errors")
     bad = ~(np.isfinite(estimate) & np.isfinite(se) & (se > 0))
     _refuse(bad, estimate, se, "every effect needs a finite estimate and a standard error above 0")
