@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from ebgenes.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
     from ebgenes.inputs import read_input as read_input
+    from ebgenes.intervals import with_intervals as with_intervals
     from ebgenes.io import (
         counts_from_anndata as counts_from_anndata,
         read_counts as read_counts,
@@ -92,6 +93,7 @@ _HOME = {
     "summarize": "ebgenes.summary",
     "versions": "ebgenes.summary",
     "with_base_mean": "ebgenes.counts",
+    "with_intervals": "ebgenes.intervals",
     "with_offsets": "ebgenes.counts",
     "write_table": "ebgenes.io",
 }

@@ -102,6 +102,8 @@ class ReportSettings:
 
     level: float
     interval: float
+    interval_method: str
+    seed: int
     lfc_threshold: float
     label: int
     x: str

@@ -160,6 +160,9 @@ def annotation(path: str | None, settings: PriorSettings) -> pd.DataFrame:
 def tabulate(effects: Effects, prior: MixturePrior, screen: Screen | None, settings: ReportSettings) -> pd.DataFrame:
     """Posteriors of all genes as a table."""
     known = eb.posterior(effects, prior, interval=settings.interval, threshold=settings.lfc_threshold)
+    if settings.interval_method != "plugin":
+        rng = np.random.default_rng(settings.seed)
+        known = eb.with_intervals(known, effects, prior, settings.interval_method, rng=rng)
     return eb.results_table(effects, known, screen)
 
 
@@ -298,7 +301,7 @@ def contrast_page(
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
         figures={stem: (figures / f"{stem}.png").read_bytes() for stem in shown if (figures / f"{stem}.png").is_file()},
-        **options(config.report, "level", "interval"),
+        **options(config.report, "level", "interval", "interval_method"),
         threshold=config.report.lfc_threshold,
     )
 

@@ -336,6 +336,30 @@ def test_export_renames_and_keeps_every_number(style: str, study: Path, tmp_path
     assert lines[1:] == source.read_text(encoding="utf-8").splitlines()[1:]
 
 
+@pytest.mark.parametrize("method", ["morris", "laird_louis", "robust"])
+def test_other_intervals_change_their_ends_alone(method: str, study: Path, tmp_path: Path) -> None:
+    folder, report = study / "out/one/treated", CONFIG["report"] | {"interval_method": method}
+    arguments = ["table", str(folder / "effects.h5"), "--prior", str(folder / "prior.json"), "--report", str(report)]
+    assert main([*arguments, "--counts", str(study / "out/one/counts.h5ad"), "--out", str(tmp_path / "genes.tsv")]) == 0
+    other, plugin = eb.read_table(tmp_path / "genes.tsv"), eb.read_table(folder / "genes.tsv")
+    ends = ["ci_low", "ci_high"]
+    pd.testing.assert_frame_equal(other.drop(columns=ends), plugin.drop(columns=ends))
+    judged = plugin["status"] == "ok"
+    assert (other["ci_low"] <= other["ci_high"])[judged].all()
+    assert (other[ends] != plugin[ends])[judged].any(axis=None)
+    mean_width = (other["ci_high"] - other["ci_low"])[judged].mean()
+    assert 0.8 < mean_width / (plugin["ci_high"] - plugin["ci_low"])[judged].mean() < 5
+
+
+def test_full_bayes_is_refused_without_draws(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = study / "out/one/treated"
+    arguments = ["table", str(folder / "effects.h5"), "--prior", str(folder / "prior.json")]
+    report = ["--report", "{interval_method: full_bayes}"]
+    assert main([*arguments, *report, "--out", str(tmp_path / "genes.tsv")]) == 2
+    assert "full_bayes needs draws of the prior's weights" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An exported table enters as other tools' tables do, and with df gives the prior of the effects themselves.
 

@@ -27,6 +27,7 @@ from ebgenes.counts import NORMALIZATIONS
 from ebgenes.effects import ENGINES
 from ebgenes.effects.engine import OUTLIERS, TAILS
 from ebgenes.errors import InputError, InputErrors
+from ebgenes.intervals import METHODS
 from ebgenes.prior.fit import FAMILIES, NULLS
 from ebgenes.prior.weights import SOLVERS
 
@@ -72,6 +73,7 @@ def test_defaults() -> None:
     assert (prior.family, prior.fit, prior.null, prior.solver) == ("scale_normal", "em", "estimated", "sqp")
     assert prior.min_scale is None
     assert (report.level, report.interval, report.lfc_threshold, report.label) == (0.05, 0.95, 0, 20)
+    assert (report.interval_method, report.seed) == ("plugin", 1)
     assert (report.x, report.y, report.figures, report.tables) == ("post_mean", "lfdr", ["png", "svg"], ["tsv"])
 
 
@@ -92,6 +94,14 @@ def test_the_choices_are_those_of_the_statistics() -> None:
     assert tuple(parts["prior"]["properties"]["family"]["enum"]) == FAMILIES
     assert set(parts["prior"]["properties"]["null"]["enum"]) == set(NULLS)
     assert set(parts["prior"]["properties"]["solver"]["enum"]) == set(SOLVERS)
+    assert tuple(parts["report"]["properties"]["interval_method"]["enum"]) == METHODS
+
+
+def test_full_bayes_needs_draws() -> None:
+    (message,) = messages(changed("report/interval_method", "full_bayes"))
+    assert message.startswith("report.interval_method: found 'full_bayes'; it needs draws")
+    assert "prior.fit: gibbs" in message
+    assert parse_config(changed("report/interval_method", "robust")).report.interval_method == "robust"
 
 
 def test_everything_set_arrives() -> None:

@@ -123,11 +123,12 @@ def test_averages_equal_a_loop_over_draws(rng, covariates):
 def test_hyper_variance_is_that_of_refits(family, df, covariates):
     """First-order variances of posterior means equal their variances over a bootstrap of the fit."""
     rng = np.random.default_rng(6)
-    _, effects = simulated(rng, 1000, df=df)
+    n = 2000 if covariates else 1000
+    _, effects = simulated(rng, n, df=df)
     scale = np.array([0.5, 2.0]) if family == "scale_normal" else None
     prior = eb.fit_em(effects, family=family, null="fixed", scale=scale).prior
     if covariates:
-        prior = with_shares(prior, rng, 1000)
+        prior = with_shares(prior, rng, n)
     known = eb.posterior(effects, prior)
     expected = mixture.hyper_variance(known, effects, prior)
     means = []

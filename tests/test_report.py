@@ -55,6 +55,7 @@ def page(**changes: Any) -> ContrastPage:
         "down": "lower in trt",
         "level": 0.05,
         "interval": 0.9,
+        "interval_method": "plugin",
         "threshold": 0.5,
         "engine": "moderated_t",
         "options": {"trend": False, "robust": False, "dispersion_tails": "normal", "outliers": "keep"},

@@ -86,7 +86,9 @@ class ContrastPage:
     level
         The list holds the genes with ``q_value < level``.
     interval
-        Probability of the credible intervals.
+        Probability of the intervals.
+    interval_method
+        How they allow for a prior that was fitted, as in the config.
     threshold
         Threshold of the tail areas ``prob_up`` and ``prob_down``, log2.
     engine
@@ -121,6 +123,7 @@ class ContrastPage:
     down: str
     level: float
     interval: float
+    interval_method: str
     threshold: float
     engine: str
     options: Mapping[str, Any]
