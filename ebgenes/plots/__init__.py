@@ -1,0 +1,30 @@
+"""Pictures of a result table. A plot takes a table and an axes and returns the axes.
+
+Genes whose status says that they were not fitted have no result and are not drawn. Every other gene is: values beyond
+the axis sit at its edge as open triangles and are counted in words, and a label without room is named
+below the title. Text from the user (gene names, directions, titles) is never read as markup.
+"""
+
+from ebgenes.plots.clouds import ma, volcano
+from ebgenes.plots.covariates import covariate_shares, evidence_conflict
+from ebgenes.plots.diagnostics import null_qq, p_histogram
+from ebgenes.plots.figure import FIGURES, FORMATS, draw, figure_bytes
+from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
+from ebgenes.plots.samples import hidden_scores
+
+__all__ = [
+    "FIGURES",
+    "FORMATS",
+    "covariate_shares",
+    "draw",
+    "evidence_conflict",
+    "figure_bytes",
+    "hidden_scores",
+    "lfdr_density",
+    "ma",
+    "null_qq",
+    "p_histogram",
+    "prior_density",
+    "shrinkage",
+    "volcano",
+]

@@ -1,0 +1,224 @@
+"""What pooling does: estimates before and after, the prior, local false discovery rates."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from ebgenes.densities import slab_density
+from ebgenes.model import MixturePrior
+from ebgenes.plots.axes import (
+    draw_histogram,
+    genes_axis,
+    groups_of,
+    log_axis,
+    log_range,
+    middle_of,
+    numbers_of,
+    padded,
+    tested_genes,
+)
+from ebgenes.plots.style import (
+    COLOUR,
+    FAINT,
+    HISTOGRAM,
+    INK,
+    BoolArray,
+    add_legend,
+    directions,
+    displayed,
+    number_of_genes,
+    set_heading,
+)
+
+
+def _spread(genes: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Genes that show the whole range of precision and of signal.
+
+    Equal groups by standard error; from each, genes at quantiles of |log2_fc| / se that favour the
+    upper end, where shrinkage is worth a look.
+    """
+    order = np.argsort(numbers_of(genes, "se"), kind="stable")
+    n_bands = max(1, round(count / 5))
+    chosen: list[int] = []
+    for band, rows in enumerate(np.array_split(order, n_bands)):
+        share = (band + 1) * count // n_bands - band * count // n_bands
+        signal = np.abs(numbers_of(genes, "log2_fc")[rows]) / numbers_of(genes, "se")[rows]
+        ranked = rows[np.argsort(signal, kind="stable")]
+        place = np.sqrt(np.linspace(0.1, 0.98, share)) * (len(ranked) - 1)
+        chosen += [int(ranked[index]) for index in np.unique(np.rint(place).astype(int)) if len(ranked)]
+    return genes.iloc[chosen]
+
+
+def _arrows(ax: Axes, shown: pd.DataFrame, groups: dict[str, BoolArray]) -> None:
+    """From each gene's own estimate (ring) to its posterior mean (head pointing the way it moved)."""
+    se, start, end = (numbers_of(shown, column) for column in ("se", "log2_fc", "post_mean"))
+    for group, members in groups.items():
+        colour = COLOUR[group]
+        ax.vlines(se[members], start[members], end[members], color=colour, linewidth=1, zorder=2)
+        ring: dict[str, Any] = {
+            "marker": "o",
+            "markersize": 4.5,
+            "markerfacecolor": "white",
+            "markeredgecolor": colour,
+        }
+        ax.plot(se[members], start[members], linestyle="none", zorder=3, label="_no pooling", **ring)
+        for marker, moved in (("^", end >= start), ("v", end < start)):
+            here = members & moved
+            head: dict[str, Any] = {"marker": marker, "markersize": 5, "color": colour, "markeredgewidth": 0}
+            ax.plot(se[here], end[here], linestyle="none", zorder=4, label="_partial pooling", **head)
+
+
+def shrinkage(
+    table: pd.DataFrame,
+    ax: Axes,
+    *,
+    genes: int = 40,
+    level: float = 0.05,
+    up: str = "higher",
+    down: str = "lower",
+) -> Axes:
+    """No pooling, partial pooling and complete pooling of a few genes, against the standard error.
+
+    Parameters
+    ----------
+    table, ax, level, up, down
+        As in `volcano`.
+    genes
+        How many to draw, spread over the ranges of the standard error and of |log2_fc| / se.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    tested = tested_genes(table)
+    known = np.isfinite(tested[["se", "log2_fc", "post_mean"]].to_numpy(dtype=float)).all(axis=1)
+    known &= numbers_of(tested, "se") > 0
+    shown = _spread(cast(pd.DataFrame, tested[known]).reset_index(drop=True), genes)
+    groups = groups_of(shown, level)
+    log_axis(ax, log_range(numbers_of(shown, "se")))
+    both = np.concatenate([numbers_of(shown, "log2_fc"), numbers_of(shown, "post_mean")])
+    size = max(float(np.abs(both).max(initial=0)), 1e-3) if len(both) else 1.0
+    low, high = min(float(both.min(initial=0)), -size / 4), max(float(both.max(initial=0)), size / 4)
+    ax.set_ylim(padded((low, high)))
+    ax.axhline(0, color=FAINT, linewidth=0.6, zorder=1)
+    _arrows(ax, shown, groups)
+    ring = Line2D([], [], linestyle="none", marker="o", markersize=4.5, markerfacecolor="white", color=INK)
+    head = Line2D([], [], linestyle="none", marker="v", markersize=5, color=INK, markeredgewidth=0)
+    entries: list[tuple[Artist, str]] = [
+        (ring, "no pooling: the gene's own estimate (ring)"),
+        (head, "partial pooling: posterior mean (head)"),
+    ]
+    if len(shown):
+        pooled = float(numbers_of(shown, "pooled")[0])
+        line = ax.axhline(pooled, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1.5)
+        entries.append((line, f"complete pooling: the same for all ({pooled:+.2g})"))
+    words = {
+        "up": displayed(up, 40),
+        "down": displayed(down, 40),
+        "rest": f"not in the list (FDR {100 * level:g}%)",
+    }
+    entries += [
+        (Line2D([], [], color=COLOUR[key], linewidth=2), words[key]) for key in ("up", "down", "rest")
+    ]  # fmt: skip
+    ax.set_xlabel("standard error of the log2 fold change")
+    ax.set_ylabel(f"log2 fold change\n{directions(up, down)}", parse_math=False)
+    add_legend(ax, entries)
+    title = "Estimates before and after pooling" if len(shown) else "No tested genes"
+    set_heading(ax, title, [f"{len(shown):,} of {len(tested):,} tested genes, spread over precision and signal"])
+    return ax
+
+
+def prior_density(table: pd.DataFrame, prior: MixturePrior, ax: Axes) -> Axes:
+    """The genes' own estimates and the fitted distribution of the real effects behind them.
+
+    Parameters
+    ----------
+    table, ax
+        As in `volcano`.
+    prior
+        The fitted prior. Its slab is drawn scaled by 1 - pi0, its null as a bar of height pi0 on the
+        right-hand axis.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    effect = numbers_of(tested_genes(table), "log2_fc")
+    end = middle_of(np.abs(effect))
+    edges = np.linspace(-end, end, 82)
+    weight = 1 / (max(len(effect), 1) * (edges[1] - edges[0]))
+    height = draw_histogram(ax, effect, edges, weight, "_estimates")
+    grid = np.linspace(-end, end, 1601)
+    slab = slab_density(prior, grid)
+    ax.plot(grid, slab, color=COLOUR["up"], linewidth=1.6, zorder=3)
+    # A narrow component is a needle at 0 that would flatten everything else.
+    tallest = float(height.max(initial=0)) or float(slab.max())
+    top = 1.08 * max(tallest, min(float(slab.max()), 2 * tallest)) or 1.0
+    ax.set(xlim=(-end, end), ylim=(0, top), xlabel="log2 fold change", ylabel="density")
+    _spike(ax, prior, top)
+    null = f", sd {prior.null_scale:.2g}" if prior.null_scale > 0 else ""
+    entries: list[tuple[Artist, str]] = [
+        (Patch(facecolor=HISTOGRAM), "no pooling: the genes' own estimates, error included"),
+        (
+            Line2D([], [], color=COLOUR["up"], linewidth=1.6),
+            f"fitted real effects ({1 - prior.pi0:.1%} of genes)",
+        ),
+        (
+            Line2D([], [], color=COLOUR["down"], linewidth=3.5),
+            f"estimated unchanged (pi0 = {prior.pi0:.1%}{null})",
+        ),
+    ]
+    add_legend(ax, entries)
+    n_beyond = int((np.abs(effect) > end).sum())
+    note = f"{number_of_genes(len(effect))} tested" + (f", {n_beyond:,} of them beyond the axis" if n_beyond else "")
+    cut = "the fitted curve leaves the top of the axis near 0" if slab.max() > top else ""
+    set_heading(ax, "Estimates and fitted prior", [note, cut])
+    return ax
+
+
+def _spike(ax: Axes, prior: MixturePrior, top: float) -> None:
+    """The null as a bar of height pi0 on a right-hand axis from 0 to 1."""
+
+    def to_share(height: Any) -> Any:
+        return height / top
+
+    def to_height(share: Any) -> Any:
+        return share * top
+
+    ax.vlines(prior.mode, 0, to_height(prior.pi0), color=COLOUR["down"], linewidth=3.5, zorder=4)
+    right = ax.secondary_yaxis("right", functions=(to_share, to_height))
+    right.set_ylabel(f"share of genes in the spike at {prior.mode:.3g}", color=COLOUR["down"])
+    right.tick_params(colors=COLOUR["down"])
+
+
+def lfdr_density(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Histogram of the local false discovery rates: how well the two groups of genes come apart.
+
+    Parameters
+    ----------
+    table, ax
+        As in `volcano`.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    lfdr = numbers_of(tested_genes(table), "lfdr")
+    draw_histogram(ax, lfdr, np.linspace(0, 1, 41), 1, "_lfdr")
+    ax.set_xlim(0, 1)
+    genes_axis(ax)
+    ax.set_xlabel("local false discovery rate")
+    low, high = int((lfdr < 0.05).sum()), int((lfdr > 0.95).sum())
+    note = f"{number_of_genes(len(lfdr))} tested: {low:,} below 0.05, {high:,} above 0.95"
+    set_heading(ax, "Probability that a gene is unchanged", [note])
+    return ax
