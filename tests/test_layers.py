@@ -16,6 +16,7 @@ LAYERS = [
     {"kernels"},
     {"model"},
     {
+        "comparison",
         "counts",
         "datasets",
         "densities",

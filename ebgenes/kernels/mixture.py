@@ -55,3 +55,15 @@ def mean_odds(likelihood, draws, out):
             whole += out[g, k]
         for k in range(n_components):
             out[g, k] /= whole
+
+
+@kernel
+def mixture_loglik(likelihood, draws, out):
+    """Fill out (D, G) with log (L x_d)_g; likelihood L (G, K), draws x (D, K)."""
+    n_draws, n_components = draws.shape
+    for d in range(n_draws):
+        for g in range(len(likelihood)):
+            total = 0.0
+            for k in range(n_components):
+                total += likelihood[g, k] * draws[d, k]
+            out[d, g] = math.log(total)
