@@ -142,7 +142,22 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--keep", default="{}", help="the filter, as YAML: '{min_count: 10, min_samples: 3}'")
     made.add_argument("--reference", default="{}", help="first level of factors, as YAML: '{dex: untrt}'")
     made.add_argument("--normalization", default="median_ratio")
+    made.add_argument("--pseudobulk", default="null", help="the config's pseudobulk section, as YAML, with --folder")
+    made.add_argument("--folder", help="which cell type of a pseudobulk.h5ad: the name of its folder")
     made.add_argument("--out", required=True, help="counts.h5ad to write")
+
+    made = verb("pseudobulk", _pseudobulk, "sum cells by sample and cell type")
+    made.add_argument("counts", help=".h5ad of cells, or 10x folder")
+    made.add_argument("--samples", required=True, help="sample sheet")
+    made.add_argument("--pseudobulk", required=True, help="as YAML: '{sample: donor, cell_type: cell_type}'")
+    made.add_argument("--layer", help="layer of the .h5ad")
+    made.add_argument("--out", required=True, help="pseudobulk.h5ad to write")
+
+    made = verb("plan", _plan, "say which contrasts can be asked of which cell type")
+    made.add_argument("pseudobulk", help="pseudobulk.h5ad")
+    made.add_argument("config", help="config file, or the config itself as YAML")
+    made.add_argument("--dataset", required=True, help="name of the dataset")
+    made.add_argument("--out", required=True, help="cell_types.json to write")
 
     made = verb("effects", _effects, "estimate one contrast's effect for every gene")
     made.add_argument("counts", help="counts.h5ad of `ebgenes counts`")
@@ -181,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("config", help="config file, or the config itself as YAML")
     made.add_argument("--dataset", required=True, help="name of the dataset")
     made.add_argument("--folder", help="folder with its other results (default: as the config says)")
+    made.add_argument("--part", help="which cell type of a dataset of cells: the name of its folder")
 
     made = verb("export", _export, "write a result table in another format, or with another tool's names of columns")
     made.add_argument("table", help="genes.tsv")
@@ -242,14 +258,16 @@ def _run(options: argparse.Namespace) -> None:
 def _counts(options: argparse.Namespace) -> None:
     from ebgenes.config import DatasetSettings, parse_reference, parse_section
     from ebgenes.io import write_study
-    from ebgenes.pipeline import prepare
+    from ebgenes.pipeline import prepare, prepare_cell_type
 
+    pseudobulk = _yaml(options.pseudobulk, "--pseudobulk")
     dataset = DatasetSettings(
         counts=options.counts,
         format=options.format,
         layer=options.layer,
         strandedness=options.strandedness,
         tx2gene=options.tx2gene,
+        pseudobulk=None if pseudobulk is None else parse_section("pseudobulk", pseudobulk),
         samples=options.samples,
         genes=options.genes,
         offsets=options.offsets,
@@ -259,7 +277,63 @@ def _counts(options: argparse.Namespace) -> None:
         contrasts={},
         keep=parse_section("keep", _yaml(options.keep, "--keep")),
     )
-    write_study(options.out, prepare(dataset, options.normalization, say=_note))
+    if dataset.pseudobulk is None:
+        study = prepare(dataset, options.normalization, say=_note)
+    else:
+        from ebgenes.pseudobulk import folder_names, read_pseudobulk
+
+        sums = read_pseudobulk(options.counts)
+        cell_type = {folder: name for name, folder in folder_names(sums.cell_type).items()}
+        if options.folder not in cell_type:
+            raise InputError(f"no cell type has the folder {options.folder!r}; there are: {listing(cell_type)}.")
+        study = prepare_cell_type(dataset, sums, cell_type[options.folder], options.normalization)
+    write_study(options.out, study)
+
+
+def _pseudobulk(options: argparse.Namespace) -> None:
+    from ebgenes.config import parse_section
+    from ebgenes.io import read_samples
+    from ebgenes.pseudobulk import pseudobulk_cells, write_pseudobulk
+
+    chosen = parse_section("pseudobulk", _yaml(options.pseudobulk, "--pseudobulk"))
+    sums, notes = pseudobulk_cells(
+        options.counts,
+        [str(name) for name in read_samples(options.samples).index],
+        sample=chosen.sample,
+        cell_type=chosen.cell_type,
+        cells=chosen.cells,
+        layer=options.layer,
+    )
+    for note in notes:
+        _note(note)
+    write_pseudobulk(options.out, sums)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from ebgenes.io import write_json
+    from ebgenes.pipeline import left_out, plan_cell_types
+    from ebgenes.pseudobulk import read_pseudobulk
+
+    config, dataset = _config_and_dataset(options)
+    if dataset.pseudobulk is None:
+        raise InputError(f"dataset {options.dataset!r} has no section pseudobulk.")
+    plan = plan_cell_types(dataset, read_pseudobulk(options.pseudobulk), config.effects.normalization)
+    for sentence in left_out(plan):
+        _note(sentence)
+    write_json(options.out, plan)
+
+
+def _config_and_dataset(options: argparse.Namespace) -> tuple[Any, Any]:
+    """A config from a file or from YAML on the command line, and the dataset asked for."""
+    from ebgenes.config import load_yaml_file, parse_config
+
+    text = options.config
+    content = load_yaml_file(text) if text.endswith((".yaml", ".yml")) else _yaml(text, "config")
+    config = parse_config(content)
+    dataset = config.datasets.get(options.dataset)
+    if dataset is None:
+        raise InputError(f"the config has no dataset {options.dataset!r}; it has: {listing(config.datasets)}.")
+    return config, dataset
 
 
 def _effects(options: argparse.Namespace) -> None:
@@ -355,25 +429,26 @@ def _plot(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from ebgenes.config import load_yaml_file, parse_config
-    from ebgenes.io import read_prior, read_study, read_table
+    from dataclasses import replace
+
+    from ebgenes.io import read_json, read_prior, read_study, read_table
     from ebgenes.pipeline import contrast_page, write_results
     from ebgenes.table import sentence
 
-    text = options.config
-    content = load_yaml_file(text) if text.endswith((".yaml", ".yml")) else _yaml(text, "config")
-    config = parse_config(content)
-    dataset = config.datasets.get(options.dataset)
-    if dataset is None:
-        raise InputError(f"the config has no dataset {options.dataset!r}; it has: {listing(config.datasets)}.")
-    folder = Path(options.folder or Path(config.outdir, options.dataset))
+    config, dataset = _config_and_dataset(options)
+    name = options.dataset if options.part is None else f"{options.dataset}/{options.part}"
+    folder = Path(options.folder or Path(config.outdir, name))
+    if options.part is not None:
+        plan = read_json(folder.parent / "cell_types.json")
+        asked = plan.get(options.part, {}).get("contrasts", [])
+        dataset = replace(dataset, contrasts={contrast: dataset.contrasts[contrast] for contrast in asked})
     study = read_study(folder / "counts.h5ad")
     pages = []
     for contrast in dataset.contrasts:
         prior, summary = read_prior(folder / contrast / "prior.json")
         table = read_table(folder / contrast / "genes.tsv")
         pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config))
-    write_results(folder, study, options.dataset, pages)
+    write_results(folder, study, name, pages)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:
         print(f"{page.name}: {sentence(page.table, page.up, page.down, page.level)}")

@@ -51,6 +51,17 @@ class KeepSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PseudobulkSettings:
+    """Cells that are to be summed: columns with their sample and type, and what a sum must have."""
+
+    sample: str
+    cell_type: str
+    min_cells: int
+    min_counts: int
+    cells: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSettings:
     """One dataset: its files, its design, and the questions asked of it."""
 
@@ -59,6 +70,7 @@ class DatasetSettings:
     layer: str | None
     strandedness: str
     tx2gene: str | None
+    pseudobulk: PseudobulkSettings | None
     samples: str
     genes: str | None
     offsets: str | None
@@ -125,6 +137,7 @@ class Config:
 
 SECTIONS = {
     "keep": KeepSettings,
+    "pseudobulk": PseudobulkSettings,
     "dataset": DatasetSettings,
     "effects": EffectsSettings,
     "prior": PriorSettings,
@@ -242,7 +255,10 @@ def _text_keys(content: Any) -> Any:
 
 def _dataset(content: Mapping[str, Any]) -> DatasetSettings:
     values = _with_defaults("dataset", content)
-    return DatasetSettings(**{**values, "keep": parse_section("keep", content.get("keep", {}))})
+    values["keep"] = parse_section("keep", content.get("keep", {}))
+    if values["pseudobulk"] is not None:
+        values["pseudobulk"] = parse_section("pseudobulk", values["pseudobulk"])
+    return DatasetSettings(**values)
 
 
 def _with_defaults(name: str, content: Mapping[str, Any]) -> dict[str, Any]:

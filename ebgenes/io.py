@@ -555,6 +555,16 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what `write_json` wrote."""
+    found = existing_file(path)
+    try:
+        content: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{found} is not a readable .json file: {_oneline(error)}") from None
+    return content
+
+
 def _without_infinities(value: Any) -> Any:
     """JSON has no infinite numbers: they become the words that Python, Java and R read as numbers."""
     if isinstance(value, Mapping):

@@ -26,6 +26,7 @@ from ebgenes.config import (
 )
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.model import (
+    Counts,
     Design,
     Effects,
     EmFit,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.prior.covariates import Covariates
+    from ebgenes.pseudobulk import Pseudobulk
     from ebgenes.report import ContrastPage
 
 ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
@@ -83,7 +85,19 @@ def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], N
     reading = eb.read_input(dataset.counts, samples, **chosen)
     for note in reading.notes:
         say(note)
-    counts = eb.match_samples(reading.counts, text_array(samples.index))
+    return _screened(dataset, eb.match_samples(reading.counts, text_array(samples.index)), samples, normalization)
+
+
+def prepare_cell_type(dataset: DatasetSettings, sums: Pseudobulk, cell_type: str, normalization: str) -> Study:
+    """The study of one cell type: the samples that have enough of its cells, and what `prepare` does."""
+    if dataset.pseudobulk is None:
+        raise ValueError("the dataset has no cells")
+    counts = sums.counts_of(cell_type, **options(dataset.pseudobulk, "min_cells", "min_counts"))
+    samples = io.read_samples(dataset.samples).loc[list(counts.sample)]
+    return _screened(dataset, counts, samples, normalization)
+
+
+def _screened(dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str) -> Study:
     if dataset.offsets is not None:
         counts = eb.with_offsets(counts, io.read_offsets(dataset.offsets, counts))
     names = {} if dataset.genes is None else io.read_gene_names(dataset.genes)
@@ -92,6 +106,63 @@ def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], N
     kept = eb.normalize(eb.keep_expressed(counts, screen), normalization)
     eb.require_distinct(kept)
     return Study(counts=kept, samples=samples, screen=eb.with_base_mean(screen, counts, kept))
+
+
+def sum_dataset(dataset: DatasetSettings, say: Callable[[str], None] = lambda message: None) -> Pseudobulk:
+    """Sum a dataset's cells by sample and cell type."""
+    from ebgenes.pseudobulk import pseudobulk_cells
+
+    samples = text_array(io.read_samples(dataset.samples).index)
+    chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
+    sums, notes = pseudobulk_cells(dataset.counts, list(samples), layer=dataset.layer, **chosen)
+    for note in notes:
+        say(note)
+    return sums
+
+
+def plan_cell_types(dataset: DatasetSettings, sums: Pseudobulk, normalization: str) -> dict[str, dict[str, Any]]:
+    """What can be asked of each cell type, and why the rest cannot, by the name of its folder.
+
+    Raises
+    ------
+    InputErrors
+        With one message a cell type, where no contrast can be asked of any.
+    """
+    from ebgenes.pseudobulk import folder_names
+
+    plan: dict[str, dict[str, Any]] = {}
+    for cell_type, folder in folder_names(sums.cell_type).items():
+        asked: list[str] = []
+        refused: dict[str, str] = {}
+        n_samples = 0
+        try:
+            study = prepare_cell_type(dataset, sums, cell_type, normalization)
+            n_samples = len(study.samples)
+        except InputError as error:
+            refused = dict.fromkeys(dataset.contrasts, str(error))
+        for contrast, question in dataset.contrasts.items():
+            if contrast in refused:
+                continue
+            try:
+                contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
+                asked.append(contrast)
+            except InputError as error:
+                refused[contrast] = str(error)
+        n_cells = int(sums.n_cells[sums.cell_type == cell_type].sum())
+        plan[folder] = {
+            "cell_type": cell_type, "cells": n_cells, "samples": n_samples, "contrasts": asked, "left_out": refused,
+        }  # fmt: skip
+    if not any(part["contrasts"] for part in plan.values()):
+        reasons = [f"{part['cell_type']}: {next(iter(part['left_out'].values()))}" for part in plan.values()]
+        raise InputErrors(f"none of {len(plan)} cell types can answer any contrast:", reasons)
+    return plan
+
+
+def left_out(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each cell type that cannot answer every contrast."""
+    for part in plan.values():
+        for contrast, reason in part["left_out"].items():
+            yield f"{part['cell_type']}: contrast {contrast} was left out: {reason}"
 
 
 def options(settings: Any, *names: str) -> dict[str, Any]:
@@ -209,29 +280,58 @@ def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:
 def run(config: Config, progress: Callable[[str], None] = lambda message: None) -> Path:
     """Run every dataset and contrast of a config in this process; returns the folder of results."""
     outdir = Path(config.outdir)
+    normalization = config.effects.normalization
     for name, dataset in config.datasets.items():
-        progress(f"{name}: reading, filtering and normalizing counts")
-        study = prepare(dataset, config.effects.normalization, partial(_say_of, progress, name))
-        # Every question is checked before the first is answered and the first file written.
-        designs = [
-            contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
-            for contrast, question in dataset.contrasts.items()
-        ]
-        kept = study.screen.base_mean[study.screen.kept]
-        covariates = covariates_of(study.counts.gene, kept, config.prior, dataset.genes)
-        controls = None if dataset.controls is None else io.read_controls(dataset.controls)
-        io.write_study(outdir / name / "counts.h5ad", study)
-        pages = []
-        for contrast, design in zip(dataset.contrasts, designs, strict=True):
-            progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
-            found = answer(study, design, config, covariates, controls)
-            summary = _write_answer(outdir / name / contrast, found, covariates, config)
-            said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
-            progress(f"{name}/{contrast}: {said}")
-            figures = outdir / name / contrast
-            pages.append(contrast_page(figures, found.table, found.fit.prior, summary, study, dataset, config))
-        write_results(outdir / name, study, name, pages)
+        say = partial(_say_of, progress, name)
+        if dataset.pseudobulk is None:
+            say("reading, filtering and normalizing counts")
+            _run_study(outdir, name, dataset, prepare(dataset, normalization, say), config, progress)
+            continue
+        from ebgenes.pseudobulk import write_pseudobulk
+
+        say("summing cells")
+        sums = sum_dataset(dataset, say)
+        plan = plan_cell_types(dataset, sums, normalization)
+        for sentence in left_out(plan):
+            say(sentence)
+        write_pseudobulk(outdir / name / "pseudobulk.h5ad", sums)
+        io.write_json(outdir / name / "cell_types.json", plan)
+        for folder, part in plan.items():
+            if part["contrasts"]:
+                asked = {contrast: dataset.contrasts[contrast] for contrast in part["contrasts"]}
+                only = replace(dataset, contrasts=asked)
+                study = prepare_cell_type(only, sums, part["cell_type"], normalization)
+                _run_study(outdir, f"{name}/{folder}", only, study, config, progress)
     return outdir
+
+
+def _run_study(
+    outdir: Path,
+    name: str,
+    dataset: DatasetSettings,
+    study: Study,
+    config: Config,
+    progress: Callable[[str], None],
+) -> None:
+    # Every question is checked before the first is answered and the first file written.
+    designs = [
+        contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
+        for contrast, question in dataset.contrasts.items()
+    ]
+    kept = study.screen.base_mean[study.screen.kept]
+    covariates = covariates_of(study.counts.gene, kept, config.prior, dataset.genes)
+    controls = None if dataset.controls is None else io.read_controls(dataset.controls)
+    io.write_study(outdir / name / "counts.h5ad", study)
+    pages = []
+    for contrast, design in zip(dataset.contrasts, designs, strict=True):
+        progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
+        found = answer(study, design, config, covariates, controls)
+        summary = _write_answer(outdir / name / contrast, found, covariates, config)
+        said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
+        progress(f"{name}/{contrast}: {said}")
+        figures = outdir / name / contrast
+        pages.append(contrast_page(figures, found.table, found.fit.prior, summary, study, dataset, config))
+    write_results(outdir / name, study, name, pages)
 
 
 def _write_answer(folder: Path, found: Answer, covariates: Covariates | None, config: Config) -> dict[str, Any]:

@@ -177,7 +177,10 @@ def test_figures() -> None:
     }
 
 
-KEYS_OF_A_DATASET = "counts, format, layer, strandedness, tx2gene, samples, genes, offsets, controls, design, reference, contrasts, keep"
+KEYS_OF_A_DATASET = (
+    "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, controls, design, reference, "
+    "contrasts, keep"
+)
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"
 MISTAKES = [

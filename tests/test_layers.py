@@ -39,6 +39,7 @@ LAYERS = [
     {"plots", "report"},
     {"io", "config"},
     {"effect_tables", "inputs"},
+    {"pseudobulk"},
     {"pipeline"},
     {"cli", "__main__"},
 ]

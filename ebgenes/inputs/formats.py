@@ -48,10 +48,10 @@ def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
             return name
     inside = sorted(entry.name for entry in place.iterdir())
     raise InputError(
-        f"{path} is a folder, and not one with counts that are known: no matrix.mtx, and for none of "
-        f"{len(sheet)} samples of the sheet (first: {sheet.index[0]}) a quant.sf, abundance.tsv, ReadsPerGene.out.tab or featureCounts.txt. "
-        f"It holds: {listing(inside, 6) or 'nothing'}. Name each sample's folder or file after it, or add a column "
-        f"{PATH_COLUMN!r} to the sheet."
+        f"{path} is a folder, and not one with counts that are known: no matrix.mtx, and for none of {len(sheet)} "
+        f"samples of the sheet (first: {sheet.index[0]}) a quant.sf, abundance.tsv, ReadsPerGene.out.tab or "
+        f"featureCounts.txt. It holds: {listing(inside, 6) or 'nothing'}. Name each sample's folder or file after it, "
+        f"or add a column {PATH_COLUMN!r} to the sheet."
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import cells
 import h5py
 import numpy as np
 import pandas as pd
@@ -71,7 +72,9 @@ def planned(output: str) -> Counter[str]:
     if "Nothing to be done" in output:
         return Counter()
     jobs: Counter[str] = Counter()
-    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE):
+    for rule, block in re.findall(
+        r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE
+    ):
         contrast = re.search(r"^    wildcards: .*\bcontrast=([^,\s]+)", block, flags=re.MULTILINE)
         jobs[rule if contrast is None else f"{rule} {contrast[1]}"] += 1
     table = dict(re.findall(r"^(\w+) +(\d+)$", output.partition("Job stats:")[2], flags=re.MULTILINE))
@@ -244,6 +247,37 @@ def test_one_core_and_h5ad_give_the_same_numbers(
         for file in ("genes.tsv", "prior.json"):
             made = (tmp_path / "out" / name / "treatment" / file).read_bytes()
             assert made == (in_process / "treatment" / file).read_bytes(), f"{name} {file}"
+
+
+@pytest.fixture(scope="session")
+def cell_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cells, their config, and what `ebgenes run` makes of them."""
+    folder = tmp_path_factory.mktemp("cells")
+    config = {"outdir": "out", "datasets": {"blood": cells.write_study(folder)}}
+    write_config(folder / "mine.yaml", config)
+    output_of(command(folder, "ebgenes", "run", "mine.yaml", "--threads", "1", "--outdir", "expected"))
+    return folder
+
+
+def test_every_cell_type_becomes_jobs_and_the_same_numbers(cell_study: Path) -> None:
+    first = planned(output_of(snakemake(cell_study, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--dry-run")))
+    assert first == Counter(["pseudobulk", "plan", "all"])
+    output = output_of(snakemake(cell_study, "--snakefile", WORKFLOW, "--configfile", "mine.yaml"))
+    assert "contrast treatment was left out" in output
+    assert "higher in treated" in output
+    shutil.rmtree(cell_study / "out" / "logs")
+    require_same_results(cell_study / "out" / "blood", cell_study / "expected" / "blood")
+    again = snakemake(cell_study, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--dry-run")
+    assert planned(output_of(again)) == Counter()
+    # Another question is asked of every cell type, and no cell is read again.
+    more = yaml.safe_load((cell_study / "mine.yaml").read_text())
+    more["datasets"]["blood"]["contrasts"] |= NEW
+    write_config(cell_study / "more.yaml", more)
+    target = ["out/blood/cell_types.json"]
+    asked = snakemake(cell_study, *target, "--snakefile", WORKFLOW, "--configfile", "more.yaml")
+    assert planned(output_of(asked))["plan"] == 1
+    jobs = planned(output_of(snakemake(cell_study, "--snakefile", WORKFLOW, "--configfile", "more.yaml", "--dry-run")))
+    assert jobs == Counter({"effects again": 3, "posterior again": 3, "report": 3, "all": 1})
 
 
 # Names, folders, other workflows
@@ -469,7 +503,8 @@ def test_the_readme_lists_every_key_with_its_default_and_choices() -> None:
 def test_the_readmes_required_keys_are_the_schemas() -> None:
     required = {key for key, (_, default, _) in rows_of_readme().items() if default == "required"}
     dataset = {f"datasets.<dataset>.{key}" for key in schema()["$defs"]["dataset"]["required"]}
-    assert required == dataset | set(schema()["required"])
+    cells = {f"datasets.<dataset>.pseudobulk.{key}" for key in schema()["$defs"]["pseudobulk"]["required"]}
+    assert required == dataset | cells | set(schema()["required"])
 
 
 def blocks_of_readme(language: str) -> list[str]:

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from dataclasses import asdict
+from glob import glob
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
@@ -35,6 +36,8 @@ def refuse_wildcards():
     for name, settings in SETTINGS.datasets.items():
         for key in ("counts", "samples", "genes", "offsets", "controls", "tx2gene"):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
+        if settings.pseudobulk:
+            paths[f"datasets.{name}.pseudobulk.cells"] = settings.pseudobulk.cells or ""
     found = [f"{key}: {path}" for key, path in paths.items() if contains_wildcard(path)]
     if found:
         raise WorkflowError(
@@ -58,15 +61,37 @@ CONTRAST_FIGURES = figure_names(
 PAGE_FIGURES = [name for name in CONTRAST_FIGURES if name.endswith(".png")]
 
 
+# Datasets of cells become a study for each cell type, `<dataset>/<cell type>`, once their cells have been read.
+CELLS = [name for name, each in SETTINGS.datasets.items() if each.pseudobulk]
+PLAIN = [name for name in SETTINGS.datasets if name not in CELLS]
+
+
+def any_of(names):
+    """A pattern of these names; of none, one that nothing fits."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
-    dataset="|".join(map(re.escape, SETTINGS.datasets)),
+    cells=any_of(CELLS),
+    cell_type=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    dataset=rf"{any_of(PLAIN)}|(?:{any_of(CELLS)})/[A-Za-z0-9][A-Za-z0-9._-]*",
     contrast="|".join(
         {re.escape(name) for d in SETTINGS.datasets.values() for name in d.contrasts}
     ),
 
 
+def name_of(wildcards):
+    """The dataset's name in the config."""
+    return wildcards.get("cells") or wildcards.dataset.partition("/")[0]
+
+
+def part_of(wildcards):
+    """The cell type's folder, or nothing."""
+    return wildcards.dataset.partition("/")[2]
+
+
 def dataset(wildcards):
-    return SETTINGS.datasets[wildcards.dataset]
+    return SETTINGS.datasets[name_of(wildcards)]
 
 
 def source(name):
@@ -105,23 +130,62 @@ def only_dataset(name):
     )
 
 
-def contrast_files(name, files):
-    """The named files of every contrast of a dataset."""
+def sums_json(wildcards):
+    """What sums of cells depend on; how many cells they must be of comes later."""
+    settings = asdict(dataset(wildcards).pseudobulk)
+    return json.dumps({key: settings[key] for key in ("sample", "cell_type", "cells")})
+
+
+def plan_json(wildcards):
+    """What the plan of a dataset's cell types depends on."""
+    name = name_of(wildcards)
+    return json.dumps(
+        {
+            "datasets": {name: asdict(SETTINGS.datasets[name])},
+            "effects": {"normalization": SETTINGS.effects.normalization},
+        }
+    )
+
+
+def cell_types_of(name):
+    """What can be asked of each cell type of a dataset; waits for the job that finds out."""
+    with checkpoints.plan.get(cells=name).output[0].open() as plan:
+        return {
+            folder: part["contrasts"]
+            for folder, part in json.load(plan).items()
+            if part["contrasts"]
+        }
+
+
+def contrast_files(study, files):
+    """The named files of every contrast of a dataset, or of one of its cell types."""
+    name, _, part = study.partition("/")
+    asked = cell_types_of(name)[part] if part else SETTINGS.datasets[name].contrasts
     return [
-        os.path.join(OUTDIR, name, contrast, file)
-        for contrast in SETTINGS.datasets[name].contrasts
+        os.path.join(OUTDIR, study, contrast, file)
+        for contrast in asked
         for file in files
     ]
 
 
+def results_of(study):
+    return [
+        os.path.join(OUTDIR, study, "results.h5ad"),
+        os.path.join(OUTDIR, study, "report.html"),
+        *contrast_files(study, CONTRAST_FIGURES),
+    ]
+
+
+def results_of_cells(name):
+    """An input function: the results of every cell type of a dataset."""
+    return lambda wildcards: [
+        file for part in cell_types_of(name) for file in results_of(f"{name}/{part}")
+    ]
+
+
 def every_result():
-    files = []
-    for name in SETTINGS.datasets:
-        files += [
-            os.path.join(OUTDIR, name, file) for file in ("results.h5ad", "report.html")
-        ]
-        files += contrast_files(name, CONTRAST_FIGURES)
-    return files
+    plain = [file for name in PLAIN for file in results_of(name)]
+    return plain + [results_of_cells(name) for name in CELLS]
 
 
 def mem_mb(base):

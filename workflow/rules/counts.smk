@@ -9,6 +9,8 @@ rule counts:
         f"{DATASET}/counts.h5ad",
     log:
         f"{LOGS}/counts.log",
+    wildcard_constraints:
+        dataset=any_of(PLAIN),
     conda:
         "../envs/ebgenes.yaml"
     resources:
@@ -29,5 +31,84 @@ rule counts:
     shell:
         "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.layer} "
         "--format {params.format:q} --strandedness {params.strandedness:q} {params.tx2gene} "
+        "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
+        "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+
+
+# Sums are made once; what is asked of them may change without reading the cells again.
+rule pseudobulk:
+    input:
+        counts=source("counts"),
+        samples=source("samples"),
+        cells=lambda wildcards: local(dataset(wildcards).pseudobulk.cells or []),
+    output:
+        os.path.join(OUTDIR, "{cells}", "pseudobulk.h5ad"),
+    log:
+        os.path.join(OUTDIR, "logs", "{cells}", "pseudobulk.log"),
+    conda:
+        "../envs/ebgenes.yaml"
+    resources:
+        mem_mb=mem_mb(4000),
+        runtime=60,
+    params:
+        version=EBGENES_VERSION,
+        pseudobulk=lambda wildcards: sums_json(wildcards),
+        layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
+    shell:
+        "ebgenes pseudobulk {input.counts:q} --samples {input.samples:q} --pseudobulk {params.pseudobulk:q} "
+        "{params.layer} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+
+
+checkpoint plan:
+    input:
+        sums=os.path.join(OUTDIR, "{cells}", "pseudobulk.h5ad"),
+        samples=source("samples"),
+        genes=source("genes"),
+        offsets=source("offsets"),
+    output:
+        os.path.join(OUTDIR, "{cells}", "cell_types.json"),
+    log:
+        os.path.join(OUTDIR, "logs", "{cells}", "plan.log"),
+    localrule: True
+    conda:
+        "../envs/ebgenes.yaml"
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=10,
+    params:
+        version=EBGENES_VERSION,
+        config=lambda wildcards: plan_json(wildcards),
+    shell:
+        "ebgenes plan {input.sums:q} {params.config:q} --dataset {wildcards.cells:q} "
+        "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule cell_type_counts:
+    input:
+        counts=os.path.join(OUTDIR, "{cells}", "pseudobulk.h5ad"),
+        samples=source("samples"),
+        genes=source("genes"),
+        offsets=source("offsets"),
+    output:
+        os.path.join(OUTDIR, "{cells}", "{cell_type}", "counts.h5ad"),
+    log:
+        os.path.join(OUTDIR, "logs", "{cells}", "{cell_type}", "counts.log"),
+    conda:
+        "../envs/ebgenes.yaml"
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=10,
+    params:
+        version=EBGENES_VERSION,
+        design=lambda wildcards: dataset(wildcards).design,
+        keep=lambda wildcards: json.dumps(asdict(dataset(wildcards).keep)),
+        reference=lambda wildcards: json.dumps(dataset(wildcards).reference),
+        normalization=SETTINGS.effects.normalization,
+        pseudobulk=lambda wildcards: json.dumps(asdict(dataset(wildcards).pseudobulk)),
+        genes=lambda wildcards, input: flag_of("genes", input.genes),
+        offsets=lambda wildcards, input: flag_of("offsets", input.offsets),
+    shell:
+        "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} "
+        "--pseudobulk {params.pseudobulk:q} --folder {wildcards.cell_type:q} "
         "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
         "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -17,8 +17,10 @@ rule report:
         runtime=10,
     params:
         version=EBGENES_VERSION,
-        config=lambda wildcards: only_dataset(wildcards.dataset),
+        config=lambda wildcards: only_dataset(name_of(wildcards)),
+        name=lambda wildcards: name_of(wildcards),
+        part=lambda wildcards: flag_of("part", part_of(wildcards)),
         folder=lambda wildcards, output: os.path.dirname(output.page),
     shell:
-        "ebgenes report {params.config:q} --dataset {wildcards.dataset:q} --folder {params.folder:q} "
+        "ebgenes report {params.config:q} --dataset {params.name:q} {params.part} --folder {params.folder:q} "
         "--threads {threads} 2>&1 | tee {log:q}"
