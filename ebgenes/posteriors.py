@@ -10,7 +10,7 @@ import numpy as np
 
 from ebgenes.errors import InputError
 from ebgenes.kernels import grid as grids, pieces
-from ebgenes.kernels.jit import BLOCK, map_blocks
+from ebgenes.kernels.jit import BLOCK, map_blocks, read_only
 from ebgenes.kernels.mixture import mean_odds
 from ebgenes.kernels.posterior import mixture_posterior
 from ebgenes.kernels.student import component_loglik
@@ -244,9 +244,7 @@ def _grid_work(
         if prior.null_scale > 0:
             wide, convolved = np.empty_like(nodes), np.empty_like(heights)
             grids.add_drift(nodes, heights, prior.null_scale, wide, convolved)
-            # Read-only like any other: numba compiles anew for arrays that may be written to.
-            wide.flags.writeable = convolved.flags.writeable = False
-            nodes, heights = wide, convolved
+            nodes, heights = read_only(wide), read_only(convolved)
         known = lfdr[block], np.array(weight[block]), *shape
         grids.grid_posterior(nodes, heights, *known, float(interval), float(threshold), out[block])
 

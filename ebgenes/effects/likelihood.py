@@ -6,7 +6,7 @@ import numpy as np
 
 from ebgenes.counts import base_mean
 from ebgenes.kernels.grid import summarise
-from ebgenes.kernels.jit import map_blocks
+from ebgenes.kernels.jit import map_blocks, read_only
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, text_array
 from ebgenes.negative_binomial import (
     FAR,
@@ -90,5 +90,6 @@ def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:
     """
     out = np.empty((len(grid), 4))
     wide = np.array([0.0, 1.0]), np.array([0.0, far]), np.array([1])
+    grid, loglik = read_only(grid), read_only(loglik)
     map_blocks(lambda block: summarise(grid[block], loglik[block], *wide, out[block]), len(grid))
     return out

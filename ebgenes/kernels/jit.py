@@ -14,10 +14,14 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BLOCK = 1024
 
+Array = TypeVar("Array", bound="NDArray[Any]")
 Result = TypeVar("Result")
 
 
@@ -57,8 +61,11 @@ atexit.register(gc.freeze)
 def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     # What only other kernels call needs no door to Python or C, which take long to compile.
     options |= {"no_cpython_wrapper": function.__name__.startswith("_"), "no_cfunc_wrapper": True}
-    made: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    return made
+    made = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    resolve = made.get_call_template
+    # A literal number is a type of its own to numba, for which a callee would be compiled once more.
+    made.get_call_template = lambda args, kws: resolve(tuple(map(numba.types.unliteral, args)), kws)
+    return cast(Callable[..., Any], made)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +84,13 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 def summing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a sum that may be taken eight terms at a time: in another order, but always in the same one."""
     return _compile(function, forceinline=True, fastmath={"reassoc"})
+
+
+def read_only(array: Array) -> Array:
+    """The same numbers, as a kernel takes them that was compiled for records' arrays, which are read-only."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def usable_threads() -> int:

@@ -51,9 +51,14 @@ def _local_line(x, y, at, left, right, robustness, weight):
 
 
 @kernel
-def _smooth_once(x, y, n_near, delta, robustness, weight, fitted):
-    """Fill fitted (G,): lines at points about delta apart, straight interpolation between them."""
+def local_lines(x, y, n_near, delta, robustness, fitted):
+    """Fill fitted (G,) with local lines of y on ascending x, (G,), each from the n_near nearest points.
+
+    Lines are fitted at points about delta apart; between them fitted values are straight. Points weigh by their
+    distance, times robustness (G,).
+    """
     n = len(x)
+    weight = np.zeros(n)
     left = 0
     right = n_near - 1
     last = -1
@@ -78,37 +83,3 @@ def _smooth_once(x, y, n_near, delta, robustness, weight, fitted):
         if last >= n - 1:
             return
         i = max(last + 1, i - 1)
-
-
-@kernel
-def lowess(x, y, span, delta, n_robust, fitted):
-    """Fill fitted (G,) with Cleveland's LOWESS of y on ascending x, (G,).
-
-    Each line uses the nearest span * G points. After a pass with residuals r, points are weighted by
-    the bisquare of r over six times the median |r|, 1 within .1% and 0 beyond 99.9% of that; n_robust
-    such passes follow the first.
-    """
-    n = len(x)
-    n_near = max(2, min(n, int(span * n + 1e-7)))
-    robustness = np.ones(n)
-    weight = np.zeros(n)
-    residual = np.empty(n)
-    for step in range(n_robust + 1):
-        _smooth_once(x, y, n_near, delta, robustness, weight, fitted)
-        if step == n_robust:
-            return
-        mean = 0.0
-        for i in range(n):
-            residual[i] = abs(y[i] - fitted[i])
-            mean += residual[i] / n
-        scale = 6.0 * np.median(residual)
-        if scale < 1e-7 * mean:
-            return
-        for i in range(n):
-            ratio = residual[i] / scale
-            if ratio <= 0.001:
-                robustness[i] = 1.0
-            elif ratio <= 0.999:
-                robustness[i] = (1.0 - ratio * ratio) ** 2
-            else:
-                robustness[i] = 0.0
