@@ -6,6 +6,7 @@ Nothing heavy is imported before the arguments are known to be good.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import warnings
@@ -45,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _set_threads(options.threads)
     warnings.showwarning = _say_warning
+    # A step's imports alone make objects by the hundred thousand and no garbage to look for.
+    gc.set_threshold(100_000)
     try:
         options.step(options)
     except InputError as error:

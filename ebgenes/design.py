@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ebgenes import swift_imports
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.model import LARGEST, Contrast, Design, FloatArray, text_array
 
@@ -139,8 +140,9 @@ def build_design(
 
 
 def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFormula]:
-    from formulaic import Formula, SimpleFormula
-    from formulaic.errors import FormulaicError
+    with swift_imports():
+        from formulaic import Formula, SimpleFormula
+        from formulaic.errors import FormulaicError
 
     try:
         _require_few_products(formula)

@@ -223,13 +223,22 @@ class DispersionProfiles:
 SHARP_DF = 40
 """Residual degrees of freedom from which the moments tell where a dispersion's likelihood will peak."""
 
+WINDOW = 8.0
+"""Standard deviations of a log dispersion around its first guess that hold all its likelihood, as a rule."""
 
-def _moments(count: FloatArray, size: FloatArray, level: FloatArray, first: IntArray, residual_df: int) -> FloatArray:
-    """Log dispersions from squared residuals, (G,), as a first guess; level (G, R) of each distinct row."""
+
+def _moments(
+    count: FloatArray, size: FloatArray, level: FloatArray, first: IntArray, residual_df: int
+) -> tuple[FloatArray, FloatArray]:
+    """Log dispersions from squared residuals, (G,), as a first guess, and how far around it to look, (G,).
+
+    level (G, R) of each distinct row. The information on log alpha is about df/2 (alpha mu / (1 + alpha mu))^2.
+    """
     mean = size * np.repeat(level, np.diff(first), axis=1)
     excess = np.sum((count - mean) ** 2, axis=1) * count.shape[1] / residual_df - mean.sum(axis=1)
-    dispersion = excess / np.sum(mean**2, axis=1)
-    return np.asarray(np.log(np.clip(dispersion, np.exp(LOWEST + 3.0), np.exp(HIGHEST - 3.0))))
+    dispersion = np.clip(excess / np.sum(mean**2, axis=1), np.exp(LOWEST + 3.0), np.exp(HIGHEST - 3.0))
+    deviation = np.sqrt(2 / residual_df) * (1 + 1 / (dispersion * mean.mean(axis=1)))
+    return np.log(dispersion), np.minimum(WINDOW * deviation, 3.0)
 
 
 def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfiles:
@@ -250,8 +259,9 @@ def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfile
         count, size = sorted_counts(counts, layout, block)
         start = layout.start(count, size, layout.rows[:, 1:])
         if residual_df >= SHARP_DF:
-            middle = _moments(count, size, np.exp(gene_by_gene(start, layout.rows[:, 1:].T)), layout.first, residual_df)
-            low[block], step[block] = middle - 3.0, 6.0 / (n_nodes - 1)
+            level = np.exp(gene_by_gene(start, layout.rows[:, 1:].T))
+            middle, half = _moments(count, size, level, layout.first, residual_df)
+            low[block], step[block] = middle - half, 2 * half / (n_nodes - 1)
         dispersion_profiles(
             count, size, layout.first, layout.rows, shared, tables(), start, low[block], step[block], loglik[block]
         )

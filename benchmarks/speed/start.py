@@ -2,7 +2,8 @@
 
 python benchmarks/speed/start.py [--runs 7] [--engines likelihood moderated_t]
 
-Each start runs a tiny study through every engine: cold with an empty cache of kernels, warm with a full one.
+Each start runs a tiny study through every engine: cold with an empty cache of kernels, warm with a full one. `kernel` is
+the least that anything with numba costs: those imports and one small kernel of numba's, loaded from its cache.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from typing import Any
 from measure import machine, measure, paired_ratio, write_rows
 
 HERE = Path(__file__).parent
-STARTS = ("imports", "warm", "cold")
+STARTS = ("imports", "kernel", "warm", "cold")
+KERNEL = """import numba, numpy, pandas
+@numba.njit(cache=True)
+def add(x, y):
+    return x + y
+add(1.0, 2.0)
+"""
 
 
 def study(cache: Path | str, engines: list[str]) -> list[str]:
@@ -30,6 +37,9 @@ def one_round(folder: Path, engines: list[str]) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory(dir=folder) as empty:
         return {
             "imports": measure([sys.executable, "-c", "import numba, numpy, pandas"], folder),
+            "kernel": measure(
+                ["env", f"NUMBA_CACHE_DIR={folder / 'full'}", sys.executable, str(folder / "add.py")], folder
+            ),
             "warm": measure(study(folder / "full", engines), folder),
             "cold": measure(study(empty, engines), folder),
         }
@@ -42,6 +52,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "start.csv")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
+        Path(name, "add.py").write_text(KERNEL)
         # Fills the cache of the warm starts, and says which kernels the study leaves out.
         subprocess.run(study(Path(name, "full"), asked.engines), check=True)
         rounds = [one_round(Path(name), asked.engines) for _ in range(asked.runs)]
