@@ -586,6 +586,7 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
         prior = MixturePrior(
             **{name: content[name] for name in ("weight", "scale", "family")},
             mode=content.get("mode", 0.0),
+            stretch=content.get("stretch", 1.0),
             null_share=(content.get("covariates") or {}).get("null_share"),
         )
         if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:

@@ -348,6 +348,8 @@ class MixturePrior:
         One of these.
     mode
         Where the null is, log2.
+    stretch
+        Kappa: how many times wider the genes' likelihoods are taken than they are.
     null_share
         P(null) of each gene where covariates tell genes apart, (G,), else None; ``weight`` is then the average.
     """
@@ -356,10 +358,12 @@ class MixturePrior:
     scale: FloatArray
     family: str = "scale_normal"
     mode: float = 0.0
+    stretch: float = 1.0
     null_share: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        _set(self, weight=_float(self.weight), scale=_float(self.scale), mode=float(self.mode))
+        _set(self, weight=_float(self.weight), scale=_float(self.scale))
+        _set(self, mode=float(self.mode), stretch=float(self.stretch))
         _require_shape(self, weight=(len(self.scale),))
         if self.null_share is not None:
             _set(self, null_share=_float(self.null_share))

@@ -426,5 +426,6 @@ def _page_summary(page: ContrastPage) -> dict[str, Any]:
         "weight": page.prior.weight.tolist(),
         "scale": page.prior.scale.tolist(),
         "mode": page.prior.mode,
+        "stretch": page.prior.stretch,
     }
     return {**options(page, "formula", "up", "down", "engine", "normalization", "warnings"), "prior": prior}

@@ -31,12 +31,32 @@ def around(effects: Effects, mode: float) -> Effects:
     return replace(effects, estimate=effects.estimate - mode, grid=grid)
 
 
+def stretched(effects: Effects, kappa: float) -> Effects:
+    """The same effects with likelihoods kappa times as wide around their estimates."""
+    if kappa == 1:
+        return effects
+    if effects.grid is None or effects.loglik is None:
+        return replace(effects, se=kappa * effects.se)
+    middle = effects.estimate[:, None]
+    return replace(
+        effects,
+        se=kappa * effects.se,
+        grid=middle + kappa * (effects.grid - middle),
+        loglik=effects.loglik - np.log(kappa),
+    )
+
+
+def as_seen(effects: Effects, prior: MixturePrior) -> Effects:
+    """The effects as a prior takes them: its times as wide, and measured from its mode."""
+    return around(stretched(effects, prior.stretch), prior.mode)
+
+
 def null_probability(effects: Effects, prior: MixturePrior, weight: FloatArray | None = None) -> FloatArray:
     """P(null | data), (G,): the lfdr alone, at a tenth of the cost of a whole posterior.
 
     weight, (G, K), stands in place of the prior's where it is given.
     """
-    effects = around(effects, prior.mode)
+    effects = as_seen(effects, prior)
     weight = prior.weights(len(effects.gene)) if weight is None else weight
     with np.errstate(divide="ignore"):
         log_joint = loglik_matrix(effects, prior.scale, prior.family) + np.log(weight)
@@ -197,14 +217,14 @@ def posterior(
         raise InputError(f"interval must lie strictly between 0 and 1; found {interval}. Give for example 0.95.")
     if not threshold >= 0:
         raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
-    effects = around(effects, prior.mode)
+    effects = as_seen(effects, prior)
     out = np.empty((len(effects.gene), 8))
     asked = float(interval), float(threshold)
     weight = np.broadcast_to(prior.weights(len(out)) if weight is None else weight, (len(out), len(prior.scale)))
     if prior.family not in NORMAL:
         work = _general_work(effects, prior, weight, *asked, out)
     elif effects.grid is not None and effects.loglik is not None:
-        lfdr = null_probability(effects, replace(prior, mode=0.0), weight)
+        lfdr = null_probability(effects, replace(prior, mode=0.0, stretch=1.0), weight)
         work = _grid_work(effects.grid, effects.loglik, lfdr, prior, weight, *asked, out)
     else:
         known = (effects.estimate, effects.se, effects.df)

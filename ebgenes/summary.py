@@ -74,6 +74,7 @@ def _plain(fit: EmFit) -> dict[str, Any]:
         "weight": fit.prior.weight.tolist(),
         "scale": fit.prior.scale.tolist(),
         "mode": fit.prior.mode,
+        "stretch": fit.prior.stretch,
         "solver": fit.solver,
         "certificate": fit.certificate,
         "converged": fit.converged,

@@ -10,7 +10,8 @@ from scipy import stats
 
 import ebgenes as eb
 from ebgenes.negative_binomial import REACH
-from ebgenes.prior.diagnostics import likelihood_stretch, null_spread, stretched
+from ebgenes.posteriors import stretched
+from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
 
 
 @pytest.mark.parametrize("spread", [0.7, 1.0, 1.6])

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import minimize
 
 import ebgenes as eb
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, text_array
+from ebgenes.negative_binomial import REACH
 from ebgenes.posteriors import loglik_matrix
 from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, in_memory, slab_grid
 from ebgenes.prior.weights import SOLVERS, Likelihood, derivatives
@@ -293,3 +295,42 @@ def test_threads_do_not_change_a_bit(rng, monkeypatch):
 def test_text_gene_names_survive():
     effects = eb.effects_from_summary(["NA", "nan", "007"], [0, 1, 2], [1, 1, 1])
     assert list(effects.gene) == list(text_array(["NA", "nan", "007"]))
+
+
+@pytest.mark.parametrize("gridded", [False, True])
+def test_kappa_widens_what_is_too_narrow(rng, gridded):
+    """Likelihoods two thirds as wide as they should be."""
+    n_genes = 4000
+    theta = np.where(rng.random(n_genes) < 0.8, 0, rng.normal(0, 2, n_genes))
+    se = rng.uniform(0.15, 0.4, n_genes)
+    narrow = eb.effects_from_summary(np.arange(n_genes), theta + se * rng.normal(size=n_genes), se / 1.5)
+    if gridded:
+        grid = narrow.estimate[:, None] + narrow.se[:, None] * REACH
+        loglik = stats.norm.logpdf(grid, narrow.estimate[:, None], narrow.se[:, None])
+        narrow = replace(narrow, grid=grid, loglik=loglik)
+    fit = eb.fit_em(narrow, null="kappa")
+    assert fit.prior.stretch == pytest.approx(1.5, rel=0.05)
+    assert fit.prior.null_scale == 0
+    assert fit.fixed_null.prior.stretch == 1
+    # The same as if they had come so wide, to the accuracy of splines and integrals.
+    wide = eb.effects_from_summary(np.arange(n_genes), narrow.estimate, fit.prior.stretch * se / 1.5)
+    again = eb.fit_em(wide, null="fixed", scale=fit.prior.scale[1:])
+    assert fit.loglik[-1] == pytest.approx(again.loglik[-1], abs=1e-5)
+    expected, found = eb.posterior(wide, again.prior), eb.posterior(narrow, fit.prior)
+    for name in ("mean", "sd", "lower", "upper", "lfdr", "lfsr"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-4)
+
+
+def test_kappa_stays_1_where_likelihoods_are_right(rng):
+    theta = np.where(rng.random(3000) < 0.8, 0, rng.normal(0, 2, 3000))
+    effects = eb.effects_from_summary(np.arange(3000), theta + 0.3 * rng.normal(size=3000), np.full(3000, 0.3))
+    fit = eb.fit_em(effects, null="kappa")
+    assert fit.prior.stretch == 1
+    assert fit.prior.weight.tolist() == fit.fixed_null.prior.weight.tolist()
+
+
+@pytest.mark.parametrize("family", ["point_laplace", "half_normal"])
+def test_kappa_with_other_families(rng, family):
+    theta = np.where(rng.random(2000) < 0.8, 0, rng.normal(0, 2, 2000))
+    effects = eb.effects_from_summary(np.arange(2000), theta + 0.4 * rng.normal(size=2000), np.full(2000, 0.25))
+    assert eb.fit_em(effects, null="kappa", family=family).prior.stretch == pytest.approx(1.6, rel=0.08)

@@ -2,8 +2,8 @@
 
 python benchmarks/speed/start.py [--runs 7] [--engines likelihood moderated_t]
 
-Each start runs a tiny study through every engine: cold with an empty cache of kernels, warm with a full one. `kernel` is
-the least that anything with numba costs: those imports and one small kernel of numba's, loaded from its cache.
+Each start runs a tiny study through every engine: cold with an empty cache of kernels, warm with a full one. `kernel`
+is the least that anything with numba costs: those imports and one small kernel of numba's, loaded from its cache.
 """
 
 from __future__ import annotations

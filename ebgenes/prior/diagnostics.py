@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import special
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 
 from ebgenes.model import Effects, FloatArray
-from ebgenes.posteriors import component_likelihoods
-from ebgenes.prior.fit import MIN_SCALE, fit_weights, in_memory, slab_grid, thinned
+from ebgenes.posteriors import component_likelihoods, stretched
+from ebgenes.prior.fit import MIN_SCALE, best_stretch, fit_weights, in_memory, slab_grid, thinned
 
 MOST_GENES = 2000
 """Genes that kappa is estimated from, evenly taken: its standard error is then some .04."""
 
 CENTRAL = 1.5
 """The z-scores within which a normal is fitted to the nulls."""
-
-KAPPA_RANGE = (0.5, 3.0)
 
 
 def null_spread(p_value: FloatArray) -> float:
@@ -56,22 +52,8 @@ def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
     few = thinned(effects, step)
     scales = np.concatenate([[0.0], slab_grid(few, min_scale)])
 
-    def loss(log_kappa: float) -> float:
-        loglik = component_likelihoods(stretched(few, float(np.exp(log_kappa))))(scales, None)
-        return -float(fit_weights(in_memory(loglik), scales, "scale_normal").loglik[-1])
+    def loglik(kappa: float) -> float:
+        matrix = component_likelihoods(stretched(few, kappa))(scales, None)
+        return float(fit_weights(in_memory(matrix), scales, "scale_normal").loglik[-1])
 
-    search = minimize_scalar(loss, bounds=np.log(KAPPA_RANGE), method="bounded", options={"xatol": 0.02})
-    return float(np.exp(search.x))
-
-
-def stretched(effects: Effects, kappa: float) -> Effects:
-    """The same effects with likelihoods kappa times as wide."""
-    if effects.grid is None or effects.loglik is None:
-        return replace(effects, se=kappa * effects.se)
-    middle = effects.estimate[:, None]
-    return replace(
-        effects,
-        se=kappa * effects.se,
-        grid=middle + kappa * (effects.grid - middle),
-        loglik=effects.loglik - np.log(kappa),
-    )
+    return best_stretch(loglik)

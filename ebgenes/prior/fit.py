@@ -12,7 +12,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior
-from ebgenes.posteriors import NORMAL, around, component_likelihoods
+from ebgenes.posteriors import NORMAL, around, component_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds
 from ebgenes.prior.weights import SOLVERS, Likelihood
 
@@ -20,12 +20,14 @@ MIN_SCALE = 0.3 / np.log(2)
 """Smallest slab scale, log2 (0.3 nat): slabs that reach 0 make pi0 unidentifiable."""
 
 DRIFT_GAIN = 1.92
-"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which the null's scale stays 0."""
+"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which the null's scale stays 0, and kappa 1."""
+
+KAPPA_RANGE = (0.5, 3.0)
 
 FAMILIES = ("scale_normal", "point_normal", "point_laplace", "half_normal", "half_uniform", "npmle")
 SINGLE = ("point_normal", "point_laplace")
 TWO_SIDED = ("half_normal", "half_uniform")
-NULLS = ("estimated", "fixed")
+NULLS = ("estimated", "fixed", "kappa")
 MODES = ("zero", "estimated")
 
 POINTS = 300
@@ -95,7 +97,8 @@ def fit_em(
         its neighbours can stand in for, so that pi0 and lfdr mean little there.
     null
         ``estimated``: the null is N(0, s0^2), s0 by maximum likelihood, kept 0 unless it gains
-        more than 1.92 in log likelihood; ``fixed``: s0 = 0.
+        more than 1.92 in log likelihood; ``fixed``: s0 = 0; ``kappa``: s0 = 0, and all likelihoods are taken kappa
+        times as wide, kappa by maximum likelihood between .5 and 3, kept 1 unless it gains as much.
     solver
         How weights are found: ``sqp``, or its slow oracles ``em`` and ``squarem``; all reach the same optimum.
     min_scale
@@ -143,9 +146,24 @@ def fit_em(
     if mode == "estimated":
         center = _mode(few, lambda moved: problem(moved, scale).fit(0.0).loglik[-1])
         few, effects = around(few, center), around(effects, center)
+
     whole = problem(effects, scale)
-    searched = whole if few is effects else problem(few, whole.slab)
-    fit = (_fit_single if family in SINGLE else _fit_grid)(whole, searched, null)
+
+    def solved(kappa: float, null: str, *, few_only: bool = False) -> EmFit:
+        searched = problem(stretched(few, kappa), whole.slab)
+        every = searched if few is effects or few_only else problem(stretched(effects, kappa), whole.slab)
+        return (_fit_single if family in SINGLE else _fit_grid)(every, searched, null)
+
+    kappa = 1.0
+    if null == "kappa":
+        fit = solved(1.0, "fixed")
+        found = best_stretch(lambda kappa: float(solved(kappa, "fixed", few_only=True).loglik[-1]))
+        wide = solved(found, "fixed")
+        if wide.loglik[-1] - fit.loglik[-1] > DRIFT_GAIN:
+            kappa, whole = found, problem(stretched(effects, found), whole.slab)
+        fit = _keep_if_worth(wide, fit)
+    else:
+        fit = solved(1.0, null)
     if covariates is not None:
         fit = _with_covariates(fit, whole, covariates)
     if not fit.converged:
@@ -155,7 +173,7 @@ def fit_em(
             NotConverged,
             stacklevel=2,
         )
-    return _moved(fit, center)
+    return _moved(fit, center, kappa)
 
 
 def _check(
@@ -350,6 +368,17 @@ def _keep_if_worth(free: EmFit, fixed: EmFit) -> EmFit:
     return replace(free if worth else fixed, fixed_null=fixed)
 
 
+def best_stretch(loglik: Callable[[float], float]) -> float:
+    """The kappa of greatest log likelihood."""
+    search = minimize_scalar(
+        lambda log_kappa: -loglik(float(np.exp(log_kappa))),
+        bounds=np.log(KAPPA_RANGE),
+        method="bounded",
+        options={"xatol": 0.01},
+    )
+    return float(np.exp(search.x))
+
+
 def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
     """The common mode of null and slabs, by maximum likelihood, among the middle four fifths of the estimates."""
     places = np.quantile(effects.estimate, np.linspace(0.1, 0.9, 9))
@@ -365,15 +394,14 @@ def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
     return float(search.x)
 
 
-def _moved(fit: EmFit, mode: float) -> EmFit:
-    if mode == 0:
-        return fit
+def _moved(fit: EmFit, mode: float, kappa: float = 1.0) -> EmFit:
+    """The fit to the effects as they were before they were measured from a mode and stretched."""
     fixed, without = fit.fixed_null, fit.without_covariates
     return replace(
         fit,
-        prior=replace(fit.prior, mode=mode),
+        prior=replace(fit.prior, mode=mode, stretch=kappa),
         fixed_null=None if fixed is None else _moved(fixed, mode),
-        without_covariates=None if without is None else _moved(without, mode),
+        without_covariates=None if without is None else _moved(without, mode, kappa),
     )
 
 
