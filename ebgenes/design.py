@@ -459,8 +459,12 @@ def describe_groups(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> dict[
     return {str(contrast[side]): int((values == str(contrast[side])).sum()) for side in ("baseline", "target")}
 
 
-def with_covariates(design: Design, covariates: FloatArray, stem: str = "covariate") -> Design:
+def with_covariates(
+    design: Design, covariates: FloatArray, stem: str = "covariate", prior_sd: FloatArray | None = None
+) -> Design:
     """The design with columns added, (S, C), that its contrast ignores; their names are the stem and a number.
+
+    prior_sd (C,), log2: of the normal priors of their coefficients; None for none.
 
     Raises
     ------
@@ -477,9 +481,11 @@ def with_covariates(design: Design, covariates: FloatArray, stem: str = "covaria
     contrast = design.contrast
     if contrast is not None:
         contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
+    before = np.full(design.matrix.shape[1], np.inf) if design.prior_sd is None else design.prior_sd
     return replace(
         design,
         matrix=matrix,
+        prior_sd=np.append(before, np.full(n_added, np.inf) if prior_sd is None else prior_sd),
         coefficient=text_array([*design.coefficient, *(f"{stem}{i + 1}" for i in range(n_added))]),
         contrast=contrast,
     )

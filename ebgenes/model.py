@@ -195,6 +195,9 @@ class Design:
         The question, or None for a design without one (as the filter needs it).
     formula
         The formula it was built from.
+    prior_sd
+        Standard deviations of the coefficients' normal priors around 0, log2, (P,); infinite where they have none.
+        None: nowhere.
     """
 
     sample: TextArray
@@ -202,15 +205,19 @@ class Design:
     coefficient: TextArray
     formula: str
     contrast: Contrast | None = None
+    prior_sd: FloatArray | None = None
 
     def __post_init__(self) -> None:
         _set(self, sample=_text(self.sample), matrix=_float(self.matrix), coefficient=_text(self.coefficient))
         _require_shape(self, matrix=(len(self.sample), len(self.coefficient)))
+        if self.prior_sd is not None:
+            _set(self, prior_sd=_float(self.prior_sd))
+            _require_shape(self, prior_sd=(len(self.coefficient),))
         if self.contrast is not None:
             _require_shape(self.contrast, weight=(len(self.coefficient),))
 
 
-HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation")
+HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation", "loading_sd")
 """Arrays of `HiddenFactors`, the same names in every file."""
 
 
@@ -232,6 +239,8 @@ class HiddenFactors:
         Of the residual variance, mean over genes, that each factor takes, (k,).
     correlation
         Of each factor with the contrast, other columns of the design apart, (k,).
+    loading_sd
+        Standard deviation of the loadings over genes, log2, (k,).
     n_controls
         Control genes that told Delta; 0 where all genes did.
     sheet
@@ -244,6 +253,7 @@ class HiddenFactors:
     confounding_se: FloatArray
     share: FloatArray
     correlation: FloatArray
+    loading_sd: FloatArray
     n_controls: int = 0
     sheet: Mapping[str, TextArray] = field(default_factory=dict)
 

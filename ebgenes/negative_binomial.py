@@ -14,6 +14,7 @@ from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.negative_binomial import (
     HIGHEST,
     LOWEST,
+    RIDGE,
     dispersion_evidence,
     dispersion_profiles,
     effect_likelihoods,
@@ -36,11 +37,14 @@ class Layout:
         Where each distinct row's samples begin, (R + 1,).
     rows
         The distinct rows in a basis of the nuisance space: (R, 1 + p), the effect's column first.
+    ridge
+        Precisions of the nuisance coefficients' priors in that basis, (p,).
     """
 
     order: IntArray
     first: IntArray
     rows: FloatArray
+    ridge: FloatArray
 
     def start(self, count: FloatArray, size: FloatArray, coordinates: FloatArray) -> FloatArray:
         """Coefficients to start from, (G, p): least squares of each row's log mean.
@@ -172,7 +176,7 @@ class DispersionPrior:
     loglik: float = float("nan")
 
 
-def lay_out(effect: FloatArray, nuisance: FloatArray) -> Layout:
+def lay_out(effect: FloatArray, nuisance: FloatArray, precision: FloatArray | None = None) -> Layout:
     """Sort a design by its distinct rows.
 
     Parameters
@@ -180,17 +184,26 @@ def lay_out(effect: FloatArray, nuisance: FloatArray) -> Layout:
     effect
         The effect's column, (S,).
     nuisance
-        Columns of the other coefficients, (S, p); replaced by an orthogonal basis with unit mean
-        squares, in which Newton steps are well scaled.
+        Columns of the other coefficients, (S, p). Those without a prior are replaced by an orthogonal basis with unit
+        mean squares, in which Newton steps are well scaled.
+    precision
+        Of the coefficients' normal priors around 0, (p,), natural log; 0, or None, for none.
     """
     n_samples = len(effect)
-    basis = np.linalg.qr(nuisance)[0] * np.sqrt(n_samples) if nuisance.shape[1] else nuisance
+    precision = np.zeros(nuisance.shape[1]) if precision is None else precision
+    plain, known = nuisance[:, precision == 0], nuisance[:, precision > 0]
+    basis = np.linalg.qr(plain)[0] * np.sqrt(n_samples) if plain.shape[1] else plain
     # Rounding by the basis must not tell equal rows apart.
     original = np.column_stack([effect, nuisance])
     _, inverse = np.unique(original, axis=0, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     first = np.concatenate([[0], np.cumsum(np.bincount(inverse))])
-    return Layout(order=order, first=first, rows=np.column_stack([effect, basis])[order][first[:-1]])
+    return Layout(
+        order=order,
+        first=first,
+        rows=np.column_stack([effect, basis, known])[order][first[:-1]],
+        ridge=np.concatenate([np.full(plain.shape[1], RIDGE), precision[precision > 0]]),
+    )
 
 
 def sorted_counts(counts: Counts, layout: Layout, block: slice) -> tuple[FloatArray, FloatArray]:
@@ -241,13 +254,13 @@ def _moments(
     return np.log(dispersion), np.minimum(WINDOW * deviation, 3.0)
 
 
-def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfiles:
+def profile_dispersions(counts: Counts, design: FloatArray, precision: FloatArray | None = None) -> DispersionProfiles:
     """Adjusted profile log likelihood of each gene's dispersion, where it is within e^-15 of its peak.
 
     ``max_B l(B, alpha) - 1/2 log det X'WX`` (Cox and Reid 1987; McCarthy, Chen and Smyth 2012, Nucleic
-    Acids Res. 40, 4288), for alpha between 1e-5 and 20.
+    Acids Res. 40, 4288), for alpha between 1e-5 and 20; precision (P,) as in `lay_out`.
     """
-    layout = lay_out(np.zeros(len(design)), design)
+    layout = lay_out(np.zeros(len(design)), design, precision)
     n_genes = len(counts.gene)
     residual_df = design.shape[0] - design.shape[1]
     n_nodes = 24 if residual_df < SHARP_DF else 16
@@ -263,8 +276,9 @@ def profile_dispersions(counts: Counts, design: FloatArray) -> DispersionProfile
             middle, half = _moments(count, size, level, layout.first, residual_df)
             low[block], step[block] = middle - half, 2 * half / (n_nodes - 1)
         dispersion_profiles(
-            count, size, layout.first, layout.rows, shared, tables(), start, low[block], step[block], loglik[block]
-        )
+            count, size, layout.first, layout.rows, layout.ridge, shared, tables(), start, low[block], step[block],
+            loglik[block],
+        )  # fmt: skip
 
     map_blocks(work, n_genes)
     return DispersionProfiles(low=low, step=step, loglik=loglik)
@@ -444,14 +458,20 @@ def keep_at(reach: FloatArray, residual_df: int) -> tuple[FloatArray, FloatArray
     return reference(nodes), weights, reference(REACH)
 
 
-def contrast_layout(design: FloatArray, contrast: FloatArray) -> Layout:
+def contrast_layout(design: FloatArray, contrast: FloatArray, precision: FloatArray | None = None) -> Layout:
     """The design with the contrast as its first coordinate.
 
     ``B = c theta/(c'c) + N gamma`` with N an orthonormal basis of the directions the contrast does not
-    see turns any contrast into one coordinate: ``X B = (X c/c'c) theta + X N gamma``.
+    see turns any contrast into one coordinate: ``X B = (X c/c'c) theta + X N gamma``. Coefficients with a prior, which
+    the contrast must not touch, keep their own coordinates.
     """
-    _, _, directions = np.linalg.svd(contrast[None, :])
-    return lay_out(design @ contrast / (contrast @ contrast), design @ directions[1:].T)
+    known = np.zeros(len(contrast), dtype=bool) if precision is None else precision > 0
+    _, _, directions = np.linalg.svd(contrast[None, ~known])
+    nuisance = np.column_stack([design[:, ~known] @ directions[1:].T, design[:, known]])
+    prior = None
+    if precision is not None:
+        prior = np.concatenate([np.zeros(len(directions) - 1), precision[known]])
+    return lay_out(design @ contrast / (contrast @ contrast), nuisance, prior)
 
 
 def effect_likelihood(
@@ -461,6 +481,7 @@ def effect_likelihood(
     profiles: DispersionProfiles,
     prior: DispersionPrior,
     route: Route,
+    precision: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Likelihood of a contrast, its nuisance coefficients profiled and its dispersion integrated out.
 
@@ -477,6 +498,8 @@ def effect_likelihood(
         Of the dispersions; see `profile_dispersions` and `fit_dispersion_prior`.
     route
         How finely; see `route_for`.
+    precision
+        Of coefficients' normal priors, (P,), as in `lay_out`; 0 where the contrast has weight.
 
     Returns
     -------
@@ -486,7 +509,7 @@ def effect_likelihood(
     converged
         Whether every maximum was reached, (G,).
     """
-    layout = contrast_layout(design, contrast)
+    layout = contrast_layout(design, contrast, precision)
     n_genes = len(counts.gene)
     shared, tables = common_tables(counts, layout)
     full_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows])
@@ -500,8 +523,8 @@ def effect_likelihood(
         start = layout.start(count, size, layout.rows)
         nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
-            count, size, layout.first, layout.rows, full_rows, shared, tables(), start, profiles.loglik[block],
-            profiles.low[block], profiles.step[block], trend[block], prior.spread, TAILS[prior.tails],
+            count, size, layout.first, layout.rows, full_rows, layout.ridge, shared, tables(), start,
+            profiles.loglik[block], profiles.low[block], profiles.step[block], trend[block], prior.spread, TAILS[prior.tails],
             route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE, nodes[0], nodes[1],
             converged[block],
         )  # fmt: skip

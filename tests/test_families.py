@@ -29,6 +29,9 @@ SLABS = {
 
 
 def scenario(name: str) -> Effects:
+    if name == "airway":
+        table = reference("airway/ash_normal.csv.gz")
+        return eb.effects_from_summary([f"g{i}" for i in range(len(table))], table["betahat"], table["sebetahat"])
     table = reference("normal_means/effects.csv.gz")
     se = table[f"{name}_se"] if f"{name}_se" in table else np.ones(len(table))
     gene = [f"g{i}" for i in range(len(table))]
@@ -68,7 +71,7 @@ def test_likelihoods_are_no_lower_than_ashr_s(name, fit):
         assert ours.prior.pi0 == pytest.approx(theirs["pi0"], abs=1e-3)
 
 
-@pytest.mark.parametrize("name", SCENARIOS[:-1])
+@pytest.mark.parametrize("name", [*SCENARIOS[:-1], "airway"])
 @pytest.mark.parametrize("prior", ["point_normal", "point_laplace", "npmle"])
 def test_likelihoods_are_no_lower_than_ebnm_s(name, prior):
     summary = reference("normal_means/ebnm_summary.csv").set_index(["data", "prior"])

@@ -1,10 +1,11 @@
 """What covariates are worth: discoveries and realised FDR with and without them, and with Benjamini-Hochberg and IHW.
 
-python benchmarks/calibration/covariates.py [--sets 20] [--genes 8000]
+python benchmarks/calibration/covariates.py [--sets 16] [--genes 8000] [--only "score and mark"]
 
 Simulated counts, 3 against 3, in which the chance of a gene to be changed depends on a covariate (or not, or opposite
 to what was elicited), and airway's own counts, its untreated samples against one another, with such effects thinned
-in. IHW runs where R has it (`r-bioc-ihw`), on the same p-values. `found_same_fdr` are the true discoveries at the list
+in. IHW runs where R has it (`r-bioc-ihw`), on the same p-values; of several covariates it can use one, and is given the
+one that lets it call more. `found_same_fdr` are the true discoveries at the list
 whose realised false discovery proportion is 5%, which no method knows: it compares rankings.
 """
 
@@ -49,6 +50,9 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "informative score": {"score": 4.0, "asked": ["score"]},
     "informative mark, elicited": {
         "mark": np.log(12), "asked": [{"column": "mark", "odds_ratio": 10, "range": [4, 25]}],
+    },
+    "score and mark": {
+        "score": 4.0, "mark": np.log(12), "asked": ["score", {"column": "mark", "odds_ratio": 10, "range": [4, 25]}],
     },
     "uninformative score": {"asked": ["score"]},
     "uninformative mark, elicited as informative": {
@@ -116,8 +120,10 @@ def methods(made: Set) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, error rate of the list that ends with each gene, and the order of the genes."""
     p_value = p_values(made.effects)
     yield "benjamini_hochberg", adjust_bh(p_value), p_value
-    weighted = ihw(p_value, made)
-    if weighted is not None:
+    names = [each if isinstance(each, str) else each["column"] for each in made.asked]
+    known = [each for each in (ihw(p_value, made.columns[name], name == "mark") for name in names) if each is not None]
+    if known:
+        weighted = max(known, key=lambda rate: int((rate < LEVEL).sum()))
         yield "ihw", weighted, weighted
     alone = eb.fit_em(made.effects)
     lfdr = null_probability(made.effects, alone.prior)
@@ -128,13 +134,12 @@ def methods(made: Set) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     yield "with", running_mean(lfdr), lfdr
 
 
-def ihw(p_value: np.ndarray, made: Set) -> np.ndarray | None:
+def ihw(p_value: np.ndarray, covariate: np.ndarray, nominal: bool) -> np.ndarray | None:
     """IHW's adjusted p-values, where R has it."""
-    name = made.asked[0] if isinstance(made.asked[0], str) else made.asked[0]["column"]
     with tempfile.TemporaryDirectory() as folder:
-        table = pd.DataFrame({"p": p_value, "x": made.columns[name]})
+        table = pd.DataFrame({"p": p_value, "x": covariate})
         table.to_csv(f"{folder}/in.csv", index=False)
-        kind = "nominal" if name == "mark" else "ordinal"
+        kind = "nominal" if nominal else "ordinal"
         script = (
             "if (!requireNamespace('IHW', quietly = TRUE)) quit(status = 3);"
             f"d <- read.csv('{folder}/in.csv'); set.seed(1);"
@@ -169,13 +174,18 @@ def measured(made: Set) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=20)
+    parser.add_argument("--sets", type=int, default=16)
     parser.add_argument("--genes", type=int, default=8000)
     parser.add_argument("--out", type=Path, default=HERE / "covariates.csv")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     asked = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if asked.out.exists() and len(asked.only) < len(SCENARIOS):
+        # Scenarios that are not run again keep their rows.
+        rows = [row for row in csv.DictReader(asked.out.open(encoding="utf-8")) if row["covariate"] not in asked.only]
     for data in ("simulated", "airway, thinned"):
-        for name, scenario in SCENARIOS.items():
+        for name in asked.only:
+            scenario = SCENARIOS[name]
             found: list[dict[str, Any]] = []
             for seed in range(asked.sets):
                 rng = np.random.default_rng([seed, 7])

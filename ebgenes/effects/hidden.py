@@ -44,6 +44,13 @@ LEAST_RELIABLE = 0.2
 """Loadings that are noise to a larger share than 1 - this are taken to be reliable to this share."""
 
 
+WIDER = 1.0
+"""Loadings are believed to lie in a normal so many times as wide as that of all genes: some are far out."""
+
+LEAST_LOADING = 0.02
+"""Smallest standard deviation of loadings, log2."""
+
+
 def add_hidden_factors(
     counts: Counts, design: Design, n_factors: int | str, controls: BoolArray | None
 ) -> tuple[Design, HiddenFactors | None]:
@@ -88,6 +95,7 @@ def add_hidden_factors(
     # Added to a response, this moves its contrast by 1 and leaves its residuals alone.
     direction = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
     shifted = score + np.outer(direction, confounding)
+    spread = _loading_sd(loadings)
     found = HiddenFactors(
         sample=design.sample,
         score=shifted,
@@ -95,9 +103,10 @@ def add_hidden_factors(
         confounding_se=error,
         share=share,
         correlation=_correlation(shifted, direction, design.matrix, contrast.weight),
+        loading_sd=spread,
         n_controls=0 if controls is None else int(controls.sum()),
     )
-    return with_covariates(design, shifted, "hidden"), found
+    return with_covariates(design, shifted, "hidden", WIDER * spread), found
 
 
 def controls_among(gene: TextArray, controls: TextArray) -> BoolArray:
@@ -261,6 +270,20 @@ def _explained(response: FloatArray, weight: FloatArray, design: FloatArray, fou
     _, _, before, _ = weighted_regression(response, weight, design, np.zeros(design.shape[1]))
     total = before * (design.shape[0] - design.shape[1])
     return np.asarray(np.mean((found.loading / found.unscaled) ** 2 / total[:, None], axis=0))
+
+
+def _loading_sd(found: _Loadings) -> FloatArray:
+    """Standard deviation of each factor's loadings over genes, their errors taken off, (k,).
+
+    Moments, weighted as the variance of a squared loading asks for.
+    """
+    noise = (found.unscaled * _moderated_sd(found.variance, found.df)[:, None]) ** 2
+    excess = found.loading**2 - noise
+    variance = np.maximum(excess.mean(axis=0), 0.0)
+    for _ in range(20):
+        weight = 1 / (variance + noise) ** 2
+        variance = np.maximum(np.sum(weight * excess, axis=0) / weight.sum(axis=0), LEAST_LOADING**2)
+    return np.sqrt(variance)
 
 
 def _confounding(

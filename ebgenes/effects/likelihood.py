@@ -35,14 +35,15 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
     effect = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
     extent = float(np.ptp(effect)) or float(np.abs(effect).max())
     unit = LOG2 * extent
-    profiles, prior = _dispersions(counts, design, tails)
+    precision = None if design.prior_sd is None else (LOG2 * design.prior_sd) ** -2.0
+    profiles, prior = _dispersions(counts, design.matrix, precision, tails)
     status = np.full(len(counts.gene), "ok", dtype=object)
     if outliers == "winsorize":
         counts, bounded = bound_outliers(counts, design.matrix, prior)
         status[bounded] = "outlier"
-        profiles, prior = _dispersions(counts, design, tails)
+        profiles, prior = _dispersions(counts, design.matrix, precision, tails)
     grid, loglik, converged = effect_likelihood(
-        counts, design.matrix, extent * contrast.weight, profiles, prior, route_for(residual_df)
+        counts, design.matrix, extent * contrast.weight, profiles, prior, route_for(residual_df), precision
     )
     status[~converged] = "not_converged"
     summary = summaries(grid, loglik, FAR)
@@ -72,9 +73,11 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
     )
 
 
-def _dispersions(counts: Counts, design: Design, tails: str) -> tuple[DispersionProfiles, DispersionPrior]:
+def _dispersions(
+    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str
+) -> tuple[DispersionProfiles, DispersionPrior]:
     """What each gene says of its dispersion, and the hyperprior all genes share."""
-    profiles = profile_dispersions(counts, design.matrix)
+    profiles = profile_dispersions(counts, design, precision)
     return profiles, fit_dispersion_prior(counts, profiles, tails=tails)
 
 

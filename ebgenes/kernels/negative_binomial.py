@@ -438,13 +438,13 @@ def dispersion_constant(value, weight, alpha, terms, out):
 
 
 @kernel
-def dispersion_profiles(count, size, first, rows, shared, tables, start, low, step, out):
+def dispersion_profiles(count, size, first, rows, ridge, shared, tables, start, low, step, out):
     """D_g(alpha) = max_B l - 1/2 log det(X'WX) for every gene, where it is within CUT of its peak.
 
-    count, size (G, S); rows (R, 1 + P) with column 0 unused; shared (stand_in, basis and powers) and tables as
-    in `_tabulate`; start (G, P) coefficients; low and step (G,),
-    log alpha of each gene's first node and the distance of its nodes: on entry where to search first. out
-    (G, A), less its maximum, is filled.
+    count, size (G, S); rows (R, 1 + P) with column 0 unused; ridge (P,) precisions of the coefficients' priors; shared
+    (stand_in, basis and powers) and tables as in `_tabulate`; start (G, P) coefficients; low and step (G,), log alpha
+    of each gene's first node and the distance of its nodes: on entry where to search first. out (G, A), less its
+    maximum, is filled.
     """
     n_genes, n_nodes = out.shape
     n_coef = rows.shape[1] - 1
@@ -456,9 +456,6 @@ def dispersion_profiles(count, size, first, rows, shared, tables, start, low, st
     alpha = np.empty(n_nodes)
     constant = np.empty(n_nodes)
     terms = np.empty((5, n_nodes))
-    ridge = np.empty(n_coef)
-    for j in range(n_coef):
-        ridge[j] = RIDGE
     for a in range(n_nodes):
         theta[a] = 0.0
     gamma = np.empty((n_coef, n_nodes))
@@ -614,7 +611,7 @@ def _dispersion_nodes(profile, low, step, center, spread, tail_df, left, right, 
 
 @kernel
 def _place(
-    count, size, first, rows, tables, alpha, log_weight, start, coef, slope, step, hessian, value, work
+    count, size, first, rows, ridge, tables, alpha, log_weight, start, coef, slope, step, hessian, value, work
 ):  # fmt: skip
     """Estimate and standard error of the effect, averaged over the dispersion's nodes.
 
@@ -622,10 +619,8 @@ def _place(
     the whole model at every node, slope (P, Q) how it moves with the effect.
     """
     n_coef, n_nodes = coef.shape
-    ridge = np.empty(n_coef)
     theta = np.empty(n_nodes)
     for j in range(n_coef):
-        ridge[j] = RIDGE if j > 0 else PLACING_RIDGE
         for q in range(n_nodes):
             coef[j, q] = start[j]
     for q in range(n_nodes):
@@ -652,14 +647,14 @@ def _place(
 
 @kernel
 def effect_likelihoods(
-    count, size, first, rows, full_rows, shared, tables, start, profile, low, step, center, spread, tail_df,
+    count, size, first, rows, full_rows, ridge, shared, tables, start, profile, low, step, center, spread, tail_df,
     left, right, n_nodes, reach, chunk, max_se, grid, loglik, converged,
 ):  # fmt: skip
     """log L_g(theta) = log sum_q w_q exp l_A(theta, alpha_q) around each gene's estimate.
 
     count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the effect's column
-    first among the others; shared and tables as in `dispersion_profiles`, `_tabulate`; start (G, P) coefficients in its
-    coordinates; profile (G, A) with low and step (G,); center (G,), spread and tail_df of the dispersions'
+    first among the others; ridge (p,) precisions of the nuisance coefficients' priors; shared and tables as in
+    `dispersion_profiles`, `_tabulate`; start (G, P) coefficients in its coordinates; profile (G, A) with low and step (G,); center (G,), spread and tail_df of the dispersions'
     hyperprior; left, right and n_nodes of its integral; reach (H,) ascending from 0, in standard errors,
     which are cut at max_se; chunk nodes either way are computed at a time, and H is their multiple. grid,
     loglik (G, 2 H - 1) and converged (G,) are filled.
@@ -690,9 +685,9 @@ def effect_likelihoods(
     step_gamma = np.empty((n_nuisance, n_lanes))
     hessian = np.empty((n_nuisance, n_nuisance, n_lanes))
     work = np.empty((8, n_lanes))
-    ridge = np.empty(n_nuisance)
-    for j in range(n_nuisance):
-        ridge[j] = RIDGE
+    placing_ridge = np.empty(n_coef)
+    placing_ridge[0] = PLACING_RIDGE
+    placing_ridge[1:] = ridge
     for g in range(count.shape[0]):
         _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
         _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, node, log_weight)
@@ -701,7 +696,7 @@ def effect_likelihoods(
         for q in range(n_nodes):
             log_weight[q] += constant[q]
         estimate, se = _place(
-            count[g], size[g], first, full_rows, tables, node, log_weight, start[g],
+            count[g], size[g], first, full_rows, placing_ridge, tables, node, log_weight, start[g],
             coef, slope, place_step, place_hessian, place_value, place_work,
         )  # fmt: skip
         se = min(se, max_se)
