@@ -524,9 +524,9 @@ def effect_likelihood(
         nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
             count, size, layout.first, layout.rows, full_rows, layout.ridge, shared, tables(), start,
-            profiles.loglik[block], profiles.low[block], profiles.step[block], trend[block], prior.spread, TAILS[prior.tails],
-            route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE, nodes[0], nodes[1],
-            converged[block],
+            profiles.loglik[block], profiles.low[block], profiles.step[block], trend[block], prior.spread,
+            TAILS[prior.tails], route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE,
+            nodes[0], nodes[1], converged[block],
         )  # fmt: skip
         middle, end = nodes[0, :, [len(before) // 2]].T, nodes[0, :, [-1]].T
         grid[block] = middle + (end - middle) / route.reach[-1] * REACH

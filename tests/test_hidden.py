@@ -12,7 +12,7 @@ import pytest
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.cli import main
-from ebgenes.effects.hidden import MOST
+from ebgenes.effects.hidden import MOST, add_hidden_factors
 from ebgenes.errors import InputError
 from ebgenes.kernels.linear import add_gram
 from ebgenes.model import HiddenFactors, text_array
@@ -223,7 +223,7 @@ def test_refusals():
         HiddenFactors(
             sample=design.sample,
             score=score,
-            **{name: np.zeros(1) for name in ("confounding", "confounding_se", "share", "correlation")},
+            **{name: np.zeros(1) for name in ("confounding", "confounding_se", "share", "correlation", "loading_sd")},
             sheet={"batch": text_array("ab")},
         )
 
@@ -310,3 +310,12 @@ def test_known_covariates_come_first():
     wider = np.column_stack([design.matrix, score[:, :1]])
     rest = [beyond(wider, each)[:, 0] for each in (effects.hidden.score, score[:, 1:])]
     assert abs(np.corrcoef(*rest)[0, 1]) > 0.99
+
+
+@pytest.mark.parametrize("strength", [0.15, 0.5])
+def test_the_spread_of_loadings_is_known(strength):
+    """It is the prior of the loadings in engine likelihood, whose estimates carry errors that must not count."""
+    counts, design, *_ = made(12, n=5, correlation=0.0, strength=strength)
+    wide, hidden = add_hidden_factors(eb.normalize(counts), design, 1, None)
+    assert hidden.loading_sd[0] == pytest.approx(strength / np.log(2), rel=0.08)
+    assert wide.prior_sd.tolist() == [np.inf] * design.matrix.shape[1] + hidden.loading_sd.tolist()

@@ -416,3 +416,45 @@ def test_too_few_genes():
         profile_dispersions(
             Counts(gene=text_array("a"), sample=text_array("b"), count=np.ones((1, 1))), np.ones((1, 1))
         )
+
+
+def test_coefficients_with_a_prior_equal_brute_force(rng):
+    """A covariate whose coefficients are N(0, .5^2) in nature, beside two groups; the contrast's own stays flat."""
+    counts, _ = simulated(4, 400, 3)
+    covariate = rng.normal(size=6)
+    design, precision = np.column_stack([TWO_GROUPS, covariate]), np.array([0, 0, 4.0])
+    contrast = np.array([0, 1.0, 0])
+    profiles = profile_dispersions(counts, design, precision)
+    grid, loglik, converged = effect_likelihood(counts, design, contrast, profiles, PRIOR, EXACT, precision)
+    assert converged.all()
+    size = np.exp(counts.log_size)
+    both = (counts.count[:, :3].sum(axis=1) > 0) & (counts.count[:, 3:].sum(axis=1) > 0)
+    worst = 0.0
+    for g in np.flatnonzero(both)[:20]:
+        near = np.flatnonzero(loglik[g] > loglik[g].max() - 10)[[0, 10, -1]]
+        trend = np.log(PRIOR.floor + PRIOR.slope / (counts.count[g] / size).mean())
+        exact = [
+            integrated(
+                counts.count[g], size, GROUPS, design[:, [0, 2]], theta, trend, PRIOR.spread, 49, np.array([1e-12, 4.0])
+            )
+            for theta in grid[g, near]
+        ]
+        worst = max(worst, np.ptp(loglik[g, near] - np.array(exact)))
+    assert worst < 1e-3
+
+
+def test_a_wide_prior_is_none(rng):
+    counts, _ = simulated(6, 300, 4)
+    covariate = rng.normal(size=8)
+    design = np.column_stack([np.ones(8), np.repeat([0.0, 1.0], 4), covariate])
+    contrast = np.array([0, 1.0, 0])
+    found = []
+    for precision in (None, np.array([0, 0, 1e-6])):
+        profiles = profile_dispersions(counts, design, precision)
+        found.append(effect_likelihood(counts, design, contrast, profiles, PRIOR, EXACT, precision))
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        found[1][1] - found[1][1].max(axis=1, keepdims=True),
+        found[0][1] - found[0][1].max(axis=1, keepdims=True),
+        atol=1e-3,
+    )

@@ -44,9 +44,6 @@ LEAST_RELIABLE = 0.2
 """Loadings that are noise to a larger share than 1 - this are taken to be reliable to this share."""
 
 
-WIDER = 1.0
-"""Loadings are believed to lie in a normal so many times as wide as that of all genes: some are far out."""
-
 LEAST_LOADING = 0.02
 """Smallest standard deviation of loadings, log2."""
 
@@ -106,7 +103,7 @@ def add_hidden_factors(
         loading_sd=spread,
         n_controls=0 if controls is None else int(controls.sum()),
     )
-    return with_covariates(design, shifted, "hidden", WIDER * spread), found
+    return with_covariates(design, shifted, "hidden", spread), found
 
 
 def controls_among(gene: TextArray, controls: TextArray) -> BoolArray:
@@ -283,7 +280,7 @@ def _loading_sd(found: _Loadings) -> FloatArray:
     for _ in range(20):
         weight = 1 / (variance + noise) ** 2
         variance = np.maximum(np.sum(weight * excess, axis=0) / weight.sum(axis=0), LEAST_LOADING**2)
-    return np.sqrt(variance)
+    return np.asarray(np.sqrt(variance))
 
 
 def _confounding(

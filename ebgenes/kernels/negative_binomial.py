@@ -654,10 +654,10 @@ def effect_likelihoods(
 
     count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the effect's column
     first among the others; ridge (p,) precisions of the nuisance coefficients' priors; shared and tables as in
-    `dispersion_profiles`, `_tabulate`; start (G, P) coefficients in its coordinates; profile (G, A) with low and step (G,); center (G,), spread and tail_df of the dispersions'
-    hyperprior; left, right and n_nodes of its integral; reach (H,) ascending from 0, in standard errors,
-    which are cut at max_se; chunk nodes either way are computed at a time, and H is their multiple. grid,
-    loglik (G, 2 H - 1) and converged (G,) are filled.
+    `dispersion_profiles`, `_tabulate`; start (G, P) coefficients in its coordinates; profile (G, A) with low and
+    step (G,); center (G,), spread and tail_df of the dispersions' hyperprior; left, right and n_nodes of its
+    integral; reach (H,) ascending from 0, in standard errors, which are cut at max_se; chunk nodes either way are
+    computed at a time, and H is their multiple. grid, loglik (G, 2 H - 1) and converged (G,) are filled.
     """
     n_nuisance = rows.shape[1] - 1
     n_coef = n_nuisance + 1
