@@ -288,8 +288,8 @@ TELLING_MEAN = 40.0
 ENOUGH_GENES = 1000
 """Dispersions are learned from genes with so many reads a sample, or from so many genes that have the most.
 
-Profiles of genes with few reads are biased: Laplace's approximation puts dispersions of genes with 5 reads a sample at 2
-against 2 some 15% too low, and where the observed mean is low by chance the trend is too high for the gene.
+Profiles of genes with few reads are biased: with two replicates Laplace's approximation puts dispersions of genes of 5
+reads some 15% too low, and where the observed mean is low by chance the trend is too high for the gene.
 """
 
 

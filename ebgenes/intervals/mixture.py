@@ -14,7 +14,7 @@ from scipy.linalg import pinvh
 from ebgenes.errors import InputError, nearest
 from ebgenes.intervals.robust import robust_bounds
 from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
-from ebgenes.posteriors import around, averaged_weights, loglik_matrix, posterior
+from ebgenes.posteriors import as_seen, averaged_weights, loglik_matrix, posterior
 from ebgenes.prior.fit import SINGLE
 from ebgenes.prior.refit import free_weights, mixed, refit
 
@@ -73,7 +73,7 @@ def with_intervals(
             raise InputError("full_bayes needs draws of the prior's weights. Fit the prior by Gibbs sampling.")
         return _replaced(known, averaged(known, effects, prior, prior.scale, draws))
     if method == "robust":
-        se = np.hypot(effects.se, prior.null_scale)
+        se = np.hypot(prior.stretch * effects.se, prior.null_scale)
         lower, upper = robust_bounds(effects.estimate, se, effects.df, level=known.interval, center=prior.mode)
         return replace(known, lower=lower, upper=upper)
     raise InputError(
@@ -104,7 +104,7 @@ def hyper_variance(known: Posterior, effects: Effects, prior: MixturePrior) -> F
     """
     weight = free_weights(prior)
     active = np.flatnonzero(weight > 0)
-    loglik = loglik_matrix(around(effects, prior.mode), prior.scale, prior.family)
+    loglik = loglik_matrix(as_seen(effects, prior), prior.scale, prior.family)
     likelihood, top = mixed(loglik, prior)
     total = likelihood @ weight
     score = likelihood[:, active] / total[:, None]
@@ -137,7 +137,7 @@ def _by_log_scale(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, Fl
     ends = []
     for sign in (-1, 1):
         moved = replace(prior, scale=np.array([prior.null_scale, prior.scale[1] * np.exp(sign * STEP)]))
-        likelihood, top = mixed(loglik_matrix(around(effects, prior.mode), moved.scale, prior.family), moved)
+        likelihood, top = mixed(loglik_matrix(as_seen(effects, prior), moved.scale, prior.family), moved)
         ends.append((np.log(likelihood @ free_weights(moved)) + top, posterior(effects, moved).mean))
     (low, low_mean), (high, high_mean) = ends
     return (high - low) / (2 * STEP), (high_mean - low_mean) / (2 * STEP)
@@ -165,7 +165,7 @@ def averaged(
     known: Posterior, effects: Effects, prior: MixturePrior, scale: FloatArray, draws: FloatArray
 ) -> Posterior:
     """Posteriors averaged over draws of the free weights, (D, K), with covariates (D, K - 1), at given scales (K,)."""
-    loglik = loglik_matrix(around(effects, prior.mode), scale, prior.family)
+    loglik = loglik_matrix(as_seen(effects, prior), scale, prior.family)
     weight = averaged_weights(mixed(loglik, prior)[0], draws)
     if prior.null_share is not None:
         share = prior.null_share[:, None]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from ebgenes.model import Effects, FloatArray, MixturePrior
-from ebgenes.posteriors import around, component_likelihoods
+from ebgenes.posteriors import as_seen, component_likelihoods
 from ebgenes.prior.fit import SINGLE, fit_weights, in_memory
 
 REACH = np.log(4)
@@ -25,7 +25,7 @@ def refit(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, FloatArray
         Scales of all components, (K,); weights that sum to 1, of all components (K,) or, with covariates, of the
         slabs (K - 1,).
     """
-    likelihoods = component_likelihoods(around(effects, prior.mode), prior.family)
+    likelihoods = component_likelihoods(as_seen(effects, prior), prior.family)
     near = free_weights(prior)
 
     def weigh(scale: FloatArray) -> tuple[float, FloatArray]:
