@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebgenes import datasets as datasets, plots as plot, pooling as pooling  # noqa: F401
+    from ebgenes.comparison import compare_families as compare_families
     from ebgenes.counts import (
         keep_expressed as keep_expressed,
         match_samples as match_samples,
@@ -66,6 +67,7 @@ _HOME = {
     "build_design": "ebgenes.design",
     "combine": "ebgenes.design",
     "compare": "ebgenes.design",
+    "compare_families": "ebgenes.comparison",
     "counts_from_anndata": "ebgenes.io",
     "describe_groups": "ebgenes.design",
     "effects_from_summary": "ebgenes.effects",

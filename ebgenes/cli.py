@@ -384,7 +384,7 @@ def _table_source(made: argparse.ArgumentParser) -> None:
 def _prior(options: argparse.Namespace) -> None:
     from ebgenes.config import parse_section
     from ebgenes.io import write_json
-    from ebgenes.pipeline import covariates_of, learn, write_figures
+    from ebgenes.pipeline import compare, covariates_of, learn, write_figures
     from ebgenes.summary import summarize
 
     settings = parse_section("prior", _yaml(options.prior, "--prior"))
@@ -392,11 +392,14 @@ def _prior(options: argparse.Namespace) -> None:
     effects, screen = _any_effects(options)
     covariates = covariates_of(effects.gene, effects.base_mean, settings, options.genes)
     fit = learn(effects, settings, covariates)
-    summary = summarize(effects, fit, report.level, covariates)
+    models = compare(effects, fit, settings, report.seed, covariates)
+    summary = summarize(effects, fit, report.level, covariates, models, report.seed)
     if options.table or options.figures:
         table = _write_tables(options.table, effects, fit.prior, options.counts, screen, report)
         write_figures([Path(path) for path in options.figures], table, fit.prior, summary, report)
     write_json(options.out, summary)
+    if models is not None:
+        print(summary["comparison"]["verdict"])
 
 
 def _table(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ All work on the collapsed likelihood: a gene's effect is integrated out, log p(y
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,10 @@ import numpy as np
 from ebgenes.errors import InputError
 from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.mixture import mixture_loglik
-from ebgenes.model import FloatArray
+from ebgenes.model import Effects, FloatArray, MixturePrior
+from ebgenes.posteriors import around, loglik_matrix
+from ebgenes.prior.refit import free_weights, mixed
+from ebgenes.prior.weight_draws import draw_weights
 
 GOOD_K = 0.7
 """Pareto shapes above which a gene's leave-one-out density is not to be relied on."""
@@ -55,6 +58,11 @@ class Criteria:
     se_loo: float
     loo: FloatArray
     pareto_k: FloatArray
+
+    @property
+    def n_unreliable(self) -> int:
+        """Genes whose part of `elpd_loo` is not to be relied on."""
+        return int(np.sum(self.pareto_k > GOOD_K))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -113,6 +121,23 @@ def mixture_criteria(loglik: FloatArray, draws: FloatArray) -> Criteria:
         return block
 
     return criteria(under(np.ascontiguousarray(draws)), under(center), len(top))
+
+
+def compare_families(
+    effects: Effects, priors: Mapping[str, MixturePrior], rng: np.random.Generator
+) -> dict[str, Criteria]:
+    """Criteria of several fitted priors of the same effects, from draws of their weights.
+
+    Scales, mode and what covariates tell stay as fitted and are not counted in the numbers of parameters.
+    """
+    found = {}
+    for name, prior in priors.items():
+        likelihood, top = mixed(loglik_matrix(around(effects, prior.mode), prior.scale, prior.family), prior)
+        with np.errstate(divide="ignore"):
+            loglik = np.log(likelihood) + top[:, None]
+        draws = draw_weights(loglik, rng, start=free_weights(prior), null=prior.null_share is None)
+        found[name] = mixture_criteria(loglik, draws)
+    return found
 
 
 def criteria(loglik: Callable[[slice], FloatArray], at_mean: Callable[[slice], FloatArray], n_genes: int) -> Criteria:
@@ -225,7 +250,7 @@ def fit_pareto(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
     return (n * shape + 5) / (n + 10), scale
 
 
-def rank_models(models: dict[str, Criteria]) -> Verdict:
+def rank_models(models: Mapping[str, Criteria]) -> Verdict:
     """Models by elpd_loo, with the standard errors of their differences over genes and a line in words.
 
     Raises
@@ -242,11 +267,11 @@ def rank_models(models: dict[str, Criteria]) -> Verdict:
     return Verdict(model=names, behind=behind, se=se, words=_words(names, behind, se, models))
 
 
-def _words(names: Sequence[str], behind: FloatArray, se: FloatArray, models: dict[str, Criteria]) -> str:
+def _words(names: Sequence[str], behind: FloatArray, se: FloatArray, models: Mapping[str, Criteria]) -> str:
     parts = []
     for name, gap, error in zip(names[1:], behind[1:], se[1:], strict=True):
         sure = "no difference that matters" if gap < SAME else "clear" if gap > 2 * error else "not clear"
         parts.append(f"{name} is {gap:.1f} behind (standard error {error:.1f}: {sure})")
-    doubtful = max(int(np.sum(each.pareto_k > GOOD_K)) for each in models.values())
+    doubtful = max(each.n_unreliable for each in models.values())
     caution = f" {doubtful:,} genes weigh so much that leaving them out is not reliable." if doubtful else ""
     return f"{names[0]} predicts left-out genes best; in log density {'; '.join(parts)}.{caution}"

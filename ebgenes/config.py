@@ -106,6 +106,7 @@ class PriorSettings:
     null_weight: float
     mode: str
     covariates: list[str | dict[str, Any]]
+    compare: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ from ebgenes.model import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ebgenes.comparison import Criteria
     from ebgenes.prior.covariates import Covariates
     from ebgenes.pseudobulk import Pseudobulk
     from ebgenes.report import ContrastPage
@@ -197,6 +198,19 @@ def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | No
     return eb.fit_em(effects, covariates=covariates, **chosen)
 
 
+def compare(
+    effects: Effects, fit: EmFit, settings: PriorSettings, seed: int, covariates: Covariates | None = None
+) -> dict[str, Criteria] | None:
+    """The fitted prior beside those of other families, by what they predict; None where none are asked for."""
+    others = [family for family in settings.compare if family != settings.family]
+    if not others:
+        return None
+    priors = {settings.family: fit.prior}
+    priors |= {family: learn(effects, replace(settings, family=family), covariates).prior for family in others}
+    models: dict[str, Criteria] = eb.compare_families(effects, priors, np.random.default_rng(seed))
+    return models
+
+
 def covariates_of(
     gene: TextArray, base_mean: FloatArray, settings: PriorSettings, genes: str | None
 ) -> Covariates | None:
@@ -337,7 +351,8 @@ def _run_study(
 def _write_answer(folder: Path, found: Answer, covariates: Covariates | None, config: Config) -> dict[str, Any]:
     """Write all files of one contrast; returns what its prior.json says."""
     settings = config.report
-    summary = eb.summarize(found.effects, found.fit, settings.level, covariates)
+    models = compare(found.effects, found.fit, config.prior, settings.seed, covariates)
+    summary = eb.summarize(found.effects, found.fit, settings.level, covariates, models, settings.seed)
     io.write_effects(folder / "effects.h5", found.effects)
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 import ebgenes
+from ebgenes.comparison import Criteria, rank_models
 from ebgenes.errors import listing
 from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import HIDDEN_ARRAYS, Effects, EmFit, FloatArray, HiddenFactors, MixturePrior, Odds
@@ -35,8 +36,18 @@ DOUBTFUL = {
 """Statuses of genes that were fitted, but not like the others, and what befell them."""
 
 
-def summarize(effects: Effects, fit: EmFit, level: float, covariates: Covariates | None = None) -> dict[str, Any]:
-    """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions."""
+def summarize(
+    effects: Effects,
+    fit: EmFit,
+    level: float,
+    covariates: Covariates | None = None,
+    models: Mapping[str, Criteria] | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions.
+
+    models are the families it was compared with, itself among them, and seed the one of what was drawn for that.
+    """
     fixed = fit.fixed_null
     p_value = p_values(effects)
     diagnostics = {"sigma0": null_spread(p_value), "kappa": likelihood_stretch(effects)}
@@ -60,8 +71,9 @@ def summarize(effects: Effects, fit: EmFit, level: float, covariates: Covariates
         "covariates": told,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
         "warnings": [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))],
-        # Nothing in this fit is random.
-        "seed": None,
+        "comparison": None if models is None else _compared(models),
+        # The fit itself is not random, a comparison is.
+        "seed": None if models is None else seed,
         "versions": versions(),
     }
 
@@ -81,6 +93,22 @@ def _plain(fit: EmFit) -> dict[str, Any]:
         "iterations": len(fit.loglik) - 1,
         "loglik": float(fit.loglik[-1]),
     }
+
+
+def _compared(models: Mapping[str, Criteria]) -> dict[str, Any]:
+    """Families, best first, with their criteria, and the verdict."""
+    verdict = rank_models(models)
+    names = ("elpd_loo", "se_loo", "n_loo", "elpd_waic", "n_waic", "dic", "dic3", "n_parameters", "n_unreliable")
+    families = [
+        {
+            "family": name,
+            "behind": float(verdict.behind[place]),
+            "behind_se": float(verdict.se[place]),
+            **{each: getattr(models[name], each) for each in names},
+        }
+        for place, name in enumerate(verdict.model)
+    ]
+    return {"verdict": verdict.words, "families": families}
 
 
 def _hidden(hidden: HiddenFactors) -> dict[str, Any]:

@@ -351,6 +351,22 @@ def test_other_intervals_change_their_ends_alone(method: str, study: Path, tmp_p
     assert 0.8 < mean_width / (plugin["ci_high"] - plugin["ci_low"])[judged].mean() < 5
 
 
+def test_families_are_compared_on_request(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    effects, asked = str(study / "out/one/treated/effects.h5"), ["--prior", "{null: fixed, compare: [point_normal]}"]
+    assert main(["prior", effects, *asked, "--out", str(tmp_path / "prior.json")]) == 0
+    summary = json.loads((tmp_path / "prior.json").read_text())
+    found = summary["comparison"]
+    assert {each["family"] for each in found["families"]} == {"scale_normal", "point_normal"}
+    assert found["families"][0]["behind"] == 0
+    assert capsys.readouterr().out.strip() == found["verdict"]
+    assert summary["seed"] == 1
+    alone = json.loads((study / "out/one/treated/prior.json").read_text())
+    assert alone["comparison"] is alone["seed"] is None
+    assert alone["weight"] == summary["weight"]
+    assert main(["prior", effects, *asked, "--out", str(tmp_path / "again.json")]) == 0
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "prior.json").read_bytes()
+
+
 def test_full_bayes_is_refused_without_draws(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = study / "out/one/treated"
     arguments = ["table", str(folder / "effects.h5"), "--prior", str(folder / "prior.json")]

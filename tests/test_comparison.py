@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+import ebgenes as eb
 from ebgenes import comparison, datasets, pooling
 from ebgenes.errors import InputError
+from ebgenes.posteriors import loglik_matrix
+from ebgenes.prior.fit import thinned
+from ebgenes.prior.weight_draws import draw_weights
 
 with warnings.catch_warnings():
     # It announces its next major release.
@@ -119,6 +124,78 @@ def test_the_verdict_knows_its_error(rng):
     assert verdict.words.startswith("same predicts left-out genes best")
     assert "good is 0.4 behind (standard error 0.0: no difference that matters)" in verdict.words
     assert "clear)" in verdict.words
+
+
+def test_drawn_weights_have_their_posterior(rng):
+    """Two components: the share of the null has the density prod (x L_0 + (1 - x) L_1) on [0, 1]."""
+    loglik = np.log(rng.dirichlet([1, 1], 60)) + 3
+    draws = draw_weights(loglik, rng, draws=6000)[:, 0]
+    x = np.linspace(0, 1, 2001)
+    log_density = np.log(np.exp(loglik) @ [x, 1 - x]).sum(axis=0)
+    density = np.exp(log_density - log_density.max())
+    mean = np.sum(x * density) / density.sum()
+    sd = np.sqrt(np.sum((x - mean) ** 2 * density) / density.sum())
+    # Draws of one chain depend on each other, as if a tenth of them were there.
+    assert draws.mean() == pytest.approx(mean, abs=4 * sd / np.sqrt(600))
+    assert draws.std() == pytest.approx(sd, rel=0.1)
+    below = np.interp(np.quantile(draws, [0.05, 0.5, 0.95]), x, np.cumsum(density) / density.sum())
+    np.testing.assert_allclose(below, [0.05, 0.5, 0.95], atol=0.05)
+
+
+def test_slabs_share_what_is_not_null(rng):
+    """Without information weights are their prior: uniform for the null, few slabs for the rest."""
+    draws = draw_weights(np.zeros((0, 5)), rng, draws=4000, warmup=0)
+    assert stats.kstest(draws[:, 0], "uniform").pvalue > 1e-3
+    np.testing.assert_allclose(draws[:, 1:].mean(axis=0), 1 / 8, atol=0.02)
+    slabs = draw_weights(np.zeros((0, 4)), rng, draws=4000, warmup=0, null=False)
+    np.testing.assert_allclose(slabs.mean(axis=0), 1 / 4, atol=0.03)
+
+
+def one_sided(rng, n=3000):
+    theta = np.where(rng.random(n) < 0.7, 0, 2 * np.abs(rng.standard_normal(n)))
+    se = rng.uniform(0.3, 0.6, n)
+    return eb.effects_from_summary([f"g{i}" for i in range(n)], theta + se * rng.standard_normal(n), se)
+
+
+def test_the_right_family_wins():
+    effects = one_sided(np.random.default_rng(1))
+    families = ("point_normal", "half_normal", "scale_normal")
+    priors = {family: eb.fit_em(effects, family=family, null="fixed").prior for family in families}
+    models = eb.compare_families(effects, priors, np.random.default_rng(2))
+    verdict = comparison.rank_models(models)
+    assert verdict.model[0] == "half_normal"
+    assert np.all(verdict.behind[1:] > 2 * verdict.se[1:])
+    for name, each in models.items():
+        # A mixture's likelihood is linear in its weights, so both criteria are one.
+        assert each.dic3 == pytest.approx(each.dic, rel=1e-9)
+        assert each.n_parameters < len(priors[name].weight)
+        assert each.n_loo == pytest.approx(each.n_waic, rel=0.1, abs=0.1)
+        assert each.n_unreliable == 0
+    assert models["point_normal"].n_parameters == pytest.approx(1, abs=0.25)
+
+
+def test_a_simulated_new_half_is_predicted_as_well_as_was_said():
+    """elpd_loo is what the fit's mean weights give to genes they have not seen, within its error."""
+    whole = one_sided(np.random.default_rng(3), 6000)
+    halves = [thinned(replace_genes(whole, slice(start, None)), 2) for start in (0, 1)]
+    prior = eb.fit_em(halves[0], family="half_normal", null="fixed").prior
+    model = eb.compare_families(halves[0], {"one": prior}, np.random.default_rng(2))["one"]
+    loglik = loglik_matrix(halves[1], prior.scale, prior.family)
+    unseen = np.log(np.exp(loglik) @ prior.weight)
+    assert model.elpd_loo == pytest.approx(unseen.sum(), abs=3 * np.sqrt(2) * model.se_loo)
+
+
+def test_covariates_leave_slabs_to_be_weighed(rng):
+    effects = one_sided(rng, 500)
+    prior = eb.fit_em(effects, null="fixed").prior
+    shares = replace(prior, null_share=np.full(500, prior.pi0))
+    models = eb.compare_families(effects, {"with": shares, "without": prior}, rng)
+    assert models["with"].elpd_loo == pytest.approx(models["without"].elpd_loo, abs=3)
+
+
+def replace_genes(effects, genes):
+    names = ("gene", "estimate", "se", "df", "base_mean", "status")
+    return replace(effects, **{name: getattr(effects, name)[genes] for name in names})
 
 
 def test_bad_input(rng):

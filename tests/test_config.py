@@ -95,6 +95,7 @@ def test_the_choices_are_those_of_the_statistics() -> None:
     assert set(parts["prior"]["properties"]["null"]["enum"]) == set(NULLS)
     assert set(parts["prior"]["properties"]["solver"]["enum"]) == set(SOLVERS)
     assert tuple(parts["report"]["properties"]["interval_method"]["enum"]) == METHODS
+    assert tuple(parts["prior"]["properties"]["compare"]["items"]["enum"]) == FAMILIES
 
 
 def test_full_bayes_needs_draws() -> None:

@@ -67,3 +67,28 @@ def mixture_loglik(likelihood, draws, out):
             for k in range(n_components):
                 total += likelihood[g, k] * draws[d, k]
             out[d, g] = math.log(total)
+
+
+@kernel
+def allocate(likelihood, weight, uniform, count):
+    """Fill count (K,) with how many genes fall to each component, gene g to k with probability L_gk x_k / (L x)_g.
+
+    likelihood L (G, K), weight x (K,), uniform (G,) one draw from [0, 1) for each gene.
+    """
+    n_genes, n_components = likelihood.shape
+    for k in range(n_components):
+        count[k] = 0.0
+    for g in range(n_genes):
+        total = 0.0
+        for k in range(n_components):
+            total += likelihood[g, k] * weight[k]
+        left = uniform[g] * total
+        chosen = 0
+        for k in range(n_components):
+            share = likelihood[g, k] * weight[k]
+            if share > 0.0:
+                chosen = k
+                if left < share:
+                    break
+                left -= share
+        count[chosen] += 1.0
