@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         read_table as read_table,
         write_table as write_table,
     )
+    from ebgenes.negative_binomial import gene_dispersions as gene_dispersions
+    from ebgenes.ordination import principal_components as principal_components
     from ebgenes.pipeline import run as run
     from ebgenes.posteriors import posterior as posterior
     from ebgenes.prior import (
@@ -74,10 +76,12 @@ _HOME = {
     "fit_effects": "ebgenes.effects",
     "fit_em": "ebgenes.prior",
     "fit_empirical_null": "ebgenes.prior",
+    "gene_dispersions": "ebgenes.negative_binomial",
     "keep_expressed": "ebgenes.counts",
     "match_samples": "ebgenes.counts",
     "normalize": "ebgenes.counts",
     "posterior": "ebgenes.posteriors",
+    "principal_components": "ebgenes.ordination",
     "q_from_p": "ebgenes.fdr",
     "read_counts": "ebgenes.io",
     "read_effect_table": "ebgenes.effect_tables",

@@ -19,7 +19,7 @@ from ebgenes.errors import InputError, listing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.model import Effects, MixturePrior, Screen
+    from ebgenes.model import Effects, MixturePrior, Screen, Study
 
 STARTER = """\
 # A starter config for ebgenes. Paths are relative to the folder the command runs in.
@@ -190,6 +190,8 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("plot", _plot, "draw figures of a result table")
     made.add_argument("table", help="genes.tsv")
     made.add_argument("--prior", required=True, help="prior.json")
+    made.add_argument("--counts", help="counts.h5ad, for the heat map")
+    made.add_argument("--truth", help="true effects (gene_id, log2_fc), for the calibration")
     made.add_argument("--report", default="{}", help="the config's report section, as YAML")
     made.add_argument(
         "--out", required=True, nargs="+", help="files such as volcano.png ma.svg: the stem names the figure"
@@ -396,7 +398,8 @@ def _prior(options: argparse.Namespace) -> None:
     summary = summarize(effects, fit, report.level, covariates, models, report.seed)
     if options.table or options.figures:
         table = _write_tables(options.table, effects, fit.prior, options.counts, screen, report)
-        write_figures([Path(path) for path in options.figures], table, fit.prior, summary, report)
+        figures = [Path(path) for path in options.figures]
+        write_figures(figures, table, fit.prior, summary, report, _study_for(figures, options.counts))
     write_json(options.out, summary)
     if models is not None:
         print(summary["comparison"]["verdict"])
@@ -426,19 +429,29 @@ def _write_tables(
 
 def _plot(options: argparse.Namespace) -> None:
     from ebgenes.config import parse_section
-    from ebgenes.io import read_prior, read_table
+    from ebgenes.io import read_null, read_prior, read_table
     from ebgenes.pipeline import write_figures
 
     settings = parse_section("report", _yaml(options.report, "--report"))
     prior, summary = read_prior(options.prior)
-    write_figures([Path(path) for path in options.out], read_table(options.table), prior, summary, settings)
+    table, files = read_table(options.table), [Path(path) for path in options.out]
+    null = None if options.truth is None else read_null(options.truth, table)
+    write_figures(files, table, prior, summary, settings, _study_for(files, options.counts), null)
+
+
+def _study_for(figures: list[Path], counts: str | None) -> Study | None:
+    """The counts, where a figure needs them."""
+    from ebgenes.config import HEAT_MAP
+    from ebgenes.io import read_study
+
+    return read_study(counts) if counts is not None and any(path.stem == HEAT_MAP for path in figures) else None
 
 
 def _report(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from ebgenes.io import read_json, read_prior, read_study, read_table
-    from ebgenes.pipeline import contrast_page, write_results
+    from ebgenes.pipeline import contrast_page, write_dataset_figures, write_results
     from ebgenes.table import sentence
 
     config, dataset = _config_and_dataset(options)
@@ -455,6 +468,7 @@ def _report(options: argparse.Namespace) -> None:
         table = read_table(folder / contrast / "genes.tsv")
         pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config))
     write_results(folder, study, name, pages)
+    write_dataset_figures(folder, study, dataset, pages, config.report)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:
         print(f"{page.name}: {sentence(page.table, page.up, page.down, page.level)}")

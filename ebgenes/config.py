@@ -25,7 +25,16 @@ HIDDEN_FIGURE = "hidden"
 """The figure of contrasts whose hidden factors were sought."""
 
 
-def figure_names(formats: Sequence[str], covariates: Sequence[Any], hidden_factors: str | int) -> list[str]:
+HEAT_MAP = "heatmap"
+"""A figure of contrasts, on request."""
+
+DATASET_FIGURES = ("pca", "dispersion")
+"""Figures of a whole data set, on request."""
+
+
+def figure_names(
+    formats: Sequence[str], covariates: Sequence[Any], hidden_factors: str | int, extra: Sequence[str] = ()
+) -> list[str]:
     """File names of a contrast's figures: in the formats asked for, the volcano also as SVG and PDF."""
     always = {"volcano": ["png", "svg", "pdf"]}
     names = list(FIGURES)
@@ -33,7 +42,14 @@ def figure_names(formats: Sequence[str], covariates: Sequence[Any], hidden_facto
         names.append(COVARIATE_FIGURE)
     if hidden_factors != 0:
         names.append(HIDDEN_FIGURE)
+    if HEAT_MAP in extra:
+        names.append(HEAT_MAP)
     return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
+
+
+def dataset_figure_names(formats: Sequence[str], extra: Sequence[str]) -> list[str]:
+    """File names of a data set's own figures."""
+    return [f"{name}.{suffix}" for name in DATASET_FIGURES if name in extra for suffix in formats]
 
 
 def annotation_columns(covariates: Sequence[str | Mapping[str, Any]]) -> list[str]:
@@ -122,6 +138,7 @@ class ReportSettings:
     x: str
     y: str
     figures: list[str]
+    extra_figures: list[str]
     tables: list[str]
 
 

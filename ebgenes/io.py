@@ -22,6 +22,7 @@ import pandas as pd
 from ebgenes.errors import InputError, listing
 from ebgenes.model import (
     HIDDEN_ARRAYS,
+    BoolArray,
     Counts,
     Effects,
     FloatArray,
@@ -354,6 +355,24 @@ def read_controls(path: str | os.PathLike[str]) -> TextArray:
     if not genes:
         raise InputError(f"{found} names no control gene. Write one gene id a line.")
     return text_array(dict.fromkeys(genes))
+
+
+def read_null(path: str | os.PathLike[str], table: pd.DataFrame) -> BoolArray:
+    """Which rows of a result table are truly unchanged, (G,), from a table of true effects such as simulations write.
+
+    Raises
+    ------
+    InputError
+        Where the table has no column ``log2_fc`` of numbers, or lacks a tested gene.
+    """
+    truth = read_annotation(path)
+    if "log2_fc" not in truth.columns:
+        raise InputError(f"{path} has no column log2_fc. Give the true effects under that name, 0 for unchanged genes.")
+    effect = numbers_or_missing(truth["log2_fc"], path).reindex(table["gene_id"])
+    lost = table["gene_id"][(effect.isna() & tested(table).to_numpy()).to_numpy()]
+    if len(lost):
+        raise InputError(f"{path} has no effect of {len(lost)} tested genes (first: {lost.iloc[0]}). Add them.")
+    return np.asarray(effect == 0, dtype=bool)
 
 
 def read_offsets(path: str | os.PathLike[str], counts: Counts) -> FloatArray:

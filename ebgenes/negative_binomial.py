@@ -19,7 +19,7 @@ from ebgenes.kernels.negative_binomial import (
     dispersion_profiles,
     effect_likelihoods,
 )
-from ebgenes.model import BoolArray, Counts, FloatArray, IntArray
+from ebgenes.model import BoolArray, Counts, Design, FloatArray, IntArray
 
 TAILS = {"normal": np.inf, "t5": 5.0}
 """Degrees of freedom of the hyperprior's tails."""
@@ -282,6 +282,24 @@ def profile_dispersions(counts: Counts, design: FloatArray, precision: FloatArra
 
     map_blocks(work, n_genes)
     return DispersionProfiles(low=low, step=step, loglik=loglik)
+
+
+def gene_dispersions(counts: Counts, design: Design) -> FloatArray:
+    """Each gene's own dispersion, (G,): where its adjusted profile likelihood peaks, between 1e-5 and 20.
+
+    A parabola through the highest node and its neighbours finds the peak; at an end of the range, that end.
+    """
+    profiles = profile_dispersions(counts, design.matrix)
+    loglik = profiles.loglik
+    gene, last = np.arange(len(loglik)), loglik.shape[1] - 1
+    best = loglik.argmax(axis=1)
+    inner = np.clip(best, 1, last - 1)
+    left, middle, right = (loglik[gene, inner + move] for move in (-1, 0, 1))
+    bend = 2 * middle - left - right
+    with np.errstate(divide="ignore", invalid="ignore"):
+        move = np.where(bend > 0, np.clip(0.5 * (right - left) / bend, -1, 1), 0.0)
+    place = np.where((best == 0) | (best == last), best, inner + move)
+    return np.asarray(np.exp(profiles.low + profiles.step * place))
 
 
 TELLING_MEAN = 40.0

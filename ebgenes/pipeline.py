@@ -22,10 +22,12 @@ from ebgenes.config import (
     PriorSettings,
     ReportSettings,
     annotation_columns,
+    dataset_figure_names,
     figure_names,
 )
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.model import (
+    BoolArray,
     Counts,
     Design,
     Effects,
@@ -42,6 +44,7 @@ from ebgenes.model import (
 # used: a step pays for the libraries it needs and no others.
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from ebgenes.comparison import Criteria
     from ebgenes.prior.covariates import Covariates
@@ -340,15 +343,18 @@ def _run_study(
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
         progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
         found = answer(study, design, config, covariates, controls)
-        summary = _write_answer(outdir / name / contrast, found, covariates, config)
+        summary = _write_answer(outdir / name / contrast, found, covariates, config, study)
         said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
         progress(f"{name}/{contrast}: {said}")
         figures = outdir / name / contrast
         pages.append(contrast_page(figures, found.table, found.fit.prior, summary, study, dataset, config))
     write_results(outdir / name, study, name, pages)
+    write_dataset_figures(outdir / name, study, dataset, pages, config.report)
 
 
-def _write_answer(folder: Path, found: Answer, covariates: Covariates | None, config: Config) -> dict[str, Any]:
+def _write_answer(
+    folder: Path, found: Answer, covariates: Covariates | None, config: Config, study: Study
+) -> dict[str, Any]:
     """Write all files of one contrast; returns what its prior.json says."""
     settings = config.report
     models = compare(found.effects, found.fit, config.prior, settings.seed, covariates)
@@ -357,9 +363,9 @@ def _write_answer(folder: Path, found: Answer, covariates: Covariates | None, co
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
         io.write_table(folder / f"genes.{suffix}", found.table)
-    names = figure_names(settings.figures, config.prior.covariates, config.effects.hidden_factors)
-    files = [folder / name for name in names]
-    write_figures(files, found.table, found.fit.prior, summary, settings)
+    kinds = config.prior.covariates, config.effects.hidden_factors, settings.extra_figures
+    files = [folder / name for name in figure_names(settings.figures, *kinds)]
+    write_figures(files, found.table, found.fit.prior, summary, settings, study)
     return summary
 
 
@@ -369,19 +375,53 @@ def write_figures(
     prior: MixturePrior,
     summary: Mapping[str, Any],
     settings: ReportSettings,
+    study: Study | None = None,
+    null: BoolArray | None = None,
 ) -> None:
-    """Draw each figure once and write it in every format asked for: the file's stem names it."""
-    from ebgenes.plots import draw, figure_bytes
+    """Draw each figure once and write it in every format asked for: the file's stem names it.
+
+    `study` is for the heat map; `null`, which rows of the table are truly unchanged, for the calibration.
+    """
+    from ebgenes.plots import draw
 
     words = summary.get("contrast", {})
     up, down = words.get("up", "higher"), words.get("down", "lower")
     told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
+    told |= {"study": study, "null": null}
     for name in dict.fromkeys(file.stem for file in files):
         chosen = options(settings, "level", "label", "x", "y")
-        figure = draw(name, table, prior, up=up, down=down, **told, **chosen)
-        for file in files:
-            if file.stem == name:
-                io.write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
+        _write_figure(draw(name, table, prior, up=up, down=down, **told, **chosen), name, files)
+
+
+def _write_figure(figure: Figure, name: str, files: Sequence[Path]) -> None:
+    """Write a figure to those files whose stem is its name."""
+    from ebgenes.plots import figure_bytes
+
+    for file in files:
+        if file.stem == name:
+            io.write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
+
+
+def write_dataset_figures(
+    folder: Path, study: Study, dataset: DatasetSettings, pages: Sequence[ContrastPage], settings: ReportSettings
+) -> None:
+    """Draw the figures of a whole data set that the config asks for."""
+    files = [folder / name for name in dataset_figure_names(settings.figures, settings.extra_figures)]
+    if "pca" in settings.extra_figures:
+        from ebgenes.plots import draw_components
+
+        score, share = eb.principal_components(study.counts)
+        sheet = {str(name): [str(each) for each in study.samples[name]] for name in study.samples.columns}
+        told = {"sample": list(study.counts.sample), "score": score, "share": share, "sheet": sheet}
+        _write_figure(draw_components(told), "pca", files)
+    if "dispersion" in settings.extra_figures:
+        from ebgenes.plots import draw_dispersions
+
+        design = eb.build_design(study.samples, dataset.design, reference=dataset.reference)
+        mean = study.screen.base_mean[study.screen.kept]
+        trends = [page.scalars for page in pages if "dispersion_floor" in page.scalars]
+        figure = draw_dispersions(mean, eb.gene_dispersions(study.counts, design), trends[0] if trends else None)
+        _write_figure(figure, "dispersion", files)
 
 
 def contrast_page(

@@ -570,6 +570,7 @@ def test_unknown_style_and_figure_of_a_result(tmp_path: Path, capsys: pytest.Cap
     Path("x.tsv").write_bytes(EFFECTS_TABLE)
     assert main(["prior", "x.tsv", "--out", "prior.json", "--table", "genes.tsv"]) == 0
     capsys.readouterr()
+    Path("short.tsv").write_text("gene_id\tlog2_fc\nelse\t0\n")
     before = listing(tmp_path)
     plot = ["plot", "genes.tsv", "--prior", "prior.json", "--out"]
     for words, fragment in (
@@ -579,6 +580,10 @@ def test_unknown_style_and_figure_of_a_result(tmp_path: Path, capsys: pytest.Cap
         ([*plot, "volcano.gif"], "found 'gif'"),
         ([*plot, "volcano"], "found ''"),
         ([*plot, "volcano.png", "--report", "{levle: 1}"], "levle: unknown key"),
+        ([*plot, "heatmap.png"], "needs the counts. Name counts.h5ad (--counts)"),
+        ([*plot, "calibration.png"], "needs the true effects. Name their table (--truth)"),
+        ([*plot, "calibration.png", "--truth", "x.tsv"], "x.tsv has no column log2_fc"),
+        ([*plot, "calibration.png", "--truth", "short.tsv"], "short.tsv has no effect of"),
     ):
         assert main(words) == 2
         said = capsys.readouterr()

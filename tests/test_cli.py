@@ -19,7 +19,7 @@ import yaml
 import ebgenes as eb
 from ebgenes import __version__, io
 from ebgenes.cli import main
-from ebgenes.config import FIGURES, figure_names
+from ebgenes.config import DATASET_FIGURES, FIGURES, figure_names
 from ebgenes.table import COLUMNS, STYLES
 
 VERBS = ["init", "check", "run", "counts", "effects", "prior", "table", "plot", "report", "export", "simulate"]
@@ -38,8 +38,10 @@ CONFIG = {
         }
     },
     "prior": {"null": "fixed"},
-    "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"]},
-}
+    "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"],
+               "extra_figures": ["heatmap", "pca", "dispersion"]},
+}  # fmt: skip
+PICTURES = figure_names(["png", "svg"], [], "auto", ["heatmap"])
 
 
 def ebgenes(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -146,9 +148,10 @@ def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_run_writes_what_it_promises(study: Path) -> None:
     made = {str(path.relative_to(study / "out")) for path in (study / "out").rglob("*") if path.is_file()}
-    contrast = ["effects.h5", "prior.json", "genes.tsv", "genes.xlsx", *figure_names(["png", "svg"], [], "auto")]
+    contrast = ["effects.h5", "prior.json", "genes.tsv", "genes.xlsx", *PICTURES]
+    own = [f"{name}.{suffix}" for name in DATASET_FIGURES for suffix in ("png", "svg")]
     assert made == {
-        *(f"one/{name}" for name in ("counts.h5ad", "results.h5ad", "report.html")),
+        *(f"one/{name}" for name in ("counts.h5ad", "results.h5ad", "report.html", *own)),
         *(f"one/treated/{name}" for name in contrast),
     }
     table = io.read_table(study / "out/one/treated/genes.tsv")
@@ -185,7 +188,7 @@ def test_steps_make_the_same_as_run(
     report = ["--report", yaml.safe_dump(CONFIG["report"])]
     counts, effects, prior = f"{folder}/counts.h5ad", f"{made}/effects.h5", f"{made}/prior.json"
     tables = [f"{made}/genes.tsv", f"{made}/genes.xlsx"]
-    pictures = [str(made / name) for name in figure_names(["png", "svg"], [], "auto")]
+    pictures = [str(made / name) for name in PICTURES]
     more = ["--table", *tables, "--figures", *pictures]
     keep = ["--keep", json.dumps(one["keep"]), "--normalization", "median_ratio"]
     steps = [
@@ -202,9 +205,10 @@ def test_steps_make_the_same_as_run(
 
     here, there = ({p.relative_to(root) for p in root.rglob("*")} for root in (folder, study / "out/one"))
     assert here == there
-    for name in ("genes.tsv", "prior.json", *figure_names(["png", "svg"], [], "auto")):
+    for name in ("genes.tsv", "prior.json", *PICTURES):
         assert (made / name).read_bytes() == (expected / name).read_bytes(), name
-    assert (folder / "report.html").read_bytes() == (study / "out/one/report.html").read_bytes()
+    for name in ("report.html", "pca.svg", "dispersion.png"):
+        assert (folder / name).read_bytes() == (study / "out/one" / name).read_bytes(), name
     with h5py.File(effects) as ours, h5py.File(expected / "effects.h5") as theirs:
         assert sorted(ours) == sorted(theirs)
         assert {"grid", "loglik", "p_value", "status"} <= set(ours)

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from ebgenes.cli import STARTER
 from ebgenes.config import (
     FIGURES,
+    dataset_figure_names,
     figure_names,
     load_yaml,
     parse_config,
@@ -119,6 +120,7 @@ def test_everything_set_arrives() -> None:
     content["prior"] = {"family": "point_normal", "null": "fixed", "solver": "em", "min_scale": 0.1}
     content["report"] = {"level": 0.1, "interval": 0.5, "lfc_threshold": 1, "label": 0, "x": "log2_fc", "y": "p_value"}
     content["report"] |= {"figures": ["png", "pdf"], "tables": ["tsv", "xlsx"]}
+    content["report"]["extra_figures"] = ["pca"]
     content["pathvars"] = {"anything": ["goes"]}
     config = parse_config(content)
     one = config.datasets["airway"]
@@ -176,6 +178,9 @@ def test_figures() -> None:
         "covariates.png",
         "hidden.png",
     }
+    extra = ["dispersion", "heatmap"]
+    assert set(figure_names(["png"], [], 0, extra)) - set(figure_names(["png"], [], 0)) == {"heatmap.png"}
+    assert dataset_figure_names(["png", "svg"], extra) == ["dispersion.png", "dispersion.svg"]
 
 
 KEYS_OF_A_DATASET = (

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from oracles.negative_binomial import integrated, profile
-from scipy import stats
+from scipy import optimize, stats
 from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
@@ -31,6 +31,7 @@ from ebgenes.negative_binomial import (
     contrast_layout,
     effect_likelihood,
     fit_dispersion_prior,
+    gene_dispersions,
     lay_out,
     profile_dispersions,
     route_for,
@@ -172,6 +173,22 @@ def test_the_cheap_route_is_within_a_hundredth(n):
     seen = (counts.count @ design[:, 1] > 0) & (counts.count @ (1 - design[:, 1]) > 0)
     assert gap[seen & (counts.count.mean(axis=1) >= 1)].max() < 0.015
     assert gap.max() < 0.2
+
+
+def test_gene_dispersions_are_where_the_twin_peaks():
+    counts, design = simulated(2, 400, 4, min_count=30)
+    found = gene_dispersions(counts, eb.build_design(pd.DataFrame({"x": design[:, 1]}, index=counts.sample), "~ x"))
+    size, nothing = np.exp(counts.log_size), np.zeros(len(design))
+    inner = np.flatnonzero((found > 1e-3) & (found < 5))
+    assert len(inner) > 100
+    for g in inner[::20]:
+
+        def minus(log_alpha, y=counts.count[g]):
+            return -profile(y, size, nothing, design, 0.0, np.exp(log_alpha))
+
+        peak = optimize.minimize_scalar(minus, bounds=np.log(found[g]) + np.array([-2, 2]), method="bounded").x
+        # The nodes are .6 apart, and between them a parabola stands in.
+        assert abs(np.log(found[g]) - peak) < 0.12
 
 
 def test_tables_give_the_sums_they_stand_for(monkeypatch):

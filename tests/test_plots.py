@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,11 +17,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import special
+from statsmodels.stats.proportion import proportion_confint
 
 from ebgenes import plots
+from ebgenes.counts import normalize
 from ebgenes.errors import InputError
 from ebgenes.fdr import adjust_bh, running_mean
-from ebgenes.model import MixturePrior
+from ebgenes.model import Counts, MixturePrior, Study
+from ebgenes.ordination import principal_components
+from ebgenes.simulate import simulate_counts
 from ebgenes.table import COLUMNS
 
 HIDDEN = {
@@ -104,6 +110,26 @@ def simulated(n: int = 20_000, seed: int = 7, n_untested: int = 500) -> pd.DataF
     untested["status"] = "low_count"
     # Untested rows in between, so that positions and labels of rows differ.
     return pd.concat([table.iloc[: n // 2], untested, table.iloc[n // 2 :]])
+
+
+@cache
+def a_study() -> Study:
+    """Counts of the first 300 genes of `simulated`."""
+    made = simulate_counts(np.random.default_rng(5), n_genes=300, n_per_group=3)
+    gene = [f"ENSG{i:011d}" for i in range(300)]
+    counts = Counts(gene=gene, sample=made.counts.sample, count=made.counts.count)
+    return Study(counts=normalize(counts, "median_ratio"), samples=made.samples, screen=None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def study() -> Study:
+    return a_study()
+
+
+def told(table: pd.DataFrame) -> dict[str, Any]:
+    """What figures show beside the table."""
+    null = np.arange(len(table)) % 2 == 0
+    return {"covariates": TOLD, "hidden": HIDDEN, "study": a_study(), "null": null}
 
 
 def gene_labels(ax: Axes) -> list[Text]:
@@ -248,8 +274,7 @@ def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
     small = table.head(3000)
     for format in plots.FORMATS:
         first, second = (
-            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t", covariates=TOLD, hidden=HIDDEN), format)
-            for _ in range(2)
+            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t", **told(small)), format) for _ in range(2)
         )
         assert first == second
 
@@ -284,7 +309,7 @@ def test_extreme_tables(table: pd.DataFrame, name: str, case: str) -> None:
         "effect 0": ok.assign(log2_fc=0.0, post_mean=0.0),
         "pi0 1": ok,
     }[case]
-    figure = plots.draw(name, changed, prior, y="p_value" if case == "p 0" else "lfdr", covariates=TOLD, hidden=HIDDEN)
+    figure = plots.draw(name, changed, prior, y="p_value" if case == "p 0" else "lfdr", **told(changed))
     assert len(plots.figure_bytes(figure, "svg")) > 1000
     if name in ("volcano", "ma"):
         ax = figure.axes[0]
@@ -322,7 +347,7 @@ def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", plots.FIGURES)
 def test_svg_has_text_and_few_paths(table: pd.DataFrame, name: str) -> None:
-    svg = plots.figure_bytes(plots.draw(name, table, PRIOR, covariates=TOLD, hidden=HIDDEN), "svg")
+    svg = plots.figure_bytes(plots.draw(name, table, PRIOR, **told(table)), "svg")
     assert svg.count(b"<text") > 10
     assert len(svg) < 600_000
 
@@ -396,9 +421,82 @@ def test_qq_of_null_genes_lies_on_the_line() -> None:
     assert np.abs(at[middle, 1] - at[middle, 0]).max() < 0.2
 
 
+def test_heat_map_holds_the_most_certain_genes(table: pd.DataFrame, study: Study) -> None:
+    small = table[table["status"] == "ok"].head(300).reset_index(drop=True)
+    small.loc[3, "gene_name"] = "$x_$"
+    small.loc[3, "lfdr"] = 0.0
+    figure = plots.draw("heatmap", small, PRIOR, study=study)
+    ax = figure.axes[0]
+    best = small.nsmallest(40, "lfdr").sort_values("post_mean", ascending=False)
+    assert [label.get_text() for label in ax.get_yticklabels()] == best["gene_name"].tolist()
+    shown = np.asarray(ax.collections[0].get_array()).reshape(40, 6)
+    height = np.log2(study.counts.count / np.exp(study.counts.log_size) + 4)[best.index]
+    height -= height.mean(axis=1, keepdims=True)
+    words = [label.get_text() for label in ax.get_xticklabels()]
+    order = [study.counts.sample.tolist().index(word.split(",")[0]) for word in words]
+    np.testing.assert_allclose(shown, height[:, order], atol=1e-12)
+    assert sorted(order) == list(range(6))
+    assert all(word.endswith(("control", "treated")) for word in words)
+    with pytest.raises(InputError, match="needs the counts"):
+        plots.draw("heatmap", small, PRIOR)
+    none = plots.draw("heatmap", small.head(0), PRIOR, study=study)
+    assert none.axes[0].get_title("left") == "No tested genes"
+
+
+def test_components_have_a_panel_for_each_telling_column(study: Study) -> None:
+    score, share = principal_components(study.counts)
+    sheet = {"group": ["a", "b"] * 3, "id": list("uvwxyz")}
+    told = {"sample": [*study.counts.sample[:5], "$x_$"], "score": score, "share": share, "sheet": sheet}
+    figure = plots.draw_components(told)
+    assert len(figure.axes) == 1
+    at = np.vstack([np.column_stack(line.get_data()) for line in figure.axes[0].lines if line.get_marker() in "o^"])
+    np.testing.assert_allclose(sorted(at[:, 0]), sorted(score[:, 0]))
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["a", "b"]
+    same = {"sample": ["a", "b"], "score": np.empty((2, 0)), "share": [], "sheet": {}}
+    assert note(plots.draw_components(same).axes[0]) == "samples do not differ"
+    assert plots.figure_bytes(figure, "svg") == plots.figure_bytes(plots.draw_components(told), "svg")
+
+
+def test_dispersions_and_their_trend() -> None:
+    rng = np.random.default_rng(1)
+    mean = np.exp(rng.normal(5, 2, 500))
+    dispersion = (0.03 + 2 / mean) * np.exp(rng.normal(0, 0.5, 500))
+    dispersion[:7] = 1e-5
+    trend = {"dispersion_floor": 0.03, "dispersion_slope": 2.0, "dispersion_spread": 0.5}
+    ax = plots.draw_dispersions(mean, dispersion, trend).axes[0]
+    points, line = ax.lines[0], ax.lines[1]
+    np.testing.assert_allclose(np.column_stack(points.get_data()), np.column_stack([mean, dispersion]))
+    np.testing.assert_allclose(line.get_ydata(), 0.03 + 2 / np.asarray(line.get_xdata()))
+    assert "7 genes vary no more than Poisson" in note(ax)
+    assert len(plots.draw_dispersions(mean, dispersion, None).axes[0].lines) == 1
+
+
+def test_calibration_against_the_truth(table: pd.DataFrame) -> None:
+    rng = np.random.default_rng(2)
+    null = rng.random(len(table)) < table["lfdr"].to_numpy()
+    rates, lists = plots.draw("calibration", table, PRIOR, null=null).axes
+    tested = (table["status"] == "ok").to_numpy()
+    lfdr, null = table["lfdr"].to_numpy()[tested], null[tested]
+    expected = [null[(lfdr >= low) & (lfdr < low + 0.1)].mean() for low in np.arange(10) / 10]
+    np.testing.assert_allclose(rates.lines[-1].get_ydata(), expected, atol=1e-12)
+    # Wilson's intervals, as statsmodels has them.
+    size = [((lfdr >= low) & (lfdr < low + 0.1)).sum() for low in np.arange(10) / 10]
+    ends = proportion_confint(np.array(expected) * size, size, method="wilson")
+    drawn_ends = np.array([path.vertices[:, 1] for path in rates.collections[0].get_paths()])
+    np.testing.assert_allclose(drawn_ends, np.column_stack(ends), atol=1e-9)
+    order = np.argsort(lfdr, kind="stable")
+    nominal, realised = lists.lines[-1].get_data()
+    share = np.cumsum(null[order]) / np.arange(1, len(order) + 1)
+    np.testing.assert_allclose(realised, share[: len(realised)])
+    assert np.max(nominal) <= 0.2
+    with pytest.raises(InputError, match="--truth"):
+        plots.draw("calibration", table, PRIOR)
+
+
 def test_unknown_choices_are_refused_in_words(table: pd.DataFrame) -> None:
     with pytest.raises(
-        InputError, match="volcano, ma, prior, shrinkage, diagnostics, covariates, hidden; found 'vulcano'"
+        InputError,
+        match="volcano, ma, prior, shrinkage, diagnostics, covariates, hidden, heatmap, calibration; found 'vulcano'",
     ):
         plots.draw("vulcano", table, PRIOR)
     with pytest.raises(InputError, match="lfdr, p_value; found 'padj'"):

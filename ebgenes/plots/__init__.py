@@ -7,24 +7,31 @@ below the title. Text from the user (gene names, directions, titles) is never re
 
 from ebgenes.plots.clouds import ma, volcano
 from ebgenes.plots.covariates import covariate_shares, evidence_conflict
-from ebgenes.plots.diagnostics import null_qq, p_histogram
-from ebgenes.plots.figure import FIGURES, FORMATS, draw, figure_bytes
+from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
+from ebgenes.plots.figure import FIGURES, FORMATS, draw, draw_components, draw_dispersions, figure_bytes
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
-from ebgenes.plots.samples import hidden_scores
+from ebgenes.plots.samples import components, heat_map, hidden_scores
 
 __all__ = [
     "FIGURES",
     "FORMATS",
+    "components",
     "covariate_shares",
+    "dispersions",
     "draw",
+    "draw_components",
+    "draw_dispersions",
     "evidence_conflict",
     "figure_bytes",
+    "heat_map",
     "hidden_scores",
+    "lfdr_calibration",
     "lfdr_density",
     "ma",
     "null_qq",
     "p_histogram",
     "prior_density",
+    "realised_fdp",
     "shrinkage",
     "volcano",
 ]

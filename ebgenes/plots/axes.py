@@ -95,7 +95,8 @@ def log_axis(ax: Axes, ends: Range) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _points(ax: Axes, x: FloatArray, y: FloatArray, **looks: Any) -> None:
+def draw_points(ax: Axes, x: FloatArray, y: FloatArray, **looks: Any) -> None:
+    """Draw points as pixels in any format."""
     # Rasterized: 20,000 vector markers make an SVG of megabytes. One Line2D draws far faster than a scatter.
     ax.plot(x, y, linestyle="none", markeredgewidth=0, rasterized=True, **looks)
 
@@ -117,7 +118,7 @@ def draw_cloud(ax: Axes, x: FloatArray, y: FloatArray, groups: dict[str, BoolArr
         inside = members & drawable & ~beyond
         looks = {"color": colour, "alpha": 0.45 if group == "rest" else 0.75, "label": f"_{group}"}
         if inside.any():
-            _points(ax, at_x[inside], at_y[inside], marker=MARKER[group], markersize=size, zorder=order, **looks)
+            draw_points(ax, at_x[inside], at_y[inside], marker=MARKER[group], markersize=size, zorder=order, **looks)
         edge = members & drawable & beyond
         for marker, side in _open_marker(group, x[edge]):
             if side.any():

@@ -1,6 +1,8 @@
-"""Whether the null fits."""
+"""Whether the model fits: its null, its dispersions, and its rates where the truth is known."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,21 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
-from ebgenes.model import FloatArray
-from ebgenes.plots.axes import draw_cloud, draw_histogram, genes_axis, numbers_of, padded, sides, tested_genes
+from ebgenes.model import BoolArray, FloatArray
+from ebgenes.plots.axes import (
+    draw_cloud,
+    draw_histogram,
+    draw_points,
+    genes_axis,
+    log_axis,
+    log_range,
+    numbers_of,
+    padded,
+    sides,
+    tested_genes,
+)
 from ebgenes.plots.style import (
     COLOUR,
     FAINT,
@@ -111,3 +125,116 @@ def null_qq(table: pd.DataFrame, ax: Axes) -> Axes:
     shape = "a middle steeper than the line means errors larger than assumed"
     set_heading(ax, "z scores against their null", [*notes, shape])
     return ax
+
+
+def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, float] | None, ax: Axes) -> Axes:
+    """Each gene's dispersion where its own likelihood peaks, and the distribution that all genes share.
+
+    Parameters
+    ----------
+    mean, dispersion
+        Mean of normalized counts and dispersion, (G,).
+    trend
+        ``dispersion_floor``, ``dispersion_slope`` and ``dispersion_spread`` of prior.json's ``engine``; None: no trend.
+    ax
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    ends = log_range(mean)
+    log_axis(ax, ends)
+    ax.set_yscale("log")
+    low, high = log_range(np.clip(dispersion, 1e-5, None))
+    ax.set_ylim(low / 1.3, high * 1.3)
+    draw_points(ax, mean, np.clip(dispersion, low, high), marker="o", markersize=1.8, color=COLOUR["rest"], alpha=0.4)
+    points: Artist = Line2D([], [], linestyle="none", marker="o", markersize=3, color=COLOUR["rest"])
+    entries = [(points, "peak of the gene's own likelihood")]
+    if trend is not None:
+        at = np.geomspace(*ends, 200)
+        middle = trend["dispersion_floor"] + trend["dispersion_slope"] / at
+        spread = np.exp(trend["dispersion_spread"])
+        (line,) = ax.plot(at, middle, color=COLOUR["up"], linewidth=1.8)
+        ax.fill_between(at, middle / spread, middle * spread, color=COLOUR["up"], alpha=0.18, linewidth=0)
+        entries.append((line, "trend of all genes"))
+        band = Patch(facecolor=COLOUR["up"], alpha=0.18)
+        entries.append((band, "one standard deviation either side, sampling error apart"))
+    ax.set_xlabel("mean of normalized counts")
+    ax.set_ylabel("dispersion")
+    add_legend(ax, entries)
+    n_low = int((dispersion <= 1.05e-5).sum())
+    note = f"{number_of_genes(n_low)} vary no more than Poisson counts and lie at the bottom" if n_low else ""
+    set_heading(ax, "Dispersions", [note])
+    return ax
+
+
+def lfdr_calibration(lfdr: FloatArray, null: BoolArray, ax: Axes, *, bins: int = 10) -> Axes:
+    """Shares of unchanged genes among those with about the same local false discovery rate.
+
+    Parameters
+    ----------
+    lfdr
+        Local false discovery rates, (G,).
+    null
+        Which genes are truly unchanged, (G,).
+    ax
+        Where to draw.
+    bins
+        Equal steps of lfdr.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    bin_of = np.minimum((lfdr * bins).astype(int), bins - 1)
+    size = np.bincount(bin_of, minlength=bins)
+    filled = np.flatnonzero(size)
+    expected = np.bincount(bin_of, lfdr, bins)[filled] / size[filled]
+    found = np.bincount(bin_of, null.astype(float), bins)[filled] / size[filled]
+    low, high = _wilson(found, size[filled])
+    diagonal = ax.axline((0, 0), slope=1, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.vlines(expected, low, high, color=COLOUR["down"], linewidth=1.5)
+    (points,) = ax.plot(expected, found, "o", color=COLOUR["down"], markersize=5)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean local false discovery rate", ylabel="share truly unchanged")
+    add_legend(ax, [(diagonal, "calibrated"), (points, "genes in steps of lfdr, with 95% intervals")])
+    set_heading(ax, "Rates against the truth", [f"{number_of_genes(len(lfdr))} with known effects"])
+    return ax
+
+
+def realised_fdp(lfdr: FloatArray, null: BoolArray, ax: Axes, *, most: float = 0.2) -> Axes:
+    """The false share of every list against its q-value, where the truth is known.
+
+    Parameters
+    ----------
+    lfdr, null, ax
+        As in `lfdr_calibration`.
+    most
+        Largest q-value drawn.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    order = np.argsort(lfdr, kind="stable")
+    rank = np.arange(1, len(order) + 1)
+    nominal = np.cumsum(lfdr[order]) / rank
+    realised = np.cumsum(null[order]) / rank
+    inside = nominal <= most
+    diagonal = ax.axline((0, 0), slope=1, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    (line,) = ax.plot(nominal[inside], realised[inside], color=COLOUR["down"], linewidth=1.6, drawstyle="steps-post")
+    ax.set(xlim=(0, most), ylim=(0, most * 1.5), xlabel="q value", ylabel="false share of the list")
+    add_legend(ax, [(diagonal, "as promised"), (line, "this data set")])
+    set_heading(ax, "Lists against the truth", [f"{number_of_genes(int(inside.sum()))} in the longest list"])
+    return ax
+
+
+def _wilson(share: FloatArray, size: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """95% intervals of shares (Wilson 1927, J. Am. Stat. Assoc. 22, 209)."""
+    z = 1.959963984540054
+    middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)) / (1 + z**2 / size)
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ebgenes.errors import InputError
-from ebgenes.model import MixturePrior
+from ebgenes.model import BoolArray, FloatArray, MixturePrior, Study
 from ebgenes.plots.clouds import ma, volcano
 from ebgenes.plots.covariates import covariate_shares, evidence_conflict
-from ebgenes.plots.diagnostics import null_qq, p_histogram
+from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
-from ebgenes.plots.samples import hidden_scores, telling_columns
+from ebgenes.plots.samples import components, heat_map, hidden_scores, telling_columns
 from ebgenes.plots.style import INK, STYLE, displayed, require_one_of
+from ebgenes.table import tested
 
-FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden")
+FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden", "heatmap", "calibration")
 FORMATS = ("png", "svg", "pdf")
+_MOST_ROWS = 40
 _FILE_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ebgenes",
@@ -58,6 +62,8 @@ def draw(
     title: str = "",
     covariates: Mapping[str, Any] | None = None,
     hidden: Mapping[str, Any] | None = None,
+    study: Study | None = None,
+    null: BoolArray | None = None,
 ) -> Figure:
     """One of the figures of `FIGURES`, composed.
 
@@ -73,6 +79,10 @@ def draw(
         Heading above the panels; none if empty.
     covariates, hidden
         prior.json's ``covariates`` and ``hidden_factors``, for the figures of these names.
+    study
+        Counts and samples, for ``heatmap``.
+    null
+        Which rows of the table are truly unchanged, for ``calibration``, (G,).
 
     Returns
     -------
@@ -82,23 +92,18 @@ def draw(
     Raises
     ------
     InputError
-        If there is no figure of that name, or `x` or `y` is not a column it can draw.
+        If there is no figure of that name, it lacks what it is drawn of, or `x` or `y` is not a column it can draw.
     """
     require_one_of("the figure", name, FIGURES)
     words: dict[str, Any] = {"level": level, "up": up, "down": down}
-    with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
-        _ignore_missing_glyphs()
-        n_rows, n_columns = _panels(name, covariates, hidden)
-        size = (7.0, 6.2) if n_columns == 1 else (10.0, 4.6 * n_rows)
-        if name == "hidden" and hidden is None:
-            # Two lines that say so; the workflow was promised a file before anyone could know.
-            size = (7.0, 0.9)
-        figure = Figure(figsize=size, dpi=150, layout="constrained")
-        if title:
-            figure.suptitle(displayed(title, 90), x=0.01, ha="left", size=12, color=INK, parse_math=False)
-        panels = [cast(Axes, panel) for panel in figure.subplots(n_rows, n_columns, squeeze=False).flat]
-        # The first layout gives the panels their width, to which text is wrapped.
-        _lay_out(figure)
+    if name == "heatmap":
+        return _draw_heat_map(table, study, level, title)
+    if name == "calibration" and null is None:
+        raise InputError("the figure calibration needs the true effects. Name their table (--truth).")
+    n_rows, n_columns = _panels(name, covariates, hidden)
+    # Two lines that say that nothing is hidden; the workflow was promised a file before anyone could know.
+    size = (7.0, 0.9) if name == "hidden" and hidden is None else None
+    with _composed(n_rows, n_columns, size, title) as (figure, panels):
         if name == "volcano":
             volcano(table, panels[0], x=x, y=y, label=label, **words)
         elif name == "ma":
@@ -112,13 +117,69 @@ def draw(
             _draw_covariates(cast(Any, covariates)["terms"], panels)
         elif name == "hidden":
             _draw_hidden(hidden, panels)
+        elif name == "calibration":
+            lfdr = table["lfdr"].to_numpy(dtype=float)
+            known = tested(table).to_numpy() & ~np.isnan(lfdr)
+            lfdr_calibration(lfdr[known], cast(BoolArray, null)[known], panels[0])
+            realised_fdp(lfdr[known], cast(BoolArray, null)[known], panels[1])
         else:
             p_histogram(table, panels[0])
             null_qq(table, panels[1])
+    return figure
+
+
+def _draw_heat_map(table: pd.DataFrame, study: Study | None, level: float, title: str) -> Figure:
+    if study is None:
+        raise InputError("the figure heatmap needs the counts. Name counts.h5ad (--counts).")
+    n_genes = min(_MOST_ROWS, max(int(tested(table).sum()), 1))
+    width = min(4.5 + 0.22 * len(study.counts.sample), 14.0)
+    with _composed(1, 1, (width, 2.6 + 0.15 * n_genes), title) as (figure, panels):
+        heat_map(table, study, panels[0], genes=_MOST_ROWS, level=level)
+    return figure
+
+
+def draw_components(told: Mapping[str, Any]) -> Figure:
+    """The samples on their principal components, a panel for each column of the sheet that tells them apart.
+
+    Parameters
+    ----------
+    told
+        As in `ebgenes.plots.components`.
+    """
+    columns: list[str | None] = [*telling_columns(told)] or [None]
+    with _composed(-(-len(columns) // 2), min(len(columns), 2), None, "") as (figure, panels):
+        for ax in panels[len(columns) :]:
+            ax.set_axis_off()
+        for ax, column in zip(panels, columns, strict=False):
+            components(told, column, ax)
+    return figure
+
+
+def draw_dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, float] | None) -> Figure:
+    """Dispersions over means as a whole figure; parameters as in `ebgenes.plots.dispersions`."""
+    with _composed(1, 1, None, "") as (figure, panels):
+        dispersions(mean, dispersion, trend, panels[0])
+    return figure
+
+
+@contextmanager
+def _composed(
+    n_rows: int, n_columns: int, size: tuple[float, float] | None, title: str
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure and its panels, laid out around what is drawn in the block."""
+    with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
+        _ignore_missing_glyphs()
+        size = size or ((7.0, 6.2) if n_columns == 1 else (10.0, 4.6 * n_rows))
+        figure = Figure(figsize=size, dpi=150, layout="constrained")
+        if title:
+            figure.suptitle(displayed(title, 90), x=0.01, ha="left", size=12, color=INK, parse_math=False)
+        panels = [cast(Axes, panel) for panel in figure.subplots(n_rows, n_columns, squeeze=False).flat]
+        # The first layout gives the panels their width, to which text is wrapped.
+        _lay_out(figure)
+        yield figure, panels
         # Lay out once, not again for every format.
         _lay_out(figure)
         figure.set_layout_engine("none")
-    return figure
 
 
 def _panels(name: str, covariates: Mapping[str, Any] | None, hidden: Mapping[str, Any] | None) -> tuple[int, int]:
@@ -127,7 +188,7 @@ def _panels(name: str, covariates: Mapping[str, Any] | None, hidden: Mapping[str
         n_panels = 1 if hidden is None else max(1, len(telling_columns(hidden)))
         return -(-n_panels // 2), min(n_panels, 2)
     if name != "covariates":
-        return 1, 2 if name in ("prior", "diagnostics") else 1
+        return 1, 2 if name in ("prior", "diagnostics", "calibration") else 1
     if covariates is None:
         raise InputError("the prior has no covariates, so there is no figure of them. Leave the figure out.")
     n_panels = sum(2 if term["evidence"] else 1 for term in covariates["terms"])

@@ -1,4 +1,4 @@
-"""Samples on hidden factors."""
+"""Samples: on hidden factors, on principal components, and in the genes that tell them apart."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from ebgenes.model import FloatArray
-from ebgenes.plots.style import FAINT, INK, SMALL, displayed, set_heading
+from ebgenes.model import FloatArray, Study
+from ebgenes.ordination import PRIOR_COUNT
+from ebgenes.plots.axes import numbers_of, tested_genes
+from ebgenes.plots.style import FAINT, INK, SMALL, displayed, gene_labels, set_heading
 
 _GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours for groups of samples."""
@@ -36,37 +39,128 @@ def hidden_scores(hidden: Mapping[str, Any], column: str | None, ax: Axes) -> Ax
     Axes
         The same axes.
     """
-    score = np.array(hidden["score"])
-    n_samples, n_factors = score.shape
-    if n_factors > 1:
-        x, y = score[:, 0], score[:, 1]
-        ax.set_xlabel("hidden factor 1")
-        ax.set_ylabel("hidden factor 2")
-    else:
-        x, y = np.arange(1.0, n_samples + 1), score[:, 0]
-        ax.set_xlabel("samples in the sheet's order")
-        if n_samples <= _MOST_NAMED:
-            ax.set_xticks(x)
-        ax.set_ylabel("hidden factor 1")
-    ax.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
-    told = [] if column is None else _paint_samples(hidden["sheet"][column], x, y, ax)
-    if column is None:
-        ax.plot(x, y, "o", color=_GROUPS[0], markersize=6, linestyle="none")
-    if n_samples <= _MOST_NAMED:
-        for name, left, height in zip(hidden["sample"], x, y, strict=True):
-            place: dict[str, Any] = {"xytext": (4, 3), "textcoords": "offset points"}
-            ax.annotate(displayed(name, 14), (left, height), size=6.5, color=INK, parse_math=False, **place)
-    ax.margins(0.2 if n_samples <= _MOST_NAMED else 0.05, 0.12)
-    if told:
-        handles, words = zip(*told, strict=True)
-        ax.legend(handles, [displayed(word, 24) for word in words], loc="best", frameon=False, fontsize=SMALL)
+    several = len(hidden["share"]) > 1
     share = " and ".join(f"{100 * each:.0f}%" for each in hidden["share"][:2])
-    notes = [f"{'the factors take' if n_factors > 1 else 'the factor takes'} {share} of the residual variance"]
+    notes = [f"{'the factors take' if several else 'the factor takes'} {share} of the residual variance"]
+    _draw_scores(hidden, column, ax, "hidden factor")
     if column is not None:
-        parts = [f"{100 * _told_by(hidden, column, i):.0f}% of factor {i + 1}" for i in range(min(n_factors, 2))]
+        parts = [f"{100 * _told_by(hidden, column, i):.0f}% of factor {i + 1}" for i in range(min(2, 1 + several))]
         notes.append(f"{displayed(column, 40)} explains {' and '.join(parts)}")
     set_heading(ax, "Hidden variation" if column is None else f"Hidden variation by {displayed(column, 40)}", notes)
     return ax
+
+
+def components(told: Mapping[str, Any], column: str | None, ax: Axes) -> Axes:
+    """Scores of the samples on the first two principal components, coloured by a column of the sample sheet.
+
+    Parameters
+    ----------
+    told
+        ``sample`` (S,), ``score`` (S, k), ``share`` (k,) as of `ebgenes.ordination.principal_components`, and
+        ``sheet``, columns of the sample sheet as text by name.
+    column, ax
+        As in `hidden_scores`.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    share = [f"component {i + 1} takes {100 * each:.0f}%" for i, each in enumerate(told["share"][:2])]
+    _draw_scores(told, column, ax, "principal component")
+    notes = [f"{' and '.join(share)} of the variance"] if share else ["samples do not differ"]
+    set_heading(ax, "Samples" if column is None else f"Samples by {displayed(column, 40)}", notes)
+    return ax
+
+
+def _draw_scores(told: Mapping[str, Any], column: str | None, ax: Axes, axis: str) -> None:
+    """Samples on their first two scores, or in their order where there is but one."""
+    n_samples = len(told["sample"])
+    score = np.array(told["score"], dtype=float).reshape(n_samples, -1)
+    if score.shape[1] > 1:
+        x, y = score[:, 0], score[:, 1]
+        ax.set_xlabel(f"{axis} 1")
+        ax.set_ylabel(f"{axis} 2")
+    else:
+        x, y = np.arange(1.0, n_samples + 1), score[:, 0] if score.shape[1] else np.zeros(n_samples)
+        ax.set_xlabel("samples in the sheet's order")
+        if n_samples <= _MOST_NAMED:
+            ax.set_xticks(x)
+        ax.set_ylabel(f"{axis} 1")
+    ax.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
+    entries = [] if column is None else _paint_samples(told["sheet"][column], x, y, ax)
+    if column is None:
+        ax.plot(x, y, "o", color=_GROUPS[0], markersize=6, linestyle="none")
+    if n_samples <= _MOST_NAMED:
+        for name, left, height in zip(told["sample"], x, y, strict=True):
+            place: dict[str, Any] = {"xytext": (4, 3), "textcoords": "offset points"}
+            ax.annotate(displayed(name, 14), (left, height), size=6.5, color=INK, parse_math=False, **place)
+    ax.margins(0.2 if n_samples <= _MOST_NAMED else 0.05, 0.12)
+    if entries:
+        handles, words = zip(*entries, strict=True)
+        ax.legend(handles, [displayed(word, 24) for word in words], loc="best", frameon=False, fontsize=SMALL)
+
+
+def heat_map(table: pd.DataFrame, study: Study, ax: Axes, *, genes: int = 40, level: float = 0.05) -> Axes:
+    """Log2 normalized counts of the most certain genes, each less its mean, in every sample.
+
+    Genes run from the largest posterior mean to the smallest, samples from low to high along them.
+
+    Parameters
+    ----------
+    table, ax, level
+        As in `ebgenes.plots.volcano`.
+    study
+        Counts and sample sheet.
+    genes
+        How many.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+    """
+    judged = tested_genes(table)
+    place = {str(gene): row for row, gene in enumerate(study.counts.gene)}
+    judged = judged[judged["gene_id"].isin(list(place))].reset_index(drop=True)
+    listed = numbers_of(judged, "q_value") < level
+    shown = judged.iloc[np.argsort(numbers_of(judged, "lfdr"), kind="stable")[:genes]]
+    shown = shown.iloc[np.argsort(-numbers_of(shown, "post_mean"), kind="stable")]
+    if not len(shown):
+        ax.set_axis_off()
+        set_heading(ax, "No tested genes")
+        return ax
+    rows = [place[gene] for gene in shown["gene_id"]]
+    size = np.exp(study.counts.log_size if study.counts.log_size is not None else 0.0)
+    size = size[rows] if np.ndim(size) == 2 else size
+    height = np.log2(study.counts.count[rows] / size + PRIOR_COUNT)  # (N, S)
+    height = height - height.mean(axis=1, keepdims=True)
+    along = np.argsort(np.sign(numbers_of(shown, "post_mean")) @ height, kind="stable")
+    end = max(float(np.quantile(np.abs(height), 0.98)), 1e-3)
+    drawn = ax.pcolormesh(height[:, along], cmap="PuOr_r", vmin=-end, vmax=end, rasterized=True)
+    ax.invert_yaxis()
+    ax.set_yticks(np.arange(len(shown)) + 0.5, gene_labels(shown), size=7.0, parse_math=False)
+    samples = _sample_words(study)
+    if len(samples) <= 60:
+        places = np.arange(len(samples)) + 0.5
+        ax.set_xticks(places, [samples[i] for i in along], size=7.0, rotation=90, parse_math=False)
+    else:
+        ax.set_xticks([])
+        ax.set_xlabel(f"{len(samples):,} samples")
+    ax.tick_params(length=0)
+    ax.get_figure(root=True).colorbar(drawn, ax=ax, shrink=0.5, label="log2 distance from the gene's mean")  # type: ignore[union-attr]
+    n_listed = int(listed.sum())
+    note = f"{n_listed:,} genes are in the list (FDR {100 * level:g}%)"
+    set_heading(ax, f"The {len(shown)} most certain genes", [note])
+    return ax
+
+
+def _sample_words(study: Study) -> list[str]:
+    """Names of the samples, with what the sheet's grouping columns say of them."""
+    columns = [study.samples[name].astype(str) for name in study.samples.columns]
+    telling = [list(values) for values in columns if 1 < values.nunique() <= len(values) / 2][:2]
+    words = zip(study.counts.sample, *telling, strict=True)
+    return [", ".join(displayed(each, 16) for each in word) for word in words]
 
 
 def _paint_samples(values: Sequence[str], x: FloatArray, y: FloatArray, ax: Axes) -> list[tuple[Artist, str]]:

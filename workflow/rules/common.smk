@@ -14,6 +14,7 @@ try:
     from ebgenes import __version__ as EBGENES_VERSION
     from ebgenes.config import (
         annotation_columns,
+        dataset_figure_names,
         figure_names,
         parse_config,
     )
@@ -57,6 +58,10 @@ CONTRAST_FIGURES = figure_names(
     SETTINGS.report.figures,
     SETTINGS.prior.covariates,
     SETTINGS.effects.hidden_factors,
+    SETTINGS.report.extra_figures,
+)
+DATASET_FIGURES = dataset_figure_names(
+    SETTINGS.report.figures, SETTINGS.report.extra_figures
 )
 PAGE_FIGURES = [name for name in CONTRAST_FIGURES if name.endswith(".png")]
 
@@ -170,8 +175,10 @@ def contrast_files(study, files):
 
 def results_of(study):
     return [
-        os.path.join(OUTDIR, study, "results.h5ad"),
-        os.path.join(OUTDIR, study, "report.html"),
+        *(
+            os.path.join(OUTDIR, study, file)
+            for file in ("results.h5ad", "report.html", *DATASET_FIGURES)
+        ),
         *contrast_files(study, CONTRAST_FIGURES),
     ]
 

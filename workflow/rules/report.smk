@@ -7,6 +7,7 @@ rule report:
     output:
         results=f"{DATASET}/results.h5ad",
         page=f"{DATASET}/report.html",
+        figures=[f"{DATASET}/{name}" for name in DATASET_FIGURES],
     log:
         f"{LOGS}/report.log",
     localrule: True
