@@ -14,7 +14,7 @@ from ebgenes.errors import InputError
 from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.mixture import mixture_loglik
 from ebgenes.model import Effects, FloatArray, MixturePrior
-from ebgenes.posteriors import around, loglik_matrix
+from ebgenes.posteriors import as_seen, loglik_matrix
 from ebgenes.prior.refit import free_weights, mixed
 from ebgenes.prior.weight_draws import draw_weights
 
@@ -132,7 +132,7 @@ def compare_families(
     """
     found = {}
     for name, prior in priors.items():
-        likelihood, top = mixed(loglik_matrix(around(effects, prior.mode), prior.scale, prior.family), prior)
+        likelihood, top = mixed(loglik_matrix(as_seen(effects, prior), prior.scale, prior.family), prior)
         with np.errstate(divide="ignore"):
             loglik = np.log(likelihood) + top[:, None]
         draws = draw_weights(loglik, rng, start=free_weights(prior), null=prior.null_share is None)

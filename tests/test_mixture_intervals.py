@@ -68,6 +68,18 @@ def test_drawn_effects_are_as_precise_as_the_real_ones(rng, kind):
     assert stats.ks_2samp(errors, noise).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("kind", ["normal", "grid"])
+def test_drawn_errors_are_as_wide_as_the_prior_takes_them(kind):
+    effects = likelihood_kinds()[kind]
+    prior = MixturePrior(weight=np.array([1.0, 0.0]), scale=np.array([0.0, 1.0]))
+    # The same random numbers, so that estimates are errors of either width around 0.
+    one, other = (
+        mixture.drawn_effects(effects, replace(prior, stretch=stretch), np.random.default_rng(3))
+        for stretch in (1.0, 1.5)
+    )
+    np.testing.assert_allclose(other.estimate, 1.5 * one.estimate, rtol=1e-9)
+
+
 def test_draws_from_likelihoods_on_grids(rng):
     grid = np.tile(np.linspace(-6, 6, 31), (50_000, 1)) + 3
     drawn = mixture._drawn_from(grid, -((grid - 3) ** 2) / 2, rng)

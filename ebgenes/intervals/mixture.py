@@ -14,7 +14,7 @@ from scipy.linalg import pinvh
 from ebgenes.errors import InputError, nearest
 from ebgenes.intervals.robust import robust_bounds
 from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
-from ebgenes.posteriors import as_seen, averaged_weights, loglik_matrix, posterior
+from ebgenes.posteriors import as_seen, averaged_weights, loglik_matrix, posterior, stretched
 from ebgenes.prior.fit import SINGLE
 from ebgenes.prior.refit import free_weights, mixed, refit
 
@@ -182,10 +182,11 @@ def drawn_effects(effects: Effects, prior: MixturePrior, rng: np.random.Generato
     """
     n_genes = len(effects.gene)
     truth = drawn_truth(prior, rng, n_genes) + prior.mode + prior.null_scale * rng.standard_normal(n_genes)
-    if effects.grid is not None and effects.loglik is not None:
-        moved = truth - _drawn_from(effects.grid, effects.loglik, rng)
+    wide = stretched(effects, prior.stretch)
+    if effects.grid is not None and wide.grid is not None and wide.loglik is not None:
+        moved = truth - _drawn_from(wide.grid, wide.loglik, rng)
         return replace(effects, estimate=effects.estimate + moved, grid=effects.grid + moved[:, None])
-    return replace(effects, estimate=truth + effects.se * _t_draws(effects.df, rng))
+    return replace(effects, estimate=truth + wide.se * _t_draws(effects.df, rng))
 
 
 def drawn_truth(prior: MixturePrior, rng: np.random.Generator, n_genes: int) -> FloatArray:
