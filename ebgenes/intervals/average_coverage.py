@@ -125,18 +125,26 @@ def _both_moments(miss: Miss, m2: float, kappa: float) -> float:
         bend = _bend_needed(miss, touch, at, slope, x, height)
         return at + (m2 - touch) * slope + bend * ((m2 - touch) ** 2 + (kappa - 1) * m2**2)
 
-    starts = np.linspace(0, end, 65) ** 2
-    values = np.array([mean_of_quadratic(float(each)) for each in starts])
-    found = float(values.min())
+    touches = np.linspace(0, end, 65) ** 2
+    start, slopes = miss.value(touches), miss.slope(touches)
+    gap = x - touches[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bends = (height - start[:, None] - gap * slopes[:, None]) / gap**2
+    bends = np.where(np.abs(gap) > FLAT * (touches[:, None] + 0.1), bends, 0.0).max(axis=1)
+    rough = start + (m2 - touches) * slopes + bends * ((m2 - touches) ** 2 + (kappa - 1) * m2**2)
     # The mean has kinks where the second point of contact jumps, so that every valley is looked into.
-    beside = np.concatenate([[np.inf], values, [np.inf]])
-    for i in map(int, np.flatnonzero((values <= beside[:-2]) & (values <= beside[2:]) & (values < found + 0.05))):
-        low, high = starts[max(i - 1, 0)], starts[min(i + 1, len(starts) - 1)]
-        search = minimize_scalar(
-            mean_of_quadratic, bounds=(low, high), method="bounded", options={"xatol": 1e-10 * end**2}
-        )
-        found = min(found, float(search.fun))
-    return found
+    beside = np.concatenate([[np.inf], rough, [np.inf]])
+    valleys = np.flatnonzero((rough <= beside[:-2]) & (rough <= beside[2:]) & (rough < rough.min() + 0.05))
+    found = [
+        minimize_scalar(
+            mean_of_quadratic,
+            bounds=(touches[max(int(i) - 1, 0)], touches[min(int(i) + 1, len(touches) - 1)]),
+            method="bounded",
+            options={"xatol": 1e-9 * end**2},
+        ).fun
+        for i in valleys
+    ]
+    return float(min(found))
 
 
 def _bend_needed(miss: Miss, touch: float, at: float, slope: float, x: FloatArray, height: FloatArray) -> float:
@@ -156,7 +164,7 @@ def _bend_needed(miss: Miss, touch: float, at: float, slope: float, x: FloatArra
         lambda place: -float(bend(np.array([place]), miss.value(np.array([place])))[0]),
         bounds=(low, high),
         method="bounded",
-        options={"xatol": 1e-9 * (high + 1e-3)},
+        options={"xatol": 1e-7 * (high + 1e-3)},
     )
     return max(found, -float(search.fun))
 
