@@ -151,7 +151,7 @@ def test_slabs_share_what_is_not_null(rng):
     np.testing.assert_allclose(slabs.mean(axis=0), 1 / 4, atol=0.03)
 
 
-def one_sided(rng, n=3000):
+def one_sided(rng, n=1500):
     theta = np.where(rng.random(n) < 0.7, 0, 2 * np.abs(rng.standard_normal(n)))
     se = rng.uniform(0.3, 0.6, n)
     return eb.effects_from_summary([f"g{i}" for i in range(n)], theta + se * rng.standard_normal(n), se)
@@ -176,7 +176,7 @@ def test_the_right_family_wins():
 
 def test_a_simulated_new_half_is_predicted_as_well_as_was_said():
     """elpd_loo is what the fit's mean weights give to genes they have not seen, within its error."""
-    whole = one_sided(np.random.default_rng(3), 6000)
+    whole = one_sided(np.random.default_rng(3), 3000)
     halves = [thinned(replace_genes(whole, slice(start, None)), 2) for start in (0, 1)]
     prior = eb.fit_em(halves[0], family="half_normal", null="fixed").prior
     model = eb.compare_families(halves[0], {"one": prior}, np.random.default_rng(2))["one"]

@@ -158,7 +158,7 @@ def test_hyper_variance_is_that_of_refits(family, df, covariates):
 def test_intervals_cover_where_the_prior_is_uncertain(method):
     rng = np.random.default_rng(11)
     covered, plugin = [], []
-    for _ in range(12):
+    for _ in range(6):
         theta, effects = simulated(rng, 300)
         prior = eb.fit_em(effects, null="fixed").prior
         known = eb.posterior(effects, prior)
