@@ -464,7 +464,7 @@ def with_covariates(
 ) -> Design:
     """The design with columns added, (S, C), that its contrast ignores; their names are the stem and a number.
 
-    prior_sd (C,), log2: of the normal priors of their coefficients; None for none.
+    prior_sd, log2, (G, C) or (1, C): of the normal priors of their coefficients; None for none.
 
     Raises
     ------
@@ -481,11 +481,13 @@ def with_covariates(
     contrast = design.contrast
     if contrast is not None:
         contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
-    before = np.full(design.matrix.shape[1], np.inf) if design.prior_sd is None else design.prior_sd
+    before = np.full((1, design.matrix.shape[1]), np.inf) if design.prior_sd is None else design.prior_sd
+    added = np.full((1, n_added), np.inf) if prior_sd is None else prior_sd
+    n_rows = max(len(before), len(added))
     return replace(
         design,
         matrix=matrix,
-        prior_sd=np.append(before, np.full(n_added, np.inf) if prior_sd is None else prior_sd),
+        prior_sd=np.column_stack([np.broadcast_to(each, (n_rows, each.shape[1])) for each in (before, added)]),
         coefficient=text_array([*design.coefficient, *(f"{stem}{i + 1}" for i in range(n_added))]),
         contrast=contrast,
     )

@@ -196,8 +196,8 @@ class Design:
     formula
         The formula it was built from.
     prior_sd
-        Standard deviations of the coefficients' normal priors around 0, log2, (P,); infinite where they have none.
-        None: nowhere.
+        Standard deviations of the coefficients' normal priors around 0, log2, (G, P), or (1, P) where all genes share
+        them; infinite where there is none. None: nowhere.
     """
 
     sample: TextArray
@@ -212,7 +212,7 @@ class Design:
         _require_shape(self, matrix=(len(self.sample), len(self.coefficient)))
         if self.prior_sd is not None:
             _set(self, prior_sd=_float(self.prior_sd))
-            _require_shape(self, prior_sd=(len(self.coefficient),))
+            _require_shape(self, prior_sd=(len(self.prior_sd), len(self.coefficient)))
         if self.contrast is not None:
             _require_shape(self.contrast, weight=(len(self.coefficient),))
 

@@ -38,13 +38,18 @@ class Layout:
     rows
         The distinct rows in a basis of the nuisance space: (R, 1 + p), the effect's column first.
     ridge
-        Precisions of the nuisance coefficients' priors in that basis, (p,).
+        Precisions of the nuisance coefficients' priors in that basis, (G, p), or (1, p) where all genes share them.
     """
 
     order: IntArray
     first: IntArray
     rows: FloatArray
     ridge: FloatArray
+
+    def ridges(self, block: slice) -> FloatArray:
+        """Precisions of a block's genes, (B, p)."""
+        rows = self.ridge if len(self.ridge) == 1 else self.ridge[block]
+        return np.ascontiguousarray(np.broadcast_to(rows, (block.stop - block.start, self.ridge.shape[1])))
 
     def start(self, count: FloatArray, size: FloatArray, coordinates: FloatArray) -> FloatArray:
         """Coefficients to start from, (G, p): least squares of each row's log mean.
@@ -187,11 +192,13 @@ def lay_out(effect: FloatArray, nuisance: FloatArray, precision: FloatArray | No
         Columns of the other coefficients, (S, p). Those without a prior are replaced by an orthogonal basis with unit
         mean squares, in which Newton steps are well scaled.
     precision
-        Of the coefficients' normal priors around 0, (p,), natural log; 0, or None, for none.
+        Of the coefficients' normal priors around 0, natural log, (G, p), or (1, p) for all genes alike; 0, or None, for
+        none.
     """
     n_samples = len(effect)
-    precision = np.zeros(nuisance.shape[1]) if precision is None else precision
-    plain, known = nuisance[:, precision == 0], nuisance[:, precision > 0]
+    precision = np.zeros((1, nuisance.shape[1])) if precision is None else precision
+    believed = (precision > 0).any(axis=0)
+    plain, known = nuisance[:, ~believed], nuisance[:, believed]
     basis = np.linalg.qr(plain)[0] * np.sqrt(n_samples) if plain.shape[1] else plain
     # Rounding by the basis must not tell equal rows apart.
     original = np.column_stack([effect, nuisance])
@@ -202,7 +209,7 @@ def lay_out(effect: FloatArray, nuisance: FloatArray, precision: FloatArray | No
         order=order,
         first=first,
         rows=np.column_stack([effect, basis, known])[order][first[:-1]],
-        ridge=np.concatenate([np.full(plain.shape[1], RIDGE), precision[precision > 0]]),
+        ridge=np.maximum(np.column_stack([np.zeros((len(precision), plain.shape[1])), precision[:, believed]]), RIDGE),
     )
 
 
@@ -258,7 +265,7 @@ def profile_dispersions(counts: Counts, design: FloatArray, precision: FloatArra
     """Adjusted profile log likelihood of each gene's dispersion, where it is within e^-15 of its peak.
 
     ``max_B l(B, alpha) - 1/2 log det X'WX`` (Cox and Reid 1987; McCarthy, Chen and Smyth 2012, Nucleic
-    Acids Res. 40, 4288), for alpha between 1e-5 and 20; precision (P,) as in `lay_out`.
+    Acids Res. 40, 4288), for alpha between 1e-5 and 20; precision (G, P) or (1, P) as in `lay_out`.
     """
     layout = lay_out(np.zeros(len(design)), design, precision)
     n_genes = len(counts.gene)
@@ -276,8 +283,8 @@ def profile_dispersions(counts: Counts, design: FloatArray, precision: FloatArra
             middle, half = _moments(count, size, level, layout.first, residual_df)
             low[block], step[block] = middle - half, 2 * half / (n_nodes - 1)
         dispersion_profiles(
-            count, size, layout.first, layout.rows, layout.ridge, shared, tables(), start, low[block], step[block],
-            loglik[block],
+            count, size, layout.first, layout.rows, layout.ridges(block), shared, tables(), start, low[block],
+            step[block], loglik[block],
         )  # fmt: skip
 
     map_blocks(work, n_genes)
@@ -495,12 +502,12 @@ def contrast_layout(design: FloatArray, contrast: FloatArray, precision: FloatAr
     see turns any contrast into one coordinate: ``X B = (X c/c'c) theta + X N gamma``. Coefficients with a prior, which
     the contrast must not touch, keep their own coordinates.
     """
-    known = np.zeros(len(contrast), dtype=bool) if precision is None else precision > 0
+    known = np.zeros(len(contrast), dtype=bool) if precision is None else (precision > 0).any(axis=0)
     _, _, directions = np.linalg.svd(contrast[None, ~known])
     nuisance = np.column_stack([design[:, ~known] @ directions[1:].T, design[:, known]])
     prior = None
     if precision is not None:
-        prior = np.concatenate([np.zeros(len(directions) - 1), precision[known]])
+        prior = np.column_stack([np.zeros((len(precision), len(directions) - 1)), precision[:, known]])
     return lay_out(design @ contrast / (contrast @ contrast), nuisance, prior)
 
 
@@ -529,7 +536,7 @@ def effect_likelihood(
     route
         How finely; see `route_for`.
     precision
-        Of coefficients' normal priors, (P,), as in `lay_out`; 0 where the contrast has weight.
+        Of coefficients' normal priors, (G, P) or (1, P), as in `lay_out`; 0 where the contrast has weight.
 
     Returns
     -------
@@ -553,7 +560,7 @@ def effect_likelihood(
         start = layout.start(count, size, layout.rows)
         nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
-            count, size, layout.first, layout.rows, full_rows, layout.ridge, shared, tables(), start,
+            count, size, layout.first, layout.rows, full_rows, layout.ridges(block), shared, tables(), start,
             profiles.loglik[block], profiles.low[block], profiles.step[block], trend[block], prior.spread,
             TAILS[prior.tails], route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE,
             nodes[0], nodes[1], converged[block],

@@ -439,7 +439,7 @@ def test_coefficients_with_a_prior_equal_brute_force(rng):
     """A covariate whose coefficients are N(0, .5^2) in nature, beside two groups; the contrast's own stays flat."""
     counts, _ = simulated(4, 400, 3)
     covariate = rng.normal(size=6)
-    design, precision = np.column_stack([TWO_GROUPS, covariate]), np.array([0, 0, 4.0])
+    design, precision = np.column_stack([TWO_GROUPS, covariate]), np.array([[0, 0, 4.0]])
     contrast = np.array([0, 1.0, 0])
     profiles = profile_dispersions(counts, design, precision)
     grid, loglik, converged = effect_likelihood(counts, design, contrast, profiles, PRIOR, EXACT, precision)
@@ -466,7 +466,7 @@ def test_a_wide_prior_is_none(rng):
     design = np.column_stack([np.ones(8), np.repeat([0.0, 1.0], 4), covariate])
     contrast = np.array([0, 1.0, 0])
     found = []
-    for precision in (None, np.array([0, 0, 1e-6])):
+    for precision in (None, np.array([[0, 0, 1e-6]])):
         profiles = profile_dispersions(counts, design, precision)
         found.append(effect_likelihood(counts, design, contrast, profiles, PRIOR, EXACT, precision))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-5, atol=1e-5)

@@ -44,6 +44,9 @@ LEAST_RELIABLE = 0.2
 """Loadings that are noise to a larger share than 1 - this are taken to be reliable to this share."""
 
 
+FAR_OUT = 3.0
+"""Standard deviations beyond which a loading is not believed to be like those of all genes."""
+
 LEAST_LOADING = 0.02
 """Smallest standard deviation of loadings, log2."""
 
@@ -103,7 +106,9 @@ def add_hidden_factors(
         loading_sd=spread,
         n_controls=0 if controls is None else int(controls.sum()),
     )
-    return with_covariates(design, shifted, "hidden", spread), found
+    if part is not counts:
+        loadings = _loadings(*voom(counts, design.matrix), design.matrix, score)
+    return with_covariates(design, shifted, "hidden", _belief(loadings, spread)), found
 
 
 def controls_among(gene: TextArray, controls: TextArray) -> BoolArray:
@@ -243,6 +248,10 @@ class _Loadings:
     df: int
     fitted: FloatArray
 
+    def noise(self) -> FloatArray:
+        """Variances of the loadings' errors, (G, k)."""
+        return np.asarray((self.unscaled * _moderated_sd(self.variance, self.df)[:, None]) ** 2)
+
 
 def _loadings(response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray) -> _Loadings:
     wider = np.column_stack([design, score])
@@ -274,13 +283,23 @@ def _loading_sd(found: _Loadings) -> FloatArray:
 
     Moments, weighted as the variance of a squared loading asks for.
     """
-    noise = (found.unscaled * _moderated_sd(found.variance, found.df)[:, None]) ** 2
+    noise = found.noise()
     excess = found.loading**2 - noise
     variance = np.maximum(excess.mean(axis=0), 0.0)
     for _ in range(20):
         weight = 1 / (variance + noise) ** 2
         variance = np.maximum(np.sum(weight * excess, axis=0) / weight.sum(axis=0), LEAST_LOADING**2)
     return np.asarray(np.sqrt(variance))
+
+
+def _belief(found: _Loadings, spread: FloatArray) -> FloatArray:
+    """Standard deviation of the prior of each gene's loadings, (G, k).
+
+    That of all genes' loadings; infinite where the gene's own lies far out: there are more such genes than a normal
+    has, and a prior that pulled them in would leave their part of the factor among the noise.
+    """
+    usual = found.loading**2 < FAR_OUT**2 * (spread**2 + found.noise())
+    return np.where(usual, spread, np.inf)
 
 
 def _confounding(

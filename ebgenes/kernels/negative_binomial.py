@@ -441,10 +441,10 @@ def dispersion_constant(value, weight, alpha, terms, out):
 def dispersion_profiles(count, size, first, rows, ridge, shared, tables, start, low, step, out):
     """D_g(alpha) = max_B l - 1/2 log det(X'WX) for every gene, where it is within CUT of its peak.
 
-    count, size (G, S); rows (R, 1 + P) with column 0 unused; ridge (P,) precisions of the coefficients' priors; shared
-    (stand_in, basis and powers) and tables as in `_tabulate`; start (G, P) coefficients; low and step (G,), log alpha
-    of each gene's first node and the distance of its nodes: on entry where to search first. out (G, A), less its
-    maximum, is filled.
+    count, size (G, S); rows (R, 1 + P) with column 0 unused; ridge (G, P) precisions of the coefficients' priors;
+    shared (stand_in, basis and powers) and tables as in `_tabulate`; start (G, P) coefficients; low and step (G,),
+    log alpha of each gene's first node and the distance of its nodes: on entry where to search first. out (G, A),
+    less its maximum, is filled.
     """
     n_genes, n_nodes = out.shape
     n_coef = rows.shape[1] - 1
@@ -473,8 +473,8 @@ def dispersion_profiles(count, size, first, rows, ridge, shared, tables, start, 
         for _ in range(8):
             for a in range(n_nodes):
                 alpha[a] = exp(low[g] + step[g] * a)
-            maximise(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, move, hessian, work)
-            adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work)
+            maximise(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, move, hessian, work)
+            adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, value, hessian, work)
             dispersion_constant(value_of[:n_values], weight_of[:n_values], alpha, terms, constant)
             top = -math.inf
             for a in range(n_nodes):
@@ -653,7 +653,7 @@ def effect_likelihoods(
     """log L_g(theta) = log sum_q w_q exp l_A(theta, alpha_q) around each gene's estimate.
 
     count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the effect's column
-    first among the others; ridge (p,) precisions of the nuisance coefficients' priors; shared and tables as in
+    first among the others; ridge (G, p) precisions of the nuisance coefficients' priors; shared and tables as in
     `dispersion_profiles`, `_tabulate`; start (G, P) coefficients in its coordinates; profile (G, A) with low and
     step (G,); center (G,), spread and tail_df of the dispersions' hyperprior; left, right and n_nodes of its
     integral; reach (H,) ascending from 0, in standard errors, which are cut at max_se; chunk nodes either way are
@@ -687,8 +687,9 @@ def effect_likelihoods(
     work = np.empty((8, n_lanes))
     placing_ridge = np.empty(n_coef)
     placing_ridge[0] = PLACING_RIDGE
-    placing_ridge[1:] = ridge
     for g in range(count.shape[0]):
+        for j in range(n_nuisance):
+            placing_ridge[1 + j] = ridge[g, j]
         _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
         _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, node, log_weight)
         n_values = condense(count[g], value_of, weight_of, sums)
@@ -716,10 +717,10 @@ def effect_likelihoods(
                             for j in range(n_nuisance):
                                 gamma[j, lane] = coef[1 + j, q] + slope[1 + j, q] * (here - coef[0, q])
             found = maximise(
-                count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, step_gamma, hessian, work
+                count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, step_gamma, hessian, work
             )
             converged[g] = converged[g] and found
-            adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work)
+            adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, value, hessian, work)
             highest = -math.inf
             for side in range(2):
                 for c in range(chunk):
