@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from ebgenes.config import parse_config, schema
+from ebgenes.config import FIGURES, parse_config, schema
 from ebgenes.errors import InputErrors
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,7 @@ TABLES = [
     "rnk",
     *(kind for kind, library in (("parquet", "pyarrow"), ("xlsx", "xlsxwriter")) if find_spec(library)),
 ]
+EXTRA = ["heatmap", "pca", "dispersion"]
 COMPARISON = {"column": "group", "baseline": "control", "target": "treated"}
 
 N_GENES = 400
@@ -129,7 +130,7 @@ def settings(study: Path) -> dict[str, Any]:
         "design": "~ group",
         "contrasts": {"treatment": COMPARISON},
     }
-    return {"outdir": "out", "datasets": {"study": dataset}, "report": {"tables": TABLES}}
+    return {"outdir": "out", "datasets": {"study": dataset}, "report": {"tables": TABLES, "extra_figures": EXTRA}}
 
 
 def changed(settings: dict[str, Any], **dataset: Any) -> dict[str, Any]:
@@ -163,15 +164,35 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any],
 
 def test_the_users_study_runs_alone_and_leaves_every_promised_file(checkout: Path) -> None:
     figures = {
-        f"{name}.{kind}" for name in ("ma", "prior", "shrinkage", "diagnostics", "hidden") for kind in ("png", "svg")
+        f"{name}.{kind}"
+        for name in ("ma", "prior", "shrinkage", "diagnostics", "hidden", "heatmap")
+        for kind in ("png", "svg")
     }
     figures |= {"volcano.png", "volcano.svg", "volcano.pdf"}
     answers = {"effects.h5", "prior.json", *(f"genes.{kind}" for kind in TABLES), *figures}
-    promised = {"counts.h5ad", "results.h5ad", "report.html", *(f"treatment/{name}" for name in answers)}
+    own = {f"{name}.{kind}" for name in ("pca", "dispersion") for kind in ("png", "svg")}
+    promised = {"counts.h5ad", "results.h5ad", "report.html", *own, *(f"treatment/{name}" for name in answers)}
     assert files_in(checkout / "out" / "study") == promised
     assert {path.name for path in (checkout / "out").iterdir()} == {"study", "logs"}, "only the user's dataset"
     assert not (checkout / "results").exists(), "the shipped example did not run too"
     assert len(pd.read_csv(checkout / "out/study/treatment/genes.tsv", sep="\t")) == N_GENES
+
+
+def test_snakemakes_own_report_has_every_figure_with_its_caption(checkout: Path) -> None:
+    output_of(snakemake(checkout, "--configfile", "mine.yaml", "--report", "whole.html"))
+    page = (checkout / "whole.html").read_text(encoding="utf-8")
+    for name in ("volcano", "ma", "prior", "shrinkage", "diagnostics", "hidden", "heatmap"):
+        assert f"/treatment/{name}.png" in page
+    for words in (
+        "Volcano plot of treatment",
+        "The whole of study on one page",
+        "Samples of study",
+        "Dispersions of study",
+    ):
+        assert words in page
+    assert "genes with a q value below 0.05" in " ".join(page.split())
+    captions = {path.stem for path in (ROOT / "workflow/report").iterdir()}
+    assert captions == {*FIGURES, "covariates", "hidden", "heatmap", "pca", "dispersion", "page", "workflow"}
 
 
 def test_without_a_config_the_shipped_example_runs(checkout: Path) -> None:
@@ -195,7 +216,10 @@ FIT = ["effects treatment", "posterior treatment"]
         ({"keep": {"min_count": 11}}, ["counts", *FIT, "report", "default"]),
         ({"effects": {"outliers": "winsorize"}}, [*FIT, "report", "default"]),
         ({"effects": {"hidden_factors": 0}}, [*FIT, "report", "default"]),
-        ({"report": {"tables": TABLES, "level": 0.1}}, ["posterior treatment", "report", "default"]),
+        (
+            {"report": {"tables": TABLES, "extra_figures": EXTRA, "level": 0.1}},
+            ["posterior treatment", "report", "default"],
+        ),
         ({"outdir": "./out/"}, []),
     ],
     ids=["contrast", "keep", "effects", "hidden", "report", "same"],

@@ -173,6 +173,22 @@ def contrast_files(study, files):
     ]
 
 
+def reported(folder, name):
+    """A figure, as `snakemake --report` shows it: once, as PNG, with a caption."""
+    stem, suffix = os.path.splitext(name)
+    path = f"{folder}/{name}"
+    if suffix != ".png":
+        return path
+    groups = {"subcategory": "{contrast}"} if folder == CONTRAST else {}
+    return report(
+        path,
+        caption=f"../report/{stem}.rst",
+        category="{dataset}",
+        labels={"figure": stem},
+        **groups,
+    )
+
+
 def results_of(study):
     return [
         *(

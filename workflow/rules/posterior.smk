@@ -8,7 +8,7 @@ rule posterior:
     output:
         prior=f"{CONTRAST}/prior.json",
         tables=[f"{CONTRAST}/genes.{suffix}" for suffix in SETTINGS.report.tables],
-        figures=[f"{CONTRAST}/{name}" for name in CONTRAST_FIGURES],
+        figures=[reported(CONTRAST, name) for name in CONTRAST_FIGURES],
     log:
         f"{LOGS}/{{contrast}}.posterior.log",
     conda:
@@ -20,6 +20,8 @@ rule posterior:
         version=EBGENES_VERSION,
         prior=settings_json("prior"),
         report=settings_json("report"),
+        # What captions tell.
+        level=SETTINGS.report.level,
         genes=lambda wildcards, input: flag_of("genes", input.genes),
     shell:
         "ebgenes prior {input.effects:q} --prior {params.prior:q} {params.genes} --counts {input.counts:q} --report {params.report:q} "

@@ -6,8 +6,13 @@ rule report:
         figures=lambda wildcards: contrast_files(wildcards.dataset, PAGE_FIGURES),
     output:
         results=f"{DATASET}/results.h5ad",
-        page=f"{DATASET}/report.html",
-        figures=[f"{DATASET}/{name}" for name in DATASET_FIGURES],
+        page=report(
+            f"{DATASET}/report.html",
+            caption="../report/page.rst",
+            category="{dataset}",
+            labels={"figure": "page to explore"},
+        ),
+        figures=[reported(DATASET, name) for name in DATASET_FIGURES],
     log:
         f"{LOGS}/report.log",
     localrule: True
@@ -18,6 +23,8 @@ rule report:
         runtime=10,
     params:
         version=EBGENES_VERSION,
+        # What captions tell.
+        level=SETTINGS.report.level,
         config=lambda wildcards: only_dataset(name_of(wildcards)),
         name=lambda wildcards: name_of(wildcards),
         part=lambda wildcards: flag_of("part", part_of(wildcards)),
