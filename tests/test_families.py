@@ -312,6 +312,15 @@ def test_averaged_weights_average_posteriors(rng, kind, family):
     np.testing.assert_allclose(whole.sd**2 + whole.mean**2, square, **tolerance)
 
 
+def test_draws_that_cannot_have_made_a_gene_are_left_out():
+    """Half of the draws have no weight on the one slab that reaches an effect of 60 standard errors."""
+    likelihood = np.array([[0.0, 1.0], [1.0, 0.5]])
+    draws = np.array([[1.0, 0.0], [0.5, 0.5]])
+    weight = averaged_weights(likelihood, draws)
+    np.testing.assert_allclose(weight[0], [0.5, 0.5])
+    assert np.all(np.isfinite(weight))
+
+
 def simulated(rng, n: int, df: float = np.inf) -> Effects:
     theta = np.where(rng.random(n) < 0.8, 0, np.abs(rng.standard_normal(n)) * rng.choice([2.0, 2.0, -1.0], n))
     se = rng.uniform(0.3, 0.6, n)

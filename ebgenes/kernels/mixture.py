@@ -39,7 +39,10 @@ def weight_derivatives(likelihood, weight, active, gradient, hessian):
 
 @kernel
 def mean_odds(likelihood, draws, out):
-    """Fill out (G, K) with the mean over draws x (D, K) of x_dk / (L x_d)_g, scaled to sum 1; likelihood L (G, K)."""
+    """Fill out (G, K) with the mean over draws x (D, K) of x_dk / (L x_d)_g, scaled to sum 1; likelihood L (G, K).
+
+    Draws under which a gene could not have come about as far as numbers tell are left out for it.
+    """
     n_draws, n_components = draws.shape
     for g in range(len(likelihood)):
         for k in range(n_components):
@@ -48,8 +51,9 @@ def mean_odds(likelihood, draws, out):
             total = 0.0
             for k in range(n_components):
                 total += likelihood[g, k] * draws[d, k]
-            for k in range(n_components):
-                out[g, k] += draws[d, k] / total
+            if total > 0.0:
+                for k in range(n_components):
+                    out[g, k] += draws[d, k] / total
         whole = 0.0
         for k in range(n_components):
             whole += out[g, k]
