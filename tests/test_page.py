@@ -372,7 +372,7 @@ def test_dark_print_and_no_script(page: Page, contrast: ContrastPage) -> None:
     command("Emulation.setEmulatedMedia", {"media": "print"})
     assert page.run(ground) == "rgb(255, 255, 255)"
     assert page.run(seen, ".static")
-    assert not page.run(seen, "#table")
+    assert not page.run(seen, "#browse")
     command(
         "Emulation.setEmulatedMedia", {"media": "", "features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     )
@@ -456,5 +456,6 @@ def test_extreme_tables(
     assert page.counts() == listed(judged, 0.05, 0)
     if len(judged):
         page.run("document.querySelector('#table tbody tr[data-gene]').click()")
+        assert page.rows()[0] in set(judged["gene_id"])
         assert page.run("return document.querySelectorAll('#gene canvas').length") == 1 + counted
     assert page.console() == []

@@ -233,6 +233,7 @@ def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
         {str(column): value for column, value in row.items()} for row in first.to_dict("records")
     ]
     for row in rows:
+        row["gene_name"] = row["gene_name"] if isinstance(row["gene_name"], str) else ""
         row["direction"] = page.up if row["post_mean"] > 0 else page.down
         row["notes"] = [] if row["status"] == "ok" else [row["status"]]
         if not row["q_value"] < page.level:

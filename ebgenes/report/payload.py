@@ -16,7 +16,7 @@ from ebgenes.densities import slab_density
 from ebgenes.model import Counts, FloatArray, IntArray, Study
 from ebgenes.ordination import principal_components
 from ebgenes.report.words import UNTESTED_WORDS, printable
-from ebgenes.table import tested
+from ebgenes.table import COLUMNS, tested
 
 if TYPE_CHECKING:
     from ebgenes.report import ContrastPage
@@ -129,6 +129,7 @@ def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) 
         "n_genes": len(known),
         "mean_step": MEAN_STEP,
         "statuses": STATUSES,
+        "columns": COLUMNS,
         "reasons": [UNTESTED_WORDS.get(str(each), printable(str(each))) for each in reasons],
         "contrasts": contrasts,
         "samples": None if study is None else samples_told(study, [page.column for page in pages]),
@@ -145,7 +146,8 @@ def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) 
 
 def _names(stem: str, genes: pd.DataFrame) -> dict[str, str]:
     """Ids and names, packed; a name that repeats the id is left out."""
-    ids, names = ([printable(str(each)) for each in genes[column]] for column in ("gene_id", "gene_name"))
+    known = genes.fillna({"gene_name": ""})
+    ids, names = ([printable(str(each)) for each in known[column]] for column in ("gene_id", "gene_name"))
     names = ["" if name == gene else name for gene, name in zip(ids, names, strict=True)]
     return {f"{stem}-ids": packed("\n".join(ids).encode()), f"{stem}-names": packed("\n".join(names).encode())}
 

@@ -92,6 +92,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
   return {
     show(next) {
       gene = next;
+      host.classList.toggle("empty", gene < 0);
       const pair = host.querySelector(".pair");
       pair.hidden = gene < 0;
       if (gene < 0) {

@@ -20,12 +20,13 @@ const COLUMNS = [
   { key: "status", words: "status", text: true },
 ];
 
-function makeTable(host, { value, sorted, sort, pick, selected, listed }) {
+function makeTable(host, { value, meanings, sorted, sort, pick, selected, listed }) {
   let rows = [];
   const head = element("tr");
   const heads = COLUMNS.map((column) => {
     const button = element("button", { type: "button", onclick: () => sort(column.key) }, column.words);
-    const th = element("th", { scope: "col", class: column.text ? "text" : "" }, button);
+    const meaning = meanings[{ name: "gene_name", id: "gene_id" }[column.key] ?? column.key];
+    const th = element("th", { scope: "col", class: column.text ? "text" : "", title: meaning }, button);
     head.append(th);
     return [column.key, th];
   });
