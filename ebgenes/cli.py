@@ -450,7 +450,7 @@ def _study_for(figures: list[Path], counts: str | None) -> Study | None:
 def _report(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from ebgenes.io import read_json, read_prior, read_study, read_table
+    from ebgenes.io import read_effects, read_json, read_prior, read_study, read_table
     from ebgenes.pipeline import contrast_page, write_dataset_figures, write_results
     from ebgenes.table import sentence
 
@@ -466,7 +466,8 @@ def _report(options: argparse.Namespace) -> None:
     for contrast in dataset.contrasts:
         prior, summary = read_prior(folder / contrast / "prior.json")
         table = read_table(folder / contrast / "genes.tsv")
-        pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config))
+        effects = read_effects(folder / contrast / "effects.h5")
+        pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config, effects))
     write_results(folder, study, name, pages)
     write_dataset_figures(folder, study, dataset, pages, config.report)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.

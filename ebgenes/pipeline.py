@@ -347,7 +347,8 @@ def _run_study(
         said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
         progress(f"{name}/{contrast}: {said}")
         figures = outdir / name / contrast
-        pages.append(contrast_page(figures, found.table, found.fit.prior, summary, study, dataset, config))
+        page = figures, found.table, found.fit.prior, summary, study, dataset, config
+        pages.append(contrast_page(*page, found.effects))
     write_results(outdir / name, study, name, pages)
     write_dataset_figures(outdir / name, study, dataset, pages, config.report)
 
@@ -432,9 +433,11 @@ def contrast_page(
     study: Study,
     dataset: DatasetSettings,
     config: Config,
+    effects: Effects | None = None,
 ) -> ContrastPage:
     """One contrast of the report; its figures are read from the folder they were written to."""
     from ebgenes.report import ContrastPage
+    from ebgenes.report.payload import stray_likelihoods
 
     name = summary["contrast"]["name"]
     shown = [*FIGURES, *(figure for figure, part in OPTIONAL_FIGURES if summary.get(part))]
@@ -451,6 +454,7 @@ def contrast_page(
         hidden=summary.get("hidden_factors"),
         column=dataset.contrasts[name].get("column"),
         fdp=summary.get("fdp"),
+        likelihoods=None if effects is None else stray_likelihoods(effects),
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),

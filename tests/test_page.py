@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
+from test_payload import skewed
 
 import ebgenes as eb
 from ebgenes import pipeline
 from ebgenes.config import Config, parse_config
+from ebgenes.densities import slab_density
 from ebgenes.fdr import running_mean
 from ebgenes.model import MixturePrior, Study
 from ebgenes.report import ContrastPage, render_report
+from ebgenes.report.payload import bent_nodes, stray_likelihoods
 from ebgenes.simulate import simulate_counts
 from ebgenes.table import tested as has_results
 
@@ -459,3 +464,41 @@ def test_extreme_tables(
         assert page.rows()[0] in set(judged["gene_id"])
         assert page.run("return document.querySelectorAll('#gene canvas').length") == 1 + counted
     assert page.console() == []
+
+
+def test_curves_have_the_tables_posterior_means(driver: Any) -> None:
+    """The script's own curves, integrated, against the package's posteriors: t likelihoods and likelihoods on grids."""
+    effects = skewed()
+    prior = MixturePrior(weight=[0.5, 0.3, 0.2], scale=[0.1, 0.4, 2.0])
+    known = eb.posterior(effects, prior)
+    kept = stray_likelihoods(effects)
+    assert kept is not None
+    own = dict(zip(kept.gene, zip(kept.grid.tolist(), kept.loglik.tolist(), strict=True), strict=True))
+    effect = 12 * bent_nodes()
+    told = {
+        "pi0": 0.5, "drift": 0.1, "mode": 0, "effect": effect.tolist(), "density": slab_density(prior, effect).tolist()
+    }  # fmt: skip
+    genes = []
+    for g, name in enumerate(effects.gene):
+        grid, loglik = own.get(name, (None, None))
+        each = {"estimate": effects.estimate[g], "se": effects.se[g], "df": min(effects.df[g], 1e9)}
+        each |= {"postMean": known.mean[g], "lfdr": known.lfdr[g], "own": grid and {"grid": grid, "loglik": loglik}}
+        genes.append(each)
+    source = files("ebgenes.report").joinpath("page/densities.js").read_text(encoding="utf-8")
+    driver.get("about:blank")
+    script = """
+      const [genes, prior] = arguments;
+      return genes.map((gene) => {
+        const {x, posterior, likelihood} = curves(gene, prior);
+        const step = x[1] - x[0];
+        const sum = (heights) => heights.reduce((total, height, i) => total + height * x[i], 0) * step;
+        return [sum(posterior), likelihood.reduce((total, height) => total + height, 0) * step];
+      });"""
+    mean, held = np.array(driver.execute_script(source + script, genes, told)).T
+    # The range drawn is four widths, and for grids where the posterior is above 3e-4 of its height.
+    np.testing.assert_allclose(mean[:-10], known.mean[:-10], atol=0.002)
+    np.testing.assert_allclose(mean[-10:], known.mean[-10:], atol=0.04)
+    np.testing.assert_allclose(held, 1, atol=0.02)
+    size = [0.0, 0.3, 1.0, 2.0, 5.0, 40.0, 300.0]
+    z = driver.execute_script(source + "return arguments[0].map(zScore)", size)
+    np.testing.assert_allclose(z, -special.ndtri(0.5 * 10.0 ** -np.array(size)), atol=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from test_report import page, result_table
 from ebgenes import ordination
 from ebgenes.densities import slab_density
 from ebgenes.fdr import running_mean
-from ebgenes.model import Counts, MixturePrior, Study
+from ebgenes.model import Counts, Effects, MixturePrior, Study
 from ebgenes.report import ContrastPage, payload
 from ebgenes.simulate import simulate_counts
 
@@ -152,3 +153,36 @@ def test_samples_that_do_not_differ_have_no_components() -> None:
     assert share.shape == (0,)
     with pytest.raises(ValueError, match="normalized"):
         ordination.principal_components(Counts(gene=["a"], sample=["x"], count=[[1]]))
+
+
+def skewed(n_genes: int = 60) -> Effects:
+    """t likelihoods, of which the last ten are cut off on one side."""
+    rng = np.random.default_rng(6)
+    estimate, se = rng.normal(0, 1, n_genes), rng.uniform(0.2, 1, n_genes)
+    df = np.where(np.arange(n_genes) % 2, 5.0, np.inf)
+    grid = estimate[:, None] + se[:, None] * np.linspace(-12, 12, 49)
+    loglik = stats.t.logpdf((grid - estimate[:, None]) / se[:, None], df[:, None])
+    loglik[-10:, :24] = loglik[-10:, 24:25]
+    gene = [f"ENSG{i:05d}" for i in range(n_genes)]
+    known = {"gene": gene, "estimate": estimate, "se": se, "df": df, "base_mean": np.ones(n_genes), "scalars": {}}
+    return Effects(grid=grid, loglik=loglik, **known)
+
+
+def test_likelihoods_that_are_no_t_are_kept_as_they_are() -> None:
+    effects = skewed()
+    kept = payload.stray_likelihoods(effects)
+    assert kept is not None
+    assert kept.gene.tolist() == effects.gene[-10:].tolist()
+    assert len(payload.stray_likelihoods(effects, most=3).gene) == 3  # type: ignore[union-attr]
+    packed = payload.pack_page([page(likelihoods=kept)], None, "d")
+    told = packed.meta["contrasts"][0]["likelihoods"]
+    assert (told["genes"], told["nodes"]) == (10, 49)
+    place, *columns = numbers(unpacked(packed.blocks["block-likelihoods-0"]), 10)
+    ids = np.array(unpacked(packed.blocks["block-ids"]).decode().split("\n"))
+    assert ids[place.astype(int)].tolist() == kept.gene.tolist()
+    np.testing.assert_allclose(np.array(columns[:49]).T * told["effect_step"], effects.grid[-10:], atol=1e-3)
+    expected = effects.loglik[-10:] - effects.loglik[-10:].max(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.array(columns[49:]).T * told["step"], expected, atol=0.0101)
+    without = payload.stray_likelihoods(replace(effects, grid=None, loglik=None))
+    assert without is None
+    assert "likelihoods" not in payload.pack_page([page()], None, "d").meta["contrasts"][0]

@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ebgenes.model import MixturePrior, Study
-from ebgenes.report.payload import pack_page
+from ebgenes.report.payload import Likelihoods, pack_page
 from ebgenes.report.words import printable
 from ebgenes.table import COLUMNS, sentence, tested
 
@@ -113,6 +113,8 @@ class ContrastPage:
         Column of the sample sheet that is compared, or None.
     fdp
         prior.json's ``fdp``, what is known of the list's false discovery proportion, or None.
+    likelihoods
+        Those that the script cannot draw as a t distribution (`ebgenes.report.payload.stray_likelihoods`), or None.
     """
 
     name: str
@@ -136,6 +138,7 @@ class ContrastPage:
     hidden: Mapping[str, Any] | None = None
     column: str | None = None
     fdp: Mapping[str, Any] | None = None
+    likelihoods: Likelihoods | None = None
 
 
 def render_report(

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ebgenes.densities import slab_density
-from ebgenes.model import Counts, FloatArray, IntArray, Study
+from ebgenes.model import Counts, Effects, FloatArray, IntArray, Study, TextArray
 from ebgenes.ordination import principal_components
 from ebgenes.report.words import UNTESTED_WORDS, printable
 from ebgenes.table import COLUMNS, tested
@@ -34,6 +34,7 @@ RATE_STEP = 1e-5
 """Step of -log10 of rates: 2e-5 relative."""
 
 DF_STEP = 0.01
+LOGLIK_STEP = 0.01
 SHARE_STEP = 1e-4
 
 MEAN_STEP = 1 / 512
@@ -94,6 +95,46 @@ def packed(content: bytes | Sequence[NDArray[np.uint8]]) -> str:
     return base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii")
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Likelihoods:
+    """Log likelihoods on grids, of the genes that no t distribution describes.
+
+    Attributes
+    ----------
+    gene
+        Ids, (N,).
+    grid, loglik
+        Effects, log2, and log likelihoods less their maxima, (N, T).
+    """
+
+    gene: TextArray
+    grid: FloatArray
+    loglik: FloatArray
+
+
+def stray_likelihoods(effects: Effects, *, off: float = 0.05, most: int = 2000) -> Likelihoods | None:
+    """Likelihoods that differ from the t distribution of estimate, se and df by more than a share of their height.
+
+    Parameters
+    ----------
+    effects
+        Any effects; those without grids are t distributions.
+    off
+        This share.
+    most
+        So many genes at most, those that differ most.
+    """
+    if effects.grid is None or effects.loglik is None:
+        return None
+    loglik = effects.loglik - effects.loglik.max(axis=1, keepdims=True)
+    u2 = ((effects.grid - effects.estimate[:, None]) / effects.se[:, None]) ** 2
+    df = np.minimum(effects.df, LARGEST)[:, None]
+    gap = np.abs(np.exp(loglik) - np.exp(-0.5 * (df + 1) * np.log1p(u2 / df))).max(axis=1)
+    chosen = np.argsort(-gap, kind="stable")[:most]
+    chosen = np.sort(chosen[gap[chosen] > off])
+    return Likelihoods(gene=effects.gene[chosen], grid=effects.grid[chosen], loglik=loglik[chosen])
+
+
 def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) -> Payload:
     """Everything the script needs of all contrasts.
 
@@ -123,7 +164,12 @@ def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) 
         columns = _columns(page, row)
         blocks[f"block-contrast-{i}"] = packed([quantised(values, step) for values, step in columns.values()])
         steps = {name: step for name, (_, step) in columns.items()}
-        contrasts.append({"block": f"block-contrast-{i}", "steps": steps, **_told(page)})
+        told = {"block": f"block-contrast-{i}", "steps": steps, **_told(page)}
+        if page.likelihoods is not None and len(page.likelihoods.gene):
+            told["likelihoods"] = {"block": f"block-likelihoods-{i}", "step": LOGLIK_STEP, "effect_step": EFFECT_STEP}
+            told["likelihoods"] |= dict(zip(("genes", "nodes"), page.likelihoods.grid.shape, strict=True))
+            blocks[f"block-likelihoods-{i}"] = _likelihoods(page.likelihoods, row)
+        contrasts.append(told)
     meta = {
         "dataset": printable(dataset),
         "n_genes": len(known),
@@ -176,10 +222,18 @@ def _columns(page: ContrastPage, row: pd.Index[str]) -> dict[str, tuple[FloatArr
     return columns
 
 
+def _likelihoods(known: Likelihoods, row: pd.Index[str]) -> str:
+    """Rows of the genes, then their nodes and log likelihoods, node by node."""
+    place = row.get_indexer(pd.Index(known.gene)).astype(float)
+    nodes = [quantised(each, EFFECT_STEP) for each in known.grid.T]
+    return packed([quantised(place, 1.0), *nodes, *(quantised(each, LOGLIK_STEP) for each in known.loglik.T)])
+
+
 def _told(page: ContrastPage) -> dict[str, Any]:
     """What the script says of a contrast, and its prior as a curve."""
     prior = page.prior
-    effect = page.table["log2_fc"].to_numpy(dtype=float)
+    # A likelihood without an end, of a gene with a group of zeros, leads beyond every estimate.
+    effect = page.table[["log2_fc", "ci_low", "ci_high"]].to_numpy(dtype=float)
     reach = 2 + 1.5 * float(np.abs(effect[np.isfinite(effect)] - prior.mode).max(initial=0.0))
     density = slab_density(prior, prior.mode + reach * bent_nodes())
     return {

@@ -1,6 +1,7 @@
 rule report:
     input:
         counts=f"{DATASET}/counts.h5ad",
+        effects=lambda wildcards: contrast_files(wildcards.dataset, ["effects.h5"]),
         tables=lambda wildcards: contrast_files(wildcards.dataset, ["genes.tsv"]),
         priors=lambda wildcards: contrast_files(wildcards.dataset, ["prior.json"]),
         figures=lambda wildcards: contrast_files(wildcards.dataset, PAGE_FIGURES),

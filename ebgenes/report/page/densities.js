@@ -16,11 +16,28 @@ function tDensity(x, scale, df) {
   return constant * (1 + (x / scale) ** 2 / df) ** (-(df + 1) / 2);
 }
 
-/** Likelihood of an effect: a t around the estimate, spread further by the drift that all estimates share. */
+/** Log heights between nodes as cubics with the nodes' mean slopes, straight beyond the ends. */
+function cubic(xs, ys) {
+  const last = xs.length - 1;
+  const slope = xs.map((_, i) => (ys[Math.min(i + 1, last)] - ys[Math.max(i - 1, 0)]) / (xs[Math.min(i + 1, last)] - xs[Math.max(i - 1, 0)]));
+  return (x) => {
+    if (x <= xs[0]) return ys[0] + slope[0] * (x - xs[0]);
+    if (x >= xs[last]) return ys[last] + slope[last] * (x - xs[last]);
+    const i = xs.findIndex((node) => node > x) - 1;
+    const width = xs[i + 1] - xs[i];
+    const t = (x - xs[i]) / width;
+    const back = 1 - t;
+    return back * back * ((1 + 2 * t) * ys[i] + t * width * slope[i]) + t * t * ((3 - 2 * t) * ys[i + 1] - back * width * slope[i + 1]);
+  };
+}
+
+/** Likelihood of an effect: a t around the estimate, or the gene's own, spread further by the drift that all estimates share. */
 function likelihoodAt(gene, drift) {
   const { estimate, se, df } = gene;
-  if (!(drift > 0)) return (effect) => tDensity(effect - estimate, se, df);
-  if (df > 1e4) return (effect) => normalDensity(effect - estimate, Math.hypot(se, drift));
+  const own = gene.own && cubic(gene.own.grid, gene.own.loglik);
+  const height = own ? (effect) => Math.exp(own(effect)) : (effect) => tDensity(effect - estimate, se, df);
+  if (!(drift > 0)) return height;
+  if (!own && df > 1e4) return (effect) => normalDensity(effect - estimate, Math.hypot(se, drift));
   const nodes = Array.from({ length: 81 }, (_, i) => (i - 40) / 8);
   // Steps of the narrower of the two densities resolve the product.
   return (effect) => {
@@ -28,7 +45,7 @@ function likelihoodAt(gene, drift) {
     let weight = 0;
     for (const z of nodes) {
       const w = Math.exp(-0.5 * z * z);
-      sum += w * tDensity(effect - estimate - z * drift, se, df);
+      sum += w * height(effect - z * drift);
       weight += w;
     }
     return sum / weight;
@@ -50,15 +67,27 @@ function interpolated(xs, ys) {
   };
 }
 
+/** Effects between which a likelihood of its own and the prior leave all but a trace of the posterior. */
+function reachOf({ grid, loglik }, slab) {
+  const heights = grid.map((effect, i) => Math.exp(loglik[i]) * slab(effect));
+  const most = Math.max(...heights);
+  const seen = grid.filter((_, i) => heights[i] > 3e-4 * most);
+  return [seen[0] ?? grid[0], seen.at(-1) ?? grid.at(-1)];
+}
+
 /** The three curves over one range of effects, and the shares of their spikes at the null. */
 function curves(gene, prior) {
   const width = Math.hypot(gene.se, prior.drift);
-  const low = Math.min(prior.mode, gene.estimate, gene.postMean) - 4 * width;
-  const high = Math.max(prior.mode, gene.estimate, gene.postMean) + 4 * width;
+  const slab = interpolated(prior.effect, prior.density);
+  const far = gene.own ? reachOf(gene.own, slab) : [gene.estimate - 4 * width, gene.estimate + 4 * width];
+  const low = Math.min(prior.mode - 4 * width, gene.postMean - 4 * width, far[0]);
+  const high = Math.max(prior.mode + 4 * width, gene.postMean + 4 * width, far[1]);
   const x = Array.from({ length: 501 }, (_, i) => low + ((high - low) * i) / 500);
   const step = (high - low) / 500;
-  const likelihood = x.map(likelihoodAt(gene, prior.drift));
-  const slab = interpolated(prior.effect, prior.density);
+  const heights = x.map(likelihoodAt(gene, prior.drift));
+  // A gene's own likelihood has no scale; drawn, it holds as much as a density in sight.
+  const held = gene.own ? heights.reduce((sum, height) => sum + height, 0) * step : 1;
+  const likelihood = heights.map((height) => height / held);
   const shift = gene.nullShare === undefined || prior.pi0 >= 1 ? 1 : (1 - gene.nullShare) / (1 - prior.pi0);
   const real = x.map((effect) => shift * slab(effect));
   const product = likelihood.map((height, i) => height * real[i]);

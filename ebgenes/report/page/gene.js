@@ -86,7 +86,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
 
   const aGene = (data, g) => ({
     estimate: data.log2_fc[g], se: data.se[g], df: data.df[g], postMean: data.post_mean[g], lfdr: data.lfdr[g],
-    nullShare: data.null_share?.[g],
+    nullShare: data.null_share?.[g], own: data.likelihoods.get(g),
   });
 
   return {
@@ -116,7 +116,9 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
         `Its own estimate is ${effectText(about.estimate)}, with a standard error of ${about.se.toFixed(2)}` +
         `${contrast.prior.drift > 0 ? ` and a further ${contrast.prior.drift.toFixed(2)} that unchanged genes show too` : ""}. ` +
         `Before its counts were seen it was unchanged with a probability of ${percentText(before)}, now with ${percentText(about.lfdr)}. ` +
-        `Both together leave ${percentText(Math.max(kept, 0))} of the estimate.`;
+        (kept > 1.005
+          ? "Its likelihood reaches further beyond the estimate than before it, so that the posterior mean is the larger of the two."
+          : `Both together leave ${percentText(Math.max(kept, 0))} of the estimate.`);
       countChart?.redraw();
       curveChart.redraw();
       const counts = samples && countsOf(gene);

@@ -88,6 +88,7 @@ async function loadContrast(meta, nGenes) {
   const p_value = power("log_p_value");
   return {
     ...column,
+    likelihoods: await loadLikelihoods(meta.likelihoods),
     lfdr,
     lfsr,
     p_value,
@@ -95,6 +96,15 @@ async function loadContrast(meta, nGenes) {
     s_value: runningMean(lfsr),
     adj_p_value: adjusted(p_value),
   };
+}
+
+/** Log likelihoods of the genes that have their own, by gene: {grid, loglik}. */
+async function loadLikelihoods(meta) {
+  if (!meta) return new Map();
+  const steps = [1, ...Array(meta.nodes).fill(meta.effect_step), ...Array(meta.nodes).fill(meta.step)];
+  const [gene, ...columns] = unpackColumns(await unzip(meta.block), meta.genes, steps);
+  const of = (first, i) => columns.slice(first, first + meta.nodes).map((column) => column[i]);
+  return new Map(Array.from(gene, (place, i) => [Math.round(place - 0.5 * Math.sign(place)), { grid: of(0, i), loglik: of(meta.nodes, i) }]));
 }
 
 /** Normalized counts of the genes that have them: a function from gene to an array over samples, or null. */
