@@ -32,12 +32,12 @@ function drawKey(pen, box, colours, entries, side = "right") {
   });
 }
 
-/** Histograms, the prior and z scores; `now()` gives the contrast shown, {data, meta}. */
+/** Histograms, the prior and z scores; `now()` gives the contrast shown, {data, meta}. Returns the figure that follows the list. */
 function makeFigures(host, now, name) {
   const small = (width) => Math.max(240, Math.min(0.72 * width, 340));
   const count = (values) => genes(values.filter((value) => !Number.isNaN(value)).length);
 
-  makeChart(host, {
+  const pooling = makeChart(host, {
     title: "Own estimates and posterior means", name: () => name("shrinkage"), shape: small,
     draw(pen, width, height, colours) {
       const { data, listed } = now();
@@ -135,4 +135,5 @@ function makeFigures(host, now, name) {
       pen.text(box.left + 8, box.top + 8, "dashed: every gene unchanged", { size: 11, base: "middle", colour: colours.ink });
     },
   });
+  return pooling;
 }

@@ -213,7 +213,7 @@ async function start() {
     levelRange.value = levels.reduce((best, level, i) => (Math.abs(Math.log(level / state.level)) < Math.abs(Math.log(levels[best] / state.level)) ? i : best), 0);
     levelRange.setAttribute("aria-valuetext", String(state.level));
   };
-  function recount() {
+  function recount(anew = false) {
     regroup();
     const found = listed.up.length + listed.down.length;
     const { lfdr } = data();
@@ -223,11 +223,17 @@ async function start() {
     byId("words-up").textContent = contrast().up;
     byId("words-down").textContent = contrast().down;
     byId("count-false").textContent = found ? `about ${expected < 10 ? expected.toFixed(1) : whole(expected)} (${percentText(expected / found)}) of them unchanged, by the model` : "no gene in the list";
-    redrawAll();
-    refilter();
+    // What shows the list follows; all else only another contrast.
+    if (anew) redrawAll();
+    else for (const chart of [volcano, maPlot, pooling]) chart?.redraw();
+    if (anew || state.only !== "all") refilter();
+    else table.repaint();
     if (state.gene >= 0) panel.show(state.gene);
-    comparison?.refresh();
+    // All contrasts' lists are compared once a slider rests.
+    clearTimeout(comparing);
+    comparing = setTimeout(() => comparison?.refresh(), 150);
   }
+  let comparing = 0;
   // Many events a second come from a slider that is drawn: one recount a frame will do.
   let waiting = false;
   const soon = () => {
@@ -331,7 +337,7 @@ async function start() {
     state.chosen = null;
     sections.forEach((section) => (section.hidden = Number(section.dataset.contrast) !== i));
     for (const [name, words] of Object.entries(RATES)) byId("rate").querySelector(`[value=${name}]`).textContent = words;
-    recount();
+    recount(true);
   }
   byId("contrast")?.addEventListener("change", (event) => turnTo(Number(event.target.value)));
   for (const link of document.querySelectorAll("[data-turn]"))
@@ -344,6 +350,7 @@ async function start() {
 
   document.documentElement.classList.add("ready");
   let comparison = null;
+  let pooling = null;
   let effectPlot = null;
   showLevel();
   showEffect();
@@ -358,7 +365,7 @@ async function start() {
     countsOf = await loadCounts(meta);
     makeSamples(byId("samples"), meta.samples, grouping, fileStem);
   }
-  makeFigures(byId("figures"), () => ({ data: data(), meta: contrast(), listed }), fileStem);
+  pooling = makeFigures(byId("figures"), () => ({ data: data(), meta: contrast(), listed }), fileStem);
   if (contrasts.length > 1) {
     for (let i = 0; i < contrasts.length; i++) {
       await load(i);

@@ -75,6 +75,13 @@ class CanvasPen {
     context.fillStyle = context.strokeStyle = colour;
     context.lineWidth = 1.2;
     const corners = SHAPES[shape];
+    if (!corners && !hollow && size < 2) {
+      // Discs this small look like squares, which are drawn many times faster.
+      const side = 1.8 * size;
+      for (let i = 0; i < xs.length; i++) context.fillRect(xs[i] - side / 2, ys[i] - side / 2, side, side);
+      context.globalAlpha = 1;
+      return;
+    }
     context.beginPath();
     for (let i = 0; i < xs.length; i++) {
       const x = xs[i];
