@@ -453,7 +453,7 @@ def contrast_page(
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
         hidden=summary.get("hidden_factors"),
         column=dataset.contrasts[name].get("column"),
-        fdp=summary.get("fdp"),
+        fdp=_false_share(summary.get("fdp")),
         likelihoods=None if effects is None else stray_likelihoods(effects),
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),
@@ -463,6 +463,11 @@ def contrast_page(
         **options(config.report, "level", "interval", "interval_method"),
         threshold=config.report.lfc_threshold,
     )
+
+
+def _false_share(told: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What draws of the prior say of the list's false discovery proportion, if they say it all."""
+    return told if told is not None and {"mean", "lower", "upper"} <= set(told) else None
 
 
 def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage]) -> None:

@@ -152,6 +152,12 @@ def test_scale_of_the_null_and_warnings_are_told() -> None:
     assert "Two samples <only>." in text
 
 
+def test_what_draws_say_of_the_list_is_told() -> None:
+    text = Reader(render(page(fdp={"mean": 0.051, "lower": 0.03, "upper": 0.0801}))).text
+    assert "5.1% of the list, with a probability of 95% between 3% and 8%" in text
+    assert "False share" not in Reader(render(page())).text
+
+
 def test_table_holds_the_smallest_lfdr_in_order() -> None:
     shuffled = result_table().sample(frac=1, random_state=1)
     rows = [row for row in Reader(render(page(table=shuffled))).cells if row[0].startswith("ENSG")]
