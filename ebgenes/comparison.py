@@ -273,5 +273,6 @@ def _words(names: Sequence[str], behind: FloatArray, se: FloatArray, models: Map
         sure = "no difference that matters" if gap < SAME else "clear" if gap > 2 * error else "not clear"
         parts.append(f"{name} is {gap:.1f} behind (standard error {error:.1f}: {sure})")
     doubtful = max(each.n_unreliable for each in models.values())
-    caution = f" {doubtful:,} genes weigh so much that leaving them out is not reliable." if doubtful else ""
+    genes = "1 gene weighs" if doubtful == 1 else f"{doubtful:,} genes weigh"
+    caution = f" {genes} so much that predicting without is not reliable there." if doubtful else ""
     return f"{names[0]} predicts left-out genes best; in log density {'; '.join(parts)}.{caution}"

@@ -15,7 +15,7 @@ from ebgenes.intervals.robust import robust_bounds
 from ebgenes.model import FloatArray
 from ebgenes.pooling import estimate_tau, partial_pooling, require_effects, tau_loglik, weighted_mean
 
-HALF_T_DF, HALF_T_SCALE = 3.0, 2.5
+HALF_T_DF, HALF_T_SCALE = 4.0, 2.0
 """Of the prior of tau; the scale in log2 is far above what fold changes have, and says little."""
 
 TAU_PLACES = 201

@@ -1,0 +1,115 @@
+"""How often 95% intervals hold the true effects, by kind of interval and number of effects.
+
+python benchmarks/calibration/coverage.py [--work 1.0] [--methods plugin full_bayes]
+
+Model `normal`: effects N(.5, tau^2), center and tau unknown, standard errors from .5 to 2. Model `two groups`: four
+effects in five are 0 and the others N(0, 1.5^2), standard errors from .25 to .8, weights of normal slabs fitted.
+Errors are normal and standard errors known, so that only what is said of the prior differs. Full Bayes takes tau from a
+half-t with 4 degrees of freedom and scale 2, whatever the truth, and weights from a Gibbs sampler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import ebgenes as eb
+from ebgenes.intervals import METHODS, normal
+from ebgenes.posteriors import loglik_matrix
+from ebgenes.prior.weight_draws import draw_weights
+
+HERE = Path(__file__).parent
+SETS = {8: 400, 20: 250, 100: 300, 1000: 40, 20_000: 3}
+BOOTSTRAPPED = {8: 150, 20: 80, 100: 30, 1000: 8, 20_000: 2}
+"""Sets of each size, and how many of them Laird and Louis's bootstrap sees, which takes a hundred times as long."""
+
+Ends = tuple[str, np.ndarray, np.ndarray]
+
+
+def even_log(rng: np.random.Generator, low: float, high: float, size: int) -> np.ndarray:
+    return np.exp(rng.uniform(np.log(low), np.log(high), size))
+
+
+def normal_set(
+    n: int, tau: float, methods: Sequence[str], rng: np.random.Generator
+) -> tuple[np.ndarray, Iterator[Ends]]:
+    se = even_log(rng, 0.5, 2, n)
+    truth = 0.5 + tau * rng.standard_normal(n)
+    estimate = truth + se * rng.standard_normal(n)
+
+    def ends() -> Iterator[Ends]:
+        for method in methods:
+            extra = [rng] if method == "laird_louis" else []
+            found = getattr(normal, f"{method}_intervals")(estimate, se, *extra)
+            yield method, found.lower, found.upper
+
+    return truth, ends()
+
+
+def group_set(n: int, methods: Sequence[str], rng: np.random.Generator) -> tuple[np.ndarray, Iterator[Ends]]:
+    se = even_log(rng, 0.25, 0.8, n)
+    truth = np.where(rng.random(n) < 0.8, 0.0, 1.5 * rng.standard_normal(n))
+    effects = eb.effects_from_summary([f"g{i}" for i in range(n)], truth + se * rng.standard_normal(n), se)
+    prior = eb.fit_em(effects, null="fixed").prior
+    known = eb.posterior(effects, prior)
+
+    def ends() -> Iterator[Ends]:
+        draws = draw_weights(loglik_matrix(effects, prior.scale), rng, start=prior.weight)
+        for method in methods:
+            found = eb.with_intervals(known, effects, prior, method, rng=rng, draws=draws)
+            yield method, found.lower, found.upper
+
+    return truth, ends()
+
+
+def cells(work: float, methods: Sequence[str]) -> Iterator[dict[str, object]]:
+    """One row for each model, size and method."""
+    for n, n_sets in SETS.items():
+        models = [("normal", 0.5), ("normal", 1.0), ("normal", 2.0)]
+        models += [("two groups", 1.5)] if n >= 100 else []
+        for model, tau in models:
+            hits: dict[str, list[float]] = {}
+            widths: dict[str, list[float]] = {}
+            for seed in range(max(int(work * n_sets), 2)):
+                rng = np.random.default_rng([n, int(10 * tau), seed])
+                asked = [each for each in methods if each != "laird_louis" or seed < max(work * BOOTSTRAPPED[n], 2)]
+                truth, ends = normal_set(n, tau, asked, rng) if model == "normal" else group_set(n, asked, rng)
+                for method, lower, upper in ends:
+                    hits.setdefault(method, []).append(float(np.mean((lower <= truth) & (truth <= upper))))
+                    widths.setdefault(method, []).append(float(np.mean(upper - lower)))
+            for method in methods:
+                seen = np.array(hits[method])
+                yield {
+                    "model": model,
+                    "tau": tau,
+                    "effects": n,
+                    "method": method,
+                    "coverage": round(float(seen.mean()), 4),
+                    "coverage_se": round(float(seen.std(ddof=1) / np.sqrt(len(seen))), 4),
+                    "width": round(float(np.mean(widths[method])), 3),
+                    "sets": len(seen),
+                }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=float, default=1.0, help="share of the sets to run")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--out", type=Path, default=HERE / "coverage.csv")
+    asked = parser.parse_args()
+    rows = []
+    for row in cells(asked.work, asked.methods):
+        rows.append(row)
+        print(row, flush=True)
+    with asked.out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
