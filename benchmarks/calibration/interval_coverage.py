@@ -1,6 +1,6 @@
 """How often 95% intervals hold the true effects, by kind of interval and number of effects.
 
-python benchmarks/calibration/coverage.py [--work 1.0] [--methods plugin full_bayes]
+python benchmarks/calibration/interval_coverage.py [--work 1.0] [--methods plugin full_bayes]
 
 Model `normal`: effects N(.5, tau^2), center and tau unknown, standard errors from .5 to 2. Model `two groups`: four
 effects in five are 0 and the others N(0, 1.5^2), standard errors from .25 to .8, weights of normal slabs fitted.
@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=float, default=1.0, help="share of the sets to run")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    parser.add_argument("--out", type=Path, default=HERE / "coverage.csv")
+    parser.add_argument("--out", type=Path, default=HERE / "interval_coverage.csv")
     asked = parser.parse_args()
     rows = []
     for row in cells(asked.work, asked.methods):
