@@ -27,7 +27,7 @@ TOP = 25
 
 SCRIPTS = (
     "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "gene", "samples",
-    "contrasts", "main",
+    "contrasts", "finding", "main",
 )  # fmt: skip
 """Files of page/, in the order they are joined."""
 

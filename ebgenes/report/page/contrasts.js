@@ -87,3 +87,32 @@ function makeContrasts(host, { contrasts, all, listedIn, choose, name, scatter }
   }
   return { refresh };
 }
+
+// Genes listed in neither contrast, in the first alone, in the second alone, in both.
+const PAIR_LOOKS = [
+  { shape: "circle", size: 1.5, colour: "rest", alpha: 0.4 },
+  { shape: "right", size: 2.8, colour: "down", alpha: 0.7 },
+  { shape: "up", size: 2.8, colour: "up", alpha: 0.7 },
+  { shape: "diamond", size: 2.8, colour: "extra", alpha: 0.85 },
+];
+
+/** Posterior means of two contrasts against each other; `pair()` gives {name, effect, codes} of both. */
+function makeEffects(host, common, pair) {
+  return makeScatter(host, {
+    ...common,
+    points() {
+      const [first, second] = pair();
+      const kinds = [[], [], [], []];
+      for (let gene = 0; gene < first.codes.length; gene++) kinds[(first.codes[gene] ? 1 : 0) + (second.codes[gene] ? 2 : 0)].push(gene);
+      const alone = (mark, { name }, kind) => `${mark} in ${name} alone: ${whole(kinds[kind].length)}`;
+      return {
+        x: first.effect, y: second.effect, xEnds: sides(first.effect), yEnds: sides(second.effect),
+        layers: PAIR_LOOKS.map((look, kind) => ({ ...look, genes: kinds[kind] })),
+        lines: [{ along: "x", at: 0 }, { along: "y", at: 0 }, { along: "both", dash: [4, 3] }],
+        labels: () => [], xWords: `posterior mean, ${short(first.name, 40)}`, yWords: `posterior mean, ${short(second.name, 40)}`,
+        caption: [`Listed ${alone("▶", first, 1)}; ${alone("▲", second, 2)}; ◆ in both: ${whole(kinds[3].length)}. Dashed: equal effects.`],
+      };
+    },
+    describe: () => `Posterior means of ${pair().map(({ name }) => name).join(" against ")}`,
+  });
+}

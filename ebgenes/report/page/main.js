@@ -137,14 +137,14 @@ async function start() {
       return unknown || sign * (values[a] - values[b]) || tie(a, b);
     });
   }
-  const lower = { ids: ids.map((each) => each.toLowerCase()), names: names.map((each) => each.toLowerCase()) };
+  const index = makeIndex(ids, names);
   function refilter() {
     const text = state.text.trim().toLowerCase();
     const known = data().post_mean;
     const rows = [];
     for (let gene = 0; gene < nGenes; gene++) {
       if (Number.isNaN(known[gene])) continue;
-      if (text && !lower.ids[gene].includes(text) && !lower.names[gene].includes(text)) continue;
+      if (text && !index.holds(gene, text)) continue;
       if (state.only === "listed" && !codes[gene]) continue;
       if ((state.only === "up" || state.only === "down") && word(gene) !== state.only) continue;
       if (state.chosen && !state.chosen.has(gene)) continue;
@@ -161,22 +161,14 @@ async function start() {
   // ---- genes that were asked for and have no row
 
   let untested = null;
-  async function untestedNames() {
-    if (!untested) {
-      const [theirIds, theirNames, codes] = await Promise.all([unzipLines("block-untested-ids"), unzipLines("block-untested-names"), unzip("block-untested-status")]);
-      untested = new Map();
-      theirIds.forEach((id, i) => {
-        for (const key of [theirNames[i], id]) if (key) untested.set(key.toLowerCase(), meta.reasons[codes[i]]);
-      });
-    }
-    return untested;
-  }
   async function tellMissing(text, nRows) {
     const told = byId("missing");
     told.textContent = "";
     if (!text || nRows || state.chosen || state.pasted || state.only !== "all") return;
-    const reason = (await untestedNames()).get(text);
-    if (state.text.trim().toLowerCase() === text) told.textContent = reason ? `${short(state.text, 60)} was not tested: ${reason}.` : "No gene of that name or id in the input.";
+    untested ??= loadUntested(meta.reasons);
+    const reason = (await untested).get(text);
+    if (state.text.trim().toLowerCase() !== text) return;
+    told.textContent = reason ? `${short(state.text, 60)} was not tested: ${reason}.` : "No gene of that name or id in the input.";
   }
 
   // ---- one gene
@@ -277,7 +269,7 @@ async function start() {
     typing = setTimeout(() => {
       refilter();
       const text = state.text.trim().toLowerCase();
-      const exact = table.rows.find((gene) => lower.names[gene] === text || lower.ids[gene] === text);
+      const exact = table.rows.find((gene) => index.is(gene, text));
       if (text && exact !== undefined) pick(exact);
     }, 120);
   });
@@ -291,17 +283,9 @@ async function start() {
   });
   byId("unchoose").addEventListener("click", () => choose(null, ""));
   byId("paste").addEventListener("input", (event) => {
-    const asked = [...new Set(event.target.value.split(/[\s,;]+/).filter(Boolean))];
-    const where = new Map();
-    for (let gene = 0; gene < nGenes; gene++)
-      for (const key of [lower.ids[gene], lower.ids[gene].replace(/\.\d+$/, ""), lower.names[gene]])
-        if (key) where.set(key, [...(where.get(key) ?? []), gene]);
-    const found = asked.map((each) => where.get(each.toLowerCase()) ?? where.get(each.toLowerCase().replace(/\.\d+$/, "")));
-    state.pasted = asked.length ? new Set(found.flatMap((each) => each ?? [])) : null;
-    const lost = asked.filter((_, i) => !found[i]);
-    byId("paste-told").textContent = asked.length
-      ? `${asked.length - lost.length} of ${asked.length} found; they are ringed in the figures.${lost.length ? ` Not among the tested genes: ${lost.slice(0, 20).map((each) => short(each, 30)).join(", ")}${lost.length > 20 ? " and others" : ""}.` : ""}`
-      : "";
+    const pasted = index.pasted(event.target.value);
+    state.pasted = pasted.asked ? pasted.genes : null;
+    byId("paste-told").textContent = pastedWords(pasted);
     redrawAll();
     refilter();
   });
@@ -372,28 +356,8 @@ async function start() {
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
     const both = (host, which) => {
-      const inLists = () => which().map(groupsOf);
-      effectPlot = makeScatter(host, {
-        ...common, title: "Effects of two contrasts", name: () => `${meta.dataset}_effects`,
-        points() {
-          const [i, j] = which();
-          const [first, second] = inLists();
-          const kinds = [[], [], [], []];
-          for (let gene = 0; gene < nGenes; gene++) kinds[(first[gene] ? 1 : 0) + (second[gene] ? 2 : 0)].push(gene);
-          const looks = [
-            { shape: "circle", size: 1.5, colour: "rest", alpha: 0.4 }, { shape: "right", size: 2.8, colour: "down", alpha: 0.7 },
-            { shape: "up", size: 2.8, colour: "up", alpha: 0.7 }, { shape: "diamond", size: 2.8, colour: "extra", alpha: 0.85 },
-          ];
-          const [x, y] = [datas[i].post_mean, datas[j].post_mean];
-          return {
-            x, y, xEnds: sides(x), yEnds: sides(y), layers: looks.map((look, k) => ({ ...look, genes: kinds[k] })),
-            lines: [{ along: "x", at: 0 }, { along: "y", at: 0 }, { along: "both", dash: [4, 3] }],
-            labels: () => [], xWords: `posterior mean, ${short(contrasts[i].name, 40)}`, yWords: `posterior mean, ${short(contrasts[j].name, 40)}`,
-            caption: [`Listed ▶ in ${contrasts[i].name} alone: ${whole(kinds[1].length)}; ▲ in ${contrasts[j].name} alone: ${whole(kinds[2].length)}; ◆ in both: ${whole(kinds[3].length)}. Dashed: equal effects.`],
-          };
-        },
-        describe: () => `Posterior means of two contrasts against each other`,
-      });
+      const titles = { ...common, title: "Effects of two contrasts", name: () => `${meta.dataset}_effects` };
+      effectPlot = makeEffects(host, titles, () => which().map((i) => ({ name: contrasts[i].name, effect: datas[i].post_mean, codes: groupsOf(i) })));
       return effectPlot;
     };
     comparison = makeContrasts(byId("contrasts"), {
