@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         require_replicates as require_replicates,
     )
     from ebgenes.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
+    from ebgenes.gibbs import diagnose as diagnose, draw_gibbs as draw_gibbs, full_posterior as full_posterior
     from ebgenes.inputs import read_input as read_input
     from ebgenes.intervals import with_intervals as with_intervals
     from ebgenes.io import (
@@ -72,10 +73,13 @@ _HOME = {
     "compare_families": "ebgenes.comparison",
     "counts_from_anndata": "ebgenes.io",
     "describe_groups": "ebgenes.design",
+    "diagnose": "ebgenes.gibbs",
+    "draw_gibbs": "ebgenes.gibbs",
     "effects_from_summary": "ebgenes.effects",
     "fit_effects": "ebgenes.effects",
     "fit_em": "ebgenes.prior",
     "fit_empirical_null": "ebgenes.prior",
+    "full_posterior": "ebgenes.gibbs",
     "gene_dispersions": "ebgenes.negative_binomial",
     "keep_expressed": "ebgenes.counts",
     "match_samples": "ebgenes.counts",

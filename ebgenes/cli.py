@@ -19,7 +19,7 @@ from ebgenes.errors import InputError, listing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.model import Effects, MixturePrior, Screen, Study
+    from ebgenes.model import Effects, GibbsDraws, MixturePrior, Screen, Study
 
 STARTER = """\
 # A starter config for ebgenes. Paths are relative to the folder the command runs in.
@@ -172,19 +172,26 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--controls", help="ids of genes that do not respond, one a line")
     made.add_argument("--out", required=True, help="effects.h5 to write")
 
-    made = verb("prior", _prior, "fit the prior all genes share; on request also its table and figures")
-    made.add_argument("effects", help="effects.h5, or a table with effects and standard errors")
-    made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
-    _table_source(made)
-    made.add_argument("--genes", help="annotation of the genes, for covariates")
-    made.add_argument("--out", required=True, help="prior.json to write")
-    _table_options(made, "--table", required=False)
-    made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
+    for name, step, summary in (
+        ("prior", _prior, "fit the prior all genes share; on request also its table and figures"),
+        ("gibbs", _gibbs, "the same with draws of the prior from its posterior, whose uncertainty reaches every gene"),
+    ):
+        made = verb(name, step, summary)
+        made.add_argument("effects", help="effects.h5, or a table with effects and standard errors")
+        made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
+        made.add_argument("--gibbs", default="{}", help="the config's gibbs section, as YAML")
+        made.add_argument("--draws", help="draws.nc to write, where the prior's fit is gibbs")
+        _table_source(made)
+        made.add_argument("--genes", help="annotation of the genes, for covariates")
+        made.add_argument("--out", required=True, help="prior.json to write")
+        _table_options(made, "--table", required=False)
+        made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
 
     made = verb("table", _table, "write the result table")
     made.add_argument("effects", help="effects.h5, or the table given to `ebgenes prior`")
     _table_source(made)
     made.add_argument("--prior", required=True, help="prior.json")
+    made.add_argument("--draws", help="draws.nc, where the prior's fit was gibbs")
     _table_options(made, "--out", required=True)
 
     made = verb("plot", _plot, "draw figures of a result table")
@@ -383,26 +390,54 @@ def _table_source(made: argparse.ArgumentParser) -> None:
     made.add_argument("--df", type=_freedom, help="degrees of freedom of a table's standard errors")
 
 
+def _gibbs(options: argparse.Namespace) -> None:
+    settings = _yaml(options.prior, "--prior")
+    if not isinstance(settings, dict):
+        raise InputError("--prior must be a mapping, for example '{family: scale_normal}'.")
+    _fit_prior(options, {**settings, "fit": "gibbs"})
+
+
 def _prior(options: argparse.Namespace) -> None:
+    _fit_prior(options, _yaml(options.prior, "--prior"))
+
+
+def _fit_prior(options: argparse.Namespace, asked: Any) -> None:
     from ebgenes.config import parse_section
-    from ebgenes.io import write_json
-    from ebgenes.pipeline import compare, covariates_of, learn, write_figures
+    from ebgenes.io import write_draws, write_json
+    from ebgenes.pipeline import compare, covariates_of, learn, listed, sample, write_figures
     from ebgenes.summary import summarize
 
-    settings = parse_section("prior", _yaml(options.prior, "--prior"))
+    settings = parse_section("prior", asked)
+    gibbs = parse_section("gibbs", _yaml(options.gibbs, "--gibbs"))
     report = parse_section("report", _yaml(options.report, "--report"))
     effects, screen = _any_effects(options)
     covariates = covariates_of(effects.gene, effects.base_mean, settings, options.genes)
     fit = learn(effects, settings, covariates)
+    unfinished = Path(f"{options.draws}.unfinished.npz") if options.draws else None
+    draws = sample(effects, fit, settings, gibbs, unfinished, _count_sweeps)
     models = compare(effects, fit, settings, report.seed, covariates)
-    summary = summarize(effects, fit, report.level, covariates, models, report.seed)
-    if options.table or options.figures:
-        table = _write_tables(options.table, effects, fit.prior, options.counts, screen, report)
+    drawn, table = None, None
+    if options.table or options.figures or draws is not None:
+        table = _write_tables(options.table, effects, fit.prior, options.counts, screen, report, draws)
+    if draws is not None and table is not None:
+        drawn = draws, listed(table, report.level)
+        if options.draws:
+            write_draws(options.draws, draws)
+    summary = summarize(effects, fit, report.level, covariates, models, report.seed, drawn)
+    if options.figures and table is not None:
         figures = [Path(path) for path in options.figures]
         write_figures(figures, table, fit.prior, summary, report, _study_for(figures, options.counts))
     write_json(options.out, summary)
     if models is not None:
         print(summary["comparison"]["verdict"])
+    if draws is not None and summary["gibbs"]["caution"]:
+        print(f"ebgenes: warning: {summary['gibbs']['caution']}", file=sys.stderr)
+
+
+def _count_sweeps(done: int, total: int) -> None:
+    """Progress, where someone watches."""
+    if sys.stderr.isatty():
+        print(f"\r{done:,} of {total:,} sweeps", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def _table(options: argparse.Namespace) -> None:
@@ -412,16 +447,27 @@ def _table(options: argparse.Namespace) -> None:
     report = parse_section("report", _yaml(options.report, "--report"))
     prior, _ = read_prior(options.prior)
     effects, screen = _any_effects(options)
-    _write_tables(options.out, effects, prior, options.counts, screen, report)
+    draws = None
+    if options.draws:
+        from ebgenes.io import read_draws
+
+        draws = read_draws(options.draws)
+    _write_tables(options.out, effects, prior, options.counts, screen, report, draws)
 
 
 def _write_tables(
-    paths: list[str], effects: Effects, prior: MixturePrior, counts: str | None, screen: Screen | None, report: Any
+    paths: list[str],
+    effects: Effects,
+    prior: MixturePrior,
+    counts: str | None,
+    screen: Screen | None,
+    report: Any,
+    draws: GibbsDraws | None = None,
 ) -> pd.DataFrame:
     from ebgenes.io import read_screen, write_table
     from ebgenes.pipeline import tabulate
 
-    table = tabulate(effects, prior, screen if counts is None else read_screen(counts), report)
+    table = tabulate(effects, prior, screen if counts is None else read_screen(counts), report, draws)
     for path in paths:
         write_table(path, table)
     return table

@@ -126,6 +126,16 @@ class PriorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GibbsSettings:
+    """How the prior's posterior is drawn from."""
+
+    chains: int
+    draws: int
+    warmup: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSettings:
     """What tables, figures and the page show."""
 
@@ -150,6 +160,7 @@ class Config:
     datasets: dict[str, DatasetSettings]
     effects: EffectsSettings
     prior: PriorSettings
+    gibbs: GibbsSettings
     report: ReportSettings
 
 
@@ -159,6 +170,7 @@ SECTIONS = {
     "dataset": DatasetSettings,
     "effects": EffectsSettings,
     "prior": PriorSettings,
+    "gibbs": GibbsSettings,
     "report": ReportSettings,
 }
 
@@ -217,7 +229,7 @@ def parse_config(content: Any) -> Config:
     return Config(
         outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]),
         datasets=datasets,
-        **{name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "report")},
+        **{name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")},
     )
 
 

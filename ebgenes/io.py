@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,9 +24,11 @@ from ebgenes.errors import InputError, listing
 from ebgenes.model import (
     HIDDEN_ARRAYS,
     BoolArray,
+    ChainState,
     Counts,
     Effects,
     FloatArray,
+    GibbsDraws,
     HiddenFactors,
     MixturePrior,
     Screen,
@@ -484,6 +487,88 @@ def read_screen(path: str | os.PathLike[str]) -> Screen:
 EFFECT_ARRAYS = ("estimate", "se", "df", "base_mean")
 EFFECT_OPTIONS = ("grid", "loglik", "p_value")
 EFFECT_WORDS = ("contrast", "up", "down", "engine")
+
+
+DRAW_ARRAYS = ("weight", "null_scale", "scale", "loglik")
+
+
+def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
+    """Write ``draws.nc``: NetCDF 4 with the group ``posterior`` by chain and draw, as ArviZ and xarray read it."""
+    import h5py
+
+    n_chains = int(draws.chain.max()) + 1
+    sizes = {
+        "chain": np.arange(n_chains),
+        "draw": np.arange(len(draws.chain) // n_chains),
+        "component": np.arange(draws.weight.shape[1]),
+        "slab": np.arange(draws.scale.shape[1]),
+    }
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        group = file.create_group("posterior")
+        for name, values in sizes.items():
+            group.create_dataset(name, data=values).make_scale(name)
+        for name in DRAW_ARRAYS:
+            values = getattr(draws, name)
+            values = values.reshape(n_chains, -1, *values.shape[1:])
+            made = group.create_dataset(name, data=values)
+            last = {"weight": ["component"], "scale": ["slab"]}.get(name, [])
+            for axis, dimension in enumerate(["chain", "draw", *last]):
+                made.dims[axis].attach_scale(group[dimension])
+        group.attrs["seed"] = draws.seed
+        group.attrs["first_sweep"] = int(draws.sweep[0])
+        group.attrs["family"] = draws.prior.family
+        group.attrs["mode"] = draws.prior.mode
+        group.attrs["stretch"] = draws.prior.stretch
+
+
+def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
+    """Read what `write_draws` wrote."""
+    import h5py
+
+    found = existing_file(path)
+    try:
+        with h5py.File(found, "r") as file:
+            group = file["posterior"]
+            arrays = {name: group[name][()] for name in DRAW_ARRAYS}
+            attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
+    except (OSError, KeyError) as error:
+        raise InputError(f"{found} holds no draws of ebgenes: {_oneline(error)}") from None
+    n_chains, n_draws = arrays["loglik"].shape
+    flat = {name: each.reshape(n_chains * n_draws, *each.shape[2:]) for name, each in arrays.items()}
+    weight = flat["weight"].mean(axis=0)
+    first = int(attributes["first_sweep"])
+    return GibbsDraws(
+        **flat,
+        chain=np.repeat(np.arange(n_chains), n_draws),
+        sweep=np.tile(np.arange(first, first + n_draws), n_chains),
+        seed=int(attributes["seed"]),
+        prior=MixturePrior(
+            weight=weight / weight.sum(),
+            scale=np.concatenate([[flat["null_scale"].mean()], flat["scale"].mean(axis=0)]),
+            family=str(attributes["family"]),
+            mode=float(attributes["mode"]),
+            stretch=float(attributes["stretch"]),
+        ),
+    )
+
+
+CHAIN_ARRAYS = ("weight", "plane", "loglik", "next_weight", "next_plane")
+
+
+def write_chains(path: str | os.PathLike[str], state: ChainState) -> None:
+    """Write the state of unfinished chains, from which another run goes on."""
+    buffer = io.BytesIO()
+    np.savez(buffer, key=np.array(state.key), **{name: getattr(state, name) for name in CHAIN_ARRAYS})
+    write_bytes(path, buffer.getvalue())
+
+
+def read_chains(path: str | os.PathLike[str]) -> ChainState | None:
+    """Read what `write_chains` wrote; None where there is nothing that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return ChainState(key=str(stored["key"]), **{name: stored[name] for name in CHAIN_ARRAYS})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:

@@ -464,6 +464,68 @@ class EmFit:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GibbsDraws:
+    """Draws of the population from its posterior, D in all, chain after chain.
+
+    Attributes
+    ----------
+    weight
+        Shares of the genes by component, (D, K).
+    null_scale
+        Standard deviation of the null, log2, (D,).
+    scale
+        Scales of the slabs, log2, (D, K - 1): the same in every draw but for a single slab's.
+    loglik
+        Log likelihood of all genes, their effects integrated out, (D,).
+    chain, sweep
+        Where each draw comes from, (D,).
+    seed
+        Of the randomness.
+    prior
+        The prior at the draws' mean.
+    """
+
+    weight: FloatArray
+    null_scale: FloatArray
+    scale: FloatArray
+    loglik: FloatArray
+    chain: IntArray
+    sweep: IntArray
+    seed: int
+    prior: MixturePrior
+
+    def __post_init__(self) -> None:
+        names = ("weight", "null_scale", "scale", "loglik")
+        _set(self, **{name: _float(getattr(self, name)) for name in names})
+        _set(self, chain=np.array(self.chain, dtype=np.int64), sweep=np.array(self.sweep, dtype=np.int64))
+        shape = (len(self.weight),)
+        n_slabs = self.weight.shape[1] - 1
+        _require_shape(self, null_scale=shape, scale=(*shape, n_slabs), loglik=shape, chain=shape, sweep=shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ChainState:
+    """What `draw_gibbs` needs to go on: the sweeps of every chain so far.
+
+    Attributes
+    ----------
+    key
+        Digest of the likelihoods and settings, which must be the same.
+    weight, plane, loglik
+        States of all sweeps, (chains, N, K), (chains, N), (chains, N).
+    next_weight, next_plane
+        Those of the sweep that comes next, (chains, K), (chains,).
+    """
+
+    key: str
+    weight: FloatArray
+    plane: IntArray
+    loglik: FloatArray
+    next_weight: FloatArray
+    next_plane: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Posterior:
     """What is known of each gene's effect after pooling; log2 units, all (G,).
 

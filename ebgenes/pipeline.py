@@ -19,6 +19,7 @@ from ebgenes.config import (
     Config,
     DatasetSettings,
     EffectsSettings,
+    GibbsSettings,
     PriorSettings,
     ReportSettings,
     annotation_columns,
@@ -33,6 +34,7 @@ from ebgenes.model import (
     Effects,
     EmFit,
     FloatArray,
+    GibbsDraws,
     MixturePrior,
     Screen,
     Study,
@@ -59,12 +61,17 @@ OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_fa
 """Figures that some contrasts have, and the part of prior.json that they show."""
 
 
+UNFINISHED = "draws.unfinished.npz"
+"""Draws of a run that was interrupted, in the contrast's folder."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Answer:
     """Everything one contrast yields."""
 
     effects: Effects
     fit: EmFit
+    draws: GibbsDraws | None
     table: pd.DataFrame
 
 
@@ -74,12 +81,14 @@ def answer(
     config: Config,
     covariates: Covariates | None = None,
     controls: TextArray | None = None,
+    unfinished: Path | None = None,
 ) -> Answer:
     """The model, from the counts of a prepared study to its table of posteriors."""
     effects = estimate(study, design, config.effects, controls)
     fit = learn(effects, config.prior, covariates)
-    table = tabulate(effects, fit.prior, study.screen, config.report)
-    return Answer(effects=effects, fit=fit, table=table)
+    draws = sample(effects, fit, config.prior, config.gibbs, unfinished)
+    table = tabulate(effects, fit.prior, study.screen, config.report, draws)
+    return Answer(effects=effects, fit=fit, draws=draws, table=table)
 
 
 def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], None] = lambda message: None) -> Study:
@@ -201,6 +210,30 @@ def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | No
     return eb.fit_em(effects, covariates=covariates, **chosen)
 
 
+def sample(
+    effects: Effects,
+    fit: EmFit,
+    settings: PriorSettings,
+    gibbs: GibbsSettings,
+    unfinished: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> GibbsDraws | None:
+    """Draws of the prior from its posterior; None where the config asks for the best one alone.
+
+    An interrupted run leaves the file `unfinished`, from which the next one goes on.
+    """
+    if settings.fit != "gibbs":
+        return None
+    chosen: dict[str, Any] = {**options(gibbs, "chains", "draws", "warmup", "seed"), "progress": progress}
+    if unfinished is None:
+        return eb.draw_gibbs(effects, fit, **chosen)
+    chosen["save"] = partial(io.write_chains, unfinished)
+    state = io.read_chains(unfinished)
+    draws = eb.draw_gibbs(effects, fit, resume=state, **chosen)
+    unfinished.unlink(missing_ok=True)
+    return draws
+
+
 def compare(
     effects: Effects, fit: EmFit, settings: PriorSettings, seed: int, covariates: Covariates | None = None
 ) -> dict[str, Criteria] | None:
@@ -245,13 +278,27 @@ def annotation(path: str | None, settings: PriorSettings) -> pd.DataFrame:
     return table
 
 
-def tabulate(effects: Effects, prior: MixturePrior, screen: Screen | None, settings: ReportSettings) -> pd.DataFrame:
-    """Posteriors of all genes as a table."""
-    known = eb.posterior(effects, prior, interval=settings.interval, threshold=settings.lfc_threshold)
-    if settings.interval_method != "plugin":
+def tabulate(
+    effects: Effects,
+    prior: MixturePrior,
+    screen: Screen | None,
+    settings: ReportSettings,
+    draws: GibbsDraws | None = None,
+) -> pd.DataFrame:
+    """Posteriors of all genes as a table: under the fitted prior or, where there are some, over draws of it."""
+    asked = {"interval": settings.interval, "threshold": settings.lfc_threshold}
+    known = eb.full_posterior(effects, draws, **asked) if draws else eb.posterior(effects, prior, weight=None, **asked)
+    if settings.interval_method not in ("plugin", "full_bayes"):
         rng = np.random.default_rng(settings.seed)
         known = eb.with_intervals(known, effects, prior, settings.interval_method, rng=rng)
     return eb.results_table(effects, known, screen)
+
+
+def listed(table: pd.DataFrame, level: float) -> BoolArray:
+    """Which of the fitted genes, (G,), the table's q-values call."""
+    from ebgenes.table import tested
+
+    return np.asarray(table.loc[tested(table), "q_value"] < level)
 
 
 def check(config: Config) -> Iterator[str]:
@@ -342,7 +389,8 @@ def _run_study(
     pages = []
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
         progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
-        found = answer(study, design, config, covariates, controls)
+        unfinished = outdir / name / contrast / UNFINISHED
+        found = answer(study, design, config, covariates, controls, unfinished)
         summary = _write_answer(outdir / name / contrast, found, covariates, config, study)
         said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
         progress(f"{name}/{contrast}: {said}")
@@ -359,8 +407,11 @@ def _write_answer(
     """Write all files of one contrast; returns what its prior.json says."""
     settings = config.report
     models = compare(found.effects, found.fit, config.prior, settings.seed, covariates)
-    summary = eb.summarize(found.effects, found.fit, settings.level, covariates, models, settings.seed)
+    drawn = None if found.draws is None else (found.draws, listed(found.table, settings.level))
+    summary = eb.summarize(found.effects, found.fit, settings.level, covariates, models, settings.seed, drawn)
     io.write_effects(folder / "effects.h5", found.effects)
+    if found.draws is not None:
+        io.write_draws(folder / "draws.nc", found.draws)
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
         io.write_table(folder / f"genes.{suffix}", found.table)

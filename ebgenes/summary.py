@@ -14,7 +14,18 @@ import ebgenes
 from ebgenes.comparison import Criteria, rank_models
 from ebgenes.errors import listing
 from ebgenes.fdr import adjust_bh, running_mean
-from ebgenes.model import HIDDEN_ARRAYS, Effects, EmFit, FloatArray, HiddenFactors, MixturePrior, Odds
+from ebgenes.gibbs import convergence_caution, diagnose, list_discoveries
+from ebgenes.model import (
+    HIDDEN_ARRAYS,
+    BoolArray,
+    Effects,
+    EmFit,
+    FloatArray,
+    GibbsDraws,
+    HiddenFactors,
+    MixturePrior,
+    Odds,
+)
 from ebgenes.posteriors import null_probability
 from ebgenes.prior import likelihood_stretch, null_spread
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
@@ -43,16 +54,22 @@ def summarize(
     covariates: Covariates | None = None,
     models: Mapping[str, Criteria] | None = None,
     seed: int | None = None,
+    drawn: tuple[GibbsDraws, BoolArray] | None = None,
 ) -> dict[str, Any]:
     """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions.
 
-    models are the families it was compared with, itself among them, and seed the one of what was drawn for that.
+    models are the families it was compared with, itself among them, and seed the one of what was drawn for that. drawn
+    are draws of the prior and which genes, (G,), the table over them calls at the level.
     """
     fixed = fit.fixed_null
     p_value = p_values(effects)
     diagnostics = {"sigma0": null_spread(p_value), "kappa": likelihood_stretch(effects)}
     told = None if covariates is None else _told(effects, fit, covariates, p_value)
     without = fit.without_covariates
+    sampled = None if drawn is None else _sampled(drawn[0], int(drawn[1].sum()))
+    warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
+    if sampled is not None and sampled["caution"]:
+        warnings.insert(0, sampled["caution"])
     return {
         **_plain(fit),
         "fixed_null": None if fixed is None else _plain(fixed),
@@ -70,11 +87,42 @@ def summarize(
         },
         "covariates": told,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
-        "warnings": [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))],
+        "gibbs": sampled,
+        "fdp": None if drawn is None else discovery_proportion(list_discoveries(effects, fit, *drawn)),
+        "warnings": warnings,
         "comparison": None if models is None else _compared(models),
         # The fit itself is not random, a comparison is.
         "seed": None if models is None else seed,
         "versions": versions(),
+    }
+
+
+def _sampled(draws: GibbsDraws, n_listed: int) -> dict[str, Any]:
+    """What the draws of the prior amount to, and whether they can be relied on."""
+    diagnosis = diagnose(draws)
+    chains = int(draws.chain.max()) + 1
+    return {
+        "chains": chains,
+        "draws": len(draws.weight) // chains,
+        "warmup": int(draws.sweep[0]),
+        "seed": draws.seed,
+        "pi0": draws.prior.pi0,
+        "null_scale": draws.prior.null_scale,
+        "weight": draws.prior.weight.tolist(),
+        "diagnosis": diagnosis,
+        "caution": convergence_caution(diagnosis),
+        "discoveries": n_listed,
+    }
+
+
+def discovery_proportion(proportion: FloatArray) -> dict[str, Any]:
+    """Posterior of a list's false discovery proportion, from draws of it, (D,)."""
+    low, high = np.quantile(proportion, [0.05, 0.95])
+    return {
+        "mean": float(proportion.mean()),
+        "interval": [float(low), float(high)],
+        "probability": 0.9,
+        "above_0.1": float(np.mean(proportion > 0.1)),
     }
 
 

@@ -24,6 +24,7 @@ LAYERS = [
         "dispersion",
         "effects",
         "fdr",
+        "gibbs",
         "intervals",
         "negative_binomial",
         "ordination",

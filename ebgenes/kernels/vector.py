@@ -16,7 +16,7 @@ from ebgenes.kernels.jit import inlined
 
 
 @intrinsic
-def _bits(typing_context: Any, x: Any) -> Any:
+def bits_of(typing_context: Any, x: Any) -> Any:
     """The bits of a float as an integer."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -26,7 +26,7 @@ def _bits(typing_context: Any, x: Any) -> Any:
 
 
 @intrinsic
-def _float(typing_context: Any, bits: Any) -> Any:
+def float_of(typing_context: Any, bits: Any) -> Any:
     """The float that an integer's bits spell."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -67,15 +67,15 @@ def exp(x):
     p = p * r + 0.5
     p = p * r + 1.0
     p = p * r + 1.0
-    return p * _float((_bits(rounded) << 52) + BITS_OF_ONE)
+    return p * float_of((bits_of(rounded) << 52) + BITS_OF_ONE)
 
 
 @inlined
 def log(x):
     """Natural log to 2e-16 of max(1, |log x|), for positive normal x."""
-    shifted = _bits(x) - BITS_OF_ROOT_HALF + EXPONENT_OFFSET
-    exponent = _float((shifted >> 52) | BITS_OF_TWO_52) - 4503599627371520.0
-    f = _float(_bits(x) - ((shifted & EXPONENT_MASK) - EXPONENT_OFFSET)) - 1.0
+    shifted = bits_of(x) - BITS_OF_ROOT_HALF + EXPONENT_OFFSET
+    exponent = float_of((shifted >> 52) | BITS_OF_TWO_52) - 4503599627371520.0
+    f = float_of(bits_of(x) - ((shifted & EXPONENT_MASK) - EXPONENT_OFFSET)) - 1.0
     # log(1 + f) = 2 artanh(f/(2 + f)), |f/(2 + f)| < .172.
     s = f / (2.0 + f)
     w = s * s
