@@ -2,9 +2,10 @@
 
     python benchmarks/calibration/fdp.py [--studies 120] [--counts 30]
 
-Studies are drawn from the model with a normal likelihood, their share of null genes and slabs anew each time, and, fewer,
-as counts (`ebgenes.simulate`, 3 a group, engine likelihood). Each is fitted by EM, drawn from by Gibbs, and its list at
-q < .05 is compared with the truth. Writes fdp.csv, a row a study; prints the share of true proportions in 90% intervals.
+Studies are drawn from the model with a normal likelihood, their share of null genes and slabs anew each time, and,
+fewer, as counts (`ebgenes.simulate`, 3 a group, engine likelihood). Each is fitted by EM, drawn from by Gibbs, and its
+list at q < .05 is compared with the truth. Writes fdp.csv, a row a study; prints the share of true proportions in 90%
+intervals, ends included.
 """
 
 from __future__ import annotations

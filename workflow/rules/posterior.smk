@@ -9,6 +9,7 @@ rule posterior:
         prior=f"{CONTRAST}/prior.json",
         tables=[f"{CONTRAST}/genes.{suffix}" for suffix in SETTINGS.report.tables],
         figures=[reported(CONTRAST, name) for name in CONTRAST_FIGURES],
+        draws=[f"{CONTRAST}/draws.nc"] if SETTINGS.prior.fit == "gibbs" else [],
     log:
         f"{LOGS}/{{contrast}}.posterior.log",
     conda:
@@ -19,10 +20,12 @@ rule posterior:
     params:
         version=EBGENES_VERSION,
         prior=settings_json("prior"),
+        gibbs=settings_json("gibbs"),
         report=settings_json("report"),
         # What captions tell.
         level=SETTINGS.report.level,
         genes=lambda wildcards, input: flag_of("genes", input.genes),
+        draws=lambda wildcards, output: flag_of("draws", output.draws),
     shell:
-        "ebgenes prior {input.effects:q} --prior {params.prior:q} {params.genes} --counts {input.counts:q} --report {params.report:q} "
+        "ebgenes prior {input.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.genes} --counts {input.counts:q} --report {params.report:q} "
         "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
