@@ -221,13 +221,10 @@ def test_too_few_draws_are_said_to_be(study):
 
 def test_what_cannot_be_drawn_is_refused(study):
     effects, fit, _ = study
-    for settings, message in (
-        ({"chains": 1}, "gibbs.chains"),
-        ({"draws": 1}, "gibbs.draws"),
-        ({"warmup": -1}, "warmup"),
-    ):
+    for settings in ({"chains": 1}, {"draws": 1}, {"warmup": -1}):
+        (name,) = settings
         with pytest.raises(InputError, match=f"gibbs.{name} must be at least"):
-            eb.draw_gibbs(effects, fit, **{name: value})
+            eb.draw_gibbs(effects, fit, **settings)
     shares = replace(fit.prior, null_share=np.full(3000, 0.8))
     with pytest.raises(InputError, match="no covariates yet"):
         eb.draw_gibbs(effects, replace(fit, prior=shares))
