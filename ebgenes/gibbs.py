@@ -26,7 +26,7 @@ from ebgenes.model import (
     Posterior,
 )
 from ebgenes.posteriors import as_seen, averaged_weights, loglik_matrix, posterior
-from ebgenes.prior.fit import MIN_SCALE, SINGLE
+from ebgenes.prior.fit import MIN_SCALE, SINGLE, fit_weights, in_memory
 
 DRIFTS = 9
 """Scales of the null that are told apart, over the range where its likelihood is within e^-8 of its peak."""
@@ -75,6 +75,8 @@ class Planes:
         Scale of the null, log2, (C,).
     scale
         Scales of the slabs, log2, (C, K - 1).
+    null_weight
+        The null's share in the best weights under each plane, (C,).
     """
 
     likelihood: FloatArray
@@ -83,6 +85,7 @@ class Planes:
     shape: IntArray
     null_scale: FloatArray
     scale: FloatArray
+    null_weight: FloatArray
 
 
 def draw_gibbs(
@@ -153,7 +156,8 @@ def draw_gibbs(
         weight, plane = state.next_weight[chain].copy(), state.next_plane[chain : chain + 1].copy()
         out = np.empty((n_sweeps, n_components)), np.empty(n_sweeps, dtype=np.int64), np.empty(n_sweeps)
         run_chain(
-            planes.likelihood, planes.constant, planes.log_prior, planes.shape, CONCENTRATION,
+            planes.likelihood, planes.constant, planes.log_prior, planes.shape, planes.null_weight,
+            CONCENTRATION,
             pairs, widths, seed, chain, done, weight, plane, *out,
         )  # fmt: skip
         return *out, weight, plane
@@ -186,7 +190,10 @@ def _exchanges(planes: Planes, weight: FloatArray) -> tuple[IntArray, FloatArray
     likelihood = planes.likelihood[len(planes.likelihood) // 2].astype(np.float64)
     ratio = likelihood / (weight @ likelihood)
     curvature = np.einsum("ig,jg->ij", ratio, ratio)
-    pairs = np.column_stack(np.triu_indices(len(weight), 1))
+    every = np.triu_indices(len(weight), 1)
+    # Neighbours and the null trade most, and come up most often.
+    often = np.where((every[0] == 0) | (every[1] == every[0] + 1), 4, 1)
+    pairs = np.repeat(np.column_stack(every), often, axis=0)
     size = np.diag(curvature)[pairs].sum(axis=1) - 2 * curvature[pairs[:, 0], pairs[:, 1]]
     # Rounded: last digits may depend on the library, and draws must not.
     return pairs, np.round(3 / np.sqrt(np.maximum(size, 1.0)), 8)
@@ -235,13 +242,15 @@ def make_planes(effects: Effects, fit: EmFit) -> Planes:
             "memory. Use prior.fit: em, whose plug-in is exact with so many genes."
         )
     likelihood = np.empty((n_planes, 1 + slabs.shape[1], n_genes), dtype=np.float32)
-    constant = np.empty(n_planes)
+    constant, null_weight = np.empty((2, n_planes))
     place = [(i, j) for i in range(len(drifts)) for j in range(len(slabs))]
     for c, (i, j) in enumerate(place):
-        loglik = loglik_matrix(known, np.concatenate([drifts[[i]], slabs[j]]), prior.family)
+        scales = np.concatenate([drifts[[i]], slabs[j]])
+        loglik = loglik_matrix(known, scales, prior.family)
         top = loglik.max(axis=1)
         likelihood[c] = np.maximum(np.exp(loglik - top[:, None]), LEAST).T
         constant[c] = top.sum()
+        null_weight[c] = fit_weights(in_memory(loglik), scales, prior.family, near=prior.weight).prior.pi0
     log_prior = np.zeros(n_planes)
     if prior.family in SINGLE:
         # Even steps of the log scale stand for as much of the scale as it is large.
@@ -255,6 +264,8 @@ def make_planes(effects: Effects, fit: EmFit) -> Planes:
         shape=np.array([len(drifts), len(slabs)]),
         null_scale=np.array([drifts[i] for i, _ in place]),
         scale=np.array([slabs[j] for _, j in place]),
+        # Rounded: last digits may depend on the library, and draws must not.
+        null_weight=np.round(null_weight, 6),
     )
 
 

@@ -90,7 +90,7 @@ def joint(rng, n_sweeps, wrong=False):
         likelihood = np.exp(loglik - loglik.max(axis=1, keepdims=True)).T[None].astype(np.float32)
         out = np.empty((1, len(SCALES))), np.empty(1, dtype=np.int64), np.empty(1)
         kernels.run_chain(
-            np.ascontiguousarray(likelihood), np.zeros(1), np.zeros(1), shape, concentration, pairs,
+            np.ascontiguousarray(likelihood), np.zeros(1), np.zeros(1), shape, np.zeros(1), concentration, pairs,
             np.full(len(pairs), 0.3), 5, 0, sweep, weight, plane, *out,
         )  # fmt: skip
         trace[sweep] = weight

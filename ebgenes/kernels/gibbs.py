@@ -22,7 +22,7 @@ S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 GENES, WEIGHTS, MOVES = 0, 1, 2
 # Genes whose likelihoods are multiplied before a logarithm is taken.
 BLOCK = 512
-PLANE_MOVES, EXCHANGES = 3, 8
+PLANE_MOVES, EXCHANGES = 3, 10
 MANTISSA_MASK = 4503599627370495
 BITS_OF_ONE = 4607182418800017408
 LOG2 = math.log(2.0)
@@ -226,9 +226,15 @@ def _exchange(likelihood, concentration, i, j, width, key, weight, center, value
 
 
 @kernel
-def _plane_move(likelihood, constant, log_prior, shape, key, weight, plane, work):
-    """Metropolis's rule for a plane some steps away along either axis, z integrated out."""
+def _plane_move(likelihood, constant, log_prior, shape, shift, concentration, key, weight, plane, trial, work):
+    """Metropolis's rule for a plane some steps away along either axis, z integrated out.
+
+    The null and the first slab exchange what shift (C,) differs by, as their best weights do: a wider null takes genes
+    from the narrowest slab. trial (K,) and work (BLOCK,) are work space.
+    """
     axis = int(2.0 * _uniform(key, 0))
+    if shape[axis] == 1:
+        axis = 1 - axis
     if shape[axis] == 1:
         return
     reach = 1 + shape[axis] // 6
@@ -240,25 +246,33 @@ def _plane_move(likelihood, constant, log_prior, shape, key, weight, plane, work
     if place + step < 0 or place + step >= shape[axis]:
         return
     there = here + step * (shape[1] if axis == 0 else 1)
-    rise = loglik(likelihood[there], weight, work) + constant[there] + log_prior[there]
+    for k in range(len(weight)):
+        trial[k] = weight[k]
+    trial[0] += shift[there] - shift[here]
+    trial[1] -= shift[there] - shift[here]
+    if trial[0] <= 0.0 or trial[1] <= 0.0:
+        return
+    rise = loglik(likelihood[there], trial, work) + constant[there] + log_prior[there]
     rise -= loglik(likelihood[here], weight, work) + constant[here] + log_prior[here]
+    rise += _log_prior(trial, concentration) - _log_prior(weight, concentration)
     if math.log(_uniform(key, 3)) < rise:
         plane[0] = there
+        weight[0], weight[1] = trial[0], trial[1]
 
 
 @kernel
 def run_chain(
-    likelihood, constant, log_prior, shape, concentration, pairs, widths, seed, chain, start, weight, plane,
+    likelihood, constant, log_prior, shape, shift, concentration, pairs, widths, seed, chain, start, weight, plane,
     out_weight, out_plane, out_loglik,
 ):  # fmt: skip
     """Sweeps start, start + 1, ... of one chain, as many as out_weight (N, K) has rows.
 
     Planes are likelihoods under other scales of the components: likelihood (C, K, G), each gene's up to a factor
-    whose logs sum to constant (C,); log_prior (C,); shape (2,) says how the C planes lie in a rectangle. A sweep
-    draws z_g from Cat(w_k L_kg) and w given the counts; then, z integrated out, it moves the plane and lets EXCHANGES
-    random pairs (N, 2) of components exchange weight, of which widths (N,) tell how much is likely. weight (K,) and
-    plane (1,) are the state and become the next one. out_weight, out_plane (N,) and out_loglik (N,) hold the states
-    that z was drawn under.
+    whose logs sum to constant (C,); log_prior (C,); shape (2,) says how the C planes lie in a rectangle; shift (C,)
+    as in `_plane_move`. A sweep draws z_g from Cat(w_k L_kg) and w given the counts; then, z integrated out, it moves
+    the plane and lets EXCHANGES random pairs (N, 2) of components exchange weight, of which widths (N,) tell how much
+    is likely. weight (K,) and plane (1,) are the state and become the next one. out_weight, out_plane (N,) and
+    out_loglik (N,) hold the states that z was drawn under.
     """
     n_components, n_genes = likelihood.shape[1], likelihood.shape[2]
     count = np.empty(n_components)
@@ -275,7 +289,9 @@ def run_chain(
         _draw_weights(concentration, count, _key(seed, chain, sweep, WEIGHTS), weight)
         for move in range(PLANE_MOVES):
             key = _key(seed, chain, sweep, MOVES + move)
-            _plane_move(likelihood, constant, log_prior, shape, key, weight, plane, work[0])
+            _plane_move(
+                likelihood, constant, log_prior, shape, shift, concentration, key, weight, plane, count, work[0]
+            )
         here = plane[0]
         _mix(likelihood[here], weight, 0, n_genes, center)
         value = 0.0
