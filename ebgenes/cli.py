@@ -498,6 +498,7 @@ def _report(options: argparse.Namespace) -> None:
 
     from ebgenes.io import read_effects, read_json, read_prior, read_study, read_table
     from ebgenes.pipeline import contrast_page, write_dataset_figures, write_results
+    from ebgenes.summary import drawn_words
     from ebgenes.table import sentence
 
     config, dataset = _config_and_dataset(options)
@@ -508,9 +509,10 @@ def _report(options: argparse.Namespace) -> None:
         asked = plan.get(options.part, {}).get("contrasts", [])
         dataset = replace(dataset, contrasts={contrast: dataset.contrasts[contrast] for contrast in asked})
     study = read_study(folder / "counts.h5ad")
-    pages = []
+    pages, said = [], {}
     for contrast in dataset.contrasts:
         prior, summary = read_prior(folder / contrast / "prior.json")
+        said[contrast] = drawn_words(summary)
         table = read_table(folder / contrast / "genes.tsv")
         effects = read_effects(folder / contrast / "effects.h5")
         pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config, effects))
@@ -519,6 +521,8 @@ def _report(options: argparse.Namespace) -> None:
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:
         print(f"{page.name}: {sentence(page.table, page.up, page.down, page.level)}")
+        for words in said[page.name]:
+            print(f"{page.name}: {words}")
     print(f"open {folder / 'report.html'}")
 
 

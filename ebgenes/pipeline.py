@@ -377,6 +377,8 @@ def _run_study(
     config: Config,
     progress: Callable[[str], None],
 ) -> None:
+    from ebgenes.summary import drawn_words
+
     # Every question is checked before the first is answered and the first file written.
     designs = [
         contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
@@ -394,6 +396,8 @@ def _run_study(
         summary = _write_answer(outdir / name / contrast, found, covariates, config, study)
         said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
         progress(f"{name}/{contrast}: {said}")
+        for words in drawn_words(summary):
+            progress(f"{name}/{contrast}: {words}")
         figures = outdir / name / contrast
         page = figures, found.table, found.fit.prior, summary, study, dataset, config
         pages.append(contrast_page(*page, found.effects))

@@ -126,6 +126,19 @@ def discovery_proportion(proportion: FloatArray) -> dict[str, Any]:
     }
 
 
+def drawn_words(summary: Mapping[str, Any]) -> list[str]:
+    """What draws of the prior add to the sentence about the list, and whether they can be relied on."""
+    fdp, sampled = summary.get("fdp"), summary.get("gibbs")
+    if not fdp or not sampled:
+        return []
+    low, high = fdp["interval"]
+    words = (
+        f"Of this very list {100 * fdp['mean']:.1f}% are false (90% interval {100 * low:.1f}% to {100 * high:.1f}%), "
+        f"more than 10% with probability {fdp['above_0.1']:.2f}."
+    )
+    return [words, *([sampled["caution"]] if sampled["caution"] else [])]
+
+
 def _plain(fit: EmFit) -> dict[str, Any]:
     return {
         "family": fit.prior.family,

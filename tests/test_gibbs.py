@@ -17,6 +17,7 @@ from ebgenes.errors import InputError
 from ebgenes.gibbs import CONCENTRATION, convergence_caution, list_discoveries, make_planes
 from ebgenes.kernels import gibbs as kernels
 from ebgenes.model import EmFit, MixturePrior
+from ebgenes.summary import drawn_words
 
 SCALES = np.array([0.0, 0.6, 1.5, 4.0])
 
@@ -261,6 +262,9 @@ def test_the_verbs_say_what_was_drawn(study, tmp_path, capsys):
     # Sixty draws are too few, and that is never silent.
     assert "has not converged" in told["warnings"][0]
     assert "has not converged" in capsys.readouterr().err
+    proportion, caution = drawn_words(told)
+    assert f"{100 * told['fdp']['mean']:.1f}% are false" in proportion
+    assert caution == told["warnings"][0]
     assert not list(tmp_path.glob("*unfinished*"))
     rest = ["--prior", out[0], "--draws", out[1], "--out", out[3]]
     assert main(["table", str(tmp_path / "effects.tsv"), *rest]) == 0
