@@ -163,14 +163,13 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--out", required=True, help="cell_types.json to write")
 
     made = verb("effects", _effects, "estimate one contrast's effect for every gene")
-    made.add_argument("counts", help="counts.h5ad of `ebgenes counts`")
-    made.add_argument("--design", required=True, help="formula")
-    made.add_argument("--contrast", required=True, help="as YAML: '{column: dex, baseline: untrt, target: trt}'")
-    made.add_argument("--name", default="effect", help="name of the contrast")
-    made.add_argument("--reference", default="{}", help="first level of factors, as YAML")
-    made.add_argument("--effects", default="{}", help="the config's effects section, as YAML")
-    made.add_argument("--controls", help="ids of genes that do not respond, one a line")
+    _contrast_options(made)
     made.add_argument("--out", required=True, help="effects.h5 to write")
+
+    made = verb("contrast", _contrast, "effects, prior, table and figures of one contrast, in one process")
+    _contrast_options(made)
+    made.add_argument("--effects-out", required=True, help="effects.h5 to write")
+    _prior_options(made)
 
     for name, step, summary in (
         ("prior", _prior, "fit the prior all genes share; on request also its table and figures"),
@@ -178,20 +177,16 @@ def _parser() -> argparse.ArgumentParser:
     ):
         made = verb(name, step, summary)
         made.add_argument("effects", help="effects.h5, or a table with effects and standard errors")
-        made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
-        made.add_argument("--gibbs", default="{}", help="the config's gibbs section, as YAML")
-        made.add_argument("--draws", help="draws.nc to write, where the prior's fit is gibbs")
         _table_source(made)
-        made.add_argument("--genes", help="annotation of the genes, for covariates")
-        made.add_argument("--out", required=True, help="prior.json to write")
-        _table_options(made, "--table", required=False)
-        made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
+        _counts_option(made)
+        _prior_options(made)
 
     made = verb("table", _table, "write the result table")
     made.add_argument("effects", help="effects.h5, or the table given to `ebgenes prior`")
     _table_source(made)
     made.add_argument("--prior", required=True, help="prior.json")
     made.add_argument("--draws", help="draws.nc, where the prior's fit was gibbs")
+    _counts_option(made)
     _table_options(made, "--out", required=True)
 
     made = verb("plot", _plot, "draw figures of a result table")
@@ -224,8 +219,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _table_options(made: argparse.ArgumentParser, out: str, *, required: bool) -> None:
+def _contrast_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument("counts", help="counts.h5ad of `ebgenes counts`")
+    made.add_argument("--design", required=True, help="formula")
+    made.add_argument("--contrast", required=True, help="as YAML: '{column: dex, baseline: untrt, target: trt}'")
+    made.add_argument("--name", default="effect", help="name of the contrast")
+    made.add_argument("--reference", default="{}", help="first level of factors, as YAML")
+    made.add_argument("--effects", default="{}", help="the config's effects section, as YAML")
+    made.add_argument("--controls", help="ids of genes that do not respond, one a line")
+
+
+def _prior_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--prior", default="{}", help="the config's prior section, as YAML")
+    made.add_argument("--gibbs", default="{}", help="the config's gibbs section, as YAML")
+    made.add_argument("--draws", help="draws.nc to write, where the prior's fit is gibbs")
+    made.add_argument("--genes", help="annotation of the genes, for covariates")
+    made.add_argument("--out", required=True, help="prior.json to write")
+    _table_options(made, "--table", required=False)
+    made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
+
+
+def _counts_option(made: argparse.ArgumentParser) -> None:
     made.add_argument("--counts", help="counts.h5ad, for gene names and the genes that were not fitted")
+
+
+def _table_options(made: argparse.ArgumentParser, out: str, *, required: bool) -> None:
     made.add_argument("--report", default="{}", help="the config's report section, as YAML")
     made.add_argument(out, required=required, nargs="+", default=[], help="genes.tsv to write (also .parquet, .xlsx)")
 
@@ -246,8 +264,8 @@ def _init(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
+    from ebgenes.checks import check
     from ebgenes.config import read_config
-    from ebgenes.pipeline import check
 
     for line in check(read_config(options.config)):
         print(line)
@@ -349,8 +367,14 @@ def _config_and_dataset(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _effects(options: argparse.Namespace) -> None:
+    from ebgenes.io import write_effects
+
+    write_effects(options.out, _estimated(options))
+
+
+def _estimated(options: argparse.Namespace) -> Effects:
     from ebgenes.config import parse_contrast, parse_reference, parse_section
-    from ebgenes.io import read_controls, read_study, write_effects
+    from ebgenes.io import read_controls, read_study
     from ebgenes.pipeline import contrast_design, estimate
 
     settings = parse_section("effects", _yaml(options.effects, "--effects"))
@@ -359,7 +383,15 @@ def _effects(options: argparse.Namespace) -> None:
     study = read_study(options.counts)
     design = contrast_design(study.samples, options.design, question, options.name, reference)
     controls = None if options.controls is None else read_controls(options.controls)
-    write_effects(options.out, estimate(study, design, settings, controls))
+    return estimate(study, design, settings, controls)
+
+
+def _contrast(options: argparse.Namespace) -> None:
+    from ebgenes.io import write_effects
+
+    effects = _estimated(options)
+    write_effects(options.effects_out, effects)
+    _learn_and_write(effects, None, options, _yaml(options.prior, "--prior"))
 
 
 def _any_effects(options: argparse.Namespace) -> tuple[Effects, Screen | None]:
@@ -402,6 +434,11 @@ def _prior(options: argparse.Namespace) -> None:
 
 
 def _fit_prior(options: argparse.Namespace, asked: Any) -> None:
+    effects, screen = _any_effects(options)
+    _learn_and_write(effects, screen, options, asked)
+
+
+def _learn_and_write(effects: Effects, screen: Screen | None, options: argparse.Namespace, asked: Any) -> None:
     from ebgenes.config import parse_section
     from ebgenes.io import write_draws, write_json
     from ebgenes.pipeline import compare, covariates_of, learn, listed, sample, write_figures
@@ -410,7 +447,6 @@ def _fit_prior(options: argparse.Namespace, asked: Any) -> None:
     settings = parse_section("prior", asked)
     gibbs = parse_section("gibbs", _yaml(options.gibbs, "--gibbs"))
     report = parse_section("report", _yaml(options.report, "--report"))
-    effects, screen = _any_effects(options)
     covariates = covariates_of(effects.gene, effects.base_mean, settings, options.genes)
     fit = learn(effects, settings, covariates)
     unfinished = Path(f"{options.draws}.unfinished.npz") if options.draws else None

@@ -159,7 +159,7 @@ def smooth(x: FloatArray, y: FloatArray, span: float) -> FloatArray:
         local_lines(ascending, response, n_near, 0.01 * float(np.ptp(x)), robustness, ordered)
         residual = np.abs(response - ordered)
         scale = 6 * np.median(residual)
-        if step == ROBUST_PASSES or scale < 1e-7 * residual.mean():
+        if step == ROBUST_PASSES or scale <= 1e-7 * residual.mean():
             break
         ratio = np.minimum(residual / scale, 1)
         robustness = np.where(ratio <= 0.001, 1.0, np.where(ratio <= 0.999, (1 - ratio**2) ** 2, 0.0))

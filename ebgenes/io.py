@@ -68,9 +68,15 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(0o666 & ~mask)
         temporary.replace(final)
     except OSError as error:
-        raise InputError(f"cannot write {final}: {error.strerror or error}.") from None
+        raise InputError(f"cannot write {final}: {_reason(error)}.") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _reason(error: OSError) -> str:
+    """The system's words; HDF5 has them somewhere in lines of its own."""
+    inside = re.search(r"errno = (\d+)", str(error))
+    return os.strerror(int(inside[1])) if inside else error.strerror or _oneline(error).rstrip(".")
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
@@ -135,13 +141,18 @@ def _header(path: Path, content: bytes) -> tuple[str, list[str], int]:
     return separator, next(csv.reader([first.rstrip("\r\n")], delimiter=separator)), len(second)
 
 
-def _read_table(path: str | os.PathLike[str], *, numeric: bool) -> pd.DataFrame:
-    """A table indexed by its first column, as text; the rest as text, or as pandas guesses numbers."""
+def _read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -> pd.DataFrame:
+    """A table indexed by its first column, as text; the rest as text, or as pandas guesses numbers.
+
+    Of the file's first `most` bytes, the whole lines.
+    """
     found = existing_file(path)
     with readable(found), warnings.catch_warnings():
         # Rows longer than the header would lose their ends.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        content = text_content(found)
+        content = text_content(found, most)
+        if most >= 0 and len(content) == most:
+            content = content[: content.rfind(b"\n") + 1]
         separator, names, n_fields = _header(found, content)
         if n_fields == len(names) + 1:
             # R's write.table leaves out the header of the row names.
@@ -207,10 +218,27 @@ def read_counts(path: str | os.PathLike[str], *, layer: str | None = None, forma
         return counts_from_anndata(read_h5ad(path), layer=layer)
     if layer is not None:
         raise InputError(f"{path} is a table, which has no layers such as {layer!r}. Leave the layer out.")
-    frame = _read_parquet(path) if kind == "parquet" else _read_table(path, numeric=True)
+    return _counts_of(_read_parquet(path) if kind == "parquet" else _read_table(path, numeric=True))
+
+
+def _counts_of(frame: pd.DataFrame) -> Counts:
     gene, sample = text_array(frame.index), text_array(frame.columns)
     columns = [whole_numbers(frame[name], str(name), gene) for name in frame.columns]
     return Counts(gene=gene, sample=sample, count=np.column_stack(columns))
+
+
+BEGINNING = 300_000
+"""Bytes that a look at a table reads."""
+
+
+def first_counts(path: str | os.PathLike[str]) -> tuple[Counts, int]:
+    """The first genes of a table of counts, and about how many genes it has; errors as `read_counts`."""
+    counts = _counts_of(_read_table(path, numeric=True, most=BEGINNING))
+    n_bytes = Path(path).stat().st_size
+    if Path(path).suffix == ".gz":
+        # As counts are packed, roughly.
+        n_bytes *= 4
+    return counts, max(round(len(counts.gene) * n_bytes / BEGINNING), len(counts.gene))
 
 
 def _read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:

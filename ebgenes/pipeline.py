@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -299,42 +299,6 @@ def listed(table: pd.DataFrame, level: float) -> BoolArray:
     from ebgenes.table import tested
 
     return np.asarray(table.loc[tested(table), "q_value"] < level)
-
-
-def check(config: Config) -> Iterator[str]:
-    """Read every sheet, build every design, and say what will run, a line each.
-
-    Raises
-    ------
-    InputErrors
-        One message for each dataset or contrast that cannot run.
-    """
-    read_samples = cache(io.read_samples)
-    lines, messages = [], []
-    for name, dataset in config.datasets.items():
-        for contrast, question in dataset.contrasts.items():
-            try:
-                samples = read_samples(dataset.samples)
-                design = contrast_design(samples, dataset.design, question, contrast, dataset.reference)
-            except InputError as error:
-                messages.append(f"{name}/{contrast}: {error}")
-                continue
-            n_samples, n_coefficients = design.matrix.shape
-            lines.append(f"{name}/{contrast}: {n_samples} samples, {n_coefficients} coefficients, {dataset.design}")
-        if annotation_columns(config.prior.covariates):
-            try:
-                annotation(dataset.genes, config.prior)
-            except InputError as error:
-                messages.append(f"{name}: {error}")
-        messages += [
-            f"{name}: {path} does not exist."
-            for path in (dataset.counts, dataset.genes, dataset.offsets, dataset.controls, dataset.tx2gene)
-            if path is not None and not (Path(path).is_file() or (path == dataset.counts and Path(path).is_dir()))
-        ]
-    if messages:
-        raise InputErrors(f"{len(messages)} mistakes:" if len(messages) > 1 else "1 mistake:", messages)
-    yield from lines
-    yield f"ok: {len(lines)} contrasts in {len(config.datasets)} datasets; results go to {config.outdir}"
 
 
 def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:

@@ -136,10 +136,10 @@ def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     rows = "".join(f"g{i}\t{50 + 7 * i % 31}\t{40 + i}\t{90 - i}\t{60 + 3 * i % 17}\n" for i in range(40))
     Path("counts.tsv.gz").write_bytes(gzip.compress(f"gene\ta\tb\tc\td\n{rows}".encode()))
     assert main(["check", "config.yaml"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "mystudy/treatment: 4 samples, 2 coefficients, ~ condition",
-        "ok: 1 contrasts in 1 datasets; results go to results",
-    ]
+    design, will_run, ok = capsys.readouterr().out.splitlines()
+    assert design == "mystudy/treatment: 4 samples, 2 coefficients, ~ condition"
+    assert will_run == "will run: 3 steps, about 7 seconds of one core, up to 340 MB at a time"
+    assert ok == "ok: 1 contrasts in 1 datasets; results go to results"
     assert not Path("results").exists()
     assert main(["run", "config.yaml", "--outdir", "elsewhere"]) == 0
     assert Path("elsewhere/mystudy/treatment/genes.tsv").is_file()
@@ -447,7 +447,7 @@ def test_warnings_go_to_stderr_in_one_line(
         warnings.warn("the fit has doubts", NotConverged, stacklevel=1)
         return ["checked"]
 
-    monkeypatch.setattr("ebgenes.pipeline.check", doubtful)
+    monkeypatch.setattr("ebgenes.checks.check", doubtful)
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     with warnings.catch_warnings():

@@ -610,3 +610,14 @@ def test_simulation_reads_back(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(io.read_samples(tmp_path / "sim/samples.tsv"), made.samples)
     truth = pd.read_csv(tmp_path / "sim/truth.tsv", sep="\t", float_precision="round_trip")
     np.testing.assert_array_equal(truth["log2_fc"], made.effect)
+
+
+def test_a_full_disk_is_told_in_the_systems_words(tmp_path: Path):
+    """HDF5 wraps them in lines of its own."""
+    said = "Can't close file (file write failed: time = now\n, filename = 'x', file descriptor = 3, errno = 28, error)"
+    with (
+        pytest.raises(InputError, match=r"cannot write .*counts\.h5ad: No space left on device\.$"),
+        io.whole(tmp_path / "counts.h5ad"),
+    ):
+        raise OSError(28, said)
+    assert not list(tmp_path.iterdir())

@@ -42,6 +42,7 @@ LAYERS = [
     {"effect_tables", "inputs"},
     {"pseudobulk"},
     {"pipeline"},
+    {"checks"},
     {"cli", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -74,20 +74,21 @@ def read_labels(path: str | Path, sample: str, cell_type: str, cells: str | None
             raise InputError(f"{path} tells no cell's sample or type. Name a table that does (pseudobulk.cells).")
         found = _from_table(cells, columns, cell)
     else:
-        with _opened(existing_file(place)) as file:
-            gene = text_array(_element(file, "var", file["var"].attrs["_index"]))
+        with opened(existing_file(place)) as file:
+            gene = text_array(element(file, "var", file["var"].attrs["_index"]))
             repeated = len(gene) - len(set(gene))
             if repeated:
                 raise InputError(f"{path}: {repeated} names of genes occur more than once. Make them unique.")
             if cells is None:
                 found = [_column(file, name, path) for name in columns]
             else:
-                found = _from_table(cells, columns, text_array(_element(file, "obs", file["obs"].attrs["_index"])))
+                found = _from_table(cells, columns, text_array(element(file, "obs", file["obs"].attrs["_index"])))
     return Labels(gene=gene, sample=found[0], cell_type=found[1])
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[h5py.File]:
+    """An .h5ad file, of which only what is asked for is read."""
     import h5py
 
     try:
@@ -97,7 +98,8 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise InputError(f"{path} is not a readable .h5ad file: {' '.join(str(error).split())[:200]}") from None
 
 
-def _element(file: h5py.File, group: str, name: str) -> Any:
+def element(file: h5py.File, group: str, name: str) -> Any:
+    """One column or index of obs or var."""
     from anndata.io import read_elem
 
     return read_elem(file[group][name])
@@ -107,7 +109,7 @@ def _column(file: h5py.File, name: str, path: str | Path) -> pd.Series:
     known = [str(each) for each in file["obs"].attrs["column-order"]]
     if name not in known:
         raise InputError(f"obs of {path} has no column {name!r}. Its columns: {listing(known)}.{nearest(name, known)}")
-    return _as_text(pd.Series(_element(file, "obs", name)))
+    return _as_text(pd.Series(element(file, "obs", name)))
 
 
 def _as_text(values: pd.Series) -> pd.Series:
@@ -145,7 +147,7 @@ def read_parts(path: str | Path, layer: str | None = None) -> Iterator[Part]:
         gene_by_cell = read_tenx_sparse(place)[2].tocoo()
         yield _checked(gene_by_cell.col, gene_by_cell.row, gene_by_cell.data, path)
         return
-    with _opened(existing_file(place)) as file:
+    with opened(existing_file(place)) as file:
         layers = list(file["layers"]) if "layers" in file else []
         if layer is not None and layer not in layers:
             raise InputError(f"{path} has no layer {layer!r}. Its layers: {listing(layers) or 'none'}.")

@@ -19,7 +19,7 @@ ENDINGS = ("featureCounts.txt", "featureCounts.tsv", "counts.txt")
 def is_feature_counts(path: Path) -> bool:
     """Whether a file begins as featureCounts' do."""
     with readable(path):
-        return _header_line(text_content(path, most=100_000)) is not None
+        return _header_line(text_content(path, most=1_000_000)) is not None
 
 
 def _header_line(content: bytes) -> int | None:
@@ -59,10 +59,26 @@ def read_feature_counts(path: Path, sheet: pd.DataFrame) -> Counts:
     return Counts(gene=gene, sample=samples, count=np.column_stack(counts))
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_header(path: Path) -> list[str]:
+    """Names of the columns of counts.
+
+    Raises
+    ------
+    InputError
+        Where the file is not featureCounts'.
+    """
     with readable(path):
-        header = _header_line(text_content(path, most=100_000))
+        content = text_content(path, most=1_000_000)
+        header = _header_line(content)
     if header is None:
         raise InputError(f"{path} is not featureCounts' table: its columns must be {', '.join(HEADER)}, then counts.")
+    line = content.split(b"\n")[header].decode("utf-8").rstrip("\r")
+    return line.split("\t")[len(HEADER) :]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    read_header(path)
+    with readable(path):
+        header = _header_line(text_content(path, most=1_000_000)) or 0
     # Chromosomes, starts and ends of all exons of a gene stand in one cell.
     return read_columns(path, None, text=(0, 1, 2, 3, 4), skip=header)

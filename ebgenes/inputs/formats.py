@@ -91,7 +91,7 @@ def read_input(
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}.")
     found = recognise(place, sheet) if format == "auto" else format
-    _require_place(place, found)
+    require_place(place, found)
     if found in quant.ENDINGS:
         counts, notes = quant.read_quantified(place, sheet, found, tx2gene)
         return Reading(counts=counts, notes=tuple(notes))
@@ -105,8 +105,14 @@ def read_input(
     return Reading(counts=read_counts(place, layer=layer, format=found))
 
 
-def _require_place(place: Path, format: str) -> None:
-    """Files where files are read, folders where folders are."""
+def require_place(place: Path, format: str) -> None:
+    """Ask for files where files are read, for folders where folders are.
+
+    Raises
+    ------
+    InputError
+        Where there is something else, or nothing.
+    """
     if format in (*quant.ENDINGS, "star", "10x"):
         if not place.is_dir():
             what = "is a file" if place.exists() else "does not exist"

@@ -41,11 +41,9 @@ def read_quantified(folder: Path, sheet: pd.DataFrame, program: str, tx2gene: st
         For missing or broken files, transcripts that differ between samples, or none that `tx2gene` knows.
     """
     if tx2gene is None:
-        raise InputError(
-            f"{folder} holds {program}'s transcripts, and nothing tells their genes. Set tx2gene: to a table of "
-            "transcript and gene, or to the annotation (.gtf) they were quantified with."
-        )
-    files = require_files(sample_files(folder, sheet, _endings(folder, sheet, program)), folder, f"{program} output")
+        raise needs_tx2gene(folder, program)
+    endings = kallisto_ending(folder, sheet) if program == "kallisto" else ENDINGS[program]
+    files = require_files(sample_files(folder, sheet, endings), folder, f"{program} output")
     pairs = read_tx2gene(tx2gene)
     quantified = {sample: read_transcripts(path, program) for sample, path in files.items()}
     transcript = same_names(files, lambda sample: quantified[sample].name, "transcripts")
@@ -57,12 +55,18 @@ def read_quantified(folder: Path, sheet: pd.DataFrame, program: str, tx2gene: st
     return Counts(gene=gene, sample=text_array(files), count=np.rint(count).astype(np.int64), length=length), notes
 
 
-def _endings(folder: Path, sheet: pd.DataFrame, program: str) -> tuple[str, ...]:
+def needs_tx2gene(folder: Path, program: str) -> InputError:
+    """What to say where nothing tells the transcripts' genes."""
+    return InputError(
+        f"{folder} holds {program}'s transcripts, and nothing tells their genes. Set tx2gene: to a table of "
+        "transcript and gene, or to the annotation (.gtf) they were quantified with."
+    )
+
+
+def kallisto_ending(folder: Path, sheet: pd.DataFrame) -> tuple[str]:
     """kallisto writes the same numbers twice; the text is read unless only the other is left."""
-    first, *others = ENDINGS[program]
-    if others and not any(sample_files(folder, sheet, (first,)).values()):
-        return tuple(others)
-    return (first,)
+    text, binary = ENDINGS["kallisto"]
+    return (text if any(sample_files(folder, sheet, (text,)).values()) else binary,)
 
 
 def read_transcripts(path: Path, program: str) -> Quantified:

@@ -35,6 +35,11 @@ def _require(folder: Path, *names: str) -> Path:
     return found
 
 
+def barcodes(folder: Path) -> list[str]:
+    """Names of the columns."""
+    return list(read_columns(_require(folder, "barcodes.tsv"), ["barcode"])["barcode"])
+
+
 def read_tenx_sparse(folder: Path) -> tuple[TextArray, TextArray, csc_array]:
     """Genes, barcodes, and the sparse counts, genes by barcodes; of several kinds of features, just the genes.
 
@@ -48,7 +53,7 @@ def read_tenx_sparse(folder: Path) -> tuple[TextArray, TextArray, csc_array]:
 
     matrix = _require(folder, "matrix.mtx")
     features = read_columns(_require(folder, "features.tsv", "genes.tsv"), ["id", "name", "kind", "a", "b", "c"])
-    barcode = text_array(read_columns(_require(folder, "barcodes.tsv"), ["barcode"])["barcode"])
+    barcode = text_array(barcodes(folder))
     gene = text_array(features["id"])
     with readable(matrix):
         opener: Any = gzip.open if matrix.suffix == ".gz" else open

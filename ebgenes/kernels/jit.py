@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,7 @@ def _choose_cache_dir() -> None:
     folder = Path(base) / "ebgenes" / "numba"
     if not _writable(folder):
         folder = Path(tempfile.mkdtemp(prefix="ebgenes-numba-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
 
 

@@ -73,10 +73,9 @@ def planned(output: str) -> Counter[str]:
     if "Nothing to be done" in output:
         return Counter()
     jobs: Counter[str] = Counter()
-    for rule, block in re.findall(
-        r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE
-    ):
-        contrast = re.search(r"^    wildcards: .*\bcontrast=([^,\s]+)", block, flags=re.MULTILINE)
+    told = re.findall(r"^ *(?:local)?(?:rule|checkpoint) (\w+):\n((?: +\w+: .*\n)+)", output, flags=re.MULTILINE)
+    for rule, block in told:
+        contrast = re.search(r"^ +wildcards: .*\bcontrast=([^,\s]+)", block, flags=re.MULTILINE)
         jobs[rule if contrast is None else f"{rule} {contrast[1]}"] += 1
     table = dict(re.findall(r"^(\w+) +(\d+)$", output.partition("Job stats:")[2], flags=re.MULTILINE))
     assert jobs.total() == int(table["total"]), output
@@ -197,7 +196,7 @@ def test_snakemakes_own_report_has_every_figure_with_its_caption(checkout: Path)
 
 def test_without_a_config_the_shipped_example_runs(checkout: Path) -> None:
     output = output_of(snakemake(checkout, "--dry-run"))
-    assert planned(output) == Counter(["counts", "effects dex", "posterior dex", "report", "default"])
+    assert planned(output) == Counter(["counts", "contrast dex", "report", "default"])
     assert "resources/airway/counts.tsv.gz" in output
 
 
@@ -206,19 +205,19 @@ def test_a_second_run_has_nothing_to_do(checkout: Path) -> None:
 
 
 NEW = {"again": {"coefficients": {"group[T.treated]": 1.0}}}
-FIT = ["effects treatment", "posterior treatment"]
+FIT = ["contrast treatment"]
 
 
 @pytest.mark.parametrize(
     ("change", "jobs"),
     [
-        ({"contrasts": {"treatment": COMPARISON, **NEW}}, ["effects again", "posterior again", "report", "default"]),
+        ({"contrasts": {"treatment": COMPARISON, **NEW}}, ["contrast again", "report", "default"]),
         ({"keep": {"min_count": 11}}, ["counts", *FIT, "report", "default"]),
         ({"effects": {"outliers": "winsorize"}}, [*FIT, "report", "default"]),
         ({"effects": {"hidden_factors": 0}}, [*FIT, "report", "default"]),
         (
             {"report": {"tables": TABLES, "extra_figures": EXTRA, "level": 0.1}},
-            ["posterior treatment", "report", "default"],
+            ["contrast treatment", "report", "default"],
         ),
         ({"outdir": "./out/"}, []),
     ],
@@ -301,7 +300,7 @@ def test_every_cell_type_becomes_jobs_and_the_same_numbers(cell_study: Path) -> 
     asked = snakemake(cell_study, *target, "--snakefile", WORKFLOW, "--configfile", "more.yaml")
     assert planned(output_of(asked))["plan"] == 1
     jobs = planned(output_of(snakemake(cell_study, "--snakefile", WORKFLOW, "--configfile", "more.yaml", "--dry-run")))
-    assert jobs == Counter({"effects again": 3, "posterior again": 3, "report": 3, "all": 1})
+    assert jobs == Counter({"contrast again": 3, "report": 3, "all": 1})
 
 
 # Names, folders, other workflows
@@ -435,13 +434,13 @@ def test_a_failing_job_ends_with_one_message_and_nothing_half_written(
     write_config(tmp_path / "mine.yaml", changed(settings, contrasts={"treatment": missing}))
     done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", "mine.yaml")
     assert done.returncode != 0
-    told = [line for line in done.stdout.splitlines() if line.startswith("ebgenes effects: ")]
+    told = [line for line in done.stdout.splitlines() if line.startswith("ebgenes contrast: ")]
     assert len(told) == 1
     assert "'treatd'" in told[0]
     assert "Did you mean 'treated'?" in told[0]
     assert "Traceback" not in done.stdout
     assert files_in(tmp_path / "out" / "study") == {"counts.h5ad"}
-    assert (tmp_path / "out/logs/study/treatment.effects.log").read_text().strip() == told[0]
+    assert (tmp_path / "out/logs/study/treatment.log").read_text().strip() == told[0]
 
 
 def test_no_data_are_opened_to_plan_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
@@ -482,6 +481,54 @@ def test_the_slurm_profile_plans_a_run(settings: dict[str, Any], tmp_path: Path)
     )
     output = output_of(done)
     assert planned(output) == Counter(["counts", *FIT, "report", "all"])
+
+
+SUBMIT = """\
+#!/bin/sh
+# What a scheduler is given: its options, then the job's script, which is run at once.
+for script; do :; done
+echo "$0 $*" >> {said}
+sh "$script" > /dev/null 2>&1
+echo 42
+"""
+
+
+@pytest.mark.skipif(
+    find_spec("snakemake_executor_plugin_cluster_generic") is None, reason="the generic executor plugin is missing"
+)
+@pytest.mark.parametrize(
+    ("scheduler", "submit", "asked"),
+    [
+        ("sge", "qsub", ["-l h_vmem=1200M", "-l h_rt=1800", "-pe smp 1"]),
+        ("pbs", "qsub", ["-l select=1:ncpus=1:mem=1200mb", "-l walltime=1800"]),
+        ("lsf", "bsub", ["-n 1", "-M 1200MB", "-W 30"]),
+    ],
+)
+def test_other_schedulers_are_asked_for_what_the_rules_need(
+    settings: dict[str, Any], in_process: Path, tmp_path: Path, scheduler: str, submit: str, asked: list[str]
+) -> None:
+    """A submit command of the scheduler's name, which runs the job itself."""
+    program = tmp_path / "bin" / submit
+    program.parent.mkdir()
+    program.write_text(SUBMIT.format(said=tmp_path / "said"))
+    program.chmod(0o755)
+    write_config(tmp_path / "mine.yaml", settings)
+    (tmp_path / "out" / "study").mkdir(parents=True)
+    shutil.copy(in_process / "counts.h5ad", tmp_path / "out" / "study")
+    done = command(
+        *(tmp_path, "env", f"PATH={program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"),
+        *(sys.executable, "-m", "snakemake", "--profile", ROOT / "workflow" / "profiles" / scheduler),
+        *("--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--latency-wait", "5", "--retries", "0"),
+        *("--seconds-between-status-checks", "1", "out/study/treatment/effects.h5"),
+    )
+    output_of(done)
+    said = (tmp_path / "said").read_text().splitlines()
+    # Counts and one contrast's effects.
+    assert len(said) <= 2
+    for words in asked:
+        assert words in said[-1]
+    made = (arrays(tmp_path / "out/study/treatment/effects.h5"), arrays(in_process / "treatment/effects.h5"))
+    np.testing.assert_array_equal(made[0]["loglik"], made[1]["loglik"])
 
 
 # The reference of the config

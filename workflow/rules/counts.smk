@@ -14,8 +14,8 @@ rule counts:
     conda:
         "../envs/ebgenes.yaml"
     resources:
-        mem_mb=mem_mb(2000),
-        runtime=10,
+        mem_mb=mem_mb(1200, each=30),
+        runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
         design=lambda wildcards: dataset(wildcards).design,
@@ -49,7 +49,7 @@ rule pseudobulk:
         "../envs/ebgenes.yaml"
     resources:
         mem_mb=mem_mb(4000),
-        runtime=60,
+        runtime=minutes(30, each=0.02),
     params:
         version=EBGENES_VERSION,
         pseudobulk=lambda wildcards: sums_json(wildcards),
@@ -73,8 +73,8 @@ checkpoint plan:
     conda:
         "../envs/ebgenes.yaml"
     resources:
-        mem_mb=mem_mb(2000),
-        runtime=10,
+        mem_mb=mem_mb(1200, each=30),
+        runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
         config=lambda wildcards: plan_json(wildcards),
@@ -96,8 +96,8 @@ rule cell_type_counts:
     conda:
         "../envs/ebgenes.yaml"
     resources:
-        mem_mb=mem_mb(2000),
-        runtime=10,
+        mem_mb=mem_mb(1200, each=30),
+        runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
         design=lambda wildcards: dataset(wildcards).design,

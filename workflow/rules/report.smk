@@ -20,8 +20,8 @@ rule report:
     conda:
         "../envs/ebgenes.yaml"
     resources:
-        mem_mb=mem_mb(2000),
-        runtime=10,
+        mem_mb=mem_mb(1200, each=8),
+        runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
         # What captions tell.
