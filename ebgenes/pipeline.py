@@ -459,6 +459,9 @@ def contrast_page(
     from ebgenes.report.payload import stray_likelihoods
 
     name = summary["contrast"]["name"]
+    # Over draws there is no prior to plug in.
+    method = config.report.interval_method
+    method = "full_bayes" if method == "plugin" and summary.get("gibbs") else method
     shown = [*FIGURES, *(figure for figure, part in OPTIONAL_FIGURES if summary.get(part))]
     return ContrastPage(
         name=name,
@@ -472,21 +475,17 @@ def contrast_page(
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
         hidden=summary.get("hidden_factors"),
         column=dataset.contrasts[name].get("column"),
-        fdp=_false_share(summary.get("fdp")),
+        fdp=summary.get("fdp"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
         figures={stem: (figures / f"{stem}.png").read_bytes() for stem in shown if (figures / f"{stem}.png").is_file()},
-        **options(config.report, "level", "interval", "interval_method"),
+        **options(config.report, "level", "interval"),
+        interval_method=method,
         threshold=config.report.lfc_threshold,
     )
-
-
-def _false_share(told: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What draws of the prior say of the list's false discovery proportion, if they say it all."""
-    return told if told is not None and {"mean", "lower", "upper"} <= set(told) else None
 
 
 def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage]) -> None:

@@ -153,8 +153,9 @@ def test_scale_of_the_null_and_warnings_are_told() -> None:
 
 
 def test_what_draws_say_of_the_list_is_told() -> None:
-    text = Reader(render(page(fdp={"mean": 0.051, "lower": 0.03, "upper": 0.0801}))).text
-    assert "5.1% of the list, with a probability of 95% between 3% and 8%" in text
+    fdp = {"mean": 0.051, "interval": [0.03, 0.0801], "probability": 0.9, "above_0.1": 0.004}
+    text = Reader(render(page(fdp=fdp))).text
+    assert "5.1% of the list, with a probability of 90% between 3% and 8%" in text
     assert "False share" not in Reader(render(page())).text
 
 

@@ -112,8 +112,7 @@ class ContrastPage:
     column
         Column of the sample sheet that is compared, or None.
     fdp
-        Posterior of the list's false discovery proportion: ``mean``, and ``lower`` and ``upper`` ends of its 95%
-        interval; or None.
+        prior.json's ``fdp``, the posterior of the list's false discovery proportion, or None.
     likelihoods
         Those that the script cannot draw as a t distribution (`ebgenes.report.payload.stray_likelihoods`), or None.
     """
