@@ -288,7 +288,8 @@ def tabulate(
     """Posteriors of all genes as a table: under the fitted prior or, where there are some, over draws of it."""
     asked = {"interval": settings.interval, "threshold": settings.lfc_threshold}
     known = eb.full_posterior(effects, draws, **asked) if draws else eb.posterior(effects, prior, weight=None, **asked)
-    if settings.interval_method not in ("plugin", "full_bayes"):
+    # Posteriors over draws have the intervals of full Bayes by themselves.
+    if settings.interval_method not in (("plugin", "full_bayes") if draws else ("plugin",)):
         rng = np.random.default_rng(settings.seed)
         known = eb.with_intervals(known, effects, prior, settings.interval_method, rng=rng)
     return eb.results_table(effects, known, screen)
