@@ -65,7 +65,7 @@ def start(folder: Path, *arguments: str | Path, **environment: str) -> subproces
         )
 
 
-def finish(process: subprocess.Popen[str], folder: Path, seconds: float = 500) -> tuple[int, str]:
+def finish(process: subprocess.Popen[str], folder: Path, seconds: float = 1200) -> tuple[int, str]:
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -148,7 +148,7 @@ def held(tmp_path: Path) -> Path:
 def holding(folder: Path, word: str) -> tuple[int, str]:
     """The process and the job that stopped in the middle of a file."""
     mark = folder / f"held.{word}"
-    wait_for(f"{word} to be held", lambda: mark.exists() and mark.read_text().endswith(" "), 120)
+    wait_for(f"{word} to be held", lambda: mark.exists() and mark.read_text().endswith(" "), 400)
     pid, job = mark.read_text().split()
     return int(pid), job
 
@@ -167,7 +167,7 @@ def test_jobs_cancelled_killed_and_lost_with_their_node_are_run_again(slurm: Slu
         os.kill(found["killed"][0], signal.SIGKILL)
         node = slurm.run("squeue", "-h", "-j", found["lost"][1], "-o", "%N")
         slurm.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
-        wait_for("the lost job to end", lambda: not slurm.run("squeue", "-ht", "running", "-j", found["lost"][1]), 60)
+        wait_for("the lost job to end", lambda: not slurm.run("squeue", "-ht", "running", "-j", found["lost"][1]), 200)
         slurm.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
         code, said = finish(run, held)
     finally:
@@ -187,7 +187,7 @@ def test_snakemake_killed_is_resumed(slurm: Slurm, held: Path) -> None:
     run = start(held, **environment)
     _, job = holding(held, "second")
     report = held / "out" / "first" / "report.html"
-    wait_for("the first study's report", report.exists, 120)
+    wait_for("the first study's report", report.exists, 400)
     run.kill()
     run.wait()
     # The report itself may not have been told finished yet.
@@ -195,7 +195,7 @@ def test_snakemake_killed_is_resumed(slurm: Slurm, held: Path) -> None:
     made = table.stat().st_mtime_ns
     # As the documentation says: end what goes on, unlock, run again.
     slurm.run("scancel", job)
-    wait_for("the job to end", lambda: not slurm.run("squeue", "-h", "-t", "running,completing", "-j", job), 30)
+    wait_for("the job to end", lambda: not slurm.run("squeue", "-h", "-t", "running,completing", "-j", job), 200)
     assert on_slurm(held, "--unlock", **environment)[0] == 0
     code, said = on_slurm(held, **environment)
     assert code == 0, said
