@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,14 @@ def why_not() -> str | None:
     if CONF.exists() or CONF.is_symlink():
         return f"{CONF} exists: a Slurm of this machine's own goes first"
     return None
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process at a time: there is one place for the configuration, and one set of ports."""
+    with open(Path(tempfile.gettempdir(), "ebgenes-tests-slurm.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass

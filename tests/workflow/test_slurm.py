@@ -16,7 +16,7 @@ from typing import Any
 import cells
 import pytest
 import yaml
-from slurm import Slurm, wait_for, why_not
+from slurm import Slurm, alone, wait_for, why_not
 from test_workflow import COMPARISON, ROOT, WORKFLOW, command, files_in, output_of, require_same_results, write_config
 
 HERE = Path(__file__).parent
@@ -24,25 +24,26 @@ PROFILE = ROOT / "workflow" / "profiles" / "slurm"
 
 pytestmark = [
     pytest.mark.slurm,
-    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(
         find_spec("snakemake_executor_plugin_slurm") is None, reason="the slurm executor plugin is not installed"
     ),
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    # Sockets need short paths.
-    made = Slurm(tmp_path_factory.mktemp("slurm"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
+    # Tests of this module may be shared out to several processes.
+    with alone():
+        reason = why_not()
+        if reason:
+            pytest.skip(reason)
+        # Sockets need short paths.
+        made = Slurm(tmp_path_factory.mktemp("slurm"))
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
 
 
 def start(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
