@@ -128,7 +128,7 @@ def draw_gibbs(
 
     Notes
     -----
-    P(null) has a uniform prior, the slabs' shares a Dirichlet(1/n), the null's scale a uniform one, a single slab's
+    P(null) has a uniform prior, the slabs' shares one on their simplex, the null's scale a uniform one, a single slab's
     scale a half-t. A sweep draws each gene's component, the weights given their counts, and the scales by a
     Metropolis step for which the components are integrated out.
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rates import write_rows
 from scipy import special
 
 import ebgenes as eb
@@ -205,10 +206,7 @@ def main() -> None:
                     }
                 )
                 print(rows[-1], flush=True)
-    with asked.out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(asked.out, rows)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ half-t with 4 degrees of freedom and scale 2, whatever the truth, and weights fr
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from rates import write_rows
 
 import ebgenes as eb
 from ebgenes.intervals import METHODS, normal
@@ -105,10 +105,7 @@ def main() -> None:
     for row in cells(asked.work, asked.methods):
         rows.append(row)
         print(row, flush=True)
-    with asked.out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(asked.out, rows)
 
 
 if __name__ == "__main__":

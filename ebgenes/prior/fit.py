@@ -149,9 +149,12 @@ def fit_em(
 
     whole = problem(effects, scale)
 
+    def posed(some: Effects, kappa: float) -> _Problem:
+        return whole if some is effects and kappa == 1 else problem(stretched(some, kappa), whole.slab)
+
     def solved(kappa: float, null: str, *, few_only: bool = False) -> EmFit:
-        searched = problem(stretched(few, kappa), whole.slab)
-        every = searched if few is effects or few_only else problem(stretched(effects, kappa), whole.slab)
+        searched = posed(few, kappa)
+        every = searched if few is effects or few_only else posed(effects, kappa)
         return (_fit_single if family in SINGLE else _fit_grid)(every, searched, null)
 
     kappa = 1.0
@@ -160,12 +163,12 @@ def fit_em(
         found = best_stretch(lambda kappa: float(solved(kappa, "fixed", few_only=True).loglik[-1]))
         wide = solved(found, "fixed")
         if wide.loglik[-1] - fit.loglik[-1] > DRIFT_GAIN:
-            kappa, whole = found, problem(stretched(effects, found), whole.slab)
+            kappa = found
         fit = _keep_if_worth(wide, fit)
     else:
         fit = solved(1.0, null)
     if covariates is not None:
-        fit = _with_covariates(fit, whole, covariates)
+        fit = _with_covariates(fit, posed(effects, kappa), covariates)
     if not fit.converged:
         warnings.warn(
             f"the prior's weights have certificate {fit.certificate:.1e} after {len(fit.loglik)} iterations of "
