@@ -79,12 +79,14 @@ LATTICE_STEP = 0.3
 LATTICE_EDGE = 2e-3
 """Tables reach from s e^tau = .002 to 500, beyond which three terms of a series leave 1e-11."""
 
-Tables = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+Tables = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 Shared = tuple[FloatArray, FloatArray, FloatArray]
 
 
-def common_tables(counts: Counts, layout: Layout) -> tuple[Shared, Callable[[], Tables]]:
+def common_tables(counts: Counts, layout: Layout, n_dispersions: int) -> tuple[Shared, Callable[[], Tables]]:
     """What all genes share of the tables of ``log(1 + s_i e^tau)``; without cells where tables do not pay.
+
+    n_dispersions A that a gene is looked at at a time.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def common_tables(counts: Counts, layout: Layout) -> tuple[Shared, Callable[[], 
         (K, 6 J), and the terms of the series beyond, (K, 8).
     make
         Makes, for one thread: room for one gene's sums of these over each distinct row's samples, (R, 6 J) and
-        (R, 8), beside the plain sums and the lattice, (4,).
+        (R, 8), beside the plain sums, the lattice, (4,), and both sums together, (R, A, 6 J).
     """
     n_rows, n_samples = len(layout.rows), int(layout.first[-1])
     if counts.log_size is None:
@@ -113,7 +115,8 @@ def common_tables(counts: Counts, layout: Layout) -> tuple[Shared, Callable[[], 
         lattice = np.array([low, LATTICE_STEP, 0.0, log_size[0]])
 
     def make() -> Tables:
-        return np.empty_like(plain), np.empty_like(moments), plain, moments, lattice.copy()
+        joint = np.empty((n_rows, n_dispersions, plain.shape[1]))
+        return np.empty_like(plain), np.empty_like(moments), plain, moments, lattice.copy(), joint
 
     return shared, make
 
@@ -273,7 +276,7 @@ def profile_dispersions(counts: Counts, design: FloatArray, precision: FloatArra
     n_nodes = 24 if residual_df < SHARP_DF else 16
     low, step = np.full(n_genes, LOWEST), np.full(n_genes, (HIGHEST - LOWEST) / (n_nodes - 1))
     loglik = np.empty((n_genes, n_nodes))
-    shared, tables = common_tables(counts, layout)
+    shared, tables = common_tables(counts, layout, n_nodes)
 
     def work(block: slice) -> None:
         count, size = sorted_counts(counts, layout, block)
@@ -548,7 +551,7 @@ def effect_likelihood(
     """
     layout = contrast_layout(design, contrast, precision)
     n_genes = len(counts.gene)
-    shared, tables = common_tables(counts, layout)
+    shared, tables = common_tables(counts, layout, route.n_nodes)
     full_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows])
     trend = np.log(prior.floor + prior.slope / base_mean(counts))
     before, weights, after = keep_at(route.reach, design.shape[0] - design.shape[1])

@@ -79,7 +79,7 @@ def ours_at(y, size, effect, nuisance, theta, alpha) -> np.ndarray:
     hessian, work, value = np.empty((n_nuisance, n_nuisance, n_lanes)), np.empty((8, n_lanes)), np.empty(n_lanes)
     n_rows = len(layout.rows)
     none = np.empty((n_rows, 0)), np.empty((n_rows, 8))
-    tables = (*none, *none, np.empty(4))
+    tables = (*none, *none, np.empty(4), np.empty((n_rows, 1, 0)))
     where = (y, size, layout.first, layout.rows, tables, theta, alpha, np.full(n_nuisance, RIDGE), gamma)
     assert maximise(*where, step, hessian, work)
     adjusted_loglik(*where, value, hessian, work)

@@ -11,7 +11,8 @@ table: with tau = log(alpha) + log(mu_i/s_i), sum y log(1 + alpha mu) = F_g(tau)
 linear in the counts, and sum log(1 + alpha mu) = H(tau) is the same for all genes. Tables (R, 6 J) hold, for each
 of J even cells of tau, the coefficients of a quintic in the share of the cell; `moments` (R, 8) what rules beyond
 either end; J is 0 where there are none. `lattice` is the first tau, the step, the log of the gene's mean, by which its
-size factors are multiplied, and the log of the first sample's size factor.
+size factors are multiplied, and the log of the first sample's size factor. `joint` (R, A, 6 J) is F_g + H/alpha for
+each of A dispersions; lanes go through these in turn.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import math
 
 import numpy as np
 
-from ebgenes.kernels.jit import inlined, kernel
-from ebgenes.kernels.vector import exp, log, log_rising, lowest_terms
+from ebgenes.kernels.jit import inlined, kernel, summing
+from ebgenes.kernels.vector import exp, fetch, log, log_rising, lowest_terms, put
 
 # A normal prior with standard deviation 1,000 keeps a coefficient finite where a whole group is 0, and
 # moves none that the data speak of.
@@ -31,6 +32,8 @@ RIDGE = 1e-6
 PLACING_RIDGE = 1.0 / 16.0
 # Newton's method stops when a step would raise the log likelihood by less, and leaves some 1e-10.
 TOLERANCE = 1e-5
+# Steps that promise more are looked at for whether they go too far.
+FAR_STEP = 0.01
 MAX_STEP = 3.0
 MAX_ITERATIONS = 200
 # Range of the dispersions whose likelihood is looked at, natural log, and how far below its peak nodes end.
@@ -155,7 +158,7 @@ def _tabulate(count, size, first, stand_in, basis, powers, tables, part):
     Sums over samples i become sums over a few stand-ins k, of sum_i count_i stand_in_ik reads each, at whose size
     factors basis (K, 6 J) and powers (K, 8) are known. part (K,) is work space.
     """
-    table, moments, _, _, lattice = tables
+    table, moments, _, _, lattice, _ = tables
     if table.shape[1] == 0:
         return
     for r in range(table.shape[0]):
@@ -164,6 +167,17 @@ def _tabulate(count, size, first, stand_in, basis, powers, tables, part):
         _weighted_sums(part, 0, len(part), powers, moments[r])
     # The gene's mean: its first sample's level over that sample's size factor.
     lattice[2] = math.log(size[0]) - lattice[3]
+
+
+@kernel
+def _join(alpha, tables):
+    """Fill the tables of both sums together, for each dispersion alpha (A,)."""
+    counted, _, plain, _, _, joint = tables
+    for r in range(counted.shape[0]):
+        for a in range(len(alpha)):
+            inverse = 1.0 / alpha[a]
+            for j in range(counted.shape[1]):
+                joint[r, a, j] = counted[r, j] + inverse * plain[r, j]
 
 
 @kernel
@@ -191,7 +205,7 @@ def _series(u, moments, first):
 
 @inlined
 def _beyond(tau, inverse, low, counted_moments, plain_moments):
-    """What `_row_sums` fills, for one lane below (low) or above the table."""
+    """What `_row_slopes` and `_row_values` fill, for one lane below (low) or above the table."""
     u = exp(tau) if low else exp(-tau)
     first = 0 if low else 5
     f0, f1, f2 = _series(u, counted_moments, first)
@@ -207,47 +221,84 @@ def _beyond(tau, inverse, low, counted_moments, plain_moments):
 
 @kernel
 def _shift(alpha, tables, work):
-    """For `_row_sums`: where on the lattice log mu = 0 lies, in steps, and 1/alpha, in every lane."""
-    lattice = tables[4]
-    for lane in range(len(alpha)):
+    """Keep in work, for `_row_slopes` and `_row_values`, what lanes need of their dispersions.
+
+    1/alpha, where on the lattice log mu = 0 lies, in steps, and the cells of `joint` before the dispersion's own.
+    """
+    lattice, joint = tables[4], tables[5]
+    n_alphas, n_cells = joint.shape[1], joint.shape[2] // 6
+    for lane in range(len(alpha) if n_cells > 0 else 0):
+        work[5, lane] = 1.0 / alpha[lane]
         work[6, lane] = (log(alpha[lane]) + lattice[2] - lattice[0]) / lattice[1]
-        work[7, lane] = 1.0 / alpha[lane]
+        work[7, lane] = lane % n_alphas * n_cells
+
+
+@inlined
+def _tau(place, lattice):
+    return lattice[0] + lattice[1] * place
 
 
 @kernel
-def _row_sums(eta, shift, inverse, lattice, counted, counted_moments, plain, plain_moments, out):
-    """One row's sums of (y + 1/alpha) log(1 + alpha mu), its derivatives by log mu, and mu/(1 + alpha mu), by lane.
-
-    out (4, L) is filled; shift and inverse (L,) are `_shift`'s.
-    """
-    n_cells = len(plain) // 6
+def _row_slopes(r, eta, tables, work):
+    """Derivatives by log mu of one row's sum of (y + 1/alpha) log(1 + alpha mu), to work[2] and work[3]."""
+    _, counted_moments, _, plain_moments, lattice, joint = tables
+    inverse, shift, before = work[5], work[6], work[7]
+    n_cells = joint.shape[2] // 6
+    table = joint[r].reshape(-1)
     per_step = 1.0 / lattice[1]
-    value, slope, curvature, weight = out[0], out[1], out[2], out[3]
-    lowest, highest = math.inf, -math.inf
+    slope, curvature = work[2], work[3]
+    n_beyond = 0
     # Without a branch inside, the loop is vectorized: lanes beyond the table are mended afterwards.
     for lane in range(len(eta)):
-        place = eta[lane] * per_step + shift[lane]
-        lowest = min(lowest, place)
-        highest = max(highest, place)
+        place = fetch(eta, lane) * per_step + fetch(shift, lane)
+        n_beyond += (place < 0.0) | (place >= n_cells)
         place = min(max(place, 0.0), n_cells - 1e-9)
         cell = int(place)
         x = place - cell
-        at = 6 * cell
-        r = inverse[lane]
-        h1, h2, h3, h4, h5 = plain[at + 1], plain[at + 2], plain[at + 3], plain[at + 4], plain[at + 5]
-        c0, c1, c2 = counted[at] + r * plain[at], counted[at + 1] + r * h1, counted[at + 2] + r * h2
-        c3, c4, c5 = counted[at + 3] + r * h3, counted[at + 4] + r * h4, counted[at + 5] + r * h5
-        value[lane] = c0 + x * (c1 + x * (c2 + x * (c3 + x * (c4 + x * c5))))
-        slope[lane] = per_step * (c1 + x * (2.0 * c2 + x * (3.0 * c3 + x * (4.0 * c4 + x * 5.0 * c5))))
-        curvature[lane] = per_step * per_step * (2.0 * c2 + x * (6.0 * c3 + x * (12.0 * c4 + x * 20.0 * c5)))
-        weight[lane] = per_step * r * (h1 + x * (2.0 * h2 + x * (3.0 * h3 + x * (4.0 * h4 + x * 5.0 * h5))))
-    if lowest < 0.0 or highest >= n_cells:
+        at = 6 * (cell + int(fetch(before, lane)))
+        c1, c2, c3 = fetch(table, at + 1), fetch(table, at + 2), fetch(table, at + 3)
+        c4, c5 = fetch(table, at + 4), fetch(table, at + 5)
+        put(slope, lane, per_step * (c1 + x * (2.0 * c2 + x * (3.0 * c3 + x * (4.0 * c4 + x * 5.0 * c5)))))
+        put(curvature, lane, per_step * per_step * (2.0 * c2 + x * (6.0 * c3 + x * (12.0 * c4 + x * 20.0 * c5))))
+    if n_beyond > 0:
         for lane in range(len(eta)):
-            tau = lattice[0] + lattice[1] * (eta[lane] * per_step + shift[lane])
-            low = tau < lattice[0]
-            if low or tau >= lattice[0] + lattice[1] * n_cells:
-                value[lane], slope[lane], curvature[lane], weight[lane] = _beyond(
-                    tau, inverse[lane], low, counted_moments, plain_moments
+            place = eta[lane] * per_step + shift[lane]
+            if place < 0.0 or place >= n_cells:
+                _, slope[lane], curvature[lane], _ = _beyond(
+                    _tau(place, lattice), inverse[lane], place < 0.0, counted_moments[r], plain_moments[r]
+                )
+
+
+@kernel
+def _row_values(r, eta, tables, work):
+    """One row's sums of (y + 1/alpha) log(1 + alpha mu) and of mu/(1 + alpha mu), to work[1] and work[4]."""
+    _, counted_moments, plain, plain_moments, lattice, joint = tables
+    inverse, shift, before = work[5], work[6], work[7]
+    n_cells = joint.shape[2] // 6
+    table, h = joint[r].reshape(-1), plain[r]
+    per_step = 1.0 / lattice[1]
+    value, weight = work[1], work[4]
+    n_beyond = 0
+    for lane in range(len(eta)):
+        place = fetch(eta, lane) * per_step + fetch(shift, lane)
+        n_beyond += (place < 0.0) | (place >= n_cells)
+        place = min(max(place, 0.0), n_cells - 1e-9)
+        cell = int(place)
+        x = place - cell
+        at = 6 * (cell + int(fetch(before, lane)))
+        c0, c1, c2 = fetch(table, at), fetch(table, at + 1), fetch(table, at + 2)
+        c3, c4, c5 = fetch(table, at + 3), fetch(table, at + 4), fetch(table, at + 5)
+        put(value, lane, c0 + x * (c1 + x * (c2 + x * (c3 + x * (c4 + x * c5)))))
+        at = 6 * cell
+        h1, h2, h3, h4, h5 = fetch(h, at + 1), fetch(h, at + 2), fetch(h, at + 3), fetch(h, at + 4), fetch(h, at + 5)
+        rise = h1 + x * (2.0 * h2 + x * (3.0 * h3 + x * (4.0 * h4 + x * 5.0 * h5)))
+        put(weight, lane, per_step * fetch(inverse, lane) * rise)
+    if n_beyond > 0:
+        for lane in range(len(eta)):
+            place = eta[lane] * per_step + shift[lane]
+            if place < 0.0 or place >= n_cells:
+                value[lane], _, _, weight[lane] = _beyond(
+                    _tau(place, lattice), inverse[lane], place < 0.0, counted_moments[r], plain_moments[r]
                 )
 
 
@@ -257,13 +308,11 @@ def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step,
 
     theta, alpha (L,); ridge (p,) precisions of the coefficients' priors; gamma (p, L) is the start and
     becomes the maximum. Work space: step (p, L), hessian (p, p, L), which keeps the last step's Cholesky
-    factor, and work (8, L). Returns whether every lane converged.
+    factor, and work (8, L), which holds what `_shift` puts there. Returns whether every lane converged.
     """
     eta, level, slope, curvature = work[0], work[1], work[2], work[3]
-    counted, counted_moments, plain, plain_moments, lattice = tables
+    total, plain = tables[1][:, 3], tables[2]
     n_nuisance, n_lanes = gamma.shape
-    if plain.shape[1] > 0:
-        _shift(alpha, tables, work)
     for _ in range(MAX_ITERATIONS if n_nuisance > 0 else 0):
         for j in range(n_nuisance):
             for lane in range(n_lanes):
@@ -272,12 +321,9 @@ def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step,
         for r in range(rows.shape[0]):
             _predict(rows, r, theta, gamma, eta)
             if plain.shape[1] > 0:
-                _row_sums(
-                    eta, work[6], work[7], lattice, counted[r], counted_moments[r], plain[r], plain_moments[r],
-                    work[1:5],
-                )  # fmt: skip
+                _row_slopes(r, eta, tables, work)
                 for lane in range(n_lanes):
-                    slope[lane] = counted_moments[r, 3] - slope[lane]
+                    slope[lane] = total[r] - slope[lane]
             else:
                 for lane in range(n_lanes):
                     level[lane] = exp(eta[lane])
@@ -298,19 +344,23 @@ def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step,
         _factor(hessian)
         _forward(hessian, step)
         # The square of this vector is twice the gain that the quadratic model promises.
-        largest = 0.0
+        square = eta
         for lane in range(n_lanes):
-            square = 0.0
-            for j in range(n_nuisance):
-                square += step[j, lane] * step[j, lane]
-            largest = max(largest, square)
+            square[lane] = 0.0
+        for j in range(n_nuisance):
+            for lane in range(n_lanes):
+                square[lane] += step[j, lane] * step[j, lane]
+        n_far, n_moving = 0, 0
+        for lane in range(n_lanes):
+            n_far += square[lane] > FAR_STEP
+            n_moving += square[lane] >= TOLERANCE
         _backward(hessian, step)
-        if largest > 0.01:
+        if n_far > 0:
             _cut(rows, step, eta, level)
         for j in range(n_nuisance):
             for lane in range(n_lanes):
                 gamma[j, lane] += step[j, lane]
-        if largest < TOLERANCE:
+        if n_moving == 0:
             return True
     return n_nuisance == 0
 
@@ -323,11 +373,9 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
     alone are left out. value (L,) is filled; the rest as in `maximise`.
     """
     eta, level, weight, inverse = work[0], work[1], work[4], work[5]
-    counted, counted_moments, plain, plain_moments, lattice = tables
+    plain = tables[2]
     n_nuisance, n_lanes = gamma.shape
     _start(ridge, hessian)
-    if plain.shape[1] > 0:
-        _shift(alpha, tables, work)
     for lane in range(n_lanes):
         value[lane] = 0.0
         inverse[lane] = 1.0 / alpha[lane]
@@ -335,10 +383,8 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
         _predict(rows, r, theta, gamma, eta)
         total = 0.0
         if plain.shape[1] > 0:
-            total = counted_moments[r, 3]
-            _row_sums(
-                eta, work[6], work[7], lattice, counted[r], counted_moments[r], plain[r], plain_moments[r], work[1:5]
-            )
+            total = tables[1][r, 3]
+            _row_values(r, eta, tables, work)
             for lane in range(n_lanes):
                 value[lane] -= level[lane]
         else:
@@ -390,11 +436,12 @@ def condense(count, value, weight, sums):
         weight[y] = 0.0
     sums[:] = 0.0
     for i in range(len(count)):
-        y = count[i]
-        if y < SMALL:
-            weight[int(y)] += 1.0
+        value[i] = (log(max(count[i], 1.0)) - math.log(SMALL)) / PANEL_WIDTH
+    for i in range(len(count)):
+        if count[i] < SMALL:
+            weight[int(count[i])] += 1.0
         else:
-            place = (log(y) - math.log(SMALL)) / PANEL_WIDTH
+            place = value[i]
             panel = min(int(place), PANELS - 1)
             # Chebyshev's polynomials at x, by their recurrence.
             x = 2.0 * (place - panel) - 1.0
@@ -473,6 +520,8 @@ def dispersion_profiles(count, size, first, rows, ridge, shared, tables, start, 
         for _ in range(8):
             for a in range(n_nodes):
                 alpha[a] = exp(low[g] + step[g] * a)
+            _join(alpha, tables)
+            _shift(alpha, tables, work)
             maximise(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, move, hessian, work)
             adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, value, hessian, work)
             dispersion_constant(value_of[:n_values], weight_of[:n_values], alpha, terms, constant)
@@ -625,6 +674,7 @@ def _place(
             coef[j, q] = start[j]
     for q in range(n_nodes):
         theta[q] = 0.0
+    _shift(alpha, tables, work)
     maximise(count, size, first, rows, tables, theta, alpha, ridge, coef, step, hessian, work)
     # The first column of the inverse information, from the factor that the last step left.
     for j in range(n_coef):
@@ -696,6 +746,7 @@ def effect_likelihoods(
         dispersion_constant(value_of[:n_values], weight_of[:n_values], node, terms, constant)
         for q in range(n_nodes):
             log_weight[q] += constant[q]
+        _join(node, tables)
         estimate, se = _place(
             count[g], size[g], first, full_rows, placing_ridge, tables, node, log_weight, start[g],
             coef, slope, place_step, place_hessian, place_value, place_work,
@@ -716,6 +767,8 @@ def effect_likelihoods(
                         if begin == 0:
                             for j in range(n_nuisance):
                                 gamma[j, lane] = coef[1 + j, q] + slope[1 + j, q] * (here - coef[0, q])
+            if begin == 0:
+                _shift(alpha, tables, work)
             found = maximise(
                 count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, step_gamma, hessian, work
             )
@@ -770,7 +823,12 @@ def _log_sum(value, lane, log_weight):
     top = -math.inf
     for q in range(len(log_weight)):
         top = max(top, value[lane + q] + log_weight[q])
+    return top + log(_exp_sum(value, lane, log_weight, top))
+
+
+@summing
+def _exp_sum(value, lane, log_weight, top):
     total = 0.0
     for q in range(len(log_weight)):
         total += exp(value[lane + q] + log_weight[q] - top)
-    return top + log(total)
+    return total

@@ -11,6 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 from ebgenes.kernels.jit import inlined
 
@@ -33,6 +34,42 @@ def float_of(typing_context: Any, bits: Any) -> Any:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.int64), generate
+
+
+def _apart(builder: Any) -> Any:
+    """The mark by which the compiler knows `fetch` and `put` apart."""
+    module = builder.module
+    domain = module.add_metadata(["ebgenes"])
+    return module.add_metadata([module.add_metadata(["ebgenes.fetch", domain])])
+
+
+@intrinsic
+def fetch(typing_context: Any, array: Any, i: Any) -> Any:
+    """array[i] of a contiguous array, 0 <= i, where nothing that is `put` in the same loop stands.
+
+    The compiler cannot see that of places read off a table, and would not vectorize the loop.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = make_array(signature.args[0])(context, builder, arguments[0]).data
+        value = builder.load(builder.gep(data, [arguments[1]]))
+        value.set_metadata("alias.scope", _apart(builder))
+        return value
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def put(typing_context: Any, array: Any, i: Any, value: Any) -> Any:
+    """array[i] = value, of a contiguous array, 0 <= i, that nothing in the same loop will `fetch`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = make_array(signature.args[0])(context, builder, arguments[0]).data
+        stored = builder.store(arguments[2], builder.gep(data, [arguments[1]]))
+        stored.set_metadata("noalias", _apart(builder))
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, array.dtype), generate
 
 
 # log 2 in two parts, the first short enough that its small multiples are exact.
