@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         with_offsets as with_offsets,
     )
     from ebgenes.design import (
+        all_of as all_of,
+        any_of as any_of,
         build_design as build_design,
         combine as combine,
         compare as compare,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ebgenes.effects import (
         effects_from_summary as effects_from_summary,
         fit_effects as fit_effects,
+        fit_joint_effects as fit_joint_effects,
         require_replicates as require_replicates,
     )
     from ebgenes.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
@@ -66,6 +69,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "adjust_bh": "ebgenes.fdr",
+    "all_of": "ebgenes.design",
+    "any_of": "ebgenes.design",
     "build_covariates": "ebgenes.prior",
     "build_design": "ebgenes.design",
     "combine": "ebgenes.design",
@@ -79,6 +84,7 @@ _HOME = {
     "fit_effects": "ebgenes.effects",
     "fit_em": "ebgenes.prior",
     "fit_empirical_null": "ebgenes.prior",
+    "fit_joint_effects": "ebgenes.effects",
     "full_posterior": "ebgenes.gibbs",
     "gene_dispersions": "ebgenes.negative_binomial",
     "keep_expressed": "ebgenes.counts",

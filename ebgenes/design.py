@@ -14,7 +14,7 @@ import pandas as pd
 
 from ebgenes import swift_imports
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.model import LARGEST, Contrast, Design, FloatArray, text_array
+from ebgenes.model import LARGEST, Contrast, Curve, Design, FloatArray, IntArray, JointContrast, text_array
 
 # formulaic takes most of a second to import and few steps build a design: functions import it.
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ TRANSFORMS = frozenset(
         "center",
         "cr",
         "cs",
+        "emax",
         "exp",
         "exp2",
         "exp10",
@@ -46,7 +47,7 @@ TRANSFORMS = frozenset(
         "standardize",
     ]
 )
-"""The functions a formula may call; formulaic's own, none of which looks outside its arguments."""
+"""The functions a formula may call: formulaic's own and `ebgenes.transforms`; none looks outside its arguments."""
 
 MAX_COLUMNS = 30
 """Largest degree or number of spline columns a term may ask for."""
@@ -74,6 +75,23 @@ class Combination:
     weight: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """Rows that are asked together: comparisons, weighted sums, or names of coefficients."""
+
+    rows: tuple[Comparison | Combination | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllOf:
+    """All coefficients of terms of the formula, asked together."""
+
+    terms: tuple[str, ...]
+
+
+Question = Comparison | Combination | Several | AllOf
+
+
 def compare(column: str, *, baseline: object, target: object) -> Comparison:
     """Ask how `target` differs from `baseline` in a column of the sheet (levels, or two numbers)."""
     return Comparison(column=column, baseline=baseline, target=target)
@@ -84,10 +102,20 @@ def combine(weight: Mapping[str, float]) -> Combination:
     return Combination(weight=dict(weight))
 
 
+def any_of(*rows: Comparison | Combination | str) -> Several:
+    """Ask whether any of several rows differs from 0: `compare`, `combine`, or names of coefficients."""
+    return Several(rows=rows)
+
+
+def all_of(*terms: str) -> AllOf:
+    """Ask whether any coefficient of terms of the formula differs from 0: ``all_of("strain:minute")``."""
+    return AllOf(terms=terms)
+
+
 def build_design(
     samples: pd.DataFrame,
     formula: str,
-    contrast: Comparison | Combination | None = None,
+    contrast: Question | None = None,
     *,
     name: str = "effect",
     reference: Mapping[str, str] | None = None,
@@ -102,7 +130,7 @@ def build_design(
     formula
         As in R or formulaic: ``~ cell + dex``, ``~ cell * dex``, ``~ log2(dose) + batch``.
     contrast
-        `compare` or `combine`; None for a design without a question.
+        `compare` or `combine`, or `any_of` or `all_of` for a question of several rows; None for a design without one.
     name
         Name of the contrast, for files and columns.
     reference
@@ -123,20 +151,179 @@ def build_design(
     if not coefficient:
         raise InputError(f"the formula {formula!r} has no columns at all. Write for example '~ batch + condition'.")
     _require_full_rank(values, coefficient)
-    question = None
-    if isinstance(contrast, Comparison):
-        question = _compare(contrast, name, spec, data, used)
+    question, joint = None, None
+    if isinstance(contrast, Several):
+        joint = _joint([_row(row, spec, data, used, coefficient) for row in contrast.rows], name)
+    elif isinstance(contrast, AllOf):
+        chosen = [coefficient[j] for j in _term_columns(contrast, spec, formula)]
+        joint = _joint([_row(column, spec, data, used, coefficient) for column in chosen], name)
     elif contrast is not None:
-        question = _combine(contrast, name, coefficient)
-    if question is not None:
-        _require_usable(question.weight)
+        question = replace(_row(contrast, spec, data, used, coefficient), name=name)
+    if joint is not None:
+        joint = replace(joint, curve=_curve(joint, spec, data))
     return Design(
         sample=text_array(samples.index),
         matrix=values,
         coefficient=text_array(coefficient),
         formula=formula,
         contrast=question,
+        joint=joint,
     )
+
+
+def _row(
+    question: Comparison | Combination | str, spec: ModelSpec, data: pd.DataFrame, used: list[str], names: list[str]
+) -> Contrast:
+    """One row of weights, named by what it asks."""
+    if isinstance(question, Comparison):
+        row = _compare(question, f"{question.column} {question.target} vs {question.baseline}", spec, data, used)
+    else:
+        row = _combine(question if isinstance(question, Combination) else combine({question: 1}), names)
+    _require_usable(row.weight)
+    return row
+
+
+def _joint(rows: list[Contrast], name: str) -> JointContrast:
+    """Rows as one question.
+
+    Raises
+    ------
+    InputError
+        Where there is none, or one can be made of the others.
+    """
+    if not rows:
+        raise InputError(f"the contrast {name!r} has no rows. Name at least one.")
+    weight = np.array([row.weight for row in rows])
+    # Rows may be in units far apart.
+    direction = weight / np.linalg.norm(weight, axis=1, keepdims=True)
+    rank = int(np.linalg.matrix_rank(direction))
+    if rank < len(rows):
+        raise InputError(
+            f"the contrast {name!r} has {len(rows)} rows, of which {rank} are independent: the others can be made of "
+            f"them. Leave {len(rows) - rank} out; the answer is the same."
+        )
+    return JointContrast(name=name, row=text_array(row.name for row in rows), weight=weight)
+
+
+def _term_columns(question: AllOf, spec: ModelSpec, formula: str) -> list[int]:
+    """Columns of the design that belong to any of the terms, in the design's order."""
+    known = {_plain_term(str(term)): (str(term), place) for term, place in spec.term_indices.items()}
+    columns: set[int] = set()
+    for asked in question.terms:
+        if _plain_term(asked) not in known:
+            names = [name for name, _ in known.values()]
+            raise InputError(
+                f"the contrast asks for the term {asked!r}, which the formula {formula!r} does not have. "
+                f"Its terms: {listing(names)}.{nearest(asked, names)}"
+            )
+        columns |= set(known[_plain_term(asked)][1])
+    if not columns:
+        raise InputError(f"the terms {listing(question.terms)} have no coefficient. Ask for others.")
+    return sorted(columns)
+
+
+def _plain_term(term: str) -> frozenset[str]:
+    """A term as people mean it: without blanks, its factors in any order."""
+    from formulaic.parser.algos.tokenize import tokenize
+
+    factors, factor = [], ""
+    for token in tokenize(term):
+        if str(token) == ":":
+            factors.append(factor)
+            factor = ""
+        else:
+            factor += str(token)
+    return frozenset("".join(each.split()) for each in [*factors, factor])
+
+
+CURVE_POINTS = 25
+"""Points of a smooth curve."""
+
+
+def _curve(joint: JointContrast, spec: ModelSpec, data: pd.DataFrame) -> Curve | None:
+    """The rows along the one numeric column that they depend on; None where they depend on none or several.
+
+    Each series is the part of the linear predictor that the rows tell, at one level of every other column, less what
+    it is at the smallest value.
+    """
+    touched = np.flatnonzero((joint.weight != 0).any(axis=0))
+    terms = [term for term, place in spec.term_indices.items() if set(place) & set(touched)]
+    inside = {str(name) for term in terms for name in spec.term_variables[term] if str(name) in data.columns}
+    scale = {name: values for name in sorted(inside) if (values := _as_numbers(data[name])) is not None}
+    if len(scale) != 1:
+        return None
+    column, numbers = next(iter(scale.items()))
+    groups = data[sorted(inside - {column})].drop_duplicates().sort_values(sorted(inside - {column}))
+    for dense in (True, False):
+        x = np.linspace(min(numbers), max(numbers), CURVE_POINTS) if dense else np.array(sorted(set(numbers)))
+        if dense and (column not in data.select_dtypes("number") or len(set(numbers)) < 3):
+            continue
+        found = _series(joint, spec, data, column, x, groups, touched)
+        if found is not None:
+            name, weight = found
+            if not name:
+                return None
+            return Curve(
+                column=column,
+                x=np.tile(x, len(name)),
+                series=text_array(np.repeat(name, len(x))),
+                weight=weight,
+                dense=dense,
+            )
+    return None
+
+
+def _as_numbers(values: pd.Series) -> list[float] | None:
+    """A column's values as numbers, in the order of the sheet; None where they are none."""
+    try:
+        numbers = [float(str(value)) for value in values]
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _series(
+    joint: JointContrast,
+    spec: ModelSpec,
+    data: pd.DataFrame,
+    column: str,
+    x: FloatArray,
+    groups: pd.DataFrame,
+    touched: IntArray,
+) -> tuple[list[str], FloatArray] | None:
+    """Names of the series and weights of the rows at x in each; None where the design cannot be computed there."""
+    from formulaic.errors import FormulaicError
+
+    names, weights = [], []
+    inverse = np.linalg.pinv(joint.weight[:, touched])
+    levels = [group for _, group in groups.iterrows()] if groups.shape[1] else [pd.Series(dtype=object)]
+    for level in levels:
+        point = pd.concat([data.iloc[:1]] * len(x), ignore_index=True)
+        for other, value in level.items():
+            point[other] = pd.Series([value] * len(x), dtype=data[other].dtype)
+        point[column] = _in_kind(x, data[column])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                rows = _rows(spec, point)[:, touched]
+        except (FormulaicError, Warning, ValueError, TypeError):
+            return None
+        change = rows - rows[0]
+        weight = change @ inverse
+        told = np.allclose(weight @ joint.weight[:, touched], change, atol=1e-8 * max(1.0, float(np.abs(change).max())))
+        if told and np.abs(change).max() > 0:
+            names.append(", ".join(str(value) for value in level))
+            weights.append(weight)
+    return names, np.concatenate(weights) if weights else np.zeros((0, len(joint.row)))
+
+
+def _in_kind(x: FloatArray, like: pd.Series) -> pd.Series:
+    """Numbers as a column of the sheet holds them: as levels, whole or as they are."""
+    if isinstance(like.dtype, pd.CategoricalDtype):
+        level = {float(str(each)): each for each in like.cat.categories}
+        return pd.Series([level[value] for value in x], dtype=like.dtype)
+    whole = pd.api.types.is_integer_dtype(like) and bool((x == np.round(x)).all())
+    return pd.Series(x).astype(like.dtype) if whole else pd.Series(x)
 
 
 def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFormula]:
@@ -234,7 +421,8 @@ def _walk(node: ast.expr, samples: pd.DataFrame, formula: str) -> Iterator[str]:
             yield from _walk(right, samples, formula)
         case ast.Call(func=function, args=arguments, keywords=keywords) if _allowed(function):
             for keyword in keywords:
-                if keyword.arg is None:
+                # What begins with an underscore is the transforms' own memory.
+                if keyword.arg is None or keyword.arg.startswith("_"):
                     _refuse(node, formula)
             size_arguments = arguments[1:] + [keyword.value for keyword in keywords if keyword.arg in ("df", "degree")]
             for size in size_arguments:
@@ -313,8 +501,8 @@ def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tup
         with warnings.catch_warnings():
             # Levels that C(column, levels=[...]) leaves out would count as the first.
             warnings.simplefilter("error", DataMismatchWarning)
-            # An empty context: only the sheet's columns and formulaic's own transforms can be found.
-            matrix = parsed.get_model_matrix(frame, context={}, output="pandas", na_action="raise")
+            # Only the sheet's columns, formulaic's own transforms and ours can be found.
+            matrix = parsed.get_model_matrix(frame, context=_context(), output="pandas", na_action="raise")
     except (
         FormulaicError,
         DataMismatchWarning,
@@ -354,9 +542,12 @@ def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
         ]
         aliases.append(f"{coefficient[j]} = {' + '.join(parts).replace('+ -', '- ') or '0'}")
     if aliases:
+        spans = any(name.startswith(("cc(", "cr(", "cs(")) and "constraints" not in name for name in coefficient)
+        hint = " Splines cc, cr and cs hold the intercept too: write constraints='center' in them." if spans else ""
         raise InputError(
             f"the design has {len(coefficient)} columns but rank {len(independent)}: {len(aliases)} can be made from "
-            f"the others ({'; '.join(aliases[:3])}). Their effects cannot be told apart; drop a term from the formula."
+            f"the others ({'; '.join(aliases[:3])}). Their effects cannot be told apart; drop a term from the "
+            f"formula.{hint}"
         )
 
 
@@ -422,10 +613,16 @@ def _number(level: object, column: str, side: str) -> float:
 
 
 def _rows(spec: ModelSpec, data: pd.DataFrame) -> FloatArray:
-    return np.asarray(spec.get_model_matrix(data, context={}).to_numpy(dtype=float))
+    return np.asarray(spec.get_model_matrix(data, context=_context()).to_numpy(dtype=float))
 
 
-def _combine(question: Combination, name: str, coefficient: list[str]) -> Contrast:
+def _context() -> dict[str, Any]:
+    from ebgenes.transforms import emax
+
+    return {"emax": emax}
+
+
+def _combine(question: Combination, coefficient: list[str]) -> Contrast:
     unknown = [key for key in question.weight if key not in coefficient]
     if unknown:
         raise InputError(
@@ -435,7 +632,7 @@ def _combine(question: Combination, name: str, coefficient: list[str]) -> Contra
         )
     weight = np.array([float(question.weight.get(key, 0)) for key in coefficient])
     words = " + ".join(key if value == 1 else f"{value:g} x {key}" for key, value in question.weight.items())
-    return Contrast(name=name, weight=weight, up=f"positive {words}", down=f"negative {words}")
+    return Contrast(name=words, weight=weight, up=f"positive {words}", down=f"negative {words}")
 
 
 def _require_usable(weight: FloatArray) -> None:
@@ -478,9 +675,11 @@ def with_covariates(
             f"rank {np.linalg.matrix_rank(matrix)}. Leave some out."
         )
     n_added = matrix.shape[1] - design.matrix.shape[1]
-    contrast = design.contrast
+    contrast, joint = design.contrast, design.joint
     if contrast is not None:
         contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
+    if joint is not None:
+        joint = replace(joint, weight=np.pad(joint.weight, ((0, 0), (0, n_added))))
     before = np.full((1, design.matrix.shape[1]), np.inf) if design.prior_sd is None else design.prior_sd
     added = np.full((1, n_added), np.inf) if prior_sd is None else prior_sd
     n_rows = max(len(before), len(added))
@@ -490,4 +689,5 @@ def with_covariates(
         prior_sd=np.column_stack([np.broadcast_to(each, (n_rows, each.shape[1])) for each in (before, added)]),
         coefficient=text_array([*design.coefficient, *(f"{stem}{i + 1}" for i in range(n_added))]),
         contrast=contrast,
+        joint=joint,
     )

@@ -180,6 +180,61 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Curve:
+    """What the rows of a contrast say along a numeric column: time, dose.
+
+    Attributes
+    ----------
+    column
+        The column.
+    x
+        Its values, ascending within a series, (J,).
+    series
+        Which curve each value belongs to: levels of other columns, empty text where there is but one, (J,).
+    weight
+        ``weight @ rows`` is the curve, log2, measured from the series' smallest value, (J, R).
+    dense
+        Whether x lies between the samples' values too; else it is these values.
+    """
+
+    column: str
+    x: FloatArray
+    series: TextArray
+    weight: FloatArray
+    dense: bool
+
+    def __post_init__(self) -> None:
+        _set(self, x=_float(self.x), series=_text(self.series), weight=_float(self.weight))
+        _require_shape(self, series=self.x.shape, weight=(len(self.x), self.weight.shape[1]))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointContrast:
+    """A question of several rows: does any of them differ from 0?
+
+    Attributes
+    ----------
+    name
+        Short name, used in file names and columns.
+    row
+        Names of the rows, (R,).
+    weight
+        One weight for each coefficient of the design, (R, P), of full row rank.
+    curve
+        The rows along time or dose, where they lie along one.
+    """
+
+    name: str
+    row: TextArray
+    weight: FloatArray
+    curve: Curve | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, row=_text(self.row), weight=_float(self.weight))
+        _require_shape(self, weight=(len(self.row), self.weight.shape[1]))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Design:
     """A full-rank design matrix and the contrast asked of it.
 
@@ -193,6 +248,8 @@ class Design:
         Names of the columns, (P,).
     contrast
         The question, or None for a design without one (as the filter needs it).
+    joint
+        The question where it has several rows; then there is no ``contrast``.
     formula
         The formula it was built from.
     prior_sd
@@ -205,6 +262,7 @@ class Design:
     coefficient: TextArray
     formula: str
     contrast: Contrast | None = None
+    joint: JointContrast | None = None
     prior_sd: FloatArray | None = None
 
     def __post_init__(self) -> None:
@@ -215,6 +273,8 @@ class Design:
             _require_shape(self, prior_sd=(len(self.prior_sd), len(self.coefficient)))
         if self.contrast is not None:
             _require_shape(self.contrast, weight=(len(self.coefficient),))
+        if self.joint is not None:
+            _require_shape(self.joint, weight=(len(self.joint.row), len(self.coefficient)))
 
 
 HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation", "loading_sd")
@@ -336,6 +396,63 @@ class Effects:
             raise ValueError("Effects takes grid and loglik together")
         if self.grid is not None and self.loglik is not None:
             _require_shape(self, grid=(len(self.gene), self.grid.shape[1]), loglik=self.grid.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointEffects:
+    """Several effects for each gene, with their likelihood and the test that all are 0.
+
+    The likelihood of gene g is that of a multivariate t: ``estimate - theta`` with the matrix ``covariance`` and
+    ``df`` degrees of freedom, normal where they are infinite.
+
+    Attributes
+    ----------
+    gene, row
+        Gene ids, (G,), and names of the rows, (R,).
+    estimate
+        Maximum-likelihood effects, log2, (G, R).
+    covariance
+        Of their errors, (G, R, R).
+    df
+        Degrees of freedom of the covariance's scale, (G,).
+    statistic, p_value
+        F, or a likelihood ratio over its degrees of freedom R, and the p-value that all effects are 0, (G,).
+    base_mean
+        Mean of normalized counts, (G,).
+    contrast, engine, scalars, status, hidden
+        As in `Effects`.
+    curve
+        The rows along time or dose, or None.
+    """
+
+    gene: TextArray
+    row: TextArray
+    estimate: FloatArray
+    covariance: FloatArray
+    df: FloatArray
+    statistic: FloatArray
+    p_value: FloatArray
+    base_mean: FloatArray
+    contrast: str
+    engine: str
+    scalars: dict[str, float]
+    status: TextArray | None = None
+    hidden: HiddenFactors | None = None
+    curve: Curve | None = None
+
+    def __post_init__(self) -> None:
+        arrays = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean")
+        _set(
+            self,
+            gene=_text(self.gene),
+            row=_text(self.row),
+            status=_text(_all_ok(len(self.gene)) if self.status is None else self.status),
+            scalars={str(name): float(value) for name, value in self.scalars.items()},
+            **{name: _float(getattr(self, name)) for name in arrays},
+        )
+        n_rows, shape = len(self.row), (len(self.gene),)
+        _require_shape(self, **dict.fromkeys(("df", "statistic", "p_value", "base_mean", "status"), shape))
+        _require_shape(self, estimate=(*shape, n_rows), covariance=(*shape, n_rows, n_rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

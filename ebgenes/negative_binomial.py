@@ -574,3 +574,113 @@ def effect_likelihood(
 
     map_blocks(work, n_genes)
     return grid, loglik, converged
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointLikelihood:
+    """Several effects' likelihood ratios at Q dispersions, and what they average to; natural log.
+
+    Attributes
+    ----------
+    estimate, covariance
+        Maximum-likelihood effects (G, R) and the inverse of their mean information, (G, R, R).
+    df
+        Degrees of freedom of a t whose scale is as uncertain as the information is, (G,).
+    ratio, weight
+        Twice the log likelihood ratio at each dispersion, and its posterior weight, (G, Q).
+    converged
+        Whether every maximum was reached, (G,).
+    """
+
+    estimate: FloatArray
+    covariance: FloatArray
+    df: FloatArray
+    ratio: FloatArray
+    weight: FloatArray
+    converged: BoolArray
+
+
+def joint_likelihood(
+    counts: Counts,
+    design: FloatArray,
+    rows: FloatArray,
+    profiles: DispersionProfiles,
+    prior: DispersionPrior,
+    route: Route,
+    precision: FloatArray | None = None,
+) -> JointLikelihood:
+    """Likelihood ratios of several rows of a contrast, (R, P), against all 0, over the dispersions' posterior.
+
+    The effects' coordinates are made orthonormal beside the others, so that nothing depends on the rows' own units.
+
+    Parameters
+    ----------
+    counts, design, profiles, prior, route, precision
+        As in `effect_likelihood`.
+    rows
+        Of full row rank.
+    """
+    # Imported here: single effects need not load it.
+    from ebgenes.kernels.joint import joint_ratios
+
+    n_rows, n_genes = len(rows), len(counts.gene)
+    layout, inside, back = _joint_layout(design, rows, precision)
+    other = ~inside
+    null_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows[:, 1:][:, other]])
+    full_rows = np.column_stack([null_rows, layout.rows[:, 1:][:, inside]])
+    shared, tables = common_tables(counts, layout)
+    trend = np.log(prior.floor + prior.slope / base_mean(counts))
+    estimate, covariance = np.empty((n_genes, n_rows)), np.empty((n_genes, n_rows, n_rows))
+    scale, ratio, weight = np.empty((3, n_genes, route.n_nodes))
+    converged = np.empty(n_genes, dtype=bool)
+
+    def work(block: slice) -> None:
+        count, size = sorted_counts(counts, layout, block)
+        joint_ratios(
+            count, size, layout.first, null_rows, full_rows, np.ascontiguousarray(layout.ridges(block)[:, other]),
+            shared, tables(), layout.start(count, size, full_rows[:, 1:]), profiles.loglik[block], profiles.low[block],
+            profiles.step[block], trend[block], prior.spread, TAILS[prior.tails], route.left, route.right,
+            estimate[block], covariance[block], scale[block], ratio[block], weight[block], converged[block],
+        )  # fmt: skip
+
+    map_blocks(work, n_genes)
+    mean = np.einsum("gq,gq->g", weight, scale)
+    spread = np.einsum("gq,gq->g", weight, (scale / mean[:, None] - 1) ** 2)
+    return JointLikelihood(
+        estimate=gene_by_gene(estimate, back.T),
+        covariance=np.einsum("ir,grs,js->gij", back, np.linalg.inv(covariance), back),
+        # The information is as a chi-squared over its degrees of freedom, whose variance is 2/df.
+        df=np.minimum(2 / np.maximum(spread, 1e-12), 1e9),
+        ratio=ratio,
+        weight=weight,
+        converged=converged,
+    )
+
+
+def _joint_layout(
+    design: FloatArray, rows: FloatArray, precision: FloatArray | None
+) -> tuple[Layout, BoolArray, FloatArray]:
+    """The design with the rows of a contrast among its coordinates.
+
+    Returns
+    -------
+    layout
+        Without an effect's column.
+    inside
+        Which of its other columns are the rows', (P,).
+    back
+        What takes these coordinates to the rows, (R, R).
+    """
+    n_samples, n_coef = design.shape
+    known = np.zeros(n_coef, dtype=bool) if precision is None else (precision > 0).any(axis=0)
+    n_rows, n_plain = len(rows), int((~known).sum())
+    _, _, directions = np.linalg.svd(rows[:, ~known])
+    plain = design[:, ~known] @ np.column_stack([directions[n_rows:].T, np.linalg.pinv(rows[:, ~known])])
+    prior = None
+    if precision is not None:
+        prior = np.column_stack([np.zeros((len(precision), n_plain)), precision[:, known]])
+    layout = lay_out(np.zeros(n_samples), np.column_stack([plain, design[:, known]]), prior)
+    # `lay_out` makes the plain columns orthonormal in their order: what is the rows' stays last among them.
+    upper = np.linalg.qr(plain)[1][-n_rows:, -n_rows:] / np.sqrt(n_samples)
+    place = np.arange(n_coef)
+    return layout, (place >= n_plain - n_rows) & (place < n_plain), np.linalg.inv(upper)

@@ -168,3 +168,104 @@ def test_unknown_reference(sheet):
         eb.build_design(sheet, "~ dex", reference={"dexx": "trt"})
     with pytest.raises(InputError, match="'no' is not a level"):
         eb.build_design(sheet, "~ dex", reference={"dex": "no"})
+
+
+@pytest.fixture
+def doses() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"dose": np.repeat([0.0, 1, 3, 10, 30], 2), "time": np.repeat([0, 1, 2, 4, 8], 2), "line": list("ab") * 5},
+        index=[f"s{i}" for i in range(10)],
+    )
+
+
+def test_rows_in_every_form(sheet):
+    asked = eb.any_of(eb.compare("cell", baseline="N2", target="N3"), eb.combine({"dex[T.untrt]": 2}), "cell[T.N2]")
+    joint = eb.build_design(sheet, "~ cell + dex", asked, name="any").joint
+    np.testing.assert_array_equal(joint.weight, [[0, -1, 1, 0], [0, 0, 0, 2], [0, 1, 0, 0]])
+    assert list(joint.row) == ["cell N3 vs N2", "2 x dex[T.untrt]", "cell[T.N2]"]
+    assert joint.name == "any"
+
+
+def test_all_coefficients_of_terms(doses):
+    design = eb.build_design(doses, "~ line * C(time)", eb.all_of("C( time ):line"))
+    assert list(design.joint.row) == [f"line[T.b]:C(time)[T.{i}]" for i in (1, 2, 4, 8)]
+    both = eb.build_design(doses, "~ line * C(time)", eb.all_of("line", "line:C(time)"))
+    assert list(both.joint.row) == ["line[T.b]", *design.joint.row]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (eb.all_of("lines"), "does not have. Its terms: .* Did you mean 'line'"),
+        (eb.any_of("time", eb.combine({"time": 2})), "1 are independent"),
+        (eb.any_of("tme"), "Did you mean 'time'"),
+        (eb.any_of(), "has no rows"),
+        (eb.any_of(eb.combine({"time": 0})), "other than 0"),
+    ],
+)
+def test_impossible_rows_are_refused(doses, asked, message):
+    with pytest.raises(InputError, match=message):
+        eb.build_design(doses, "~ line + time", asked)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "bs(dose, df=4)",
+        "poly(dose, degree=2)",
+        "cr(dose, df=3, constraints='center')",
+        "emax(dose)",
+        "emax(dose, ed50=5)",
+    ],
+)
+def test_curves_pass_through_the_fit(doses, term):
+    """What the curve says at the doses of the sheet is what the design says, less its value at the lowest dose."""
+    design = eb.build_design(doses, f"~ line + {term}", eb.all_of(term))
+    curve, joint = design.joint.curve, design.joint
+    assert (curve.column, curve.dense, set(curve.series)) == ("dose", True, {""})
+    coefficient = np.random.default_rng(1).normal(size=len(design.coefficient))
+    told = curve.weight @ joint.weight @ coefficient
+    alone = (design.matrix * (joint.weight != 0).any(axis=0)) @ coefficient
+    at = {0.0: 0.0, 30.0: alone[-1] - alone[0]}
+    np.testing.assert_allclose([told[0], told[-1]], list(at.values()), atol=1e-10)
+    # The grid has the dose 10 between two of its points, which a smooth curve joins.
+    near = np.interp(10.0, curve.x, told)
+    assert abs(near - (alone[6] - alone[0])) < 0.1 * np.ptp(told) + 1e-9
+
+
+def test_curves_of_factors_and_interactions(doses):
+    steps = eb.build_design(doses, "~ line * C(time)", eb.all_of("line:C(time)")).joint.curve
+    assert (list(steps.x), list(steps.series), steps.dense) == ([0, 1, 2, 4, 8], ["b"] * 5, False)
+    np.testing.assert_array_equal(steps.weight, np.vstack([np.zeros(4), np.eye(4)]))
+    words = eb.build_design(doses.assign(time=doses["time"].astype(str)), "~ time", eb.all_of("time")).joint.curve
+    np.testing.assert_array_equal(words.x, steps.x)
+    assert eb.build_design(doses, "~ line + time * dose", eb.all_of("time:dose")).joint.curve is None
+    assert eb.build_design(doses, "~ line + time", eb.all_of("line")).joint.curve is None
+
+
+def test_emax_is_half_at_ed50_and_keeps_its_grid(doses):
+    design = eb.build_design(doses, "~ emax(dose, ed50=3)", eb.compare("dose", baseline=0, target=3))
+    np.testing.assert_allclose(design.contrast.weight, [0, 0.5])
+    steep = eb.build_design(doses, "~ emax(dose, ed50=[1, 10], hill=2)")
+    np.testing.assert_allclose(steep.matrix[-1, 1:], [900 / 901, 900 / 1000])
+    grid = eb.build_design(doses, "~ emax(dose)", eb.compare("dose", baseline=0, target=30))
+    np.testing.assert_allclose(grid.contrast.weight, grid.matrix[-1] - grid.matrix[0])
+    assert len(grid.coefficient) == 4
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ("emax(dose, ed50=0)", "above 0"),
+        ("emax(dose, ed50=[1,2,3,4,5,6])", "up to 5"),
+        ("emax(dose - 1)", "doses >= 0"),
+        ("emax(line)", "cannot be applied"),
+        ("emax(dose, _state=dose)", "not allowed"),
+        ("emax(dose, ed50=emax)", "not a column"),
+        ("bs(time, df=2)", "cannot be applied"),
+        ("cr(time, df=3)", "constraints='center'"),
+    ],
+)
+def test_impossible_curves_are_refused(doses, term, message):
+    with pytest.raises(InputError, match=message):
+        eb.build_design(doses, f"~ {term}")

@@ -35,6 +35,7 @@ LAYERS = [
         "robust_dispersion",
         "simulate",
         "splines",
+        "transforms",
     },
     {"table", "summary"},
     {"plots", "report"},

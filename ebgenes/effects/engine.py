@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ebgenes.counts import normalize, require_distinct
@@ -10,7 +10,7 @@ from ebgenes.design import with_covariates
 from ebgenes.effects.hidden import add_hidden_factors, controls_among
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, TextArray
+from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, TextArray
 
 ENGINES = ("likelihood", "moderated_t", "normal")
 TAILS = ("normal", "t5")
@@ -68,10 +68,52 @@ def fit_effects(
         Where samples differ, the design has no contrast or no residual degrees of freedom, an option is unknown, or
         factors or controls are too many or too few.
     """
-    if list(counts.sample) != list(design.sample):
-        raise InputError("counts and design list their samples in different orders. Use match_samples first.")
     if design.contrast is None:
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
+    asked = Asked(
+        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
+    )  # fmt: skip
+    counts, design, hidden = made_ready(counts, design, asked, covariates, hidden_factors, controls)
+    contrast = cast(Contrast, design.contrast)
+    if engine == "moderated_t":
+        effects = fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
+    else:
+        # Imported here for its kernels, which the other engine need not load.
+        from ebgenes.effects.likelihood import fit_likelihood
+
+        effects = fit_likelihood(counts, design, contrast, tails=dispersion_tails, outliers=outliers)
+    return replace(effects, hidden=hidden)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An engine and its options, as `fit_effects` takes them."""
+
+    engine: str
+    trend: bool
+    robust: bool
+    dispersion_tails: str
+    outliers: str
+
+
+def made_ready(
+    counts: Counts,
+    design: Design,
+    asked: Asked,
+    covariates: FloatArray | None,
+    hidden_factors: int | str,
+    controls: TextArray | None,
+) -> tuple[Counts, Design, HiddenFactors | None]:
+    """Normalized counts and the design with all its covariates, after checking what was asked.
+
+    Raises
+    ------
+    InputError
+        As `fit_effects`.
+    """
+    if list(counts.sample) != list(design.sample):
+        raise InputError("counts and design list their samples in different orders. Use match_samples first.")
+    engine = asked.engine
     if engine == "normal":
         raise InputError(
             "engine normal takes estimates and standard errors, not counts. "
@@ -79,17 +121,17 @@ def fit_effects(
         )
     chosen = (
         ("engine", engine, ENGINES),
-        ("dispersion_tails", dispersion_tails, TAILS),
-        ("outliers", outliers, OUTLIERS),
+        ("dispersion_tails", asked.dispersion_tails, TAILS),
+        ("outliers", asked.outliers, OUTLIERS),
     )
     for name, value, allowed in chosen:
         if value not in allowed:
             raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}.")
-    idle = {"dispersion_tails": dispersion_tails != "normal", "outliers": outliers != "keep"}
+    idle = {"dispersion_tails": asked.dispersion_tails != "normal", "outliers": asked.outliers != "keep"}
     if engine == "likelihood":
-        idle = {"trend": trend, "robust": robust}
-    for name, asked in idle.items():
-        if asked:
+        idle = {"trend": asked.trend, "robust": asked.robust}
+    for name, unused in idle.items():
+        if unused:
             raise InputError(f"engine {engine} has no option {name}. Leave it out, or use the other engine.")
     is_number = isinstance(hidden_factors, int) and not isinstance(hidden_factors, bool) and hidden_factors >= 0
     if hidden_factors != "auto" and not is_number:
@@ -101,16 +143,7 @@ def fit_effects(
     if counts.log_size is None:
         counts = normalize(counts)
     known = None if controls is None else controls_among(counts.gene, controls)
-    design, hidden = add_hidden_factors(counts, design, hidden_factors, known)
-    contrast = cast(Contrast, design.contrast)
-    if engine == "moderated_t":
-        effects = fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
-    else:
-        # Imported here for its kernels, which the other engine need not load.
-        from ebgenes.effects.likelihood import fit_likelihood
-
-        effects = fit_likelihood(counts, design, contrast, tails=dispersion_tails, outliers=outliers)
-    return replace(effects, hidden=hidden)
+    return counts, *add_hidden_factors(counts, design, hidden_factors, known)
 
 
 def require_replicates(design: Design) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ebgenes.counts import library_size
 from ebgenes.design import with_covariates
 from ebgenes.dispersion import fit_variance_prior, require_variation, squeeze_variances
-from ebgenes.effects.moderated_t import voom, weighted_regression
+from ebgenes.effects.moderated_t import regression_rows, voom, weighted_regression
 from ebgenes.errors import InputError, listing
 from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.linear import add_gram
@@ -82,7 +82,7 @@ def add_hidden_factors(
         )
     if most == 0:
         return design, None
-    contrast = cast(Contrast, design.contrast)
+    rows = _question(design)
     part, telling = _thinned(counts, controls)
     response, weight = voom(part, design.matrix)
     score = _find(response, weight, design.matrix, most, tested=n_factors == "auto")
@@ -90,25 +90,36 @@ def add_hidden_factors(
         return design, None
     loadings = _loadings(response, weight, design.matrix, score)
     share = _explained(response, weight, design.matrix, loadings)
-    estimate, unscaled = _beside(response, weight, design.matrix, score, contrast.weight)
-    confounding, error = _confounding(estimate, unscaled, loadings, telling)
-    # Added to a response, this moves its contrast by 1 and leaves its residuals alone.
-    direction = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
-    shifted = score + np.outer(direction, confounding)
+    estimate, unscaled = _beside(response, weight, design.matrix, score, rows)
+    told = [_confounding(estimate[:, r], unscaled[:, r], loadings, telling) for r in range(len(rows))]
+    confounding, error = (np.array([each[i] for each in told]) for i in (0, 1))
+    # Added to a response, these move its rows by 1 each and leave its residuals alone.
+    direction = design.matrix @ np.linalg.solve(rows @ rows.T, rows).T
+    shifted = score + direction @ confounding
     spread = _loading_sd(loadings)
     found = HiddenFactors(
         sample=design.sample,
         score=shifted,
-        confounding=confounding,
-        confounding_se=error,
+        confounding=_length(confounding),
+        confounding_se=_length(error),
         share=share,
-        correlation=_correlation(shifted, direction, design.matrix, contrast.weight),
+        correlation=_correlation(shifted, direction, design.matrix, rows),
         loading_sd=spread,
         n_controls=0 if controls is None else int(controls.sum()),
     )
     if part is not counts:
         loadings = _loadings(*voom(counts, design.matrix), design.matrix, score)
     return with_covariates(design, shifted, "hidden", _belief(loadings, spread)), found
+
+
+def _question(design: Design) -> FloatArray:
+    """The rows of the design's contrast, (R, P)."""
+    return design.joint.weight if design.joint is not None else cast(Contrast, design.contrast).weight[None, :]
+
+
+def _length(rows: FloatArray) -> FloatArray:
+    """Values (R, k) as one for each factor, (k,): those of a single row with their signs, of several their length."""
+    return rows[0] if len(rows) == 1 else np.asarray(np.sqrt(np.sum(rows**2, axis=0)))
 
 
 def controls_among(gene: TextArray, controls: TextArray) -> BoolArray:
@@ -256,19 +267,19 @@ class _Loadings:
 def _loadings(response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray) -> _Loadings:
     wider = np.column_stack([design, score])
     unit = np.eye(wider.shape[1])[design.shape[1] :]
-    fits = [weighted_regression(response, weight, wider, row) for row in unit]
-    loading, unscaled = (np.column_stack([fit[i] for fit in fits]) for i in (0, 1))
-    return _Loadings(loading, unscaled, fits[0][2], wider.shape[0] - wider.shape[1], fits[0][3])
+    loading, unscaled, variance, fitted = regression_rows(response, weight, wider, unit)
+    sd = np.sqrt(np.einsum("grr->gr", unscaled))
+    return _Loadings(loading, sd, variance, wider.shape[0] - wider.shape[1], fitted)
 
 
 def _beside(
-    response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray, contrast: FloatArray
+    response: FloatArray, weight: FloatArray, design: FloatArray, score: FloatArray, rows: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The contrast beside the factors and its unscaled sd, both (G,)."""
+    """The contrast's rows (R, P) beside the factors and their unscaled sds, both (G, R)."""
     wider = np.column_stack([design, score])
-    longer = np.append(contrast, np.zeros(score.shape[1]))
-    estimate, unscaled, _, _ = weighted_regression(response, weight, wider, longer)
-    return estimate, unscaled
+    longer = np.pad(rows, ((0, 0), (0, score.shape[1])))
+    estimate, unscaled, _, _ = regression_rows(response, weight, wider, longer)
+    return estimate, np.sqrt(np.einsum("grr->gr", unscaled))
 
 
 def _explained(response: FloatArray, weight: FloatArray, design: FloatArray, found: _Loadings) -> FloatArray:
@@ -336,13 +347,19 @@ def _confounding(
     return line[1:], np.sqrt(np.diag(spread))[1:]
 
 
-def _correlation(score: FloatArray, direction: FloatArray, design: FloatArray, contrast: FloatArray) -> FloatArray:
-    """Correlation of each factor with the question, after what else the design holds, (k,)."""
-    # The contrast of a response is its inner product with this vector, which no other coefficient touches.
-    weight = np.linalg.pinv(design).T @ contrast
-    other = design - np.outer(direction, contrast)
+def _correlation(score: FloatArray, direction: FloatArray, design: FloatArray, rows: FloatArray) -> FloatArray:
+    """Correlation of each factor with the question, multiple where it has several rows, (k,).
+
+    Both after what else the design holds.
+    """
+    # The contrast of a response is its inner product with these vectors, which no other coefficient touches.
+    weight = np.linalg.pinv(design).T @ rows.T
+    other = design - direction @ rows
     basis, size, _ = np.linalg.svd(other, full_matrices=False)
     basis = basis[:, size > 1e-10 * size.max(initial=1.0)]
     rest = score - basis @ (basis.T @ score)
-    length = np.linalg.norm(rest, axis=0) * np.linalg.norm(weight)
-    return np.asarray(rest.T @ weight / length)
+    if len(rows) == 1:
+        length = np.linalg.norm(rest, axis=0) * np.linalg.norm(weight)
+        return np.asarray((rest.T @ weight)[:, 0] / length)
+    part = np.linalg.qr(weight)[0].T @ rest
+    return np.asarray(np.linalg.norm(part, axis=0) / np.linalg.norm(rest, axis=0))

@@ -7,7 +7,7 @@ import numpy as np
 from ebgenes.counts import base_mean
 from ebgenes.kernels.grid import summarise
 from ebgenes.kernels.jit import map_blocks, read_only
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, text_array
+from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, TextArray, text_array
 from ebgenes.negative_binomial import (
     FAR,
     DispersionPrior,
@@ -35,13 +35,8 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
     effect = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
     extent = float(np.ptp(effect)) or float(np.abs(effect).max())
     unit = LOG2 * extent
-    precision = None if design.prior_sd is None else (LOG2 * design.prior_sd) ** -2.0
-    profiles, prior = _dispersions(counts, design.matrix, precision, tails)
-    status = np.full(len(counts.gene), "ok", dtype=object)
-    if outliers == "winsorize":
-        counts, bounded = bound_outliers(counts, design.matrix, prior)
-        status[bounded] = "outlier"
-        profiles, prior = _dispersions(counts, design.matrix, precision, tails)
+    precision = precision_of(design)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers)
     grid, loglik, converged = effect_likelihood(
         counts, design.matrix, extent * contrast.weight, profiles, prior, route_for(residual_df), precision
     )
@@ -61,24 +56,41 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
         up=contrast.up,
         down=contrast.down,
         engine="likelihood",
-        scalars={
-            "residual_df": float(residual_df),
-            "dispersion_floor": prior.floor,
-            "dispersion_slope": prior.slope,
-            "dispersion_spread": prior.spread,
-        },
+        scalars=dispersion_scalars(prior, residual_df),
         grid=grid / unit,
         loglik=loglik,
         status=text_array(status),
     )
 
 
-def _dispersions(
-    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str
-) -> tuple[DispersionProfiles, DispersionPrior]:
-    """What each gene says of its dispersion, and the hyperprior all genes share."""
+def precision_of(design: Design) -> FloatArray | None:
+    """Precisions of the coefficients' priors, natural log, (G, P) or (1, P), or None."""
+    return None if design.prior_sd is None else (LOG2 * design.prior_sd) ** -2.0
+
+
+def dispersions(
+    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str
+) -> tuple[Counts, TextArray, DispersionProfiles, DispersionPrior]:
+    """What each gene says of its dispersion, and the hyperprior all genes share; counts as bounded, and statuses."""
     profiles = profile_dispersions(counts, design, precision)
-    return profiles, fit_dispersion_prior(counts, profiles, tails=tails)
+    prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    status = np.full(len(counts.gene), "ok", dtype=object)
+    if outliers == "winsorize":
+        counts, bounded = bound_outliers(counts, design, prior)
+        status[bounded] = "outlier"
+        profiles = profile_dispersions(counts, design, precision)
+        prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    return counts, status, profiles, prior
+
+
+def dispersion_scalars(prior: DispersionPrior, residual_df: int) -> dict[str, float]:
+    """The hyperprior as `Effects.scalars` tell it."""
+    return {
+        "residual_df": float(residual_df),
+        "dispersion_floor": prior.floor,
+        "dispersion_slope": prior.slope,
+        "dispersion_spread": prior.spread,
+    }
 
 
 def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:

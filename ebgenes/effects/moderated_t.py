@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
@@ -14,15 +16,36 @@ from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray
 VOOM_SPAN = 0.5
 
 
-def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend: bool, robust: bool) -> Effects:
-    """Effects whose likelihood is a moderated t, log2, (G,).
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Moderated:
+    """Rows of a contrast by precision-weighted regression, with moderated variances; log2.
+
+    Attributes
+    ----------
+    estimate, unscaled
+        (G, R), and covariances at a residual variance of 1, (G, R, R).
+    variance, df
+        Moderated residual variances and their degrees of freedom, (G,).
+    scalars
+        The variance prior.
+    """
+
+    estimate: FloatArray
+    unscaled: FloatArray
+    variance: FloatArray
+    df: FloatArray
+    scalars: dict[str, float]
+
+
+def moderate(counts: Counts, design: Design, rows: FloatArray, *, trend: bool, robust: bool) -> Moderated:
+    """Estimate rows of a contrast, (R, P), gene by gene, with variances moderated by what all genes share.
 
     Sources: Law, Chen, Shi and Smyth (2014), Genome Biol. 15, R29 (weights); Smyth (2004), Stat.
-    Appl. Genet. Mol. Biol. 3, 3 (variances). Unlike contrasts of limma's fits, the standard error
-    of any contrast uses the gene's own weighted covariance.
+    Appl. Genet. Mol. Biol. 3, 3 (variances). Unlike contrasts of limma's fits, the covariance
+    of any contrast uses the gene's own weights.
     """
     response, weight = voom(counts, design.matrix)
-    estimate, unscaled, variance, _ = weighted_regression(response, weight, design.matrix, contrast.weight)
+    estimate, unscaled, variance, _ = regression_rows(response, weight, design.matrix, rows)
     residual_df = float(design.matrix.shape[0] - design.matrix.shape[1])
     level = response.mean(axis=1)
     if robust:
@@ -31,24 +54,35 @@ def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend
     else:
         fit_prior = fit_variance_prior
     prior = fit_prior(variance, residual_df, level=level if trend else None)
-    squeezed = squeeze_variances(variance, residual_df, prior)
     # No gene can know its variance better than all genes together do.
     pooled_df = residual_df * len(variance)
-    return Effects(
-        gene=counts.gene,
+    return Moderated(
         estimate=estimate,
-        se=unscaled * np.sqrt(squeezed),
+        unscaled=unscaled,
+        variance=squeeze_variances(variance, residual_df, prior),
         df=np.minimum(residual_df + prior.df, pooled_df),
-        base_mean=base_mean(counts),
-        contrast=contrast.name,
-        up=contrast.up,
-        down=contrast.down,
-        engine="moderated_t",
         scalars={
             "prior_df": float(np.median(prior.df)),
             "prior_variance": float(np.median(prior.variance)),
             "residual_df": residual_df,
         },
+    )
+
+
+def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend: bool, robust: bool) -> Effects:
+    """Effects whose likelihood is a moderated t, log2, (G,); see `moderate`."""
+    found = moderate(counts, design, contrast.weight[None, :], trend=trend, robust=robust)
+    return Effects(
+        gene=counts.gene,
+        estimate=found.estimate[:, 0],
+        se=np.sqrt(found.unscaled[:, 0, 0]) * np.sqrt(found.variance),
+        df=found.df,
+        base_mean=base_mean(counts),
+        contrast=contrast.name,
+        up=contrast.up,
+        down=contrast.down,
+        engine="moderated_t",
+        scalars=found.scalars,
     )
 
 
@@ -79,10 +113,18 @@ def weighted_regression(
     response: FloatArray, weight: FloatArray, design: FloatArray, contrast: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Contrast estimate, its unscaled sd, residual variance (G,), and fitted values (G, S)."""
+    estimate, unscaled, variance, fitted = regression_rows(response, weight, design, contrast[None, :])
+    return estimate[:, 0], np.sqrt(unscaled[:, 0, 0]), variance, fitted
+
+
+def regression_rows(
+    response: FloatArray, weight: FloatArray, design: FloatArray, rows: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Rows of a contrast (G, R), unscaled covariances (G, R, R), residual variance (G,), fitted values (G, S)."""
     basis, upper = np.linalg.qr(design)
-    rotated = solve_triangular(upper, contrast, trans="T")
-    n_genes = len(response)
-    estimate, unscaled, variance = (np.empty(n_genes) for _ in range(3))
+    rotated = np.ascontiguousarray(solve_triangular(upper, rows.T, trans="T").T)
+    n_genes, n_rows = len(response), len(rows)
+    estimate, unscaled, variance = np.empty((n_genes, n_rows)), np.empty((n_genes, n_rows, n_rows)), np.empty(n_genes)
     fitted = np.empty_like(response)
 
     def work(block: slice) -> None:

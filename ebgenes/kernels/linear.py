@@ -11,23 +11,23 @@ from ebgenes.kernels.jit import kernel
 
 @kernel
 def weighted_fits(response, weight, basis, contrast, estimate, unscaled, variance, fitted):
-    """Fit each gene's row on an orthonormal basis and read off one contrast.
+    """Fit each gene's row on an orthonormal basis and read off the rows of a contrast.
 
     For gene g with W = diag(weight): A = Q'WQ = LL', coefficients b = A^-1 Q'Wy, and
 
-        estimate = c'b,   unscaled = sqrt(c'A^-1 c),   variance = sum w (y - Qb)^2 / (S - P).
+        estimate = Cb,   unscaled = C A^-1 C',   variance = sum w (y - Qb)^2 / (S - P).
 
     With orthonormal Q, the condition of A is that of the weights alone: normal equations lose no
     digits to the design's own scaling.
 
-    response, weight (G, S); basis Q (S, P); contrast c (P,); the last four are filled:
-    estimate, unscaled, variance (G,), fitted (G, S).
+    response, weight (G, S); basis Q (S, P); contrast C (R, P); the last four are filled:
+    estimate (G, R), unscaled (G, R, R), variance (G,), fitted (G, S).
     """
     n_genes, n_samples = response.shape
-    n_coef = basis.shape[1]
+    n_rows, n_coef = contrast.shape
     chol = np.empty((n_coef, n_coef))
     coef = np.empty(n_coef)
-    solved = np.empty(n_coef)
+    solved = np.empty((n_rows, n_coef))
     for g in range(n_genes):
         for j in range(n_coef):
             for k in range(j + 1):
@@ -39,30 +39,37 @@ def weighted_fits(response, weight, basis, contrast, estimate, unscaled, varianc
             for s in range(n_samples):
                 total += weight[g, s] * basis[s, j] * response[g, s]
             coef[j] = total
-            solved[j] = contrast[j]
         for j in range(n_coef):
             for k in range(j + 1):
                 total = chol[j, k]
                 for m in range(k):
                     total -= chol[j, m] * chol[k, m]
                 chol[j, k] = math.sqrt(total) if j == k else total / chol[k, k]
-        # Forward substitution turns c into L^-1 c, whose squared length is c'A^-1 c.
-        length = 0.0
         for j in range(n_coef):
             for m in range(j):
                 coef[j] -= chol[j, m] * coef[m]
-                solved[j] -= chol[j, m] * solved[m]
             coef[j] /= chol[j, j]
-            solved[j] /= chol[j, j]
-            length += solved[j] * solved[j]
         for i in range(n_coef):
             j = n_coef - 1 - i
             for m in range(j + 1, n_coef):
                 coef[j] -= chol[m, j] * coef[m]
             coef[j] /= chol[j, j]
-        effect = 0.0
-        for j in range(n_coef):
-            effect += contrast[j] * coef[j]
+        for r in range(n_rows):
+            # Forward substitution turns c into L^-1 c, whose inner products are c'A^-1 c.
+            effect = 0.0
+            for j in range(n_coef):
+                effect += contrast[r, j] * coef[j]
+                solved[r, j] = contrast[r, j]
+                for m in range(j):
+                    solved[r, j] -= chol[j, m] * solved[r, m]
+                solved[r, j] /= chol[j, j]
+            estimate[g, r] = effect
+            for t in range(r + 1):
+                length = 0.0
+                for j in range(n_coef):
+                    length += solved[r, j] * solved[t, j]
+                unscaled[g, r, t] = length
+                unscaled[g, t, r] = length
         residual_sum = 0.0
         for s in range(n_samples):
             value = 0.0
@@ -70,8 +77,6 @@ def weighted_fits(response, weight, basis, contrast, estimate, unscaled, varianc
                 value += basis[s, j] * coef[j]
             fitted[g, s] = value
             residual_sum += weight[g, s] * (response[g, s] - value) ** 2
-        estimate[g] = effect
-        unscaled[g] = math.sqrt(length)
         variance[g] = residual_sum / (n_samples - n_coef)
 
 

@@ -1,0 +1,146 @@
+"""Several effects of each gene at once: the test that all are 0, and their likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from scipy import special
+
+from ebgenes.counts import base_mean
+from ebgenes.effects.engine import Asked, made_ready
+from ebgenes.effects.moderated_t import moderate
+from ebgenes.errors import InputError
+from ebgenes.model import Counts, Design, FloatArray, JointContrast, JointEffects, TextArray, text_array
+
+
+def fit_joint_effects(
+    counts: Counts,
+    design: Design,
+    *,
+    engine: str = "likelihood",
+    trend: bool = False,
+    robust: bool = False,
+    dispersion_tails: str = "normal",
+    outliers: str = "keep",
+    covariates: FloatArray | None = None,
+    hidden_factors: int | str = "auto",
+    controls: TextArray | None = None,
+) -> JointEffects:
+    """Estimate all rows of the design's question for every gene, and test that they are 0.
+
+    Parameters
+    ----------
+    counts
+        (G, S), samples in the design's order; without size factors they are normalized by median ratio.
+    design
+        With a question of several rows (`any_of`, `all_of`).
+    engine
+        ``likelihood``: p-values from likelihood ratios, averaged over the dispersion's posterior.
+        ``moderated_t``: from moderated F statistics.
+    trend, robust, dispersion_tails, outliers, covariates, hidden_factors, controls
+        As in `fit_effects`.
+
+    Raises
+    ------
+    InputError
+        As `fit_effects`, and where the question is of one effect.
+
+    Notes
+    -----
+    At a known dispersion alpha twice the log likelihood ratio is chi-squared with R degrees of freedom. The p-value
+    is ``E[P(chi2_R > LR(alpha))]`` over the posterior of alpha: where the likelihood is normal and alpha a variance,
+    just the p-value of the moderated F of Smyth (2004), Stat. Appl. Genet. Mol. Biol. 3, 3.
+    """
+    if design.joint is None:
+        raise InputError(
+            "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
+        )
+    asked = Asked(
+        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
+    )  # fmt: skip
+    counts, design, hidden = made_ready(counts, design, asked, covariates, hidden_factors, controls)
+    if engine == "moderated_t":
+        effects = _moderated_f(counts, design, trend=trend, robust=robust)
+    else:
+        effects = _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers)
+    return replace(effects, hidden=hidden)
+
+
+def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -> JointEffects:
+    """``F = theta' V^-1 theta / R`` with moderated variances; F with R and df degrees of freedom where theta is 0."""
+    joint = cast(JointContrast, design.joint)
+    found = moderate(counts, design, joint.weight, trend=trend, robust=robust)
+    covariance = found.unscaled * found.variance[:, None, None]
+    statistic = squared_distance(found.estimate, covariance) / len(joint.row)
+    return JointEffects(
+        gene=counts.gene,
+        row=joint.row,
+        estimate=found.estimate,
+        covariance=covariance,
+        df=found.df,
+        statistic=statistic,
+        p_value=f_tail(statistic, len(joint.row), found.df),
+        base_mean=base_mean(counts),
+        contrast=joint.name,
+        engine="moderated_t",
+        scalars=found.scalars,
+        curve=joint.curve,
+    )
+
+
+def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: str) -> JointEffects:
+    """Likelihood ratios of the negative binomial, the dispersion integrated out."""
+    # Imported here for their kernels, which the other engine need not load.
+    from ebgenes.effects.likelihood import LOG2, dispersion_scalars, dispersions, precision_of
+    from ebgenes.negative_binomial import joint_likelihood, route_for
+
+    joint = cast(JointContrast, design.joint)
+    residual_df = design.matrix.shape[0] - design.matrix.shape[1]
+    mean = base_mean(counts)
+    precision = precision_of(design)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers)
+    found = joint_likelihood(counts, design.matrix, joint.weight, profiles, prior, route_for(residual_df), precision)
+    status[~found.converged] = "not_converged"
+    n_rows = len(joint.row)
+    return JointEffects(
+        gene=counts.gene,
+        row=joint.row,
+        estimate=found.estimate / LOG2,
+        covariance=found.covariance / LOG2**2,
+        df=found.df,
+        statistic=np.einsum("gq,gq->g", found.weight, found.ratio) / n_rows,
+        p_value=np.minimum(np.einsum("gq,gq->g", found.weight, special.chdtrc(n_rows, found.ratio)), 1.0),
+        base_mean=mean,
+        contrast=joint.name,
+        engine="likelihood",
+        scalars=dispersion_scalars(prior, residual_df),
+        status=text_array(status),
+        curve=joint.curve,
+    )
+
+
+def squared_distance(estimate: FloatArray, covariance: FloatArray) -> FloatArray:
+    """``theta' V^-1 theta``, (G,), of estimates (G, R) and covariances (G, R, R)."""
+    return np.asarray(np.einsum("gr,gr->g", estimate, np.linalg.solve(covariance, estimate[:, :, None])[:, :, 0]))
+
+
+def f_tail(statistic: FloatArray, n_rows: int, df: FloatArray) -> FloatArray:
+    """P(F > statistic) with n_rows and df degrees of freedom, (G,); chi-squared where df is infinite."""
+    finite = np.isfinite(df)
+    bounded = np.where(finite, df, 1.0)
+    # As a beta's lower tail, which keeps its digits far out.
+    share = bounded / (bounded + n_rows * statistic)
+    tail = special.betainc(bounded / 2, n_rows / 2, share)
+    return np.asarray(np.where(finite, tail, special.chdtrc(n_rows, n_rows * statistic)))
+
+
+def f_point(p_value: FloatArray, n_rows: int, df: FloatArray) -> FloatArray:
+    """The statistic whose `f_tail` is p_value, (G,)."""
+    finite = np.isfinite(df)
+    bounded = np.where(finite, df, 1.0)
+    share = special.betaincinv(bounded / 2, n_rows / 2, p_value)
+    with np.errstate(divide="ignore"):
+        point = bounded * (1 - share) / (n_rows * share)
+    return np.asarray(np.where(finite, point, special.chdtri(n_rows, p_value) / n_rows))
