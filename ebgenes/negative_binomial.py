@@ -628,7 +628,7 @@ def joint_likelihood(
     other = ~inside
     null_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows[:, 1:][:, other]])
     full_rows = np.column_stack([null_rows, layout.rows[:, 1:][:, inside]])
-    shared, tables = common_tables(counts, layout)
+    shared, tables = common_tables(counts, layout, route.n_nodes)
     trend = np.log(prior.floor + prior.slope / base_mean(counts))
     estimate, covariance = np.empty((n_genes, n_rows)), np.empty((n_genes, n_rows, n_rows))
     scale, ratio, weight = np.empty((3, n_genes, route.n_nodes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,3 +154,16 @@ def test_a_question_of_several_rows_is_needed(airway, airway_design, airway_samp
         eb.fit_effects(airway, design)
     with pytest.raises(InputError, match="no option trend"):
         eb.fit_joint_effects(airway, design, trend=True)
+
+
+def test_tables_of_many_samples_change_nothing():
+    """Sums read off tables, which all genes' size factors share, or taken term by term, where each has its own."""
+    rng = np.random.default_rng(4)
+    samples = sheet_of(3, 45)
+    counts = counts_of(rng, np.exp(rng.normal(4, 1, (60, 1)) + rng.normal(0, 0.3, len(samples))))
+    design = eb.build_design(samples, "~ group", eb.all_of("group"))
+    shared = eb.normalize(counts)
+    own = replace(shared, log_size=np.broadcast_to(shared.log_size, shared.count.shape))
+    first, second = (eb.fit_joint_effects(each, design, hidden_factors=0) for each in (shared, own))
+    np.testing.assert_allclose(first.p_value, second.p_value, rtol=1e-5)
+    np.testing.assert_allclose(first.estimate, second.estimate, atol=1e-6)

@@ -18,7 +18,9 @@ from ebgenes.kernels.negative_binomial import (
     RIDGE,
     SMALL,
     _dispersion_nodes,
+    _join,
     _log_sum,
+    _shift,
     _tabulate,
     adjusted_loglik,
     condense,
@@ -29,15 +31,14 @@ from ebgenes.kernels.vector import exp, log
 
 
 @kernel
-def _loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work):
-    """Fill value (L,) with the log likelihood at gamma, and work[7] with what the adjustment would have taken off."""
+def _loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma, value, half, hessian, work):
+    """Fill value (L,) with the log likelihood at gamma, and half (L,) with what the adjustment would have taken off."""
     adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma, value, hessian, work)
     for lane in range(len(value)):
-        half = 0.0
+        half[lane] = 0.0
         for j in range(gamma.shape[0]):
-            half += log(hessian[j, j, lane])
-        work[7, lane] = half
-        value[lane] += half
+            half[lane] += log(hessian[j, j, lane])
+        value[lane] += half[lane]
 
 
 @kernel
@@ -65,7 +66,7 @@ def joint_ratios(
     part = np.empty(stand_in.shape[1])
     value_of, weight_of = np.empty((2, max(count.shape[1], SMALL + PANELS * DEGREE)))
     sums = np.empty((PANELS, DEGREE))
-    alpha, log_weight, constant, theta, top, null = np.empty((6, n_nodes))
+    alpha, log_weight, constant, theta, top, null, half = np.empty((7, n_nodes))
     terms = np.empty((5, n_nodes))
     for q in range(n_nodes):
         theta[q] = 0.0
@@ -80,6 +81,8 @@ def joint_ratios(
         _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, alpha, log_weight)
         n_values = condense(count[g], value_of, weight_of, sums)
         dispersion_constant(value_of[:n_values], weight_of[:n_values], alpha, terms, constant)
+        _join(alpha, tables)
+        _shift(alpha, tables, work)
         for j in range(n_coef):
             full_ridge[j] = ridge[g, j] if j < n_other else RIDGE
             for q in range(n_nodes):
@@ -88,11 +91,11 @@ def joint_ratios(
             count[g], size[g], first, full_rows, tables, theta, alpha, full_ridge, coef, move, hessian, work
         )
         flat = _information(hessian, n_other, scale[g]) < PLACING_RIDGE
-        _loglik(count[g], size[g], first, full_rows, tables, theta, alpha, full_ridge, coef, top, hessian, work)
+        _loglik(count[g], size[g], first, full_rows, tables, theta, alpha, full_ridge, coef, top, half, hessian, work)
         for q in range(n_nodes):
-            log_weight[q] += constant[q] + top[q] - work[7, q]
-            work[6, q] = 0.0
-        total = _log_sum(work[6], 0, log_weight)
+            log_weight[q] += constant[q] + top[q] - half[q]
+        # theta, all 0, adds nothing.
+        total = _log_sum(theta, 0, log_weight)
         for q in range(n_nodes):
             weight[g, q] = exp(log_weight[q] - total)
         for j in range(n_other):
@@ -104,7 +107,7 @@ def joint_ratios(
             )
             and found
         )
-        _loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], other, null, other_hessian, work)
+        _loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], other, null, half, other_hessian, work)
         for q in range(n_nodes):
             ratio[g, q] = max(2.0 * (top[q] - null[q]), 0.0)
         if flat:
