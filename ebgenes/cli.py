@@ -548,6 +548,12 @@ def _report(options: argparse.Namespace) -> None:
     pages, said = [], {}
     for contrast in dataset.contrasts:
         prior, summary = read_prior(folder / contrast / "prior.json")
+        named = summary.get("contrast", {}).get("name")
+        if named != contrast:
+            raise InputError(
+                f"{folder / contrast / 'prior.json'} is of the contrast {named!r}, and its folder's name says "
+                f"{contrast!r}. Make it anew with --name {contrast}, or run the whole config again."
+            )
         said[contrast] = drawn_words(summary)
         table = read_table(folder / contrast / "genes.tsv")
         effects = read_effects(folder / contrast / "effects.h5")

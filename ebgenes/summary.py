@@ -88,7 +88,7 @@ def summarize(
         "covariates": told,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
         "gibbs": sampled,
-        "fdp": None if drawn is None else discovery_proportion(list_discoveries(effects, fit, *drawn)),
+        "fdp": None if drawn is None else discovery_proportion(list_discoveries(effects, fit, *drawn), drawn[1]),
         "warnings": warnings,
         "comparison": None if models is None else _compared(models),
         # The fit itself is not random, a comparison is.
@@ -115,8 +115,10 @@ def _sampled(draws: GibbsDraws, n_listed: int) -> dict[str, Any]:
     }
 
 
-def discovery_proportion(proportion: FloatArray) -> dict[str, Any]:
-    """Posterior of a list's false discovery proportion, from draws of it, (D,)."""
+def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> dict[str, Any] | None:
+    """Posterior of a list's false discovery proportion, from draws of it, (D,); None where it lists no gene."""
+    if not listed.any():
+        return None
     low, high = np.quantile(proportion, [0.05, 0.95])
     return {
         "mean": float(proportion.mean()),
@@ -129,14 +131,17 @@ def discovery_proportion(proportion: FloatArray) -> dict[str, Any]:
 def drawn_words(summary: Mapping[str, Any]) -> list[str]:
     """What draws of the prior add to the sentence about the list, and whether they can be relied on."""
     fdp, sampled = summary.get("fdp"), summary.get("gibbs")
-    if not fdp or not sampled:
+    if not sampled:
         return []
+    caution = [sampled["caution"]] if sampled["caution"] else []
+    if not fdp:
+        return caution
     low, high = fdp["interval"]
     words = (
         f"Of this very list {100 * fdp['mean']:.1f}% are false (90% interval {100 * low:.1f}% to {100 * high:.1f}%), "
         f"more than 10% with probability {fdp['above_0.1']:.2f}."
     )
-    return [words, *([sampled["caution"]] if sampled["caution"] else [])]
+    return [words, *caution]
 
 
 def _plain(fit: EmFit) -> dict[str, Any]:

@@ -175,7 +175,16 @@ def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> st
     n_up = int((found["post_mean"] > 0).sum())
     n_down = int((found["post_mean"] < 0).sum())
     expected = float(found["lfdr"].sum())
+    if judged.empty:
+        return "no gene was tested."
+    if found.empty:
+        best = int(np.argmin(judged["q_value"]))
+        return (
+            f"none of {len(judged):,} tested genes differs at a false discovery rate of {level:g}; the smallest "
+            f"q-value is {judged['q_value'].iloc[best]:.2g} ({judged['gene_name'].iloc[best]})."
+        )
+    false = f"about {expected:,.{1 if expected < 10 else 0}f}" if expected >= 0.05 else "fewer than 0.1"
     return (
         f"{len(found):,} of {len(judged):,} tested genes differ at a false discovery rate of {level:g}: "
-        f"{n_up:,} {up}, {n_down:,} {down}; about {expected:,.0f} of them are expected to be false."
+        f"{n_up:,} {up}, {n_down:,} {down}; {false} of them are expected to be false."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -176,6 +177,23 @@ def test_run_says_what_it_does(
     for name in ("genes.tsv", "prior.json"):
         again, first = (study / folder / "one/treated" / name for folder in ("again", "out"))
         assert again.read_bytes() == first.read_bytes()
+
+
+def test_a_report_refuses_another_contrasts_prior(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(study)
+    shutil.copytree(study / "out/one", tmp_path / "one")
+    prior = tmp_path / "one/treated/prior.json"
+    told = json.loads(prior.read_text())
+    prior.write_text(json.dumps({**told, "contrast": {**told["contrast"], "name": "effect"}}))
+    page = tmp_path / "one/report.html"
+    page.unlink()
+    assert main(["report", "config.yaml", "--dataset", "one", "--folder", str(tmp_path / "one")]) == 2
+    said = capsys.readouterr().err
+    assert f"{prior} is of the contrast 'effect', and its folder's name says 'treated'" in said
+    assert "--name treated" in said
+    assert not page.exists()
 
 
 def test_steps_make_the_same_as_run(

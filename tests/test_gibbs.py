@@ -265,6 +265,8 @@ def test_the_verbs_say_what_was_drawn(study, tmp_path, capsys):
     proportion, caution = drawn_words(told)
     assert f"{100 * told['fdp']['mean']:.1f}% are false" in proportion
     assert caution == told["warnings"][0]
+    # Of an empty list no share is false, yet the draws have not converged.
+    assert drawn_words({**told, "fdp": None}) == [caution]
     assert not list(tmp_path.glob("*unfinished*"))
     rest = ["--prior", out[0], "--draws", out[1], "--out", out[3]]
     assert main(["table", str(tmp_path / "effects.tsv"), *rest]) == 0

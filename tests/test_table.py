@@ -135,3 +135,16 @@ def test_sentence_counts_what_the_table_holds(fitted):
     said = eb.sentence(table, "higher in trt", "lower in trt", 0.1)
     assert f"{len(found)} of 500 tested genes" in said
     assert f"{(found['post_mean'] > 0).sum()} higher in trt, {(found['post_mean'] < 0).sum()} lower in trt" in said
+    assert f"about {found['lfdr'].sum():.{1 if found['lfdr'].sum() < 10 else 0}f} of them" in said
+
+
+def test_sentence_says_of_an_empty_list_that_it_is_empty(fitted):
+    table = eb.results_table(*fitted)
+    best = table.loc[table["q_value"].idxmin()]
+    said = eb.sentence(table, "higher in trt", "lower in trt", best["q_value"] / 2)
+    assert said.startswith("none of 500 tested genes differs at a false discovery rate of ")
+    assert said.endswith(f"the smallest q-value is {best['q_value']:.2g} ({best['gene_name']}).")
+    one = eb.sentence(table, "higher in trt", "lower in trt", best["q_value"] * (1 + 1e-12))
+    assert "1 of 500 tested genes" in one
+    nothing = eb.sentence(table.assign(status="low_count"), "up", "down")
+    assert nothing == "no gene was tested."

@@ -432,8 +432,9 @@ def test_a_failing_job_ends_with_one_message_and_nothing_half_written(
 ) -> None:
     missing = {**COMPARISON, "target": "treatd"}
     write_config(tmp_path / "mine.yaml", changed(settings, contrasts={"treatment": missing}))
-    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", "mine.yaml")
+    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", "mine.yaml", "--retries", "2")
     assert done.returncode != 0
+    assert "Trying to restart job" not in done.stdout, "a mistake stays one"
     told = [line for line in done.stdout.splitlines() if line.startswith("ebgenes contrast: ")]
     assert len(told) == 1
     assert "'treatd'" in told[0]

@@ -4,11 +4,13 @@ import os
 import re
 import shlex
 import sys
+import time
 from dataclasses import asdict
 from glob import glob
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
+from snakemake.jobs import Job
 
 try:
     from ebgenes import __version__ as EBGENES_VERSION
@@ -48,6 +50,33 @@ def refuse_wildcards():
 
 
 refuse_wildcards()
+
+STARTED = time.time()
+
+
+def told_a_mistake(job):
+    """Whether a job of this run ended with a message of `ebgenes` in its log."""
+    for log in job.log:
+        try:
+            with open(log) as said:
+                if os.path.getmtime(log) >= STARTED and re.search(
+                    r"^ebgenes \w+: ", said.read(), flags=re.MULTILINE
+                ):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def retry_what_may_pass():
+    """Mistakes end a job the same way each time, and would wait in the queue each time (docs/decisions/0020)."""
+    asked = Job.restart_times.fget
+    Job.restart_times = property(
+        lambda job: 0 if told_a_mistake(job) else asked(job),
+    )
+
+
+retry_what_may_pass()
 
 OUTDIR = os.path.normpath(SETTINGS.outdir)
 OUTDIR = "" if OUTDIR == "." else OUTDIR
