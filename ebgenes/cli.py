@@ -450,7 +450,7 @@ def _learn_and_write(effects: Effects, screen: Screen | None, options: argparse.
     covariates = covariates_of(effects.gene, effects.base_mean, settings, options.genes)
     fit = learn(effects, settings, covariates)
     unfinished = Path(f"{options.draws}.unfinished.npz") if options.draws else None
-    draws = sample(effects, fit, settings, gibbs, unfinished, _count_sweeps)
+    draws = sample(effects, fit, settings, gibbs, unfinished, _count_sweeps, covariates)
     models = compare(effects, fit, settings, report.seed, covariates)
     drawn, table = None, None
     if options.table or options.figures or draws is not None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from ebgenes.errors import InputError, listing
 from ebgenes.kernels.gibbs import false_discoveries, run_chain
-from ebgenes.kernels.jit import usable_threads
+from ebgenes.kernels.jit import map_blocks, usable_threads
+from ebgenes.kernels.mixture import mean_odds_told
 from ebgenes.model import (
     BoolArray,
     ChainState,
@@ -25,8 +28,11 @@ from ebgenes.model import (
     MixturePrior,
     Posterior,
 )
-from ebgenes.posteriors import as_seen, averaged_weights, loglik_matrix, posterior
-from ebgenes.prior.fit import MIN_SCALE, SINGLE, fit_weights, in_memory
+from ebgenes.posteriors import as_seen, averaged_weights, component_likelihoods, posterior
+from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior
+from ebgenes.prior.fit import MIN_SCALE, SINGLE, fit_weights, in_memory, picked
+from ebgenes.prior.refit import free_slabs
+from ebgenes.prior.representatives import Representatives, represent
 
 DRIFTS = 9
 """Scales of the null that are told apart, over the range where its likelihood is within e^-8 of its peak."""
@@ -46,8 +52,11 @@ Source: Gelman (2006), Bayesian Anal. 1, 515.
 LEAST = 1e-35
 """Likelihoods relative to a gene's largest are not taken to be smaller, so that no gene is impossible."""
 
-CONCENTRATION = 1.0
-"""Of the Dirichlet prior of the slabs' shares."""
+STEPS_AT_LEAST, STEPS_A_SHARE = 40, 4
+"""Steps of a sweep on the surrogate: some, and so many more for each parameter."""
+
+PILOT = 20
+"""Sweeps on the surrogate alone before the first."""
 
 MOST_VALUES = 200_000_000
 CHUNK = 100
@@ -56,10 +65,14 @@ CHUNK = 100
 AVERAGED = 1000
 """Draws over which posteriors are averaged, evenly taken."""
 
+GROUPS = 4
+"""Scales of the null over which they are averaged, each a mean of draws with nearly the same."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Planes:
-    """Likelihoods under every pair of a scale of the null and, in families with a single slab, its scale.
+    """The model that is drawn from: likelihoods under every pair of a scale of the null and, in families with a single
+    slab, its scale; and what tells genes apart.
 
     Attributes
     ----------
@@ -75,8 +88,12 @@ class Planes:
         Scale of the null, log2, (C,).
     scale
         Scales of the slabs, log2, (C, K - 1).
-    null_weight
-        The null's share in the best weights under each plane, (C,).
+    design
+        Columns of the log odds of being changed, the first of ones, (P, G).
+    coefficient_prior
+        Center, spread, doubt and spread in doubt of each coefficient, (P, 4); a spread of 0 stands for a uniform share.
+    start
+        Coefficients and shares of the slabs near which the search for the middle starts, (P + K - 1,).
     """
 
     likelihood: FloatArray
@@ -85,13 +102,28 @@ class Planes:
     shape: IntArray
     null_scale: FloatArray
     scale: FloatArray
-    null_weight: FloatArray
+    design: FloatArray
+    coefficient_prior: FloatArray
+    start: FloatArray
+
+    @property
+    def log_coefficient_prior(self) -> LogPrior:
+        """Log density of the coefficients' prior with its slope and a bound of its curvature."""
+        center, spread, doubt, _ = self.coefficient_prior.T
+        return _log_uniform_share if spread[0] == 0 else log_coefficient_prior(center, spread, doubt > 0)
+
+
+def _log_uniform_share(coefficient: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    share = special.expit(coefficient)
+    density = float(np.sum(np.log(share) + special.log_expit(-coefficient)))
+    return density, 1 - 2 * share, 2 * share * (1 - share)
 
 
 def draw_gibbs(
     effects: Effects,
     fit: EmFit,
     *,
+    covariates: Covariates | None = None,
     chains: int = 4,
     draws: int = 1000,
     warmup: int = 500,
@@ -109,6 +141,9 @@ def draw_gibbs(
     fit
         Of `fit_em`, to the same effects: its family, components, mode and stretch stay; where its null's scale was
         estimated that is drawn too.
+    covariates
+        Those of the fit, where it has some: their coefficients are drawn too. Unlike the fit's, gene's own data are not
+        left out, as its likelihood in a joint model enters once.
     chains, draws, warmup
         Chains, sweeps each that are kept, and sweeps before them that are not.
     seed
@@ -124,117 +159,115 @@ def draw_gibbs(
     Raises
     ------
     InputError
-        For a fit with covariates, too few chains or draws, or likelihoods of more than 200 million values.
+        For too few chains or draws, covariates other than the fit's, or likelihoods of more than 200 million values.
 
     Notes
     -----
-    P(null) has a uniform prior, the slabs' shares one on their simplex, the null's scale a uniform one, a single slab's
-    scale a half-t. A sweep draws each gene's component, the weights given their counts, and the scales by a
-    Metropolis step for which the components are integrated out.
+    Genes' components are summed out. P(null) has a uniform prior, or the log odds of being changed have that of the
+    covariates; the slabs' shares are uniform on their simplex, the null's scale is uniform, a single slab's half-t. A
+    sweep takes many steps on a likelihood of 128 weighted representatives, each slice sampling along a line or a
+    Metropolis step of a scale, and accepts them together by what the likelihood of all genes says beside it.
 
-    Sources: Diebolt and Robert (1994), J. R. Stat. Soc. B 56, 363; Salmon et al. (2011), SC11 (randomness by counting).
+    Sources: Liu (2001), Monte Carlo Strategies in Scientific Computing, 9.4.3 (surrogate transitions); Neal (2003),
+    Ann. Stat. 31, 705; Salmon et al. (2011), SC11 (randomness by counting).
     """
     for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("warmup", warmup, 0)):
         if value < least:
             raise InputError(f"gibbs.{name} must be at least {least}; found {value}.")
-    if fit.prior.null_share is not None:
-        raise InputError(
-            "prior.fit: gibbs has no covariates yet. Leave out prior.covariates, or use prior.fit: em with them."
-        )
-    planes = make_planes(effects, fit)
-    n_components = planes.likelihood.shape[1]
+    if (fit.prior.null_share is None) != (covariates is None):
+        raise InputError("draws take the covariates that the prior was fitted with, no others and not without.")
+    planes = make_planes(effects, fit, covariates)
     sweeps = warmup + draws
-    state = _begin(planes, fit, chains, seed)
-    if resume is not None and resume.key == state.key and 0 < resume.weight.shape[1] <= sweeps:
-        state = resume
+    key = _digest(planes, chains, seed)
+    base, log_prior = planes.constant + planes.log_prior, planes.log_coefficient_prior
+    few, lines = represent(planes.likelihood, base, planes.design, log_prior, planes.start)
+    n_steps = STEPS_AT_LEAST + STEPS_A_SHARE * len(planes.start)
 
-    pairs, widths = _exchanges(planes, _inner(fit, n_components))
-
-    def advance(chain: int) -> tuple[FloatArray, IntArray, FloatArray, FloatArray, IntArray]:
-        done = state.weight.shape[1]
-        n_sweeps = min(CHUNK, sweeps - done)
-        weight, plane = state.next_weight[chain].copy(), state.next_plane[chain : chain + 1].copy()
-        out = np.empty((n_sweeps, n_components)), np.empty(n_sweeps, dtype=np.int64), np.empty(n_sweeps)
+    def advance(chain: int, state: ChainState, n_sweeps: int, first: int, exact: int) -> tuple[Any, ...]:
+        place, plane = state.next_state[chain].copy(), state.next_plane[chain : chain + 1].copy()
+        out = np.empty((n_sweeps, len(place))), np.empty(n_sweeps, dtype=np.int64), np.empty(n_sweeps)
         run_chain(
-            planes.likelihood, planes.constant, planes.log_prior, planes.shape, planes.null_weight,
-            CONCENTRATION,
-            pairs, widths, seed, chain, done, weight, plane, *out,
+            planes.likelihood, planes.constant, planes.log_prior, planes.shape, planes.design, planes.coefficient_prior,
+            few.arrays(), lines, n_steps, exact, seed, chain, first, place, plane, *out,
         )  # fmt: skip
-        return *out, weight, plane
+        return *out, place, plane
 
     with ThreadPoolExecutor(min(usable_threads(), chains)) as pool:
-        while state.weight.shape[1] < sweeps:
-            parts = list(pool.map(advance, range(chains)))
-            more = [np.stack(each) for each in zip(*parts, strict=True)]
-            state = ChainState(
-                key=state.key,
-                weight=np.concatenate([state.weight, more[0]], axis=1),
-                plane=np.concatenate([state.plane, more[1]], axis=1),
-                loglik=np.concatenate([state.loglik, more[2]], axis=1),
-                next_weight=more[3],
-                next_plane=more[4][:, 0],
+
+        def onward(state: ChainState, n_sweeps: int, first: int, exact: int) -> ChainState:
+            parts = list(pool.map(lambda chain: advance(chain, state, n_sweeps, first, exact), range(chains)))
+            place, plane, loglik, next_state, next_plane = (np.stack(each) for each in zip(*parts, strict=True))
+            return ChainState(
+                key=key,
+                state=np.concatenate([state.state, place], axis=1),
+                plane=np.concatenate([state.plane, plane], axis=1),
+                loglik=np.concatenate([state.loglik, loglik], axis=1),
+                next_state=next_state,
+                next_plane=next_plane[:, 0],
             )
+
+        if resume is not None and resume.key == key and 0 < resume.state.shape[1] <= sweeps:
+            state = resume
+        else:
+            # Far from the middle the surrogate is no guide to the likelihood: chains first follow it alone.
+            state = _begin(few, lines, chains)
+            state = replace(state, **_next(onward(state, PILOT, sweeps, 0)))
+        while state.state.shape[1] < sweeps:
+            done = state.state.shape[1]
+            state = onward(state, min(CHUNK, sweeps - done), done, 1)
             save(state)
-            progress(chains * state.weight.shape[1], chains * sweeps)
+            progress(chains * state.state.shape[1], chains * sweeps)
     return _draws(planes, state, fit, warmup, seed)
 
 
-def _inner(fit: EmFit, n_components: int) -> FloatArray:
-    """The fitted weights, a little towards even ones, (K,)."""
-    fitted = fit.prior.weight if len(fit.prior.weight) == n_components else np.full(n_components, 1 / n_components)
-    return 0.95 * fitted + 0.05 / n_components
+def _next(state: ChainState) -> dict[str, Any]:
+    return {"next_state": state.next_state, "next_plane": state.next_plane}
 
 
-def _exchanges(planes: Planes, weight: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Pairs of components that may exchange weight, (N, 2), and some three standard deviations of how much, (N,)."""
-    likelihood = planes.likelihood[len(planes.likelihood) // 2].astype(np.float64)
-    ratio = likelihood / (weight @ likelihood)
-    curvature = np.einsum("ig,jg->ij", ratio, ratio)
-    every = np.triu_indices(len(weight), 1)
-    # Neighbours and the null trade most, and come up most often.
-    often = np.where((every[0] == 0) | (every[1] == every[0] + 1), 4, 1)
-    pairs = np.repeat(np.column_stack(every), often, axis=0)
-    size = np.diag(curvature)[pairs].sum(axis=1) - 2 * curvature[pairs[:, 0], pairs[:, 1]]
-    # Rounded: last digits may depend on the library, and draws must not.
-    return pairs, np.round(3 / np.sqrt(np.maximum(size, 1.0)), 8)
-
-
-def _begin(planes: Planes, fit: EmFit, chains: int, seed: int) -> ChainState:
-    """Chains that start apart: at weights between the fitted and even ones, and at planes spread over all."""
-    n_planes, n_components, _ = planes.likelihood.shape
-    toward = np.linspace(0.0, 0.5, chains)[:, None]
+def _begin(few: Representatives, lines: FloatArray, chains: int) -> ChainState:
+    """Chains that start apart: three standard deviations from the centers of planes spread over all, or half the way to
+    where a share would be negative."""
+    plane = np.linspace(0, len(few.center) - 1, chains).astype(np.int64)
+    start = few.center[plane]
+    n_columns = len(few.design)
+    for chain, place in enumerate(start):
+        step = lines[chain % len(lines)] * (-1) ** chain
+        falling = step[n_columns:] < 0
+        room = np.min(-place[n_columns:][falling] / step[n_columns:][falling], initial=2.0)
+        place += min(1.0, 0.5 * room) * step
     return ChainState(
-        key=_digest(planes, chains, seed),
-        weight=np.empty((chains, 0, n_components)),
+        key="",
+        state=np.empty((chains, 0, start.shape[1])),
         plane=np.empty((chains, 0), dtype=np.int64),
         loglik=np.empty((chains, 0)),
-        next_weight=(1 - toward) * _inner(fit, n_components) + toward / n_components,
-        next_plane=np.linspace(0, n_planes - 1, chains).astype(np.int64),
+        next_state=start,
+        next_plane=plane,
     )
 
 
 def _digest(planes: Planes, chains: int, seed: int) -> str:
     digest = sha256(f"{seed} {chains} {planes.likelihood.shape}".encode())
-    for array in (planes.constant, planes.log_prior, planes.null_scale, planes.scale):
+    parts = planes.constant, planes.log_prior, planes.null_scale, planes.scale, planes.design, planes.coefficient_prior
+    for array in parts:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
-def make_planes(effects: Effects, fit: EmFit) -> Planes:
+def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = None) -> Planes:
     """Likelihoods at every scale that is told apart."""
     prior = fit.prior
     known = as_seen(effects, prior)
+    likelihoods = component_likelihoods(known, prior.family)
     drifts = np.array([prior.null_scale])
     if fit.fixed_null is not None and prior.stretch == 1:
         widest = float(np.abs(prior.scale[1:]).min()) if prior.family != "npmle" else MIN_SCALE
-        drifts = _range(lambda drift: _height(known, prior, drift), prior.null_scale, 0.0, widest, DRIFTS)
+        drifts = _range(lambda drift: _height(likelihoods, prior, drift, None), prior.null_scale, 0.0, widest, DRIFTS)
     slabs = prior.scale[None, 1:]
     if prior.family in SINGLE:
         fitted = float(prior.scale[1])
         bounds = np.log(fitted) - 3, np.log(fitted) + 3
-        slabs = np.exp(
-            _range(lambda x: _height(known, prior, prior.null_scale, np.exp(x)), np.log(fitted), *bounds, SLABS)
-        )[:, None]
+        at = partial(_height, likelihoods, prior, prior.null_scale)
+        slabs = np.exp(_range(lambda x: at(np.exp(x)), np.log(fitted), *bounds, SLABS))[:, None]
     n_planes, n_genes = len(drifts) * len(slabs), len(known.gene)
     if n_planes * n_genes * (1 + slabs.shape[1]) > MOST_VALUES:
         raise InputError(
@@ -242,21 +275,26 @@ def make_planes(effects: Effects, fit: EmFit) -> Planes:
             "memory. Use prior.fit: em, whose plug-in is exact with so many genes."
         )
     likelihood = np.empty((n_planes, 1 + slabs.shape[1], n_genes), dtype=np.float32)
-    constant, null_weight = np.empty((2, n_planes))
+    constant = np.empty(n_planes)
     place = [(i, j) for i in range(len(drifts)) for j in range(len(slabs))]
     for c, (i, j) in enumerate(place):
-        scales = np.concatenate([drifts[[i]], slabs[j]])
-        loglik = loglik_matrix(known, scales, prior.family)
+        loglik = likelihoods(np.concatenate([drifts[[i]], slabs[j]]), None)
         top = loglik.max(axis=1)
         likelihood[c] = np.maximum(np.exp(loglik - top[:, None]), LEAST).T
         constant[c] = top.sum()
-        null_weight[c] = fit_weights(in_memory(loglik), scales, prior.family, near=prior.weight).prior.pi0
     log_prior = np.zeros(n_planes)
     if prior.family in SINGLE:
         # Even steps of the log scale stand for as much of the scale as it is large.
         df, unit = HALF_T
         width = np.array([slabs[j, 0] for _, j in place])
         log_prior = -(df + 1) / 2 * np.log1p((width / unit) ** 2 / df) + np.log(width)
+    design, coefficient_prior = np.ones((1, n_genes)), np.zeros((1, 4))
+    if covariates is not None:
+        design = np.ascontiguousarray(covariates.matrix.T)
+        doubt = np.where(covariates.doubtful, DOUBT, 0.0)
+        coefficient_prior = np.column_stack(
+            [covariates.center, covariates.spread, doubt, np.full(len(doubt), DOUBT_SPREAD)]
+        )
     return Planes(
         likelihood=likelihood,
         constant=constant,
@@ -264,44 +302,70 @@ def make_planes(effects: Effects, fit: EmFit) -> Planes:
         shape=np.array([len(drifts), len(slabs)]),
         null_scale=np.array([drifts[i] for i, _ in place]),
         scale=np.array([slabs[j] for _, j in place]),
-        # Rounded: last digits may depend on the library, and draws must not.
-        null_weight=np.round(null_weight, 6),
+        design=design,
+        coefficient_prior=coefficient_prior,
+        start=_start(fit, len(design)),
     )
 
 
-def _height(effects: Effects, prior: MixturePrior, drift: float, slab: float | None = None) -> float:
-    """Log likelihood at other scales, weights as fitted."""
+def _start(fit: EmFit, n_columns: int) -> FloatArray:
+    """The fitted coefficients, or the log odds of being changed, and the slabs' shares, a little towards even ones."""
+    slabs = free_slabs(fit.prior)
+    coefficient = np.zeros(n_columns)
+    coefficient[0] = special.logit(np.clip(1 - fit.prior.pi0, 0.01, 0.99))
+    if fit.odds is not None:
+        coefficient = fit.odds.coefficient
+    return np.concatenate([coefficient, 0.95 * slabs + 0.05 / len(slabs)])
+
+
+def _height(
+    likelihoods: Callable[[FloatArray, slice | None], FloatArray], prior: MixturePrior, drift: float, slab: float | None
+) -> float:
+    """Log likelihood at other scales, with the best weights there; covariates apart."""
     scale = prior.scale.copy()
     scale[0] = drift
     if slab is not None:
         scale[1] = slab
-    loglik = loglik_matrix(effects, scale, prior.family)
-    top = loglik.max(axis=1)
-    weight = np.maximum(prior.weight, 1e-6)
-    return float(np.sum(np.log(np.exp(loglik - top[:, None]) @ (weight / weight.sum())) + top))
+    found = fit_weights(in_memory(likelihoods(scale, None)), scale, prior.family, near=prior.weight)
+    return float(found.loglik[-1])
 
 
 def _range(height: Callable[[float], float], peak: float, low: float, high: float, n_values: int) -> FloatArray:
-    """Even values around a peak, as far as the height is within `DROP` of it, as bisection finds."""
+    """Even values around a peak, about as far as the height is within `DROP` of it; it falls like a parabola."""
     top = height(peak)
     ends: list[float] = []
     for end in (low, high):
-        inside, outside = peak, end
-        if height(end) < top - DROP:
-            for _ in range(12):
-                middle = (inside + outside) / 2
-                inside, outside = (middle, outside) if height(middle) > top - DROP else (inside, middle)
-        ends.append(outside)
+        reach, least, most = end - peak, 0.0, 1.0
+        part = 1.0
+        for _ in range(12):
+            drop = top - height(peak + part * reach) if reach else 0.0
+            least, most = (part, most) if drop < DROP else (least, part)
+            if drop < 1.5 * DROP and (part == 1 or drop > 0.8 * DROP):
+                break
+            part = float(np.clip(part * np.sqrt(DROP / max(drop, 1e-3)), least, most))
+            part = part if least < part < most else (least + most) / 2
+        # Rounded: last digits may depend on the library, and draws must not.
+        ends.append(round(peak + part * reach, 9))
     if ends[1] - ends[0] < 1e-9:
         return np.array([peak])
     return np.linspace(ends[0], ends[1], n_values)
 
 
 def _draws(planes: Planes, state: ChainState, fit: EmFit, warmup: int, seed: int) -> GibbsDraws:
-    chains, sweeps, n_components = state.weight.shape
+    chains, sweeps, n_parameters = state.state.shape
+    n_columns = len(planes.design)
     n_kept = sweeps - warmup
     plane = state.plane[:, warmup:].reshape(-1)
-    weight = state.weight[:, warmup:].reshape(-1, n_components)
+    kept = state.state[:, warmup:].reshape(-1, n_parameters)
+    coefficient, slab = kept[:, :n_columns], kept[:, n_columns:]
+    share, null_share = special.expit(-coefficient[:, 0]), None
+    if n_columns > 1:
+        share, null_share = np.empty(len(kept)), np.zeros(planes.design.shape[1])
+        for d, each in enumerate(coefficient):
+            own = special.expit(-np.einsum("pg,p->g", planes.design, each))
+            share[d] = own.mean()
+            null_share += own / len(kept)
+    weight = np.column_stack([share, (1 - share)[:, None] * slab])
     mean = weight.mean(axis=0)
     scale = np.concatenate([[planes.null_scale[plane].mean()], planes.scale[plane].mean(axis=0)])
     return GibbsDraws(
@@ -312,7 +376,9 @@ def _draws(planes: Planes, state: ChainState, fit: EmFit, warmup: int, seed: int
         chain=np.repeat(np.arange(chains), n_kept),
         sweep=np.tile(np.arange(warmup, sweeps), chains),
         seed=seed,
-        prior=replace(fit.prior, weight=mean / mean.sum(), scale=scale),
+        coefficient=coefficient if n_columns > 1 else None,
+        design=planes.design.T if n_columns > 1 else None,
+        prior=replace(fit.prior, weight=mean / mean.sum(), scale=scale, null_share=null_share),
     )
 
 
@@ -335,16 +401,18 @@ def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.9
     """
     parts: list[tuple[float, Posterior]] = []
     step = -(-len(draws.weight) // AVERAGED)
-    weight, null_scale, slab = draws.weight[::step], draws.null_scale[::step], draws.scale[::step]
     seen = as_seen(effects, draws.prior)
-    for drift in np.unique(null_scale):
-        own = null_scale == drift
-        scale, weights = _components(draws.prior.family, float(drift), slab[own], weight[own])
-        loglik = loglik_matrix(seen, scale, draws.prior.family)
-        gene_weight = averaged_weights(np.exp(loglik - loglik.max(axis=1, keepdims=True)), weights)
-        prior = replace(draws.prior, scale=scale, weight=np.full(len(scale), 1 / len(scale)))
+    likelihoods = component_likelihoods(seen, draws.prior.family)
+    for own in _alike(draws.null_scale[::step]):
+        own = own * step
+        drift = float(draws.null_scale[own].mean())
+        scale, weights = _components(draws.prior.family, drift, draws.scale[own], draws.weight[own])
+        loglik = likelihoods(scale, None)
+        likelihood = np.exp(loglik - loglik.max(axis=1, keepdims=True))
+        prior = replace(draws.prior, scale=scale, weight=np.full(len(scale), 1 / len(scale)), null_share=None)
+        gene_weight = _gene_weights(likelihood, weights, draws, own)
         known = posterior(effects, prior, interval=interval, threshold=threshold, weight=gene_weight)
-        parts.append((float(own.mean()), known))
+        parts.append((len(own) / len(draws.weight[::step]), known))
 
     def mean(name: str) -> FloatArray:
         return np.asarray(sum(share * getattr(part, name) for share, part in parts))
@@ -353,6 +421,25 @@ def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.9
     square = sum(share * (part.sd**2 + (part.mean - center) ** 2) for share, part in parts)
     averages: dict[str, Any] = {name: mean(name) for name in ("lower", "upper", "lfdr", "lfsr", "up", "down")}
     return replace(parts[0][1], mean=center, sd=np.sqrt(square), **averages)
+
+
+def _alike(null_scale: FloatArray) -> list[IntArray]:
+    """Which draws have nearly the same scale of the null: all where there is one, else `GROUPS` groups."""
+    order = np.argsort(null_scale, kind="stable")
+    return np.array_split(order, min(GROUPS, len(np.unique(null_scale))))
+
+
+def _gene_weights(likelihood: FloatArray, weights: FloatArray, draws: GibbsDraws, own: IntArray) -> FloatArray:
+    """`averaged_weights` over some of the draws, whose weights are (D, K), also where covariates tell genes apart."""
+    if draws.coefficient is None or draws.design is None:
+        return averaged_weights(likelihood, weights)
+    out = np.empty_like(likelihood)
+    slabs = weights[:, 1:] / weights[:, 1:].sum(axis=1, keepdims=True)
+    coefficient, design = np.array(draws.coefficient[own]), np.array(draws.design)
+    map_blocks(
+        lambda block: mean_odds_told(likelihood[block], slabs, coefficient, design[block], out[block]), len(likelihood)
+    )
+    return out
 
 
 def _components(family: str, drift: float, slab: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -366,32 +453,45 @@ def _components(family: str, drift: float, slab: FloatArray, weight: FloatArray)
     return np.concatenate([[drift], scales]), weights
 
 
-def list_discoveries(effects: Effects, fit: EmFit, draws: GibbsDraws, chosen: BoolArray) -> FloatArray:
+def list_discoveries(effects: Effects, draws: GibbsDraws, chosen: BoolArray) -> FloatArray:
     """The false discovery proportion of a list of genes in each draw, (D,): its posterior.
+
+    In each draw every listed gene is null with its probability given that draw.
 
     Parameters
     ----------
-    effects, fit, draws
+    effects, draws
         As `draw_gibbs` had and gave them.
     chosen
         Which genes are on the list, (G,).
     """
-    planes = make_planes(effects, fit)
-    place = {(a, tuple(b)): c for c, (a, b) in enumerate(zip(planes.null_scale, planes.scale.tolist(), strict=True))}
-    plane = np.array([place[a, tuple(b)] for a, b in zip(draws.null_scale, draws.scale.tolist(), strict=True)])
-    out = np.empty(len(draws.weight))
+    gene = np.flatnonzero(chosen)
+    out = np.zeros(len(draws.weight))
+    if len(gene) == 0:
+        return out
+    seen = as_seen(picked(effects, gene), draws.prior)
+    likelihoods = component_likelihoods(seen, draws.prior.family)
+    scales, plane = np.unique(np.column_stack([draws.null_scale, draws.scale]), axis=0, return_inverse=True)
+    known = np.empty((len(scales), scales.shape[1], len(gene)))
+    for c, scale in enumerate(scales):
+        loglik = likelihoods(scale, None)
+        known[c] = np.exp(loglik - loglik.max(axis=1, keepdims=True)).T
+    with np.errstate(divide="ignore"):
+        coefficient = special.logit(1 - draws.weight[:, :1]) if draws.coefficient is None else draws.coefficient
+    design = np.ones((1, len(gene))) if draws.design is None else np.ascontiguousarray(draws.design[gene].T)
+    slabs = draws.weight[:, 1:] / np.maximum(draws.weight[:, 1:].sum(axis=1, keepdims=True), 1e-300)
+    state = np.concatenate([coefficient, slabs], axis=1)
     false_discoveries(
-        planes.likelihood, np.array(draws.weight), plane, np.flatnonzero(chosen), draws.seed, np.array(draws.chain),
-        np.array(draws.sweep), out,
-    )  # fmt: skip
-    return out / max(int(chosen.sum()), 1)
+        known, gene, design, state, plane.reshape(-1), draws.seed, np.array(draws.chain), np.array(draws.sweep), out
+    )
+    return out / len(gene)
 
 
 def diagnose(draws: GibbsDraws) -> dict[str, dict[str, float]]:
     """Rank-normalised R-hat and effective sample sizes of what describes the population.
 
-    Of pi0, the null's scale, the root mean square of real effects (slabs' own scale) and the log likelihood, as
-    ``{name: {mean, sd, rhat, ess_bulk, ess_tail}}``; what does not vary is left out.
+    Of pi0, the null's scale, the root mean square of real effects (slabs' own scale), the log likelihood and
+    covariates' coefficients, as ``{name: {mean, sd, rhat, ess_bulk, ess_tail}}``; what does not vary is left out.
 
     Source: Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), Bayesian Anal. 16, 667.
     """
@@ -419,11 +519,13 @@ def traces(draws: GibbsDraws) -> dict[str, FloatArray]:
     changed = draws.weight[:, 1:]
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.sqrt(np.sum(changed * draws.scale**2, axis=1) / changed.sum(axis=1))
+    coefficient = () if draws.coefficient is None else draws.coefficient[:, 1:].T
     return {
         "pi0": draws.weight[:, 0],
         "null_scale": draws.null_scale,
         "slab_scale": np.nan_to_num(spread),
         "loglik": draws.loglik,
+        **{f"coefficient[{j + 1}]": each for j, each in enumerate(coefficient)},
     }
 
 

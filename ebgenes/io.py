@@ -533,13 +533,17 @@ def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
     }
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
         group = file.create_group("posterior")
+        if draws.design is not None:
+            sizes["column"] = np.arange(draws.design.shape[1])
+            _write_named(file.create_group("constant_data"), "design", draws.design, ("gene", "column"))
         for name, values in sizes.items():
             group.create_dataset(name, data=values).make_scale(name)
-        for name in DRAW_ARRAYS:
+        told = () if draws.coefficient is None else ("coefficient",)
+        for name in (*DRAW_ARRAYS, *told):
             values = getattr(draws, name)
             values = values.reshape(n_chains, -1, *values.shape[1:])
             made = group.create_dataset(name, data=values)
-            last = {"weight": ["component"], "scale": ["slab"]}.get(name, [])
+            last = {"weight": ["component"], "scale": ["slab"], "coefficient": ["column"]}.get(name, [])
             for axis, dimension in enumerate(["chain", "draw", *last]):
                 made.dims[axis].attach_scale(group[dimension])
         group.attrs["seed"] = draws.seed
@@ -547,6 +551,14 @@ def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
         group.attrs["family"] = draws.prior.family
         group.attrs["mode"] = draws.prior.mode
         group.attrs["stretch"] = draws.prior.stretch
+
+
+def _write_named(group: Any, name: str, values: FloatArray, dimensions: Sequence[str]) -> None:
+    """Write an array whose dimensions have names."""
+    made = group.create_dataset(name, data=values)
+    for axis, dimension in enumerate(dimensions):
+        group.create_dataset(dimension, data=np.arange(values.shape[axis])).make_scale(dimension)
+        made.dims[axis].attach_scale(group[dimension])
 
 
 def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
@@ -557,7 +569,9 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
     try:
         with h5py.File(found, "r") as file:
             group = file["posterior"]
-            arrays = {name: group[name][()] for name in DRAW_ARRAYS}
+            told = ("coefficient",) if "coefficient" in group else ()
+            arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
+            design = file["constant_data/design"][()] if told else None
             attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
     except (OSError, KeyError) as error:
         raise InputError(f"{found} holds no draws of ebgenes: {_oneline(error)}") from None
@@ -570,6 +584,7 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
         chain=np.repeat(np.arange(n_chains), n_draws),
         sweep=np.tile(np.arange(first, first + n_draws), n_chains),
         seed=int(attributes["seed"]),
+        design=design,
         prior=MixturePrior(
             weight=weight / weight.sum(),
             scale=np.concatenate([[flat["null_scale"].mean()], flat["scale"].mean(axis=0)]),
@@ -580,7 +595,7 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
     )
 
 
-CHAIN_ARRAYS = ("weight", "plane", "loglik", "next_weight", "next_plane")
+CHAIN_ARRAYS = ("state", "plane", "loglik", "next_state", "next_plane")
 
 
 def write_chains(path: str | os.PathLike[str], state: ChainState) -> None:

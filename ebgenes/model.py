@@ -600,6 +600,9 @@ class GibbsDraws:
         Of the randomness.
     prior
         The prior at the draws' mean.
+    coefficient, design
+        Where covariates tell genes apart, the log odds of being changed are ``design @ coefficient[d]``: (D, 1 + P) and
+        (G, 1 + P), and ``weight[:, 0]`` is the mean share of the null; else None.
     """
 
     weight: FloatArray
@@ -610,6 +613,8 @@ class GibbsDraws:
     sweep: IntArray
     seed: int
     prior: MixturePrior
+    coefficient: FloatArray | None = None
+    design: FloatArray | None = None
 
     def __post_init__(self) -> None:
         names = ("weight", "null_scale", "scale", "loglik")
@@ -618,6 +623,9 @@ class GibbsDraws:
         shape = (len(self.weight),)
         n_slabs = self.weight.shape[1] - 1
         _require_shape(self, null_scale=shape, scale=(*shape, n_slabs), loglik=shape, chain=shape, sweep=shape)
+        if self.coefficient is not None and self.design is not None:
+            _set(self, coefficient=_float(self.coefficient), design=_float(self.design))
+            _require_shape(self, coefficient=(*shape, self.design.shape[1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -628,17 +636,18 @@ class ChainState:
     ----------
     key
         Digest of the likelihoods and settings, which must be the same.
-    weight, plane, loglik
-        States of all sweeps, (chains, N, K), (chains, N), (chains, N).
-    next_weight, next_plane
-        Those of the sweep that comes next, (chains, K), (chains,).
+    state, plane, loglik
+        States of all sweeps, (chains, N, D), (chains, N), (chains, N): coefficients of the log odds of being changed
+        and shares of the slabs; which scales; log likelihood.
+    next_state, next_plane
+        From which the next sweep starts, (chains, D), (chains,).
     """
 
     key: str
-    weight: FloatArray
+    state: FloatArray
     plane: IntArray
     loglik: FloatArray
-    next_weight: FloatArray
+    next_state: FloatArray
     next_plane: IntArray
 
 

@@ -86,7 +86,7 @@ def answer(
     """The model, from the counts of a prepared study to its table of posteriors."""
     effects = estimate(study, design, config.effects, controls)
     fit = learn(effects, config.prior, covariates)
-    draws = sample(effects, fit, config.prior, config.gibbs, unfinished)
+    draws = sample(effects, fit, config.prior, config.gibbs, unfinished, covariates=covariates)
     table = tabulate(effects, fit.prior, study.screen, config.report, draws)
     return Answer(effects=effects, fit=fit, draws=draws, table=table)
 
@@ -217,6 +217,7 @@ def sample(
     gibbs: GibbsSettings,
     unfinished: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    covariates: Covariates | None = None,
 ) -> GibbsDraws | None:
     """Draws of the prior from its posterior; None where the config asks for the best one alone.
 
@@ -224,7 +225,8 @@ def sample(
     """
     if settings.fit != "gibbs":
         return None
-    chosen: dict[str, Any] = {**options(gibbs, "chains", "draws", "warmup", "seed"), "progress": progress}
+    chosen: dict[str, Any] = options(gibbs, "chains", "draws", "warmup", "seed")
+    chosen |= {"progress": progress, "covariates": covariates}
     if unfinished is None:
         return eb.draw_gibbs(effects, fit, **chosen)
     chosen["save"] = partial(io.write_chains, unfinished)

@@ -88,7 +88,7 @@ def summarize(
         "covariates": told,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
         "gibbs": sampled,
-        "fdp": None if drawn is None else discovery_proportion(list_discoveries(effects, fit, *drawn), drawn[1]),
+        "fdp": None if drawn is None else discovery_proportion(list_discoveries(effects, *drawn), drawn[1]),
         "warnings": warnings,
         "comparison": None if models is None else _compared(models),
         # The fit itself is not random, a comparison is.
@@ -109,21 +109,45 @@ def _sampled(draws: GibbsDraws, n_listed: int) -> dict[str, Any]:
         "pi0": draws.prior.pi0,
         "null_scale": draws.prior.null_scale,
         "weight": draws.prior.weight.tolist(),
+        "coefficient": None if draws.coefficient is None else _mean_and_sd(draws.coefficient),
         "diagnosis": diagnosis,
         "caution": convergence_caution(diagnosis),
         "discoveries": n_listed,
     }
 
 
+FDP_PROBABILITY = 0.9
+
+
+def shortest_interval(draws: FloatArray, probability: float) -> tuple[float, float]:
+    """Ends, both included, of the shortest interval that holds a share of the draws (D,)."""
+    ordered = np.sort(draws)
+    n_held = int(np.ceil(probability * len(ordered)))
+    width = ordered[n_held - 1 :] - ordered[: len(ordered) - n_held + 1]
+    # Steps of a proportion are no narrower than this, so that ties are ties whatever the rounding.
+    first = int(np.argmax(width <= width.min() + 1e-12))
+    last = first + n_held - 1
+    return float(ordered[first]), float(ordered[last])
+
+
+def _mean_and_sd(draws: FloatArray) -> dict[str, list[float]]:
+    """Of the log odds' coefficients, the intercept first, as the covariates' terms have them."""
+    return {"mean": draws.mean(axis=0).tolist(), "sd": draws.std(axis=0, ddof=1).tolist()}
+
+
 def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> dict[str, Any] | None:
-    """Posterior of a list's false discovery proportion, from draws of it, (D,); None where it lists no gene."""
+    """Posterior of a list's false discovery proportion, from draws of it, (D,); None where it lists no gene.
+
+    Its interval is the shortest that holds 90% of the draws: a proportion takes few values, and one with 5% beyond
+    either end would hold more by nearly the probabilities of both.
+    """
     if not listed.any():
         return None
-    low, high = np.quantile(proportion, [0.05, 0.95])
+    low, high = shortest_interval(proportion, FDP_PROBABILITY)
     return {
         "mean": float(proportion.mean()),
-        "interval": [float(low), float(high)],
-        "probability": 0.9,
+        "interval": [low, high],
+        "probability": FDP_PROBABILITY,
         "above_0.1": float(np.mean(proportion > 0.1)),
     }
 

@@ -10,7 +10,7 @@ import pytest
 
 import ebgenes as eb
 from ebgenes.model import Effects, EmFit, MixturePrior, text_array
-from ebgenes.summary import summarize
+from ebgenes.summary import shortest_interval, summarize
 
 FIT = EmFit(
     prior=MixturePrior(weight=np.array([0.9, 0.1]), scale=np.array([0.0, 1.0])),
@@ -66,3 +66,17 @@ def test_the_order_of_hyperparameters_does_not_depend_on_how_they_came():
     """A file gives them back in another order than the engine; the numbers must read the same to the byte."""
     one, other = (replace(effects(ok=2), scalars=scalars) for scalars in ({"b": 1.0, "a": 2.0}, {"a": 2.0, "b": 1.0}))
     assert list(summarize(one, FIT, 0.05)["engine"].items()) == list(summarize(other, FIT, 0.05)["engine"].items())
+
+
+def test_the_shortest_interval_holds_its_share(rng):
+    draws = rng.binomial(40, 0.1, 4000) / 40
+    low, high = shortest_interval(draws, 0.9)
+    values = np.unique(draws)
+    held = [
+        (b - a, a, b) for a in values for b in values if a <= b and np.mean((draws >= a) & (draws <= b)) >= 0.9
+    ]  # fmt: skip
+    assert high - low == pytest.approx(min(held)[0])
+    assert np.mean((draws >= low) & (draws <= high)) >= 0.9
+    # Ends are values that were drawn, and a single value is an interval too.
+    assert {low, high} <= set(values)
+    assert shortest_interval(np.zeros(10), 0.9) == (0.0, 0.0)

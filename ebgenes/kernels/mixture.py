@@ -62,6 +62,34 @@ def mean_odds(likelihood, draws, out):
 
 
 @kernel
+def mean_odds_told(likelihood, slabs, coefficient, design, out):
+    """The same as `mean_odds` where columns x_g tell genes apart, (L x_d)_g being (L_g0 + e s_g)/(1 + e).
+
+    log e = x_g'b_d, s_g = sum_k v_dk L_gk; slabs v (D, K - 1), coefficient b (D, P), design x (G, P).
+    """
+    n_draws, n_slabs = slabs.shape
+    for g in range(len(likelihood)):
+        for k in range(n_slabs + 1):
+            out[g, k] = 0.0
+        for d in range(n_draws):
+            z, changed = 0.0, 0.0
+            for j in range(design.shape[1]):
+                z += coefficient[d, j] * design[g, j]
+            e = math.exp(min(z, 700.0))
+            for k in range(n_slabs):
+                changed += likelihood[g, k + 1] * slabs[d, k]
+            inverse = 1.0 / (likelihood[g, 0] + e * changed)
+            out[g, 0] += inverse
+            for k in range(n_slabs):
+                out[g, k + 1] += e * slabs[d, k] * inverse
+        whole = 0.0
+        for k in range(n_slabs + 1):
+            whole += out[g, k]
+        for k in range(n_slabs + 1):
+            out[g, k] /= whole
+
+
+@kernel
 def mixture_loglik(likelihood, draws, out):
     """Fill out (D, G) with log (L x_d)_g; likelihood L (G, K), draws x (D, K)."""
     n_draws, n_components = draws.shape

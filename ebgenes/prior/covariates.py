@@ -270,7 +270,7 @@ def fit_odds(
     begin = center.copy() if start is None else start
 
     def fit(keep: slice | BoolArray, doubtful: BoolArray, spread: FloatArray, center: FloatArray) -> Any:
-        return _maximum(null[keep], changed[keep], design[keep], _log_prior(center, spread, doubtful), begin)
+        return _maximum(null[keep], changed[keep], design[keep], log_coefficient_prior(center, spread, doubtful), begin)
 
     every = slice(None)
     coefficient, information = fit(every, doubtful, spread, center)
@@ -291,14 +291,14 @@ def fit_odds(
         changed=special.expit(np.einsum("gp,gp->g", design, by_fold[fold])),
         likelihood=alone,
         likelihood_se=np.sqrt(np.diag(np.linalg.inv(alone_information))),
-        log_prior=_log_prior(center, spread, doubtful)(coefficient)[0],
+        log_prior=log_coefficient_prior(center, spread, doubtful)(coefficient)[0],
     )
 
 
 LogPrior = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 
 
-def _log_prior(center: FloatArray, spread: FloatArray, doubtful: BoolArray) -> LogPrior:
+def log_coefficient_prior(center: FloatArray, spread: FloatArray, doubtful: BoolArray) -> LogPrior:
     """Log density of the coefficients' prior, its gradient, and a curvature that bounds it."""
 
     def at(gamma: FloatArray) -> tuple[float, FloatArray, FloatArray]:

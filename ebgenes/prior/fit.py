@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
-from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior
+from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior
 from ebgenes.posteriors import NORMAL, around, component_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds
 from ebgenes.prior.weights import SOLVERS, Likelihood
@@ -202,11 +202,14 @@ def _check(
 
 def thinned(effects: Effects, step: int) -> Effects:
     """Every step-th gene; the effects themselves where that is all."""
-    if step == 1:
-        return effects
+    return effects if step == 1 else picked(effects, slice(None, None, step))
+
+
+def picked(effects: Effects, which: slice | IntArray) -> Effects:
+    """Some of the genes."""
     arrays = ("gene", "estimate", "se", "df", "base_mean", "grid", "loglik", "p_value", "status")
     whole = {name: getattr(effects, name) for name in arrays}
-    parts: Any = {name: None if each is None else each[::step] for name, each in whole.items()}
+    parts: Any = {name: None if each is None else each[which] for name, each in whole.items()}
     return replace(effects, **parts)
 
 

@@ -52,8 +52,11 @@ def refit(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, FloatArray
 
 def free_weights(prior: MixturePrior) -> FloatArray:
     """The weights of all components, (K,), or where covariates tell the null's share those of the slabs, (K - 1,)."""
-    if prior.null_share is None:
-        return prior.weight
+    return prior.weight if prior.null_share is None else free_slabs(prior)
+
+
+def free_slabs(prior: MixturePrior) -> FloatArray:
+    """Shares of the slabs among themselves, (K - 1,), even where none has weight."""
     slabs = prior.weight[1:]
     return slabs / slabs.sum() if slabs.sum() > 0 else np.full(len(slabs), 1 / len(slabs))
 
