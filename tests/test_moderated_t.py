@@ -8,8 +8,9 @@ from conftest import reference
 from hypothesis import given, settings, strategies as st
 
 import ebgenes as eb
+from ebgenes.design import with_covariates
 from ebgenes.dispersion import _inverse_trigamma, _trend_basis, fit_variance_prior, smooth, squeeze_variances
-from ebgenes.effects.moderated_t import weighted_regression
+from ebgenes.effects.moderated_t import voom, weighted_regression
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, text_array
 from ebgenes.robust_dispersion import fit_robust_variance_prior
@@ -200,3 +201,23 @@ def test_replicates_that_are_copies_are_refused(airway, airway_samples):
     design = eb.build_design(airway_samples, "~ dex", eb.compare("dex", baseline="untrt", target="trt"))
     with pytest.raises(InputError, match=r"no residual variance at all.*Are replicates copies of one another\?"):
         eb.fit_effects(copies, design, engine="moderated_t")
+
+
+def test_priors_of_coefficients_are_generalized_ridge_regression(rng, airway, airway_design):
+    """Estimate and standard error from (X'WX + s^2 D)^-1, s^2 the squeezed variance of the fit without priors."""
+    design = with_covariates(airway_design, rng.standard_normal((8, 1)), prior_sd=np.array([[0.3]]))
+    ours, flat = (
+        eb.fit_effects(airway, each, engine="moderated_t", hidden_factors=0)
+        for each in (design, with_covariates(airway_design, design.matrix[:, -1:]))
+    )
+    counts, x = eb.normalize(airway), design.matrix
+    response, weight = voom(counts, x)
+    _, unscaled, _, _ = weighted_regression(response, weight, x, question := design.contrast.weight)
+    variance = (flat.se / unscaled) ** 2
+    for g in range(0, len(response), 997):
+        inverse = np.linalg.inv(
+            x.T @ (weight[g, :, None] * x) + np.diag([0.0] * (x.shape[1] - 1) + [variance[g] / 0.09])
+        )
+        assert ours.estimate[g] == pytest.approx(question @ inverse @ x.T @ (weight[g] * response[g]), rel=1e-9)
+        assert ours.se[g] == pytest.approx(np.sqrt(variance[g] * question @ inverse @ question), rel=1e-9)
+    np.testing.assert_array_equal(ours.df, flat.df)

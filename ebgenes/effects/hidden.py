@@ -44,7 +44,7 @@ LEAST_RELIABLE = 0.2
 """Loadings that are noise to a larger share than 1 - this are taken to be reliable to this share."""
 
 
-FAR_OUT = 3.0
+FAR_OUT = 4.0
 """Standard deviations beyond which a loading is not believed to be like those of all genes."""
 
 LEAST_LOADING = 0.02

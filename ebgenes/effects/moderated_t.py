@@ -42,7 +42,8 @@ def moderate(counts: Counts, design: Design, rows: FloatArray, *, trend: bool, r
 
     Sources: Law, Chen, Shi and Smyth (2014), Genome Biol. 15, R29 (weights); Smyth (2004), Stat.
     Appl. Genet. Mol. Biol. 3, 3 (variances). Unlike contrasts of limma's fits, the covariance
-    of any contrast uses the gene's own weights.
+    of any contrast uses the gene's own weights. Priors of coefficients move estimates and their
+    covariances; variances are learned without them.
     """
     response, weight = voom(counts, design.matrix)
     estimate, unscaled, variance, _ = regression_rows(response, weight, design.matrix, rows)
@@ -54,12 +55,15 @@ def moderate(counts: Counts, design: Design, rows: FloatArray, *, trend: bool, r
     else:
         fit_prior = fit_variance_prior
     prior = fit_prior(variance, residual_df, level=level if trend else None)
+    squeezed = squeeze_variances(variance, residual_df, prior)
+    if design.prior_sd is not None and np.isfinite(design.prior_sd).any():
+        estimate, unscaled = _believing(response, weight, design.matrix, rows, squeezed, design.prior_sd)
     # No gene can know its variance better than all genes together do.
     pooled_df = residual_df * len(variance)
     return Moderated(
         estimate=estimate,
         unscaled=unscaled,
-        variance=squeeze_variances(variance, residual_df, prior),
+        variance=squeezed,
         df=np.minimum(residual_df + prior.df, pooled_df),
         scalars={
             "prior_df": float(np.median(prior.df)),
@@ -84,6 +88,29 @@ def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend
         engine="moderated_t",
         scalars=found.scalars,
     )
+
+
+def _believing(
+    response: FloatArray,
+    weight: FloatArray,
+    design: FloatArray,
+    rows: FloatArray,
+    variance: FloatArray,
+    prior_sd: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Rows of a contrast and unscaled covariances where coefficients have normal priors around 0, sds (G or 1, P).
+
+    A prior is one more observation, of 0, that only its coefficient enters.
+    """
+    known = np.isfinite(prior_sd).any(axis=0)
+    shape = len(response), int(known.sum())
+    estimate, unscaled, _, _ = regression_rows(
+        np.column_stack([response, np.zeros(shape)]),
+        np.column_stack([weight, np.broadcast_to(variance[:, None] / prior_sd[:, known] ** 2, shape)]),
+        np.vstack([design, np.eye(design.shape[1])[known]]),
+        rows,
+    )
+    return estimate, unscaled
 
 
 def voom(counts: Counts, design: FloatArray) -> tuple[FloatArray, FloatArray]:
