@@ -14,7 +14,7 @@ from ebgenes.config import Config, DatasetSettings, annotation_columns
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.inputs import peek
 from ebgenes.model import text_array
-from ebgenes.pipeline import annotation, contrast_design, options
+from ebgenes.pipeline import annotation, contrast_design, options, stored_prior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +72,8 @@ def check(config: Config) -> Iterator[str]:
     lines: list[str] = []
     messages: list[str] = []
     works = []
+    if config.prior.stored is not None:
+        _Findings("prior.from", lines, messages).attempt(lambda: stored_prior(config.prior))
     read_samples = cache(io.read_samples)
     for name, dataset in config.datasets.items():
         found = _Findings(name, lines, messages)

@@ -459,11 +459,13 @@ def _learn_and_write(effects: Effects, screen: Screen | None, options: argparse.
         drawn = draws, listed(table, report.level)
         if options.draws:
             write_draws(options.draws, draws)
-    summary = summarize(effects, fit, report.level, covariates, models, report.seed, drawn)
+    summary = summarize(effects, fit, report.level, covariates, models, report.seed, drawn, settings.stored)
     if options.figures and table is not None:
         figures = [Path(path) for path in options.figures]
         write_figures(figures, table, fit.prior, summary, report, _study_for(figures, options.counts))
     write_json(options.out, summary)
+    if summary["stored"]:
+        print(summary["stored"]["words"])
     if models is not None:
         print(summary["comparison"]["verdict"])
     if draws is not None and summary["gibbs"]["caution"]:
@@ -534,7 +536,7 @@ def _report(options: argparse.Namespace) -> None:
 
     from ebgenes.io import read_effects, read_json, read_prior, read_study, read_table
     from ebgenes.pipeline import contrast_page, write_dataset_figures, write_results
-    from ebgenes.summary import drawn_words
+    from ebgenes.summary import further_words
     from ebgenes.table import sentence
 
     config, dataset = _config_and_dataset(options)
@@ -554,7 +556,7 @@ def _report(options: argparse.Namespace) -> None:
                 f"{folder / contrast / 'prior.json'} is of the contrast {named!r}, and its folder's name says "
                 f"{contrast!r}. Make it anew with --name {contrast}, or run the whole config again."
             )
-        said[contrast] = drawn_words(summary)
+        said[contrast] = further_words(summary)
         table = read_table(folder / contrast / "genes.tsv")
         effects = read_effects(folder / contrast / "effects.h5")
         pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config, effects))

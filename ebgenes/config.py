@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -25,6 +25,9 @@ HIDDEN_FIGURE = "hidden"
 """The figure of contrasts whose hidden factors were sought."""
 
 
+STORED_FIGURE = "stored"
+"""The figure of contrasts whose prior another study has fitted."""
+
 HEAT_MAP = "heatmap"
 """A figure of contrasts, on request."""
 
@@ -33,7 +36,11 @@ DATASET_FIGURES = ("pca", "dispersion")
 
 
 def figure_names(
-    formats: Sequence[str], covariates: Sequence[Any], hidden_factors: str | int, extra: Sequence[str] = ()
+    formats: Sequence[str],
+    covariates: Sequence[Any],
+    hidden_factors: str | int,
+    extra: Sequence[str] = (),
+    stored: str | None = None,
 ) -> list[str]:
     """File names of a contrast's figures: in the formats asked for, the volcano also as SVG and PDF."""
     always = {"volcano": ["png", "svg", "pdf"]}
@@ -42,6 +49,8 @@ def figure_names(
         names.append(COVARIATE_FIGURE)
     if hidden_factors != 0:
         names.append(HIDDEN_FIGURE)
+    if stored is not None:
+        names.append(STORED_FIGURE)
     if HEAT_MAP in extra:
         names.append(HEAT_MAP)
     return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
@@ -112,8 +121,10 @@ class EffectsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorSettings:
-    """How the prior over all genes is fitted."""
+    """How the prior over all genes is fitted; the key ``from`` is `stored` here, because Python keeps the word."""
 
+    stored: str | None
+    own_weight: str | float
     family: str
     fit: str
     null: str
@@ -173,6 +184,15 @@ SECTIONS = {
     "gibbs": GibbsSettings,
     "report": ReportSettings,
 }
+
+
+KEYWORDS = {"stored": "from"}
+"""Fields of records by the keys of the config that they stand for, where these differ."""
+
+
+def plain_values(settings: Any) -> dict[str, Any]:
+    """A record of settings as the config writes it."""
+    return asdict(settings, dict_factory=lambda items: {KEYWORDS.get(name, name): value for name, value in items})
 
 
 @cache
@@ -243,7 +263,8 @@ def parse_section(name: str, content: Any) -> Any:
     """
     content = _text_keys(content)
     _require_valid(content, {**schema()["$defs"][name], "$defs": schema()["$defs"]}, name)
-    return SECTIONS[name](**_with_defaults(name, content))
+    fields = {key: field for field, key in KEYWORDS.items()} if name == "prior" else {}
+    return SECTIONS[name](**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
 
 
 def parse_contrast(content: Any) -> dict[str, Any]:
@@ -330,7 +351,7 @@ def _explain(error: Any) -> Iterator[str]:
         yield f"{place}found {found}; it must be {LIMITS[rule]} {value}."
     elif rule == "contains":
         yield f"{place}found {found}; {value['const']} must be among them."
-    elif rule == "not" and ("const" in value or "exclusiveMinimum" in value):
+    elif rule == "not" and {"const", "exclusiveMinimum", "minItems", "type"} & set(value):
         yield f"{place}found {found}; {error.schema['description']}."
     elif rule == "not" and "enum" in value:
         yield f"{place}the name {found} is taken by a file of the results; choose another."

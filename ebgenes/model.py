@@ -565,6 +565,12 @@ class EmFit:
         What covariates say of the log odds of being changed, where there are some.
     without_covariates
         The fit without them.
+    stored
+        The prior of another study that it was fitted beside, or None.
+    stored_weight
+        The weight that this prior has in the fitted one, or None.
+    conflict
+        Likelihood ratio of the study's own weights over the stored prior, degrees of freedom and p-value, or None.
     """
 
     prior: MixturePrior
@@ -575,6 +581,9 @@ class EmFit:
     fixed_null: EmFit | None = None
     odds: Odds | None = None
     without_covariates: EmFit | None = None
+    stored: MixturePrior | None = None
+    stored_weight: float | None = None
+    conflict: tuple[float, int, float] | None = None
 
     def __post_init__(self) -> None:
         _set(self, loglik=_float(self.loglik))

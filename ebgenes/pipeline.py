@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ebgenes.config import (
     COVARIATE_FIGURE,
     FIGURES,
     HIDDEN_FIGURE,
+    STORED_FIGURE,
     Config,
     DatasetSettings,
     EffectsSettings,
@@ -57,7 +58,7 @@ ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
 """Settings of the effects that one engine or the other has."""
 
 
-OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"))
+OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"), (STORED_FIGURE, "stored"))
 """Figures that some contrasts have, and the part of prior.json that they show."""
 
 
@@ -207,7 +208,23 @@ def estimate(study: Study, design: Design, settings: EffectsSettings, controls: 
 def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | None = None) -> EmFit:
     """The prior that all genes of a contrast share."""
     chosen = options(settings, "family", "null", "solver", "min_scale", "null_weight", "mode")
+    if settings.stored is not None:
+        own = None if isinstance(settings.own_weight, str) else float(settings.own_weight)
+        chosen |= {"stored": stored_prior(settings), "own_weight": own}
     return eb.fit_em(effects, covariates=covariates, **chosen)
+
+
+def stored_prior(settings: PriorSettings) -> MixturePrior:
+    """The prior that `prior.from` names, if it can be applied."""
+    from ebgenes.prior.stored import require_storable
+
+    path = cast(str, settings.stored)
+    prior, _ = io.read_prior(path)
+    try:
+        require_storable(prior, settings.family)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return prior
 
 
 def sample(
@@ -244,7 +261,9 @@ def compare(
     if not others:
         return None
     priors = {settings.family: fit.prior}
-    priors |= {family: learn(effects, replace(settings, family=family), covariates).prior for family in others}
+    # A stored prior is of one family.
+    alone = replace(settings, stored=None)
+    priors |= {family: learn(effects, replace(alone, family=family), covariates).prior for family in others}
     models: dict[str, Criteria] = eb.compare_families(effects, priors, np.random.default_rng(seed))
     return models
 
@@ -344,7 +363,7 @@ def _run_study(
     config: Config,
     progress: Callable[[str], None],
 ) -> None:
-    from ebgenes.summary import drawn_words
+    from ebgenes.summary import further_words
 
     # Every question is checked before the first is answered and the first file written.
     designs = [
@@ -363,7 +382,7 @@ def _run_study(
         summary = _write_answer(outdir / name / contrast, found, covariates, config, study)
         said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
         progress(f"{name}/{contrast}: {said}")
-        for words in drawn_words(summary):
+        for words in further_words(summary):
             progress(f"{name}/{contrast}: {words}")
         figures = outdir / name / contrast
         page = figures, found.table, found.fit.prior, summary, study, dataset, config
@@ -379,14 +398,15 @@ def _write_answer(
     settings = config.report
     models = compare(found.effects, found.fit, config.prior, settings.seed, covariates)
     drawn = None if found.draws is None else (found.draws, listed(found.table, settings.level))
-    summary = eb.summarize(found.effects, found.fit, settings.level, covariates, models, settings.seed, drawn)
+    known = covariates, models, settings.seed, drawn, config.prior.stored
+    summary = eb.summarize(found.effects, found.fit, settings.level, *known)
     io.write_effects(folder / "effects.h5", found.effects)
     if found.draws is not None:
         io.write_draws(folder / "draws.nc", found.draws)
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
         io.write_table(folder / f"genes.{suffix}", found.table)
-    kinds = config.prior.covariates, config.effects.hidden_factors, settings.extra_figures
+    kinds = config.prior.covariates, config.effects.hidden_factors, settings.extra_figures, config.prior.stored
     files = [folder / name for name in figure_names(settings.figures, *kinds)]
     write_figures(files, found.table, found.fit.prior, summary, settings, study)
     return summary
@@ -410,7 +430,7 @@ def write_figures(
     words = summary.get("contrast", {})
     up, down = words.get("up", "higher"), words.get("down", "lower")
     told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
-    told |= {"study": study, "null": null}
+    told |= {"study": study, "null": null, "stored": summary.get("stored")}
     for name in dict.fromkeys(file.stem for file in files):
         chosen = options(settings, "level", "label", "x", "y")
         _write_figure(draw(name, table, prior, up=up, down=down, **told, **chosen), name, files)
@@ -479,6 +499,7 @@ def contrast_page(
         hidden=summary.get("hidden_factors"),
         column=dataset.contrasts[name].get("column"),
         fdp=summary.get("fdp"),
+        stored=summary.get("stored"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),

@@ -29,6 +29,7 @@ from ebgenes.model import (
 from ebgenes.posteriors import null_probability
 from ebgenes.prior import likelihood_stretch, null_spread
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
+from ebgenes.prior.stored import as_applied, z_histogram
 from ebgenes.table import p_values
 
 WIDE_NULL = 0.1
@@ -55,11 +56,13 @@ def summarize(
     models: Mapping[str, Criteria] | None = None,
     seed: int | None = None,
     drawn: tuple[GibbsDraws, BoolArray] | None = None,
+    stored: str | None = None,
 ) -> dict[str, Any]:
     """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions.
 
     models are the families it was compared with, itself among them, and seed the one of what was drawn for that. drawn
-    are draws of the prior and which genes, (G,), the table over them calls at the level.
+    are draws of the prior and which genes, (G,), the table over them calls at the level. stored is the file that the
+    prior of another study was read from.
     """
     fixed = fit.fixed_null
     p_value = p_values(effects)
@@ -68,6 +71,9 @@ def summarize(
     without = fit.without_covariates
     sampled = None if drawn is None else _sampled(drawn[0], int(drawn[1].sum()))
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
+    applied = None if fit.stored is None else _applied(effects, fit, stored)
+    if applied is not None and applied["conflict"]["p_value"] < CONTRADICTED:
+        warnings.insert(0, applied["words"])
     if sampled is not None and sampled["caution"]:
         warnings.insert(0, sampled["caution"])
     return {
@@ -86,6 +92,7 @@ def summarize(
             "without_covariates": None if without is None else _discoveries(effects, without.prior, level),
         },
         "covariates": told,
+        "stored": applied,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
         "gibbs": sampled,
         "fdp": None if drawn is None else discovery_proportion(list_discoveries(effects, *drawn), drawn[1]),
@@ -150,6 +157,39 @@ def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> dict[str,
         "probability": FDP_PROBABILITY,
         "above_0.1": float(np.mean(proportion > 0.1)),
     }
+
+
+CONTRADICTED = 0.01
+"""p-value of the conflict with a stored prior below which it is a warning."""
+
+
+def _applied(effects: Effects, fit: EmFit, path: str | None) -> dict[str, Any]:
+    """What became of a stored prior: its weight, and how the study contradicts it."""
+    kept, (ratio, df, p_value) = cast(float, fit.stored_weight), cast("tuple[float, int, float]", fit.conflict)
+    applied = as_applied(cast(MixturePrior, fit.stored), fit.prior)
+    z_scores = z_histogram(effects, (applied, fit.prior))
+    far = np.array(z_scores["edges"][:-1]) >= 2
+    seen, predicted = (float(np.array(each)[far].sum()) for each in (z_scores["seen"], z_scores["predicted"][0]))
+    chance = "less than 1e-10" if p_value < 1e-10 else f"{p_value:.2g}"
+    words = (
+        f"This study {'contradicts' if p_value < CONTRADICTED else 'does not contradict'} the stored prior "
+        f"(p = {chance}): {100 * predicted:.1f}% of genes were predicted to have |log2_fc / se| above 2, "
+        f"{100 * seen:.1f}% have it. The stored prior has {100 * kept:.0f}% of the weight, this study's own the rest."
+    ).replace("p = less", "p less")
+    return {
+        "from": path,
+        "weight": kept,
+        "pi0": applied.pi0,
+        "conflict": {"likelihood_ratio": ratio, "df": df, "p_value": p_value},
+        "z_scores": z_scores,
+        "words": words,
+    }
+
+
+def further_words(summary: Mapping[str, Any]) -> list[str]:
+    """What is to be said beside the sentence about the list."""
+    stored = summary.get("stored")
+    return [*drawn_words(summary), *([stored["words"]] if stored else [])]
 
 
 def drawn_words(summary: Mapping[str, Any]) -> list[str]:

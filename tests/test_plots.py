@@ -126,10 +126,17 @@ def study() -> Study:
     return a_study()
 
 
+STORED = {
+    "weight": 0.7,
+    "conflict": {"p_value": 3e-4},
+    "z_scores": {"edges": [0, 2, 4, 6], "seen": [0.9, 0.1, 0.0], "predicted": [[0.94, 0.05, 0.01], [0.9, 0.08, 0.02]]},
+}
+
+
 def told(table: pd.DataFrame) -> dict[str, Any]:
     """What figures show beside the table."""
     null = np.arange(len(table)) % 2 == 0
-    return {"covariates": TOLD, "hidden": HIDDEN, "study": a_study(), "null": null}
+    return {"covariates": TOLD, "hidden": HIDDEN, "stored": STORED, "study": a_study(), "null": null}
 
 
 def gene_labels(ax: Axes) -> list[Text]:
@@ -496,7 +503,7 @@ def test_calibration_against_the_truth(table: pd.DataFrame) -> None:
 def test_unknown_choices_are_refused_in_words(table: pd.DataFrame) -> None:
     with pytest.raises(
         InputError,
-        match="volcano, ma, prior, shrinkage, diagnostics, covariates, hidden, heatmap, calibration; found 'vulcano'",
+        match="diagnostics, covariates, hidden, stored, heatmap, calibration; found 'vulcano'",
     ):
         plots.draw("vulcano", table, PRIOR)
     with pytest.raises(InputError, match="lfdr, p_value; found 'padj'"):

@@ -11,6 +11,7 @@ from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_
 from ebgenes.plots.figure import FIGURES, FORMATS, draw, draw_components, draw_dispersions, figure_bytes
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
 from ebgenes.plots.samples import components, heat_map, hidden_scores
+from ebgenes.plots.stored import predicted_z
 
 __all__ = [
     "FIGURES",
@@ -30,6 +31,7 @@ __all__ = [
     "ma",
     "null_qq",
     "p_histogram",
+    "predicted_z",
     "prior_density",
     "realised_fdp",
     "shrinkage",

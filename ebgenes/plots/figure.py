@@ -21,10 +21,13 @@ from ebgenes.plots.covariates import covariate_shares, evidence_conflict
 from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
 from ebgenes.plots.samples import components, heat_map, hidden_scores, telling_columns
+from ebgenes.plots.stored import predicted_z
 from ebgenes.plots.style import INK, STYLE, displayed, require_one_of
 from ebgenes.table import tested
 
-FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden", "heatmap", "calibration")
+FIGURES = (
+    "volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden", "stored", "heatmap", "calibration",
+)  # fmt: skip
 FORMATS = ("png", "svg", "pdf")
 _MOST_ROWS = 40
 _FILE_STYLE: dict[str, Any] = {
@@ -62,6 +65,7 @@ def draw(
     title: str = "",
     covariates: Mapping[str, Any] | None = None,
     hidden: Mapping[str, Any] | None = None,
+    stored: Mapping[str, Any] | None = None,
     study: Study | None = None,
     null: BoolArray | None = None,
 ) -> Figure:
@@ -77,8 +81,8 @@ def draw(
         The fitted prior, for the figure of that name.
     title
         Heading above the panels; none if empty.
-    covariates, hidden
-        prior.json's ``covariates`` and ``hidden_factors``, for the figures of these names.
+    covariates, hidden, stored
+        prior.json's ``covariates``, ``hidden_factors`` and ``stored``, for the figures of these names.
     study
         Counts and samples, for ``heatmap``.
     null
@@ -117,6 +121,8 @@ def draw(
             _draw_covariates(cast(Any, covariates)["terms"], panels)
         elif name == "hidden":
             _draw_hidden(hidden, panels)
+        elif name == "stored":
+            predicted_z(cast(Any, stored), panels[0])
         elif name == "calibration":
             lfdr = table["lfdr"].to_numpy(dtype=float)
             known = tested(table).to_numpy() & ~np.isnan(lfdr)

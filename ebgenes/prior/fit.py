@@ -14,6 +14,7 @@ from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior
 from ebgenes.posteriors import NORMAL, around, component_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds
+from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
 from ebgenes.prior.weights import SOLVERS, Likelihood
 
 MIN_SCALE = 0.3 / np.log(2)
@@ -53,6 +54,8 @@ class _Problem:
     family: str
     solver: str
     null_weight: float
+    stored: MixturePrior | None = None
+    own_weight: float | None = None
 
     def scales(self, drift: float, slab: FloatArray | None = None) -> FloatArray:
         """Scales of all components: of the null first, and of slabs on both sides of it where these are one-sided."""
@@ -68,6 +71,9 @@ class _Problem:
 
     def weigh(self, likelihood: Likelihood, scales: FloatArray, near: FloatArray | None = None) -> EmFit:
         """The best weights at given likelihoods of the components."""
+        if self.stored is not None:
+            beside = self.stored, self.own_weight, near, self.null_weight
+            return fit_beside(likelihood, scales, self.family, self.solver, *beside)
         return fit_weights(likelihood, scales, self.family, self.solver, near, self.null_weight)
 
 
@@ -82,6 +88,8 @@ def fit_em(
     null_weight: float = 1.0,
     mode: str = "zero",
     covariates: Covariates | None = None,
+    stored: MixturePrior | None = None,
+    own_weight: float | None = None,
 ) -> EmFit:
     """Fit the two-group mixture prior to all genes at once.
 
@@ -113,11 +121,16 @@ def fit_em(
         ``zero``, or ``estimated``: the null and all slabs lie around one value, found by maximum likelihood.
     covariates
         What else is known of the genes; see `build_covariates`.
+    stored
+        A prior that another study has fitted: ``theta ~ (1 - w) stored + w own``, where the study's own part is of the
+        family above and its weights are fitted. The null's scale, mode and kappa are always the study's own.
+    own_weight
+        w, from 0 to 1; None: learned, with a prior that favours the stored one a little (`prior.stored`).
 
     Raises
     ------
     InputError
-        For no genes, a nonpositive or missing standard error, or an unknown option.
+        For no genes, a nonpositive or missing standard error, an unknown option, or a stored prior of another family.
 
     Warns
     -----
@@ -128,6 +141,13 @@ def fit_em(
     _check(effects, family, null, solver, mode, min_scale, null_weight)
     if covariates is not None and (null_weight != 1 or list(covariates.gene) != list(effects.gene)):
         raise InputError("covariates need a null_weight of 1 and the effects' genes in their order.")
+    if stored is not None:
+        require_storable(stored, family)
+        if covariates is not None:
+            raise InputError("covariates cannot be used together with a stored prior. Leave one of them out.")
+        if own_weight is not None and not 0 <= own_weight <= 1:
+            raise InputError(f"own_weight must lie between 0 and 1; found {own_weight}.")
+        family = "scale_normal" if family == "point_normal" else family
 
     def problem(effects: Effects, slab: FloatArray | None) -> _Problem:
         if slab is None:
@@ -135,10 +155,12 @@ def fit_em(
         return _Problem(
             likelihoods=component_likelihoods(effects, family),
             n_genes=len(effects.gene),
-            slab=np.asarray(slab, dtype=float),
+            slab=np.asarray(slab, dtype=float) if stored is None else joined_slabs(slab, stored),
             family=family,
             solver=solver,
             null_weight=null_weight,
+            stored=stored,
+            own_weight=own_weight,
         )
 
     center = 0.0
@@ -169,6 +191,8 @@ def fit_em(
         fit = solved(1.0, null)
     if covariates is not None:
         fit = _with_covariates(fit, posed(effects, kappa), covariates)
+    if stored is not None:
+        fit = replace(fit, conflict=_conflict(fit.prior, posed(effects, kappa), stored))
     if not fit.converged:
         warnings.warn(
             f"the prior's weights have certificate {fit.certificate:.1e} after {len(fit.loglik)} iterations of "
@@ -177,6 +201,13 @@ def fit_em(
             stacklevel=2,
         )
     return _moved(fit, center, kappa)
+
+
+def _conflict(prior: MixturePrior, problem: _Problem, stored: MixturePrior) -> tuple[float, int, float]:
+    """How much better the study's own weights would be than the stored prior, at the same scale of the null."""
+    loglik = problem.likelihoods(prior.scale, None)
+    free = fit_weights(in_memory(loglik), prior.scale, problem.family, near=prior.weight).prior.weight
+    return conflict(loglik, stored, prior.scale, free)
 
 
 def _check(

@@ -47,6 +47,7 @@ _FIGURE_WORDS = {
     "shrinkage": "What pooling does: each gene's own estimate, its posterior mean, and one effect for all.",
     "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
     "hidden": "Variation that replicates share: scores of the samples, beside what the sample sheet says of them.",
+    "stored": "The stored prior: how large z-scores it predicts, and how large they are.",
     "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
 }
 _SLAB_WORDS = {
@@ -113,6 +114,8 @@ class ContrastPage:
         Column of the sample sheet that is compared, or None.
     fdp
         prior.json's ``fdp``, the posterior of the list's false discovery proportion, or None.
+    stored
+        prior.json's ``stored``, what became of a stored prior, or None.
     likelihoods
         Those that the script cannot draw as a t distribution (`ebgenes.report.payload.stray_likelihoods`), or None.
     """
@@ -138,6 +141,7 @@ class ContrastPage:
     hidden: Mapping[str, Any] | None = None
     column: str | None = None
     fdp: Mapping[str, Any] | None = None
+    stored: Mapping[str, Any] | None = None
     likelihoods: Likelihoods | None = None
 
 

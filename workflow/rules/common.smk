@@ -19,6 +19,7 @@ try:
         dataset_figure_names,
         figure_names,
         parse_config,
+        plain_values,
     )
     from ebgenes.errors import InputError
 except ImportError as error:
@@ -35,7 +36,7 @@ except InputError as error:
 
 def refuse_wildcards():
     """A name in braces is a wildcard to Snakemake, in a path as it is on disk too, and cannot be escaped."""
-    paths = {"outdir": SETTINGS.outdir}
+    paths = {"outdir": SETTINGS.outdir, "prior.from": SETTINGS.prior.stored or ""}
     for name, settings in SETTINGS.datasets.items():
         for key in ("counts", "samples", "genes", "offsets", "controls", "tx2gene"):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
@@ -88,6 +89,7 @@ CONTRAST_FIGURES = figure_names(
     SETTINGS.prior.covariates,
     SETTINGS.effects.hidden_factors,
     SETTINGS.report.extra_figures,
+    SETTINGS.prior.stored,
 )
 DATASET_FIGURES = dataset_figure_names(
     SETTINGS.report.figures, SETTINGS.report.extra_figures
@@ -144,22 +146,27 @@ def annotation(wildcards):
     return source("genes")(wildcards) if needed else []
 
 
+def stored_prior(wildcards):
+    """The prior of another study, where the config names one."""
+    return [] if SETTINGS.prior.stored is None else local(SETTINGS.prior.stored)
+
+
 def flag_of(option, value):
     """An option and its value, quoted for the shell; nothing where the value is missing."""
     return f"--{option}={shlex.quote(str(value))}" if value else ""
 
 
 def settings_json(section):
-    return json.dumps(asdict(getattr(SETTINGS, section)), sort_keys=True)
+    return json.dumps(plain_values(getattr(SETTINGS, section)), sort_keys=True)
 
 
 def only_dataset(name):
     """The part of the config that one dataset's report depends on."""
     return json.dumps(
         {
-            **asdict(SETTINGS),
+            **plain_values(SETTINGS),
             "outdir": "results",
-            "datasets": {name: asdict(SETTINGS.datasets[name])},
+            "datasets": {name: plain_values(SETTINGS.datasets[name])},
         }
     )
 

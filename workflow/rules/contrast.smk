@@ -5,6 +5,7 @@ rule contrast:
         counts=f"{DATASET}/counts.h5ad",
         controls=source("controls"),
         genes=annotation,
+        stored=stored_prior,
     output:
         effects=f"{CONTRAST}/effects.h5",
         prior=f"{CONTRAST}/prior.json",
