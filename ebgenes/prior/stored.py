@@ -17,7 +17,7 @@ STORABLE = ("scale_normal", "point_normal", "half_normal", "half_uniform")
 """Families of stored priors whose slabs can stand beside others."""
 
 MEMORY = 10.0
-"""Dirichlet weight of the stored prior as a whole, where 1 would be plain maximum likelihood: as ashr favours its null."""
+"""Dirichlet weight of the stored prior as a whole; 1 would be plain maximum likelihood."""
 
 FARTHEST_Z, N_BINS = 6.0, 24
 """Where the histogram of z-scores ends, and its bins."""
@@ -195,6 +195,6 @@ def _integral(x: FloatArray) -> FloatArray:
 
 
 def as_applied(stored: MixturePrior, fitted: MixturePrior) -> MixturePrior:
-    """The stored prior with what belongs to a study and not to its genes taken from the fit: null's scale, mode, kappa."""
+    """The stored prior with the fit's scale of the null, mode and kappa, which belong to a study."""
     scale = np.concatenate([[fitted.null_scale], stored.scale[1:]])
     return replace(stored, scale=scale, mode=fitted.mode, stretch=fitted.stretch, null_share=None)
