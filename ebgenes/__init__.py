@@ -52,6 +52,12 @@ if TYPE_CHECKING:
         read_table as read_table,
         write_table as write_table,
     )
+    from ebgenes.multivariate import (
+        canonical_patterns as canonical_patterns,
+        covariances_of as covariances_of,
+        fit_multivariate as fit_multivariate,
+        multivariate_posterior as multivariate_posterior,
+    )
     from ebgenes.negative_binomial import gene_dispersions as gene_dispersions
     from ebgenes.ordination import principal_components as principal_components
     from ebgenes.pipeline import run as run
@@ -73,10 +79,12 @@ _HOME = {
     "any_of": "ebgenes.design",
     "build_covariates": "ebgenes.prior",
     "build_design": "ebgenes.design",
+    "canonical_patterns": "ebgenes.multivariate",
     "combine": "ebgenes.design",
     "compare": "ebgenes.design",
     "compare_families": "ebgenes.comparison",
     "counts_from_anndata": "ebgenes.io",
+    "covariances_of": "ebgenes.multivariate",
     "describe_groups": "ebgenes.design",
     "diagnose": "ebgenes.gibbs",
     "draw_gibbs": "ebgenes.gibbs",
@@ -85,10 +93,12 @@ _HOME = {
     "fit_em": "ebgenes.prior",
     "fit_empirical_null": "ebgenes.prior",
     "fit_joint_effects": "ebgenes.effects",
+    "fit_multivariate": "ebgenes.multivariate",
     "full_posterior": "ebgenes.gibbs",
     "gene_dispersions": "ebgenes.negative_binomial",
     "keep_expressed": "ebgenes.counts",
     "match_samples": "ebgenes.counts",
+    "multivariate_posterior": "ebgenes.multivariate",
     "normalize": "ebgenes.counts",
     "posterior": "ebgenes.posteriors",
     "principal_components": "ebgenes.ordination",

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from ebgenes.model import (
     GibbsDraws,
     HiddenFactors,
     MixturePrior,
+    MultivariatePrior,
     Screen,
     Study,
     TextArray,
@@ -746,6 +748,25 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
         content["engine"] = {name: value if name == "name" else float(value) for name, value in engine.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{found} is not a prior.json of ebgenes: {_oneline(error)}") from None
+    return prior, content
+
+
+def read_multivariate_prior(path: str | os.PathLike[str]) -> tuple[MultivariatePrior, dict[str, Any]]:
+    """The prior of a ``multivariate.json`` and everything else it says."""
+    content = read_json(path)
+    try:
+        names = [each.name for each in fields(MultivariatePrior)]
+        prior = MultivariatePrior(**{name: content["prior"][name] for name in names})
+        if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:
+            raise ValueError("its weights are not shares that sum to 1")
+        if not ((prior.scale >= 0).all() and np.isfinite(prior.scale).all() and prior.scale[0] == 0):
+            raise ValueError("its scales are not finite numbers >= 0, the first 0")
+        if not (np.isfinite(prior.covariance).all() and np.isfinite(prior.drift).all()):
+            raise ValueError("its covariances are not finite")
+        if prior.pattern_of[0] != -1 or not ((prior.pattern_of >= -1) & (prior.pattern_of < len(prior.pattern))).all():
+            raise ValueError("its components name patterns that it does not have")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a multivariate.json of ebgenes: {_oneline(error)}") from None
     return prior, content
 
 

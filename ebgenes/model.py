@@ -700,3 +700,115 @@ class Posterior:
         for name in names:
             _set(self, **{name: _float(getattr(self, name))})
         _require_shape(self, **{name: (len(self.gene),) for name in names})
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MultivariatePrior:
+    """A mixture over all genes' effects in R conditions: a null without any effect, and normals of several shapes.
+
+    ``theta ~ weight[0] * (0 everywhere) + sum_k weight[k] * N(0, scale[k]^2 covariance[pattern_of[k]])``, and the
+    estimates carry, besides their own errors, a drift N(0, drift) shared by null and non-null genes.
+
+    Attributes
+    ----------
+    condition
+        Names of the conditions (contrasts, cell types), (R,).
+    weight
+        Shares of the genes, (K,), summing to 1; ``weight[0]`` is pi0, no effect in any condition.
+    scale
+        Standard deviations, log2, of the condition in which a component varies most, (K,); ``scale[0]`` is 0.
+    pattern_of
+        Which pattern each component has, (K,); -1 for the null.
+    pattern
+        Names of the patterns, (P,).
+    covariance
+        Their covariances, (P, R, R), the largest variance of each being 1.
+    drift
+        Covariance of the null, log2 squared, (R, R).
+    """
+
+    condition: TextArray
+    weight: FloatArray
+    scale: FloatArray
+    pattern_of: IntArray
+    pattern: TextArray
+    covariance: FloatArray
+    drift: FloatArray
+
+    def __post_init__(self) -> None:
+        pattern_of = np.array(self.pattern_of, dtype=np.int64)
+        pattern_of.flags.writeable = False
+        _set(self, condition=_text(self.condition), pattern=_text(self.pattern), pattern_of=pattern_of)
+        _set(self, **{name: _float(getattr(self, name)) for name in ("weight", "scale", "covariance", "drift")})
+        n, shape = len(self.condition), (len(self.scale),)
+        _require_shape(self, weight=shape, pattern_of=shape, covariance=(len(self.pattern), n, n), drift=(n, n))
+
+    @property
+    def pi0(self) -> float:
+        """The share of genes without an effect in any condition."""
+        return float(self.weight[0])
+
+    @property
+    def pattern_weight(self) -> FloatArray:
+        """Shares of the genes by pattern, over all scales, (P,)."""
+        return np.bincount(self.pattern_of[1:], self.weight[1:], len(self.pattern)).astype(np.float64)
+
+    def components(self) -> FloatArray:
+        """Covariances of all components, (K, R, R)."""
+        shape = self.covariance[np.maximum(self.pattern_of, 0)]
+        return np.asarray(self.scale[:, None, None] ** 2 * shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MultivariateFit:
+    """A fitted multivariate prior and the evidence that its weights are the optimum; see `EmFit`."""
+
+    prior: MultivariatePrior
+    loglik: FloatArray
+    certificate: float
+    converged: bool
+    solver: str
+
+    def __post_init__(self) -> None:
+        _set(self, loglik=_float(self.loglik))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MultivariatePosterior:
+    """What is known of each gene's effects in R conditions after pooling; log2 units.
+
+    Attributes
+    ----------
+    condition
+        Names of the conditions, (R,).
+    mean, sd
+        Posterior mean and standard deviation, (G, R).
+    lfsr
+        P(sign wrong or no effect in the condition | data), (G, R).
+    lfdr
+        P(no effect in the condition | data), (G, R).
+    up, down
+        P(effect > 0), P(effect < 0), (G, R).
+    lfdr_all
+        P(no effect in any condition | data), (G,).
+    pattern_share
+        Posterior probability of each of the prior's patterns, (G, P).
+    """
+
+    condition: TextArray
+    mean: FloatArray
+    sd: FloatArray
+    lfsr: FloatArray
+    lfdr: FloatArray
+    up: FloatArray
+    down: FloatArray
+    lfdr_all: FloatArray
+    pattern_share: FloatArray
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in fields(self) if each.name != "condition"]
+        _set(self, condition=_text(self.condition), **{name: _float(getattr(self, name)) for name in names})
+        n_genes = len(self.lfdr_all)
+        shape = (n_genes, len(self.condition))
+        _require_shape(self, **dict.fromkeys(("mean", "sd", "lfsr", "lfdr", "up", "down"), shape))
+        _require_shape(self, lfdr_all=(n_genes,), pattern_share=(n_genes, self.pattern_share.shape[1]))

@@ -26,6 +26,7 @@ LAYERS = [
         "fdr",
         "gibbs",
         "intervals",
+        "multivariate",
         "negative_binomial",
         "ordination",
         "outliers",

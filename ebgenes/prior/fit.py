@@ -15,7 +15,7 @@ from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior
 from ebgenes.posteriors import NORMAL, around, component_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
-from ebgenes.prior.weights import SOLVERS, Likelihood
+from ebgenes.prior.weights import SOLVERS, Likelihood, Weights
 
 MIN_SCALE = 0.3 / np.log(2)
 """Smallest slab scale, log2 (0.3 nat): slabs that reach 0 make pi0 unidentifiable."""
@@ -66,7 +66,8 @@ class _Problem:
         """The best weights at given scales of the null and the slabs; a similar problem's save iterations."""
         scales = self.scales(drift, slab)
         if self.n_genes * len(scales) > IN_MEMORY:
-            return self.weigh(_made_in_blocks(self.likelihoods, scales, self.n_genes), scales, near)
+            made = in_blocks(lambda genes: self.likelihoods(scales, genes), (self.n_genes, len(scales)))
+            return self.weigh(made, scales, near)
         return self.weigh(in_memory(self.likelihoods(scales, None)), scales, near)
 
     def weigh(self, likelihood: Likelihood, scales: FloatArray, near: FloatArray | None = None) -> EmFit:
@@ -278,29 +279,37 @@ def in_memory(loglik: FloatArray) -> Likelihood:
     )
 
 
-def _made_in_blocks(
-    likelihoods: Callable[[FloatArray, slice | None], FloatArray], scales: FloatArray, n_genes: int
-) -> Likelihood:
+def in_blocks(rows: Callable[[slice], FloatArray], shape: tuple[int, int]) -> Likelihood:
+    """The same, (G, K) = shape, of which `rows` makes blocks of genes each time they are asked for."""
+
     def block(genes: slice) -> tuple[FloatArray, float]:
-        loglik = likelihoods(scales, genes)
+        loglik = rows(genes)
         top = loglik.max(axis=1)
         return np.exp(loglik - top[:, None]), float(top.sum())
 
-    return Likelihood(shape=(n_genes, len(scales)), block=block)
+    return Likelihood(shape=shape, block=block)
+
+
+def best_weights(
+    likelihood: Likelihood, solver: str = "sqp", near: FloatArray | None = None, null_weight: float = 1.0
+) -> Weights:
+    """The best weights at given likelihoods of the components, the first of which is the null."""
+    n_components = likelihood.shape[1]
+    even = np.full(n_components, 1 / n_components)
+    start = even if near is None else 0.99 * near + 0.01 * even
+    penalty = None
+    if null_weight > 1:
+        penalty = np.zeros(n_components)
+        penalty[0] = null_weight - 1
+    return SOLVERS[solver](likelihood, start, penalty)
 
 
 def fit_weights(
     likelihood: Likelihood, scales: FloatArray, family: str, solver: str = "sqp", near: FloatArray | None = None,
     null_weight: float = 1.0,
 ) -> EmFit:  # fmt: skip
-    """The best weights at given likelihoods of the components."""
-    even = np.full(len(scales), 1 / len(scales))
-    start = even if near is None else 0.99 * near + 0.01 * even
-    penalty = None
-    if null_weight > 1:
-        penalty = np.zeros(len(scales))
-        penalty[0] = null_weight - 1
-    weights = SOLVERS[solver](likelihood, start, penalty)
+    """The best weights at given likelihoods of the components, as a fitted prior."""
+    weights = best_weights(likelihood, solver, near, null_weight)
     return EmFit(
         prior=MixturePrior(weight=weights.weight, scale=scales, family=family),
         loglik=weights.loglik,
