@@ -105,7 +105,7 @@ def checked(estimates: Any, covariances: Any, condition: Sequence[str] | None) -
 
 def _require_definite(covariance: FloatArray, seen: BoolArray) -> None:
     """Rows and columns of conditions with an estimate must make a covariance."""
-    used = seen if len(covariance) > 1 else seen.any(axis=0, keepdims=True)
+    used = seen if len(covariance) > 1 else np.asarray(seen.any(axis=0))[None]
     pair = used[:, :, None] & used[:, None, :]
     own = np.where(pair, covariance, np.eye(covariance.shape[1]))
     finite: BoolArray = np.asarray(np.isfinite(own).all(axis=(1, 2)), dtype=bool)
