@@ -13,7 +13,7 @@ from ebgenes import io
 from ebgenes.config import Config, DatasetSettings, annotation_columns
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.inputs import peek
-from ebgenes.model import text_array
+from ebgenes.model import Design, text_array
 from ebgenes.pipeline import annotation, contrast_design, options, stored_prior
 
 if TYPE_CHECKING:
@@ -99,6 +99,16 @@ class _Findings:
     def __init__(self, name: str, lines: list[str], messages: list[str]) -> None:
         self.name, self.lines, self.messages = name, lines, messages
 
+    def tell_random(self, design: Design, contrast: str) -> None:
+        """What random factors mean, once a dataset, and for each contrast."""
+        if not design.random:
+            return
+        from ebgenes.random_factors import describe_comparison, describe_factors
+
+        lines = [f"{self.name}: {line}" for line in describe_factors(design)]
+        self.lines.extend(line for line in lines if line not in self.lines)
+        self.lines.append(f"{self.name}/{contrast}: {describe_comparison(design)}")
+
     def attempt(self, work: Callable[[], Result], part: str = "") -> Result | None:
         """The result, or None where there is a message instead."""
         try:
@@ -139,6 +149,7 @@ def _check_dataset(
             found.lines.append(
                 f"{found.name}/{contrast}: {n_samples} samples, {n_coefficients} coefficients, {dataset.design}"
             )
+            found.tell_random(design, contrast)
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
         return found.attempt(lambda: _bulk(dataset, sheet, size))

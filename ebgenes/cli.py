@@ -31,11 +31,11 @@ datasets:
                                # of 10x, STAR, salmon or kallisto
     samples: samples.tsv       # one row a sample, names in the first column
     genes: null                # optional annotation: gene_id, gene_name
-    design: "~ condition"
+    design: "~ condition"      # donors measured several times: "~ condition + (1|donor)"
     contrasts:
       treatment: {column: condition, baseline: control, target: treated}
     keep: {min_count: 10, min_samples: null}   # null: as many samples as the smallest group has
-effects: {engine: likelihood, normalization: median_ratio}   # another engine: moderated_t
+effects: {engine: auto, normalization: median_ratio}   # auto: likelihood, or mixed with random factors
 prior: {family: scale_normal, fit: em, null: estimated, covariates: []}   # such as base_mean, or columns of genes
 report: {level: 0.05, interval: 0.95, lfc_threshold: 0, label: 20}
 """

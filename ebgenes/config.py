@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from ebgenes.errors import InputError, InputErrors, listing, nearest
+from ebgenes.formulas import require_fitting, split_formula, with_random
 
 FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
 """Names of the figures of every contrast; the workflow reads them here, without loading matplotlib."""
@@ -246,11 +247,23 @@ def parse_config(content: Any) -> Config:
     content = _text_keys(content)
     _require_valid(content, schema(), "the config")
     datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
+    sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
+    _require_engines(datasets, sections["effects"])
     return Config(
-        outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]),
-        datasets=datasets,
-        **{name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")},
+        outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]), datasets=datasets, **sections
     )
+
+
+def _require_engines(datasets: Mapping[str, DatasetSettings], effects: EffectsSettings) -> None:
+    """Refuse random factors that the effects' settings could not fit, before a file is opened."""
+    messages = []
+    for name, dataset in datasets.items():
+        try:
+            require_fitting(dataset.design, bool(split_formula(dataset.design)[1]), asdict(effects))
+        except InputError as error:
+            messages.append(f"datasets.{name}.design: {error}")
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
 
 
 def parse_section(name: str, content: Any) -> Any:
@@ -307,6 +320,7 @@ def _text_keys(content: Any) -> Any:
 def _dataset(content: Mapping[str, Any]) -> DatasetSettings:
     values = _with_defaults("dataset", content)
     values["keep"] = parse_section("keep", content.get("keep", {}))
+    values["design"] = with_random(values["design"], values.pop("random"))
     if values["pseudobulk"] is not None:
         values["pseudobulk"] = parse_section("pseudobulk", values["pseudobulk"])
     return DatasetSettings(**values)

@@ -14,7 +14,9 @@ import pandas as pd
 
 from ebgenes import swift_imports
 from ebgenes.errors import InputError, listing, nearest
+from ebgenes.formulas import split_formula
 from ebgenes.model import LARGEST, Contrast, Curve, Design, FloatArray, IntArray, JointContrast, text_array
+from ebgenes.random_factors import build_groupings
 
 # formulaic takes most of a second to import and few steps build a design: functions import it.
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ TRANSFORMS = frozenset(
     ]
 )
 """The functions a formula may call: formulaic's own and `ebgenes.transforms`; none looks outside its arguments."""
+
+RANDOM_HINT = " Random effects of a column are written (1|donor)."
 
 MAX_COLUMNS = 30
 """Largest degree or number of spline columns a term may ask for."""
@@ -128,7 +132,8 @@ def build_design(
         One row a sample, (S, columns), indexed by sample name. Text columns are factors, numeric
         ones are continuous; ``C(column)`` makes a factor of numbers.
     formula
-        As in R or formulaic: ``~ cell + dex``, ``~ cell * dex``, ``~ log2(dose) + batch``.
+        As in R or formulaic: ``~ cell + dex``, ``~ cell * dex``, ``~ log2(dose) + batch``; random factors as in
+        lme4: ``~ dex + (1|donor)``, ``(1|site/donor)`` for donors within sites.
     contrast
         `compare` or `combine`, or `any_of` or `all_of` for a question of several rows; None for a design without one.
     name
@@ -140,12 +145,13 @@ def build_design(
     ------
     InputError
         For an unknown column, level, coefficient or function, missing values, a design without
-        full column rank, or a comparison whose answer differs between samples.
+        full column rank, a comparison whose answer differs between samples, or random factors that tell nothing.
     """
-    factors, parsed = _parse(formula, samples)
+    fixed, random = split_formula(formula)
+    factors, parsed = _parse(fixed, samples)
     used = sorted({column for factor in factors for column in _columns(factor, samples, formula)})
     data = _prepare(samples, used, reference or {})
-    spec, matrix = _materialize(parsed, data, formula)
+    spec, matrix = _materialize(parsed, data, fixed)
     coefficient = [str(column) for column in matrix.columns]
     values = matrix.to_numpy(dtype=float)
     if not coefficient:
@@ -168,6 +174,7 @@ def build_design(
         formula=formula,
         contrast=question,
         joint=joint,
+        random=build_groupings(samples, random, formula),
     )
 
 
@@ -338,14 +345,14 @@ def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFor
     except InputError:
         raise
     except (FormulaicError, SyntaxError, ValueError) as error:
-        hint = " Random effects such as (1|donor) are not available." if "|" in formula else ""
+        hint = RANDOM_HINT if "|" in formula else ""
         raise InputError(
             f"the formula {formula!r} cannot be read: {_first_line(error)}{hint} "
             "Write for example '~ batch + condition'."
         ) from None
     if not isinstance(parsed, SimpleFormula):
-        what = "several parts" if "|" in formula else "a left side"
-        raise InputError(f"the formula {formula!r} has {what}. Start it with '~': '~ batch + condition'.")
+        what = f"several parts.{RANDOM_HINT}" if "|" in formula else "a left side."
+        raise InputError(f"the formula {formula!r} has {what} Start it with '~': '~ batch + condition'.")
     return [factor for term in parsed for factor in term.factors], parsed
 
 

@@ -24,8 +24,11 @@ import pandas as pd
 from ebgenes.errors import InputError, listing
 from ebgenes.model import (
     HIDDEN_ARRAYS,
+    RANDOM_ARRAYS,
+    RANDOM_WORDS,
     BoolArray,
     ChainState,
+    Choice,
     Counts,
     Effects,
     FloatArray,
@@ -33,6 +36,7 @@ from ebgenes.model import (
     HiddenFactors,
     MixturePrior,
     MultivariatePrior,
+    RandomEffects,
     Screen,
     Study,
     TextArray,
@@ -636,6 +640,33 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
         file.create_dataset("status", data=effects.status, dtype=h5py.string_dtype())
         if effects.hidden is not None:
             _write_hidden(file.create_group("hidden"), effects.hidden)
+        if effects.random is not None:
+            _write_random(file.create_group("random"), effects.random)
+
+
+def _write_random(group: Any, random: RandomEffects) -> None:
+    import h5py
+
+    for name in RANDOM_ARRAYS:
+        group.create_dataset(name, data=getattr(random, name))
+    for name in RANDOM_WORDS:
+        group.create_dataset(name, data=getattr(random, name), dtype=h5py.string_dtype())
+    if random.choice is not None:
+        choice = group.create_group("choice")
+        for each in fields(random.choice):
+            choice.attrs[each.name] = getattr(random.choice, each.name)
+
+
+def _read_random(group: Any) -> RandomEffects:
+    choice = None
+    if "choice" in group:
+        stored: dict[str, Any] = dict(group["choice"].attrs)
+        choice = Choice(**stored)
+    return RandomEffects(
+        choice=choice,
+        **{name: group[name][()] for name in RANDOM_ARRAYS},
+        **{name: group[name].asstr()[()] for name in RANDOM_WORDS},
+    )
 
 
 def _write_hidden(group: Any, hidden: HiddenFactors) -> None:
@@ -678,7 +709,8 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
             }
             text = {name: file[name].asstr()[()] for name in ("gene", "status")}
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
-            return Effects(scalars=dict(file["scalars"].attrs), hidden=hidden, **text, **stored)
+            random = _read_random(file["random"]) if "random" in file else None
+            return Effects(scalars=dict(file["scalars"].attrs), hidden=hidden, random=random, **text, **stored)
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -235,6 +235,30 @@ class JointContrast:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Grouping:
+    """A random factor: which samples share a group, whose effect is drawn around 0.
+
+    Attributes
+    ----------
+    name
+        Of the factor, such as ``donor`` or ``site:donor``.
+    group
+        Names of the groups, (J,).
+    code
+        Each sample's group, 0 to J - 1, (S,).
+    """
+
+    name: str
+    group: TextArray
+    code: IntArray
+
+    def __post_init__(self) -> None:
+        code = np.array(self.code, dtype=np.int64)
+        code.flags.writeable = False
+        _set(self, group=_text(self.group), code=code)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Design:
     """A full-rank design matrix and the contrast asked of it.
 
@@ -255,6 +279,8 @@ class Design:
     prior_sd
         Standard deviations of the coefficients' normal priors around 0, log2, (G, P), or (1, P) where all genes share
         them; infinite where there is none. None: nowhere.
+    random
+        Random factors beside the columns.
     """
 
     sample: TextArray
@@ -264,6 +290,7 @@ class Design:
     contrast: Contrast | None = None
     joint: JointContrast | None = None
     prior_sd: FloatArray | None = None
+    random: tuple[Grouping, ...] = ()
 
     def __post_init__(self) -> None:
         _set(self, sample=_text(self.sample), matrix=_float(self.matrix), coefficient=_text(self.coefficient))
@@ -275,6 +302,8 @@ class Design:
             _require_shape(self.contrast, weight=(len(self.coefficient),))
         if self.joint is not None:
             _require_shape(self.joint, weight=(len(self.joint.row), len(self.coefficient)))
+        for factor in self.random:
+            _require_shape(factor, code=(len(self.sample),))
 
 
 HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation", "loading_sd")
@@ -329,6 +358,92 @@ class HiddenFactors:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Choice:
+    """Fixed or random: what the data say of groups that differ for reasons the comparison goes along with.
+
+    Attributes
+    ----------
+    factor
+        Name of the random factor.
+    verdict
+        ``random`` or ``fixed``; ``same`` where both give one answer; ``between`` where fixed effects have none.
+    probability
+        Of the verdict, by the posterior of all genes' Mundlak coefficients; NaN where nothing was to choose.
+    share_off
+        Share of the genes whose random-effects estimate is off by more than half its standard error.
+    share_off_interval
+        Its 90% interval, (2,).
+    changed
+        Share of the genes whose Mundlak coefficient is not 0.
+    spread
+        Root mean square of the Mundlak coefficients, log2.
+    hausman
+        Share of the genes whose Hausman test has p < .05, of which chance gives .05.
+    gain
+        How many times larger the sampling variance of the fixed-effects estimate is, median over genes.
+    words
+        The verdict in plain words.
+    """
+
+    factor: str
+    verdict: str
+    words: str
+    probability: float = float("nan")
+    share_off: float = float("nan")
+    share_off_interval: FloatArray = field(default_factory=lambda: np.full(2, np.nan))
+    changed: float = float("nan")
+    spread: float = float("nan")
+    hausman: float = float("nan")
+    gain: float = float("nan")
+
+    def __post_init__(self) -> None:
+        _set(self, share_off_interval=_float(self.share_off_interval))
+        _require_shape(self, share_off_interval=(2,))
+
+
+RANDOM_ARRAYS = ("n_groups", "ratio", "weight", "share")
+RANDOM_WORDS = ("factor", "words")
+"""Arrays and texts of `RandomEffects`, the same names in every file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RandomEffects:
+    """Random factors of a fit and what all genes say of their variances.
+
+    Attributes
+    ----------
+    factor
+        Names of the random factors, (k,).
+    n_groups
+        Their numbers of groups, (k,).
+    ratio
+        Grid of variances of the factors over that of a sample of mean weight, (R, k).
+    weight
+        Share of the genes by ratio, (R,), summing to 1.
+    share
+        Of a sample's variance, mean over genes, that each factor takes, (k,).
+    words
+        What the design tells of groups and comparison, a sentence each.
+    choice
+        Fixed or random, or None where it was not asked.
+    """
+
+    factor: TextArray
+    n_groups: IntArray
+    ratio: FloatArray
+    weight: FloatArray
+    share: FloatArray
+    words: TextArray
+    choice: Choice | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, factor=_text(self.factor), words=_text(self.words), n_groups=np.array(self.n_groups, dtype=np.int64))
+        _set(self, **{name: _float(getattr(self, name)) for name in ("ratio", "weight", "share")})
+        shape = (len(self.factor),)
+        _require_shape(self, n_groups=shape, share=shape, ratio=(len(self.weight), *shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Effects:
     """One effect for each gene, with its likelihood.
 
@@ -349,7 +464,7 @@ class Effects:
     contrast, up, down
         Name of the comparison and what positive and negative effects mean, in words.
     engine
-        Which likelihood made it: ``likelihood``, ``moderated_t`` or ``normal``.
+        Which likelihood made it: ``likelihood``, ``moderated_t``, ``mixed`` or ``normal``.
     scalars
         Hyperparameters of the engine by name (for example ``prior_df``).
     grid, loglik
@@ -361,6 +476,8 @@ class Effects:
         ``ok``, ``not_converged`` or ``outlier``, (G,); all ok unless given.
     hidden
         Hidden factors that the design was given, or None.
+    random
+        Random factors of the design, or None.
     """
 
     gene: TextArray
@@ -378,6 +495,7 @@ class Effects:
     p_value: FloatArray | None = None
     status: TextArray | None = None
     hidden: HiddenFactors | None = None
+    random: RandomEffects | None = None
 
     def __post_init__(self) -> None:
         _set(

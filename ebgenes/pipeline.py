@@ -497,6 +497,7 @@ def contrast_page(
         options=options(config.effects, *ENGINE_OPTIONS),
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
         hidden=summary.get("hidden_factors"),
+        random=summary.get("random_effects"),
         column=dataset.contrasts[name].get("column"),
         fdp=summary.get("fdp"),
         stored=summary.get("stored"),

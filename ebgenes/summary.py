@@ -17,7 +17,9 @@ from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.gibbs import convergence_caution, diagnose, list_discoveries
 from ebgenes.model import (
     HIDDEN_ARRAYS,
+    RANDOM_ARRAYS,
     BoolArray,
+    Choice,
     Effects,
     EmFit,
     FloatArray,
@@ -25,6 +27,7 @@ from ebgenes.model import (
     HiddenFactors,
     MixturePrior,
     Odds,
+    RandomEffects,
 )
 from ebgenes.posteriors import null_probability
 from ebgenes.prior import likelihood_stretch, null_spread
@@ -82,6 +85,7 @@ def summarize(
         "contrast": {"name": effects.contrast, "up": effects.up, "down": effects.down},
         "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
         "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
+        "random_effects": None if effects.random is None else _random(effects.random),
         "n_genes": len(effects.gene),
         "status": {name: int(np.sum(effects.status == name)) for name in ("ok", *DOUBTFUL)},
         "level": level,
@@ -248,6 +252,23 @@ def _hidden(hidden: HiddenFactors) -> dict[str, Any]:
         "n_controls": hidden.n_controls,
         "sheet": {name: list(values) for name, values in hidden.sheet.items()},
     }
+
+
+def _random(random: RandomEffects) -> dict[str, Any]:
+    return {
+        "factor": list(random.factor),
+        "words": list(random.words),
+        **{name: getattr(random, name).tolist() for name in RANDOM_ARRAYS},
+        "choice": None if random.choice is None else _choice(random.choice),
+    }
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    values = asdict(choice)
+    values["share_off_interval"] = values["share_off_interval"].tolist()
+    # What is unknown is null in JSON, which has no NaN.
+    unknown = [name for name, value in values.items() if isinstance(value, float) and not np.isfinite(value)]
+    return {**values, **dict.fromkeys(unknown)}
 
 
 def _discoveries(effects: Effects, prior: MixturePrior, level: float) -> dict[str, int]:

@@ -68,7 +68,7 @@ def test_defaults() -> None:
     assert (one.layer, one.genes, one.offsets, one.reference) == (None, None, None, {})
     assert (one.keep.min_count, one.keep.min_samples) == (10, None)
     effects, prior, report = config.effects, config.prior, config.report
-    assert (effects.engine, effects.normalization) == ("likelihood", "median_ratio")
+    assert (effects.engine, effects.normalization) == ("auto", "median_ratio")
     assert (effects.trend, effects.robust) == (False, False)
     assert (effects.dispersion_tails, effects.outliers) == ("normal", "keep")
     assert (prior.family, prior.fit, prior.null, prior.solver) == ("scale_normal", "em", "estimated", "sqp")
@@ -130,7 +130,7 @@ def test_everything_set_arrives() -> None:
     assert (one.keep.min_count, one.keep.min_samples) == (0, 2)
     assert (config.effects.normalization, config.effects.trend, config.effects.robust) == ("tmm", True, True)
     likelihood = parse_section("effects", {"dispersion_tails": "t5", "outliers": "winsorize"})
-    assert (likelihood.engine, likelihood.dispersion_tails, likelihood.outliers) == ("likelihood", "t5", "winsorize")
+    assert (likelihood.engine, likelihood.dispersion_tails, likelihood.outliers) == ("auto", "t5", "winsorize")
     assert (config.prior.family, config.prior.null, config.prior.solver) == ("point_normal", "fixed", "em")
     assert config.prior.min_scale == 0.1
     assert (config.report.x, config.report.y, config.report.label) == ("log2_fc", "p_value", 0)
@@ -184,8 +184,8 @@ def test_figures() -> None:
 
 
 KEYS_OF_A_DATASET = (
-    "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, controls, design, reference, "
-    "contrasts, keep"
+    "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, controls, design, random, "
+    "reference, contrasts, keep"
 )
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"
@@ -226,7 +226,7 @@ MISTAKES = [
     (
         "effects/engine",
         "moderate_t",
-        ": found 'moderate_t'; allowed: likelihood, moderated_t. Did you mean 'moderated_t'?",
+        ": found 'moderate_t'; allowed: auto, likelihood, moderated_t, mixed. Did you mean 'moderated_t'?",
     ),
     ("effects/dispersion_tails", "cauchy", ": found 'cauchy'; allowed: normal, t5."),
     (

@@ -104,7 +104,7 @@ def test_aliased_columns_are_named(sheet):
     [
         ("~ cel", "Did you mean 'cell'"),
         ("y ~ dex", "left side"),
-        ("~ dex + (1|cell)", "Random effects"),
+        ("~ dex + dex|cell", "Random effects"),
         ("~ dex +", "cannot be read"),
         ("~ 0", "no columns"),
         ("~ holes", "empty for 1 of 6 samples .first: s-5 x"),

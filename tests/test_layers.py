@@ -13,6 +13,7 @@ import ebgenes
 PACKAGE = Path(ebgenes.__file__).parent
 LAYERS = [
     {"errors"},
+    {"formulas"},
     {"kernels"},
     {"model"},
     {
@@ -27,12 +28,14 @@ LAYERS = [
         "gibbs",
         "intervals",
         "multivariate",
+        "mixed_model",
         "negative_binomial",
         "ordination",
         "outliers",
         "pooling",
         "posteriors",
         "prior",
+        "random_factors",
         "robust_dispersion",
         "simulate",
         "splines",

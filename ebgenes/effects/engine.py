@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from ebgenes.counts import normalize, require_distinct
@@ -10,9 +10,9 @@ from ebgenes.design import with_covariates
 from ebgenes.effects.hidden import add_hidden_factors, controls_among
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
+from ebgenes.formulas import ENGINES, require_fitting
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, TextArray
 
-ENGINES = ("likelihood", "moderated_t", "normal")
 TAILS = ("normal", "t5")
 OUTLIERS = ("keep", "winsorize")
 
@@ -21,7 +21,7 @@ def fit_effects(
     counts: Counts,
     design: Design,
     *,
-    engine: str = "likelihood",
+    engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
     dispersion_tails: str = "normal",
@@ -41,7 +41,9 @@ def fit_effects(
         With a contrast.
     engine
         ``likelihood``: a negative-binomial likelihood, its dispersion integrated out under a prior that
-        all genes share. ``moderated_t``: voom precision weights and empirical-Bayes variances.
+        all genes share. ``moderated_t``: voom precision weights and empirical-Bayes variances. ``mixed``: the same
+        weights, with random factors whose variances are integrated out under a prior that all genes share.
+        ``auto``: ``mixed`` for designs with random factors, else ``likelihood``.
         (``normal`` is for tables of estimates; see `effects_from_summary`.)
     trend, robust
         Options of the variance prior of ``moderated_t``; see `fit_variance_prior` and
@@ -65,11 +67,12 @@ def fit_effects(
     Raises
     ------
     InputError
-        Where samples differ, the design has no contrast or no residual degrees of freedom, an option is unknown, or
-        factors or controls are too many or too few.
+        Where samples differ, the design has no contrast or no residual degrees of freedom, an option is unknown,
+        factors or controls are too many or too few, or random factors and the engine do not go together.
     """
     if design.contrast is None:
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
+    engine = resolved(design, engine)
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
     )  # fmt: skip
@@ -77,12 +80,23 @@ def fit_effects(
     contrast = cast(Contrast, design.contrast)
     if engine == "moderated_t":
         effects = fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
+    elif engine == "mixed":
+        # Imported here for their kernels, which other engines need not load.
+        from ebgenes.effects.mixed import fit_mixed
+
+        effects = fit_mixed(counts, design, contrast)
     else:
-        # Imported here for its kernels, which the other engine need not load.
         from ebgenes.effects.likelihood import fit_likelihood
 
         effects = fit_likelihood(counts, design, contrast, tails=dispersion_tails, outliers=outliers)
     return replace(effects, hidden=hidden)
+
+
+def resolved(design: Design, engine: str) -> str:
+    """What ``auto`` stands for: an engine that knows random factors where the design has some."""
+    if engine != "auto":
+        return engine
+    return "mixed" if design.random else "likelihood"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,21 +141,18 @@ def made_ready(
     for name, value, allowed in chosen:
         if value not in allowed:
             raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}.")
-    idle = {"dispersion_tails": asked.dispersion_tails != "normal", "outliers": asked.outliers != "keep"}
-    if engine == "likelihood":
-        idle = {"trend": asked.trend, "robust": asked.robust}
-    for name, unused in idle.items():
-        if unused:
-            raise InputError(f"engine {engine} has no option {name}. Leave it out, or use the other engine.")
     is_number = isinstance(hidden_factors, int) and not isinstance(hidden_factors, bool) and hidden_factors >= 0
     if hidden_factors != "auto" and not is_number:
         raise InputError(f"hidden_factors must be auto or a whole number, at least 0; found {hidden_factors!r}.")
+    require_fitting(design.formula, bool(design.random), {**asdict(asked), "hidden_factors": hidden_factors})
     require_distinct(counts)
     if covariates is not None:
         design = with_covariates(design, covariates)
     require_replicates(design)
     if counts.log_size is None:
         counts = normalize(counts)
+    if design.random:
+        return counts, design, None
     known = None if controls is None else controls_among(counts.gene, controls)
     return counts, *add_hidden_factors(counts, design, hidden_factors, known)
 

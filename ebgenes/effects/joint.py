@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from ebgenes.counts import base_mean
-from ebgenes.effects.engine import Asked, made_ready
+from ebgenes.effects.engine import Asked, made_ready, resolved
 from ebgenes.effects.moderated_t import moderate
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Design, FloatArray, JointContrast, JointEffects, TextArray, text_array
@@ -19,7 +19,7 @@ def fit_joint_effects(
     counts: Counts,
     design: Design,
     *,
-    engine: str = "likelihood",
+    engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
     dispersion_tails: str = "normal",
@@ -37,7 +37,8 @@ def fit_joint_effects(
     design
         With a question of several rows (`any_of`, `all_of`).
     engine
-        ``likelihood``: p-values from likelihood ratios, averaged over the dispersion's posterior.
+        ``likelihood``, which ``auto`` stands for: p-values from likelihood ratios, averaged over the dispersion's
+        posterior.
         ``moderated_t``: from moderated F statistics.
     trend, robust, dispersion_tails, outliers, covariates, hidden_factors, controls
         As in `fit_effects`.
@@ -57,6 +58,12 @@ def fit_joint_effects(
         raise InputError(
             "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
         )
+    if design.random:
+        raise InputError(
+            f"questions of several rows take no random factors; the design {design.formula!r} has some. Ask for one "
+            "effect at a time, or write the factors among the fixed terms."
+        )
+    engine = resolved(design, engine)
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
     )  # fmt: skip

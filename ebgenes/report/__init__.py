@@ -61,6 +61,7 @@ _SLAB_WORDS = {
 _SCALAR_WORDS = {
     "prior_df": "prior degrees of freedom of the variances",
     "prior_variance": "prior variance",
+    "variance_share": "share of a sample's variance that lies between groups, mean over genes",
     "residual_df": "residual degrees of freedom: samples less coefficients",
     "dispersion_floor": "a0 in the trend a0 + a1 / mean of the dispersions",
     "dispersion_slope": "a1 in the trend a0 + a1 / mean of the dispersions",
@@ -110,6 +111,8 @@ class ContrastPage:
         Hyperparameters of the engine by name.
     hidden
         prior.json's ``hidden_factors``, or None.
+    random
+        prior.json's ``random_effects``, or None.
     column
         Column of the sample sheet that is compared, or None.
     fdp
@@ -139,6 +142,7 @@ class ContrastPage:
     figures: Mapping[str, bytes]
     scalars: Mapping[str, float]
     hidden: Mapping[str, Any] | None = None
+    random: Mapping[str, Any] | None = None
     column: str | None = None
     fdp: Mapping[str, Any] | None = None
     stored: Mapping[str, Any] | None = None
