@@ -36,6 +36,8 @@ class Work:
         Of each study, about.
     size
         Bytes that are read.
+    chunks
+        Of genes, in which effects are fitted.
     """
 
     studies: int
@@ -43,11 +45,13 @@ class Work:
     genes: int
     samples: int
     size: int
+    chunks: int
 
     @property
     def jobs(self) -> int:
-        """Steps of the workflow: counts, each contrast, report; cells' sums and plan."""
-        return self.studies * (2 + self.contrasts) + (2 if self.studies > 1 else 0)
+        """Steps of the workflow: counts, each contrast with its chunks, report; cells' sums and plan."""
+        steps = 1 if self.chunks == 1 else self.chunks + 2
+        return self.studies * (2 + self.contrasts * steps) + (2 if self.studies > 1 else 0)
 
     @property
     def seconds(self) -> float:
@@ -152,17 +156,20 @@ def _check_dataset(
             found.tell_random(design, contrast)
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
-        return found.attempt(lambda: _bulk(dataset, sheet, size))
-    return found.attempt(lambda: _cells(dataset, sheet, size, found))
+        return found.attempt(lambda: _bulk(dataset, sheet, size, config.effects.chunks))
+    return found.attempt(lambda: _cells(dataset, sheet, size, config.effects.chunks, found))
 
 
-def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int) -> Work:
+def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, chunks: int) -> Work:
     seen = peek(dataset.counts, sheet, **options(dataset, "format", "layer", "tx2gene"))
     eb.match_samples(seen.counts, text_array(sheet.index))
-    return Work(studies=1, contrasts=len(dataset.contrasts), genes=seen.n_genes, samples=len(sheet), size=size)
+    contrasts = len(dataset.contrasts)
+    return Work(
+        studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, chunks=chunks
+    )  # fmt: skip
 
 
-def _cells(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, found: _Findings) -> Work:
+def _cells(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, chunks: int, found: _Findings) -> Work:
     """Labels of all cells are read, their counts are not."""
     from ebgenes.inputs.cells import read_labels
     from ebgenes.pseudobulk import sum_cells
@@ -172,6 +179,7 @@ def _cells(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, found: _Fin
     types = sorted(set(sums.cell_type))
     found.lines.append(f"{found.name}: {len(labels.sample)} cells of {len(types)} types ({listing(types, 6)})")
     found.lines.extend(f"{found.name}: {note}" for note in notes)
+    contrasts, genes = len(dataset.contrasts), len(labels.gene)
     return Work(
-        studies=len(types), contrasts=len(dataset.contrasts), genes=len(labels.gene), samples=len(sheet), size=size
-    )
+        studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, chunks=chunks
+    )  # fmt: skip

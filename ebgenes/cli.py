@@ -19,7 +19,8 @@ from ebgenes.errors import InputError, listing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.model import Effects, GibbsDraws, MixturePrior, Screen, Study
+    from ebgenes.config import EffectsSettings
+    from ebgenes.model import Design, Effects, GibbsDraws, MixturePrior, Screen, Study, TextArray
 
 STARTER = """\
 # A starter config for ebgenes. Paths are relative to the folder the command runs in.
@@ -108,6 +109,13 @@ def _share(text: str) -> float:
     return share
 
 
+def _chunk_of(text: str) -> tuple[int, int]:
+    which, _, of = text.partition("/")
+    if not (which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
+        raise argparse.ArgumentTypeError(f"must be such as 1/8, from 1/8 to 8/8; found {text!r}")
+    return int(which), int(of)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ebgenes",
@@ -162,12 +170,22 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--dataset", required=True, help="name of the dataset")
     made.add_argument("--out", required=True, help="cell_types.json to write")
 
+    made = verb("common", _common, "learn what all genes share, from which `effects` goes on in chunks of genes")
+    _contrast_options(made)
+    made.add_argument("--out", required=True, help="common.h5 to write")
+
     made = verb("effects", _effects, "estimate one contrast's effect for every gene")
     _contrast_options(made)
     made.add_argument("--out", required=True, help="effects.h5 to write")
 
+    made = verb("chunk", _chunk, "estimate the effects of one chunk of genes")
+    made.add_argument("common", help="common.h5 of `ebgenes common`")
+    made.add_argument("--chunk", type=_chunk_of, required=True, metavar="I/N", help="which of how many, such as 1/8")
+    made.add_argument("--out", required=True, help="effects.h5 of these genes to write")
+
     made = verb("contrast", _contrast, "effects, prior, table and figures of one contrast, in one process")
     _contrast_options(made)
+    made.add_argument("--chunks", nargs="+", default=[], help="effects of all chunks, in order, in place of fitting")
     made.add_argument("--effects-out", required=True, help="effects.h5 to write")
     _prior_options(made)
 
@@ -372,10 +390,33 @@ def _effects(options: argparse.Namespace) -> None:
     write_effects(options.out, _estimated(options))
 
 
+def _common(options: argparse.Namespace) -> None:
+    from ebgenes.io import write_common
+    from ebgenes.pipeline import share
+
+    write_common(options.out, share(*_asked(options)))
+
+
+def _chunk(options: argparse.Namespace) -> None:
+    from ebgenes.effects.chunks import chunk
+    from ebgenes.effects.likelihood import effects_of
+    from ebgenes.io import read_common, write_effects
+
+    common = read_common(options.common)
+    write_effects(options.out, effects_of(common, chunk(len(common.counts.gene), *options.chunk)))
+
+
 def _estimated(options: argparse.Namespace) -> Effects:
+    from ebgenes.pipeline import estimate
+
+    return estimate(*_asked(options))
+
+
+def _asked(options: argparse.Namespace) -> tuple[Study, Design, EffectsSettings, TextArray | None]:
+    """A study and the question asked of it."""
     from ebgenes.config import parse_contrast, parse_reference, parse_section
     from ebgenes.io import read_controls, read_study
-    from ebgenes.pipeline import contrast_design, estimate
+    from ebgenes.pipeline import contrast_design
 
     settings = parse_section("effects", _yaml(options.effects, "--effects"))
     question = parse_contrast(_yaml(options.contrast, "--contrast"))
@@ -383,13 +424,18 @@ def _estimated(options: argparse.Namespace) -> Effects:
     study = read_study(options.counts)
     design = contrast_design(study.samples, options.design, question, options.name, reference)
     controls = None if options.controls is None else read_controls(options.controls)
-    return estimate(study, design, settings, controls)
+    return study, design, settings, controls
 
 
 def _contrast(options: argparse.Namespace) -> None:
-    from ebgenes.io import write_effects
+    from ebgenes.io import read_effects, write_effects
 
-    effects = _estimated(options)
+    if options.chunks:
+        from ebgenes.effects.chunks import gathered
+
+        effects = gathered([read_effects(path) for path in options.chunks])
+    else:
+        effects = _estimated(options)
     write_effects(options.effects_out, effects)
     _learn_and_write(effects, None, options, _yaml(options.prior, "--prior"))
 

@@ -118,6 +118,7 @@ class EffectsSettings:
     dispersion_tails: str
     outliers: str
     hidden_factors: str | int
+    chunks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,13 +76,17 @@ def screen_genes(
 
 def keep_expressed(counts: Counts, screen: Screen) -> Counts:
     """The genes whose status is ok, in the same order."""
-    kept = screen.kept
+    return of_genes(counts, screen.kept)
+
+
+def of_genes(counts: Counts, genes: BoolArray | slice) -> Counts:
+    """Counts of some genes; size factors stay as they are."""
     log_size = counts.log_size
     if log_size is not None and log_size.ndim == 2:
-        log_size = log_size[kept]
-    length = None if counts.length is None else counts.length[kept]
+        log_size = log_size[genes]
+    length = None if counts.length is None else counts.length[genes]
     return Counts(
-        gene=counts.gene[kept], sample=counts.sample, count=counts.count[kept], log_size=log_size, length=length
+        gene=counts.gene[genes], sample=counts.sample, count=counts.count[genes], log_size=log_size, length=length
     )
 
 

@@ -29,7 +29,9 @@ from ebgenes.model import (
     BoolArray,
     ChainState,
     Choice,
+    Contrast,
     Counts,
+    Design,
     Effects,
     FloatArray,
     GibbsDraws,
@@ -47,6 +49,8 @@ from ebgenes.table import COLUMNS, TEXT_COLUMNS, ranking, tested
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from ebgenes.effects.likelihood import Common
 
 LARGEST_COUNT = 2**53 - 1
 LARGEST_OFFSET = 100
@@ -715,6 +719,85 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{found} is not a readable effects file: {_oneline(error)}") from None
+
+
+PRIOR_SCALARS = ("floor", "slope", "spread", "loglik")
+
+
+def write_common(path: str | os.PathLike[str], common: Common) -> None:
+    """Write ``common.h5``: what chunks of genes share."""
+    import h5py
+
+    counts, design, contrast = common.counts, common.design, common.design.contrast
+    if contrast is None:
+        raise ValueError("write_common needs a contrast")
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = "ebgenes common 1"
+        text = {
+            "gene": counts.gene,
+            "sample": counts.sample,
+            "status": common.status,
+            "coefficient": design.coefficient,
+        }
+        for name, values in text.items():
+            file.create_dataset(name, data=list(values), dtype=h5py.string_dtype(), shape=(len(values),))
+        profiles = common.profiles
+        arrays = {
+            "count": counts.count, "log_size": counts.log_size, "base_mean": common.base_mean, "matrix": design.matrix,
+            "prior_sd": design.prior_sd, "weight": contrast.weight, "low": profiles.low, "step": profiles.step,
+            "loglik": profiles.loglik,
+        }  # fmt: skip
+        for name, array in arrays.items():
+            if array is not None:
+                file.create_dataset(name, data=array)
+        words = {"formula": design.formula, "name": contrast.name, "up": contrast.up, "down": contrast.down}
+        for name, value in {**words, "tails": common.prior.tails}.items():
+            file.attrs[name] = value
+        prior = file.create_group("prior")
+        for name in PRIOR_SCALARS:
+            prior.attrs[name] = getattr(common.prior, name)
+        if common.hidden is not None:
+            _write_hidden(file.create_group("hidden"), common.hidden)
+
+
+def read_common(path: str | os.PathLike[str]) -> Common:
+    """Read what `write_common` wrote."""
+    import h5py
+
+    from ebgenes.effects.likelihood import Common
+    from ebgenes.negative_binomial import DispersionPrior, DispersionProfiles
+
+    found = existing_file(path)
+    try:
+        with h5py.File(found, "r") as file:
+            if file.attrs.get("format") != "ebgenes common 1":
+                raise InputError(f"{found} is not a common.h5 of this version of ebgenes. Make it anew.")
+            text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
+            array = {name: node[()] for name, node in file.items() if name not in (*text, "prior", "hidden")}
+            words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
+            scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
+            hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{found} is not a readable file of what genes share: {_oneline(error)}") from None
+    contrast = Contrast(weight=array["weight"], **{name: words[name] for name in ("name", "up", "down")})
+    return Common(
+        counts=Counts(gene=text["gene"], sample=text["sample"], count=array["count"], log_size=array["log_size"]),
+        base_mean=array["base_mean"],
+        design=Design(
+            sample=text["sample"],
+            matrix=array["matrix"],
+            coefficient=text["coefficient"],
+            formula=words["formula"],
+            contrast=contrast,
+            prior_sd=array.get("prior_sd"),
+        ),
+        profiles=DispersionProfiles(low=array["low"], step=array["step"], loglik=array["loglik"]),
+        prior=DispersionPrior(tails=words["tails"], **scalars),
+        status=text_array(text["status"]),
+        hidden=hidden,
+    )
 
 
 def numbers_or_missing(column: pd.Series, path: str | os.PathLike[str]) -> pd.Series:

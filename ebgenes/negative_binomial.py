@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ebgenes.counts import base_mean
+from ebgenes.counts import base_mean, of_genes
 from ebgenes.errors import InputError
 from ebgenes.kernels.grid import spline_curvature, spline_values
 from ebgenes.kernels.jit import map_blocks
@@ -242,6 +242,10 @@ class DispersionProfiles:
     step: FloatArray
     loglik: FloatArray
 
+    def of_genes(self, genes: BoolArray | slice) -> DispersionProfiles:
+        """Those of some genes."""
+        return DispersionProfiles(low=self.low[genes], step=self.step[genes], loglik=self.loglik[genes])
+
 
 SHARP_DF = 40
 """Residual degrees of freedom from which the moments tell where a dispersion's likelihood will peak."""
@@ -345,7 +349,7 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
         )
     mean = base_mean(counts)
     telling = mean >= min(TELLING_MEAN, np.sort(mean)[-min(ENOUGH_GENES, n_genes)])
-    profiles = DispersionProfiles(**{name: getattr(profiles, name)[telling] for name in ("low", "step", "loglik")})
+    profiles = profiles.of_genes(telling)
     n_genes, log_mean = int(telling.sum()), np.log(mean[telling])
     tail_df = TAILS[tails]
 
@@ -522,6 +526,7 @@ def effect_likelihood(
     prior: DispersionPrior,
     route: Route,
     precision: FloatArray | None = None,
+    genes: slice = slice(None),
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Likelihood of a contrast, its nuisance coefficients profiled and its dispersion integrated out.
 
@@ -540,6 +545,8 @@ def effect_likelihood(
         How finely; see `route_for`.
     precision
         Of coefficients' normal priors, (G, P) or (1, P), as in `lay_out`; 0 where the contrast has weight.
+    genes
+        Which are wanted: to the same bits as among all.
 
     Returns
     -------
@@ -549,7 +556,11 @@ def effect_likelihood(
     converged
         Whether every maximum was reached, (G,).
     """
+    # Coordinates are those of all genes: a coefficient may have a prior in some of them only.
     layout = contrast_layout(design, contrast, precision)
+    if len(layout.ridge) > 1:
+        layout = replace(layout, ridge=layout.ridge[genes])
+    counts, profiles = of_genes(counts, genes), profiles.of_genes(genes)
     n_genes = len(counts.gene)
     shared, tables = common_tables(counts, layout, route.n_nodes)
     full_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows])

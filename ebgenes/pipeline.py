@@ -36,6 +36,7 @@ from ebgenes.model import (
     EmFit,
     FloatArray,
     GibbsDraws,
+    HiddenFactors,
     MixturePrior,
     Screen,
     Study,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ebgenes.comparison import Criteria
+    from ebgenes.effects.likelihood import Common
     from ebgenes.prior.covariates import Covariates
     from ebgenes.pseudobulk import Pseudobulk
     from ebgenes.report import ContrastPage
@@ -198,11 +200,32 @@ def estimate(study: Study, design: Design, settings: EffectsSettings, controls: 
     """Every gene's effect with its likelihood."""
     chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
     effects = eb.fit_effects(study.counts, design, controls=controls, **chosen)
-    if effects.hidden is None:
-        return effects
-    # A factor may turn out to be something the sheet tells.
+    return replace(effects, hidden=_beside_sheet(effects.hidden, study))
+
+
+def share(study: Study, design: Design, settings: EffectsSettings, controls: TextArray | None = None) -> Common:
+    """What all genes tell together, for `estimate` in chunks of genes.
+
+    Raises
+    ------
+    InputError
+        Where the engine is not ``likelihood``: another has nothing to do in chunks.
+    """
+    from ebgenes.effects.chunks import common_of
+    from ebgenes.effects.engine import resolved
+
+    engine = resolved(design, settings.engine)
+    if engine != "likelihood":
+        raise InputError(f"effects.chunks: engine {engine} fits all genes at once. Leave the chunks out.")
+    chosen = options(settings, "hidden_factors", "dispersion_tails", "outliers")
+    common = common_of(study.counts, design, controls=controls, **chosen)
+    return replace(common, hidden=_beside_sheet(common.hidden, study))
+
+
+def _beside_sheet(hidden: HiddenFactors | None, study: Study) -> HiddenFactors | None:
+    """A factor may turn out to be something the sheet tells."""
     sheet = {str(name): text_array(study.samples[name]) for name in study.samples.columns}
-    return replace(effects, hidden=replace(effects.hidden, sheet=sheet))
+    return None if hidden is None else replace(hidden, sheet=sheet)
 
 
 def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | None = None) -> EmFit:

@@ -22,6 +22,7 @@ from test_inputs import (
     write_tx2gene,
 )
 
+from ebgenes.checks import Work
 from ebgenes.cli import main
 
 RESOURCES = Path(__file__).parents[1] / "resources"
@@ -114,3 +115,9 @@ def test_cells_are_counted_and_not_read(tmp_path: Path, capsys: pytest.CaptureFi
     dataset["pseudobulk"] = {"sample": "donor", "cell_type": "celltype"}
     assert check(tmp_path, {"blood": dataset}) == 2
     assert "Did you mean 'cell_type'?" in capsys.readouterr().err
+
+
+def test_chunks_are_counted_as_steps():
+    sizes = {"studies": 1, "contrasts": 2, "genes": 100, "samples": 6, "size": 10}
+    assert Work(**sizes, chunks=1).jobs == 1 + 2 + 1
+    assert Work(**sizes, chunks=4).jobs == 1 + 2 * (1 + 4 + 1) + 1

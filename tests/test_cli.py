@@ -23,7 +23,21 @@ from ebgenes.cli import main
 from ebgenes.config import DATASET_FIGURES, FIGURES, figure_names
 from ebgenes.table import COLUMNS, STYLES
 
-VERBS = ["init", "check", "run", "counts", "effects", "prior", "table", "plot", "report", "export", "simulate"]
+VERBS = [
+    "init",
+    "check",
+    "run",
+    "counts",
+    "common",
+    "chunk",
+    "effects",
+    "prior",
+    "table",
+    "plot",
+    "report",
+    "export",
+    "simulate",
+]
 HEAVY = ["numpy", "pandas", "numba", "matplotlib", "scipy", "anndata", "h5py", "formulaic", "jsonschema", "jinja2"]
 QUESTION = {"column": "group", "baseline": "control", "target": "treated"}
 CONFIG = {

@@ -86,9 +86,9 @@ def fit_effects(
 
         effects = fit_mixed(counts, design, contrast)
     else:
-        from ebgenes.effects.likelihood import fit_likelihood
+        from ebgenes.effects.likelihood import effects_of, learn_common
 
-        effects = fit_likelihood(counts, design, contrast, tails=dispersion_tails, outliers=outliers)
+        return effects_of(learn_common(counts, design, hidden, tails=dispersion_tails, outliers=outliers))
     return replace(effects, hidden=hidden)
 
 

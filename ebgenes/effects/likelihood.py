@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import cast
+
 import numpy as np
 
 from ebgenes.counts import base_mean
 from ebgenes.kernels.grid import summarise
 from ebgenes.kernels.jit import map_blocks, read_only
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, TextArray, text_array
+from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, TextArray, text_array
 from ebgenes.negative_binomial import (
     FAR,
     DispersionPrior,
@@ -22,36 +25,75 @@ from ebgenes.outliers import bound_outliers
 LOG2 = np.log(2)
 
 
-def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails: str, outliers: str) -> Effects:
-    """Effects whose likelihoods stand on a grid, log2, (G, 49).
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Common:
+    """What all genes tell together, from which each gene's effect follows alone.
+
+    Attributes
+    ----------
+    counts
+        Normalized, outliers bounded where that was asked for, (G, S).
+    base_mean
+        Of the counts before that, (G,).
+    design
+        With hidden factors and priors of their loadings.
+    profiles, prior
+        Of the dispersions.
+    status
+        ``ok`` or ``outlier``, (G,).
+    hidden
+        The factors, or None.
+    """
+
+    counts: Counts
+    base_mean: FloatArray
+    design: Design
+    profiles: DispersionProfiles
+    prior: DispersionPrior
+    status: TextArray
+    hidden: HiddenFactors | None = None
+
+
+def learn_common(counts: Counts, design: Design, hidden: HiddenFactors | None, *, tails: str, outliers: str) -> Common:
+    """The dispersions' hyperprior and each gene's part in it, of counts and a design that `made_ready` returns."""
+    mean = base_mean(counts)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers)
+    return Common(
+        counts=counts, base_mean=mean, design=design, profiles=profiles, prior=prior, status=status, hidden=hidden
+    )
+
+
+def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
+    """Effects whose likelihoods stand on a grid, log2, (G, 49); of some genes to the same bits as among all.
 
     Estimate, standard error, df and p-value are read off the same likelihood: its peak; the t with its
     curvature and its drop three widths from the peak; the smaller tail beside 0, twice.
     """
+    design, prior = common.design, common.prior
+    contrast = cast(Contrast, design.contrast)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
-    mean = base_mean(counts)
     # What a nat means for an effect per unit of a covariate is up to its units; over the range of the
     # data it is a fold change like any other, and there nodes and tails are placed.
     effect = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
     extent = float(np.ptp(effect)) or float(np.abs(effect).max())
     unit = LOG2 * extent
-    precision = precision_of(design)
-    counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers)
+    route, precision = route_for(residual_df), precision_of(design)
     grid, loglik, converged = effect_likelihood(
-        counts, design.matrix, extent * contrast.weight, profiles, prior, route_for(residual_df), precision
+        common.counts, design.matrix, extent * contrast.weight, common.profiles, prior, route, precision, genes
     )
+    status = common.status[genes].copy()
     status[~converged] = "not_converged"
     summary = summaries(grid, loglik, FAR)
     se = summary[:, 1] / unit
     # Constants of the counts give way to those of a normal error: the peak is as high as se makes it.
     loglik -= (loglik.max(axis=1) + np.log(se * np.sqrt(2 * np.pi)))[:, None]
     return Effects(
-        gene=counts.gene,
+        gene=common.counts.gene[genes],
         estimate=summary[:, 0] / unit,
         se=se,
         df=summary[:, 2],
         p_value=summary[:, 3],
-        base_mean=mean,
+        base_mean=common.base_mean[genes],
         contrast=contrast.name,
         up=contrast.up,
         down=contrast.down,
@@ -60,6 +102,7 @@ def fit_likelihood(counts: Counts, design: Design, contrast: Contrast, *, tails:
         grid=grid / unit,
         loglik=loglik,
         status=text_array(status),
+        hidden=common.hidden,
     )
 
 

@@ -272,6 +272,19 @@ def test_one_core_and_h5ad_give_the_same_numbers(
             assert made == (in_process / "treatment" / file).read_bytes(), f"{name} {file}"
 
 
+def test_chunks_of_genes_become_jobs_and_the_same_results(
+    settings: dict[str, Any], in_process: Path, tmp_path: Path
+) -> None:
+    write_config(tmp_path / "mine.yaml", {**settings, "effects": {"chunks": 3}})
+    run = ["--snakefile", WORKFLOW, "--configfile", "mine.yaml"]
+    jobs = planned(output_of(snakemake(tmp_path, *run, "--dry-run")))
+    chunks = {"common treatment": 1, "chunk treatment": 3}
+    assert jobs == Counter({"counts": 1, **chunks, "contrast treatment": 1, "report": 1, "all": 1})
+    output_of(snakemake(tmp_path, *run))
+    require_same_results(tmp_path / "out" / "study", in_process)
+    assert planned(output_of(snakemake(tmp_path, *run, "--dry-run"))) == Counter()
+
+
 @pytest.fixture(scope="session")
 def cell_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cells, their config, and what `ebgenes run` makes of them."""

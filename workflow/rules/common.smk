@@ -111,6 +111,7 @@ wildcard_constraints:
     cells=any_of(CELLS),
     cell_type=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     dataset=rf"{any_of(PLAIN)}|(?:{any_of(CELLS)})/[A-Za-z0-9][A-Za-z0-9._-]*",
+    chunk=r"\d+",
     contrast="|".join(
         {re.escape(name) for d in SETTINGS.datasets.values() for name in d.contrasts}
     ),
@@ -157,7 +158,10 @@ def flag_of(option, value):
 
 
 def settings_json(section):
-    return json.dumps(plain_values(getattr(SETTINGS, section)), sort_keys=True)
+    settings = plain_values(getattr(SETTINGS, section))
+    # In how many jobs effects are fitted changes none of them.
+    settings.pop("chunks", None)
+    return json.dumps(settings, sort_keys=True)
 
 
 def only_dataset(name):

@@ -1,3 +1,61 @@
+CHUNKS = SETTINGS.effects.chunks
+
+
+def asked(wildcards, input):
+    """The question of a contrast, as options of its verbs."""
+    about = dataset(wildcards)
+    return " ".join(
+        (
+            flag_of("design", about.design),
+            flag_of("reference", json.dumps(about.reference)),
+            flag_of("contrast", json.dumps(about.contrasts[wildcards.contrast])),
+            flag_of("name", wildcards.contrast),
+            flag_of("effects", settings_json("effects")),
+            flag_of("controls", input.controls),
+        )
+    )
+
+
+# Where effects.chunks asks for it, genes are shared out to several jobs; what all of them tell together is learned once.
+rule common:
+    input:
+        counts=f"{DATASET}/counts.h5ad",
+        controls=source("controls"),
+    output:
+        temp(f"{CONTRAST}/chunks/common.h5"),
+    log:
+        f"{LOGS}/{{contrast}}.common.log",
+    conda:
+        "../envs/ebgenes.yaml"
+    resources:
+        mem_mb=mem_mb(1200, each=8),
+        runtime=minutes(30, each=1),
+    params:
+        version=EBGENES_VERSION,
+        asked=asked,
+    shell:
+        "ebgenes common {input.counts:q} {params.asked} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule chunk:
+    input:
+        f"{CONTRAST}/chunks/common.h5",
+    output:
+        temp(f"{CONTRAST}/chunks/{{chunk}}.h5"),
+    log:
+        f"{LOGS}/{{contrast}}.{{chunk}}.log",
+    conda:
+        "../envs/ebgenes.yaml"
+    resources:
+        mem_mb=mem_mb(1200, each=8),
+        runtime=minutes(30, each=1),
+    params:
+        version=EBGENES_VERSION,
+        chunk=lambda wildcards: f"{wildcards.chunk}/{CHUNKS}",
+    shell:
+        "ebgenes chunk {input:q} --chunk {params.chunk} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+
+
 # Effects, the prior, the table it implies and the pictures of that table share one job: each takes less time than
 # loading the libraries would.
 rule contrast:
@@ -6,6 +64,11 @@ rule contrast:
         controls=source("controls"),
         genes=annotation,
         stored=stored_prior,
+        chunks=(
+            [f"{CONTRAST}/chunks/{i}.h5" for i in range(1, CHUNKS + 1)]
+            if CHUNKS > 1
+            else []
+        ),
     output:
         effects=f"{CONTRAST}/effects.h5",
         prior=f"{CONTRAST}/prior.json",
@@ -21,13 +84,8 @@ rule contrast:
         runtime=minutes(30, each=1),
     params:
         version=EBGENES_VERSION,
-        design=lambda wildcards: dataset(wildcards).design,
-        reference=lambda wildcards: json.dumps(dataset(wildcards).reference),
-        contrast=lambda wildcards: json.dumps(
-            dataset(wildcards).contrasts[wildcards.contrast]
-        ),
-        effects=settings_json("effects"),
-        controls=lambda wildcards, input: flag_of("controls", input.controls),
+        asked=asked,
+        chunks="--chunks" if CHUNKS > 1 else "",
         prior=settings_json("prior"),
         gibbs=settings_json("gibbs"),
         draws=lambda wildcards, output: flag_of("draws", output.draws),
@@ -36,7 +94,5 @@ rule contrast:
         level=SETTINGS.report.level,
         genes=lambda wildcards, input: flag_of("genes", input.genes),
     shell:
-        "ebgenes contrast {input.counts:q} {params.controls} --design={params.design:q} --reference {params.reference:q} "
-        "--contrast {params.contrast:q} --name {wildcards.contrast:q} --effects {params.effects:q} "
-        "--effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.genes} --report {params.report:q} "
+        "ebgenes contrast {input.counts:q} {params.asked} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.genes} --report {params.report:q} "
         "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,63 @@
+"""Effects of chunks of genes, each in a job of its own: what all genes tell together is learned once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ebgenes.effects.engine import Asked, made_ready
+from ebgenes.effects.likelihood import Common, learn_common
+from ebgenes.errors import InputError
+from ebgenes.model import Counts, Design, Effects, TextArray
+
+ARRAYS = ("gene", "estimate", "se", "df", "p_value", "base_mean", "grid", "loglik", "status")
+
+
+def common_of(
+    counts: Counts,
+    design: Design,
+    *,
+    dispersion_tails: str = "normal",
+    outliers: str = "keep",
+    hidden_factors: int | str = "auto",
+    controls: TextArray | None = None,
+) -> Common:
+    """What all genes tell together for engine ``likelihood``; `effects_of` makes effects of it, for any of the genes.
+
+    Raises
+    ------
+    InputError
+        As `fit_effects`.
+    """
+    asked = Asked(
+        engine="likelihood", trend=False, robust=False, dispersion_tails=dispersion_tails, outliers=outliers
+    )  # fmt: skip
+    counts, design, hidden = made_ready(counts, design, asked, None, hidden_factors, controls)
+    return learn_common(counts, design, hidden, tails=dispersion_tails, outliers=outliers)
+
+
+def chunk(n_genes: int, which: int, n_chunks: int) -> slice:
+    """The genes of chunk `which`, from 1, of `n_chunks` that are as equal as can be."""
+    return slice(n_genes * (which - 1) // n_chunks, n_genes * which // n_chunks)
+
+
+def gathered(parts: Sequence[Effects]) -> Effects:
+    """Effects of all genes, (G,), from those of chunks in their order.
+
+    Raises
+    ------
+    InputError
+        Where they are not of one fit.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if part.contrast != first.contrast or part.scalars != first.scalars or part.loglik is None:
+            raise InputError(
+                f"these effects are not chunks of one fit (first: contrast {first.contrast!r}, other: "
+                f"{part.contrast!r}). Make all of them from the same common.h5."
+            )
+    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    return replace(first, **whole)
