@@ -52,7 +52,7 @@ Source: Gelman (2006), Bayesian Anal. 1, 515.
 LEAST = 1e-35
 """Likelihoods relative to a gene's largest are not taken to be smaller, so that no gene is impossible."""
 
-STEPS_AT_LEAST, STEPS_A_SHARE = 40, 4
+STEPS_AT_LEAST, STEPS_A_SHARE = 80, 8
 """Steps of a sweep on the surrogate: some, and so many more for each parameter."""
 
 PILOT = 20
@@ -165,7 +165,7 @@ def draw_gibbs(
     -----
     Genes' components are summed out. P(null) has a uniform prior, or the log odds of being changed have that of the
     covariates; the slabs' shares are uniform on their simplex, the null's scale is uniform, a single slab's half-t. A
-    sweep takes many steps on a likelihood of 128 weighted representatives, each slice sampling along a line or a
+    sweep takes many steps on a likelihood of 64 weighted representatives, each slice sampling along a line or a
     Metropolis step of a scale, and accepts them together by what the likelihood of all genes says beside it.
 
     Sources: Liu (2001), Monte Carlo Strategies in Scientific Computing, 9.4.3 (surrogate transitions); Neal (2003),
@@ -277,11 +277,15 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
     likelihood = np.empty((n_planes, 1 + slabs.shape[1], n_genes), dtype=np.float32)
     constant = np.empty(n_planes)
     place = [(i, j) for i in range(len(drifts)) for j in range(len(slabs))]
-    for c, (i, j) in enumerate(place):
-        loglik = likelihoods(np.concatenate([drifts[[i]], slabs[j]]), None)
-        top = loglik.max(axis=1)
-        likelihood[c] = np.maximum(np.exp(loglik - top[:, None]), LEAST).T
-        constant[c] = top.sum()
+    for i, drift in enumerate(drifts):
+        # Slabs of all planes with one scale of the null are found together.
+        every = likelihoods(np.concatenate([[drift], slabs.reshape(-1)]), None)
+        for j in range(len(slabs)):
+            loglik = every[:, [0, *range(1 + j * slabs.shape[1], 1 + (j + 1) * slabs.shape[1])]]
+            top = loglik.max(axis=1)
+            c = i * len(slabs) + j
+            likelihood[c] = np.maximum(np.exp(loglik - top[:, None]), LEAST).T
+            constant[c] = top.sum()
     log_prior = np.zeros(n_planes)
     if prior.family in SINGLE:
         # Even steps of the log scale stand for as much of the scale as it is large.

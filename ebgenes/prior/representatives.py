@@ -16,7 +16,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from ebgenes.model import FloatArray, IntArray
 from ebgenes.prior.covariates import LogPrior
 
-N_REPRESENTATIVES = 128
+N_REPRESENTATIVES = 64
 N_TOLD = 256
 """Representatives, and how many where covariates tell genes apart."""
 
