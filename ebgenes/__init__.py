@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         read_table as read_table,
         write_table as write_table,
     )
+    from ebgenes.joint import fit_joint as fit_joint, joint_posterior as joint_posterior
     from ebgenes.multivariate import (
         canonical_patterns as canonical_patterns,
         covariances_of as covariances_of,
@@ -92,10 +93,12 @@ _HOME = {
     "fit_effects": "ebgenes.effects",
     "fit_em": "ebgenes.prior",
     "fit_empirical_null": "ebgenes.prior",
+    "fit_joint": "ebgenes.joint",
     "fit_joint_effects": "ebgenes.effects",
     "fit_multivariate": "ebgenes.multivariate",
     "full_posterior": "ebgenes.gibbs",
     "gene_dispersions": "ebgenes.negative_binomial",
+    "joint_posterior": "ebgenes.joint",
     "keep_expressed": "ebgenes.counts",
     "match_samples": "ebgenes.counts",
     "multivariate_posterior": "ebgenes.multivariate",

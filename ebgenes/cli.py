@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.config import EffectsSettings
-    from ebgenes.model import Design, Effects, GibbsDraws, MixturePrior, Screen, Study, TextArray
+    from ebgenes.model import Design, Effects, GibbsDraws, JointEffects, MixturePrior, Screen, Study, TextArray
+    from ebgenes.pipeline import JointTold
 
 STARTER = """\
 # A starter config for ebgenes. Paths are relative to the folder the command runs in.
@@ -211,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("table", help="genes.tsv")
     made.add_argument("--prior", required=True, help="prior.json")
     made.add_argument("--counts", help="counts.h5ad, for the heat map")
+    made.add_argument("--effects", help="effects.h5 of a contrast of several rows, for the figure rows")
     made.add_argument("--truth", help="true effects (gene_id, log2_fc), for the calibration")
     made.add_argument("--report", default="{}", help="the config's report section, as YAML")
     made.add_argument(
@@ -385,9 +387,17 @@ def _config_and_dataset(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _effects(options: argparse.Namespace) -> None:
-    from ebgenes.io import write_effects
+    _write_effects(options.out, _estimated(options))
 
-    write_effects(options.out, _estimated(options))
+
+def _write_effects(path: str, effects: Effects | JointEffects) -> None:
+    from ebgenes.io import write_effects, write_joint_effects
+    from ebgenes.model import JointEffects
+
+    if isinstance(effects, JointEffects):
+        write_joint_effects(path, effects)
+    else:
+        write_effects(path, effects)
 
 
 def _common(options: argparse.Namespace) -> None:
@@ -406,10 +416,10 @@ def _chunk(options: argparse.Namespace) -> None:
     write_effects(options.out, effects_of(common, chunk(len(common.counts.gene), *options.chunk)))
 
 
-def _estimated(options: argparse.Namespace) -> Effects:
-    from ebgenes.pipeline import estimate
+def _estimated(options: argparse.Namespace) -> Effects | JointEffects:
+    from ebgenes.pipeline import estimate_any
 
-    return estimate(*_asked(options))
+    return estimate_any(*_asked(options))
 
 
 def _asked(options: argparse.Namespace) -> tuple[Study, Design, EffectsSettings, TextArray | None]:
@@ -428,27 +438,27 @@ def _asked(options: argparse.Namespace) -> tuple[Study, Design, EffectsSettings,
 
 
 def _contrast(options: argparse.Namespace) -> None:
-    from ebgenes.io import read_effects, write_effects
-
+    effects: Effects | JointEffects
     if options.chunks:
         from ebgenes.effects.chunks import gathered
+        from ebgenes.io import read_effects
 
         effects = gathered([read_effects(path) for path in options.chunks])
     else:
         effects = _estimated(options)
-    write_effects(options.effects_out, effects)
+    _write_effects(options.effects_out, effects)
     _learn_and_write(effects, None, options, _yaml(options.prior, "--prior"))
 
 
-def _any_effects(options: argparse.Namespace) -> tuple[Effects, Screen | None]:
+def _any_effects(options: argparse.Namespace) -> tuple[Effects | JointEffects, Screen | None]:
     """Effects from effects.h5, or from a table of estimates and what tells their errors, with all its genes."""
     path = options.effects
     if Path(path).suffix in (".h5", ".hdf5"):
-        from ebgenes.io import read_effects
+        from ebgenes.io import read_any_effects
 
         if options.columns is not None or options.df is not None:
             raise InputError(f"{path} knows its columns and degrees of freedom. Leave out --columns and --df.")
-        return read_effects(path), None
+        return read_any_effects(path), None
     from ebgenes.effect_tables import read_effect_table
 
     columns = None if options.columns is None else _yaml(options.columns, "--columns")
@@ -484,7 +494,31 @@ def _fit_prior(options: argparse.Namespace, asked: Any) -> None:
     _learn_and_write(effects, screen, options, asked)
 
 
-def _learn_and_write(effects: Effects, screen: Screen | None, options: argparse.Namespace, asked: Any) -> None:
+def _learn_and_write(
+    effects: Effects | JointEffects, screen: Screen | None, options: argparse.Namespace, asked: Any
+) -> None:
+    from ebgenes.model import JointEffects
+
+    if isinstance(effects, JointEffects):
+        _learn_joint(effects, options, asked)
+    else:
+        _learn_single(effects, screen, options, asked)
+
+
+def _learn_joint(effects: JointEffects, options: argparse.Namespace, asked: Any) -> None:
+    from ebgenes.config import parse_section
+    from ebgenes.io import read_screen
+    from ebgenes.pipeline import answer_joint, write_joint
+
+    report = parse_section("report", _yaml(options.report, "--report"))
+    screen = None if options.counts is None else read_screen(options.counts)
+    found = answer_joint(effects, parse_section("prior", asked), report, screen)
+    figures = [Path(path) for path in options.figures]
+    tables = [Path(path) for path in options.table]
+    write_joint(Path(options.out), tables, figures, found, report, _study_for(figures, options.counts))
+
+
+def _learn_single(effects: Effects, screen: Screen | None, options: argparse.Namespace, asked: Any) -> None:
     from ebgenes.config import parse_section
     from ebgenes.io import write_draws, write_json
     from ebgenes.pipeline import compare, covariates_of, learn, listed, sample, write_figures
@@ -526,17 +560,32 @@ def _count_sweeps(done: int, total: int) -> None:
 
 def _table(options: argparse.Namespace) -> None:
     from ebgenes.config import parse_section
-    from ebgenes.io import read_prior
+    from ebgenes.io import read_prior, write_table
+    from ebgenes.model import JointEffects
 
     report = parse_section("report", _yaml(options.report, "--report"))
-    prior, _ = read_prior(options.prior)
     effects, screen = _any_effects(options)
+    if isinstance(effects, JointEffects):
+        table = _told(effects, options.prior, options.counts, report).table
+        for path in options.out:
+            write_table(path, table)
+        return
+    prior, _ = read_prior(options.prior)
     draws = None
     if options.draws:
         from ebgenes.io import read_draws
 
         draws = read_draws(options.draws)
     _write_tables(options.out, effects, prior, options.counts, screen, report, draws)
+
+
+def _told(effects: JointEffects, prior: str | Path, counts: str | None, report: Any) -> JointTold:
+    """What a stored prior says of several rows."""
+    from ebgenes.io import read_multivariate_prior, read_screen
+    from ebgenes.pipeline import tell_joint
+
+    screen = None if counts is None else read_screen(counts)
+    return tell_joint(effects, read_multivariate_prior(prior)[0], screen, report)
 
 
 def _write_tables(
@@ -558,15 +607,23 @@ def _write_tables(
 
 
 def _plot(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from ebgenes.config import parse_section
-    from ebgenes.io import read_null, read_prior, read_table
+    from ebgenes.io import read_any_effects, read_null, read_prior, read_table
+    from ebgenes.model import JointEffects
     from ebgenes.pipeline import write_figures
 
     settings = parse_section("report", _yaml(options.report, "--report"))
     prior, summary = read_prior(options.prior)
     table, files = read_table(options.table), [Path(path) for path in options.out]
     null = None if options.truth is None else read_null(options.truth, table)
-    write_figures(files, table, prior, summary, settings, _study_for(files, options.counts), null)
+    joint = None
+    if options.effects is not None:
+        effects = read_any_effects(options.effects)
+        if isinstance(effects, JointEffects):
+            joint = replace(_told(effects, options.prior, None, settings), table=table)
+    write_figures(files, table, prior, summary, settings, _study_for(files, options.counts), null, joint)
 
 
 def _study_for(figures: list[Path], counts: str | None) -> Study | None:
@@ -580,7 +637,8 @@ def _study_for(figures: list[Path], counts: str | None) -> Study | None:
 def _report(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from ebgenes.io import read_effects, read_json, read_prior, read_study, read_table
+    from ebgenes.io import read_any_effects, read_json, read_prior, read_study, read_table
+    from ebgenes.model import JointEffects
     from ebgenes.pipeline import contrast_page, write_dataset_figures, write_results
     from ebgenes.summary import further_words
     from ebgenes.table import sentence
@@ -604,8 +662,13 @@ def _report(options: argparse.Namespace) -> None:
             )
         said[contrast] = further_words(summary)
         table = read_table(folder / contrast / "genes.tsv")
-        effects = read_effects(folder / contrast / "effects.h5")
-        pages.append(contrast_page(folder / contrast, table, prior, summary, study, dataset, config, effects))
+        effects = read_any_effects(folder / contrast / "effects.h5")
+        known = folder / contrast, table, prior, summary, study, dataset, config
+        if isinstance(effects, JointEffects):
+            told = _told(effects, folder / contrast / "prior.json", None, config.report)
+            pages.append(contrast_page(*known, joint=told))
+        else:
+            pages.append(contrast_page(*known, effects))
     write_results(folder, study, name, pages)
     write_dataset_figures(folder, study, dataset, pages, config.report)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.

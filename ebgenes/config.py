@@ -29,6 +29,9 @@ HIDDEN_FIGURE = "hidden"
 STORED_FIGURE = "stored"
 """The figure of contrasts whose prior another study has fitted."""
 
+ROW_FIGURE = "rows"
+"""The figure of contrasts of several rows."""
+
 HEAT_MAP = "heatmap"
 """A figure of contrasts, on request."""
 
@@ -55,6 +58,11 @@ def figure_names(
     if HEAT_MAP in extra:
         names.append(HEAT_MAP)
     return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
+
+
+def row_figure_names(formats: Sequence[str]) -> list[str]:
+    """File names of the figure that contrasts of several rows have besides."""
+    return [f"{ROW_FIGURE}.{suffix}" for suffix in formats]
 
 
 def dataset_figure_names(formats: Sequence[str], extra: Sequence[str]) -> list[str]:
@@ -250,9 +258,39 @@ def parse_config(content: Any) -> Config:
     datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
     sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
     _require_engines(datasets, sections["effects"])
-    return Config(
+    config = Config(
         outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]), datasets=datasets, **sections
     )
+    _require_joint_settings(config)
+    return config
+
+
+JOINT_PRIOR: dict[str, tuple[Any, ...]] = {
+    "family": ("scale_normal",), "fit": ("em",), "null": ("estimated", "fixed"), "mode": ("zero",), "covariates": ([],),
+    "compare": ([],), "stored": (None,),
+}  # fmt: skip
+"""What the prior of several rows can be."""
+
+
+def joint_mistakes(prior: PriorSettings, report: ReportSettings) -> Iterator[str]:
+    """Settings that a question of several rows has no use for."""
+    found = [
+        (f"prior.{'from' if key == 'stored' else key}", getattr(prior, key), allowed)
+        for key, allowed in JOINT_PRIOR.items()
+    ]
+    for key, value, allowed in [*found, ("report.interval_method", report.interval_method, ("plugin",))]:
+        if value not in allowed:
+            yield (
+                f"{key}: found {value!r}; contrasts of several rows (rows, term) take {listing(allowed)} alone. "
+                "Leave it out, or ask these contrasts in a config of their own."
+            )
+
+
+def _require_joint_settings(config: Config) -> None:
+    joint = any(is_joint(question) for dataset in config.datasets.values() for question in dataset.contrasts.values())
+    messages = list(joint_mistakes(config.prior, config.report)) if joint else []
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
 
 
 def _require_engines(datasets: Mapping[str, DatasetSettings], effects: EffectsSettings) -> None:
@@ -291,6 +329,11 @@ def parse_reference(content: Any) -> dict[str, Any]:
     """First levels of factors by column, checked alone."""
     _require_valid(content, schema()["$defs"]["dataset"]["properties"]["reference"], "the reference")
     return dict(content)
+
+
+def is_joint(question: Mapping[str, Any]) -> bool:
+    """Whether a contrast, as the config writes it, has several rows."""
+    return "rows" in question or "term" in question
 
 
 def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
@@ -371,7 +414,8 @@ def _explain(error: Any) -> Iterator[str]:
     elif rule == "not" and "enum" in value:
         yield f"{place}the name {found} is taken by a file of the results; choose another."
     elif rule == "not" and isinstance(error.instance, Mapping):
-        yield f"{place}give either column, baseline and target, or coefficients; found both."
+        more = ", rows or term" if "anyOf" in value else ""
+        yield f"{place}give one of column with baseline and target, coefficients{more}; found several."
     elif rule == "not":
         # What is no mapping at all has its message from the rule "type".
         return

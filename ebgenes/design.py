@@ -166,6 +166,11 @@ def build_design(
     elif contrast is not None:
         question = replace(_row(contrast, spec, data, used, coefficient), name=name)
     if joint is not None:
+        if random:
+            raise InputError(
+                f"questions of several rows take no random factors; the design {formula!r} has some. Ask for one "
+                "effect at a time, or write the factors among the fixed terms."
+            )
         joint = replace(joint, curve=_curve(joint, spec, data))
     return Design(
         sample=text_array(samples.index),

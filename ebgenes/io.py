@@ -31,11 +31,13 @@ from ebgenes.model import (
     Choice,
     Contrast,
     Counts,
+    Curve,
     Design,
     Effects,
     FloatArray,
     GibbsDraws,
     HiddenFactors,
+    JointEffects,
     MixturePrior,
     MultivariatePrior,
     RandomEffects,
@@ -45,7 +47,7 @@ from ebgenes.model import (
     text_array,
 )
 from ebgenes.simulate import Simulation
-from ebgenes.table import COLUMNS, TEXT_COLUMNS, ranking, tested
+from ebgenes.table import COLUMNS, JOINT_COLUMNS, TEXT_COLUMNS, is_row_column, ranking, tested
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -673,6 +675,56 @@ def _read_random(group: Any) -> RandomEffects:
     )
 
 
+JOINT_ARRAYS = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean", "unit")
+JOINT_FORMAT = "ebgenes joint effects 1"
+
+
+def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> None:
+    """Write ``effects.h5`` of a question of several rows; laid out as by `write_effects`."""
+    import h5py
+
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = JOINT_FORMAT
+        file.attrs["contrast"], file.attrs["engine"] = effects.contrast, effects.engine
+        scalars = file.create_group("scalars")
+        for name, value in effects.scalars.items():
+            scalars.attrs[name] = value
+        for name in JOINT_ARRAYS:
+            file.create_dataset(name, data=getattr(effects, name))
+        for name in ("gene", "row", "status"):
+            file.create_dataset(name, data=getattr(effects, name), dtype=h5py.string_dtype())
+        if effects.hidden is not None:
+            _write_hidden(file.create_group("hidden"), effects.hidden)
+        if effects.curve is not None:
+            group = file.create_group("curve")
+            group.attrs["column"], group.attrs["dense"] = effects.curve.column, effects.curve.dense
+            group.create_dataset("x", data=effects.curve.x)
+            group.create_dataset("weight", data=effects.curve.weight)
+            group.create_dataset("series", data=effects.curve.series, dtype=h5py.string_dtype())
+
+
+def _joint_effects(file: Any) -> JointEffects:
+    curve = None
+    if "curve" in file:
+        group = file["curve"]
+        curve = Curve(
+            column=str(group.attrs["column"]),
+            dense=bool(group.attrs["dense"]),
+            x=group["x"][()],
+            weight=group["weight"][()],
+            series=group["series"].asstr()[()],
+        )
+    return JointEffects(
+        contrast=str(file.attrs["contrast"]),
+        engine=str(file.attrs["engine"]),
+        scalars=dict(file["scalars"].attrs),
+        hidden=_read_hidden(file["hidden"]) if "hidden" in file else None,
+        curve=curve,
+        **{name: file[name].asstr()[()] for name in ("gene", "row", "status")},
+        **{name: file[name][()] for name in JOINT_ARRAYS},
+    )
+
+
 def _write_hidden(group: Any, hidden: HiddenFactors) -> None:
     import h5py
 
@@ -700,11 +752,21 @@ def _read_hidden(group: Any) -> HiddenFactors:
 
 def read_effects(path: str | os.PathLike[str]) -> Effects:
     """Read what `write_effects` wrote."""
+    effects = read_any_effects(path)
+    if isinstance(effects, JointEffects):
+        raise InputError(f"{path} holds several effects of each gene ({listing(effects.row)}), not one.")
+    return effects
+
+
+def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
+    """Read what `write_effects` or `write_joint_effects` wrote."""
     import h5py
 
     found = existing_file(path)
     try:
         with h5py.File(found, "r") as file:
+            if file.attrs.get("format") == JOINT_FORMAT:
+                return _joint_effects(file)
             if file.attrs.get("format") != "ebgenes effects 2":
                 raise InputError(f"{found} is not an effects file of this version of ebgenes. Make it anew.")
             stored: dict[str, Any] = {
@@ -956,12 +1018,14 @@ def _write_xlsx(path: Path, table: pd.DataFrame) -> None:
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a ``genes.tsv`` back exactly: ids and names as text, everything else as numbers."""
     found = existing_file(path)
-    numbers = [name for name in COLUMNS if name not in TEXT_COLUMNS]
     with readable(found):
+        header = pd.read_csv(found, sep="\t", nrows=0, dtype=str, keep_default_na=False)
+        rows = [name for name in header.columns if is_row_column(name)]
+        numbers = [*(name for name in COLUMNS if name not in TEXT_COLUMNS), *rows]
         table = pd.read_csv(
             found,
             sep="\t",
-            dtype={**dict.fromkeys(TEXT_COLUMNS, str), **dict.fromkeys(numbers, float)},
+            dtype={**dict.fromkeys((*TEXT_COLUMNS, *JOINT_COLUMNS), str), **dict.fromkeys(numbers, float)},
             keep_default_na=False,
             na_values={name: ["NA"] for name in numbers},
             float_precision="round_trip",
@@ -986,6 +1050,7 @@ def write_results(
     for name, table in tables.items():
         kept = table[tested(table)].set_index("gene_id").loc[list(study.counts.gene)]
         kept.index.name = None
+        kept.columns = pd.Index([_stored_name(column) for column in kept.columns])
         adata.varm[f"ebgenes_{name}"] = kept
     for name, score in (scores or {}).items():
         adata.obsm[f"ebgenes_hidden_{name}"] = score

@@ -539,6 +539,9 @@ class JointEffects:
         Mean of normalized counts, (G,).
     contrast, engine, scalars, status, hidden
         As in `Effects`.
+    unit
+        How far each row's effect of 1 moves the samples apart, (R,): effects times this are fold changes, whatever a
+        spline's or a covariate's own units.
     curve
         The rows along time or dose, or None.
     """
@@ -551,6 +554,7 @@ class JointEffects:
     statistic: FloatArray
     p_value: FloatArray
     base_mean: FloatArray
+    unit: FloatArray
     contrast: str
     engine: str
     scalars: dict[str, float]
@@ -559,7 +563,7 @@ class JointEffects:
     curve: Curve | None = None
 
     def __post_init__(self) -> None:
-        arrays = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean")
+        arrays = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean", "unit")
         _set(
             self,
             gene=_text(self.gene),
@@ -570,7 +574,59 @@ class JointEffects:
         )
         n_rows, shape = len(self.row), (len(self.gene),)
         _require_shape(self, **dict.fromkeys(("df", "statistic", "p_value", "base_mean", "status"), shape))
-        _require_shape(self, estimate=(*shape, n_rows), covariance=(*shape, n_rows, n_rows))
+        _require_shape(self, estimate=(*shape, n_rows), covariance=(*shape, n_rows, n_rows), unit=(n_rows,))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointPosterior:
+    """What is known of each gene's effects after pooling, log2.
+
+    Attributes
+    ----------
+    gene, row
+        Gene ids, (G,), and names of the rows, (R,).
+    mean, sd, lower, upper
+        Posterior means, standard deviations and equal-tailed intervals, (G, R).
+    covariance
+        Of each gene's effects, (G, R, R).
+    lfdr
+        P(no effect in any row | data), (G,).
+    lfsr
+        P(sign wrong or effect 0 | data) of each row, (G, R).
+    up, down
+        P(effect > threshold) and P(effect < -threshold), (G, R).
+    pattern
+        The prior's pattern that is most probable, or ``none``, (G,).
+    leading
+        The row that is most certain to differ from 0, (G,).
+    interval, threshold
+        As in `Posterior`.
+    """
+
+    gene: TextArray
+    row: TextArray
+    mean: FloatArray
+    sd: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    covariance: FloatArray
+    lfdr: FloatArray
+    lfsr: FloatArray
+    up: FloatArray
+    down: FloatArray
+    pattern: TextArray
+    leading: IntArray
+    interval: float = 0.95
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        names = ("mean", "sd", "lower", "upper", "covariance", "lfdr", "lfsr", "up", "down")
+        _set(self, gene=_text(self.gene), row=_text(self.row), pattern=_text(self.pattern))
+        _set(self, leading=np.array(self.leading, dtype=np.int64))
+        _set(self, **{name: _float(getattr(self, name)) for name in names})
+        n_genes, shape = len(self.gene), (len(self.gene), len(self.row))
+        _require_shape(self, **dict.fromkeys(("mean", "sd", "lower", "upper", "lfsr", "up", "down"), shape))
+        _require_shape(self, lfdr=(n_genes,), leading=(n_genes,), pattern=(n_genes,), covariance=(*shape, shape[1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

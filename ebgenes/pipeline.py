@@ -16,6 +16,7 @@ from ebgenes.config import (
     COVARIATE_FIGURE,
     FIGURES,
     HIDDEN_FIGURE,
+    ROW_FIGURE,
     STORED_FIGURE,
     Config,
     DatasetSettings,
@@ -26,6 +27,8 @@ from ebgenes.config import (
     annotation_columns,
     dataset_figure_names,
     figure_names,
+    joint_mistakes,
+    row_figure_names,
 )
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.model import (
@@ -37,7 +40,12 @@ from ebgenes.model import (
     FloatArray,
     GibbsDraws,
     HiddenFactors,
+    JointEffects,
+    JointPosterior,
     MixturePrior,
+    MultivariateFit,
+    MultivariatePrior,
+    Posterior,
     Screen,
     Study,
     TextArray,
@@ -51,6 +59,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ebgenes.comparison import Criteria
+    from ebgenes.design import Combination, Comparison, Question
     from ebgenes.effects.likelihood import Common
     from ebgenes.prior.covariates import Covariates
     from ebgenes.pseudobulk import Pseudobulk
@@ -92,6 +101,55 @@ def answer(
     draws = sample(effects, fit, config.prior, config.gibbs, unfinished, covariates=covariates)
     table = tabulate(effects, fit.prior, study.screen, config.report, draws)
     return Answer(effects=effects, fit=fit, draws=draws, table=table)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointAnswer:
+    """Everything one contrast of several rows yields; summary as prior.json has it."""
+
+    effects: JointEffects
+    fit: MultivariateFit
+    told: JointTold
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointTold:
+    """What the prior says of several rows of each gene: in full, and as tables and figures of one effect show it."""
+
+    effects: JointEffects
+    posterior: JointPosterior
+    leading: tuple[Effects, Posterior]
+    table: pd.DataFrame
+
+
+def answer_joint(
+    effects: JointEffects, settings: PriorSettings, report: ReportSettings, screen: Screen | None
+) -> JointAnswer:
+    """The prior of several rows, and what it says of each gene."""
+    from ebgenes.joint import fit_joint
+    from ebgenes.summary import summarize_joint
+
+    mistakes = list(joint_mistakes(settings, report))
+    if mistakes:
+        raise InputErrors("the settings do not suit several rows:", mistakes)
+    fit = fit_joint(effects, **options(settings, "null", "min_scale", "null_weight", "solver"))
+    told = tell_joint(effects, fit.prior, screen, report)
+    summary = summarize_joint(effects, fit, told.leading, told.posterior.lfsr, report.level)
+    return JointAnswer(effects=effects, fit=fit, told=told, summary=summary)
+
+
+def tell_joint(
+    effects: JointEffects, prior: MultivariatePrior, screen: Screen | None, report: ReportSettings
+) -> JointTold:
+    """Posteriors of all genes' rows, and their table."""
+    from ebgenes.joint import joint_posterior, leading_effects, signals
+    from ebgenes.table import joint_table
+
+    posterior = joint_posterior(effects, prior, interval=report.interval, threshold=report.lfc_threshold)
+    leading = leading_effects(effects, posterior)
+    table = joint_table(effects, posterior, leading, signals(posterior, report.level), screen)
+    return JointTold(effects=effects, posterior=posterior, leading=leading, table=table)
 
 
 def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], None] = lambda message: None) -> Study:
@@ -190,10 +248,23 @@ def contrast_design(
     samples: pd.DataFrame, formula: str, question: Mapping[str, Any], name: str, reference: Mapping[str, Any]
 ) -> Design:
     """The design of a contrast as the config writes it, with replicates to judge it by."""
-    asked = eb.combine(question["coefficients"]) if "coefficients" in question else eb.compare(**question)
-    design = eb.build_design(samples, formula, asked, name=name, reference=reference)
+    design = eb.build_design(samples, formula, _asked(question), name=name, reference=reference)
     eb.require_replicates(design)
     return design
+
+
+def _asked(question: Mapping[str, Any]) -> Question:
+    """The config's words as a question."""
+    if "term" in question:
+        terms = question["term"]
+        return eb.all_of(*([terms] if isinstance(terms, str) else terms))
+    if "rows" in question:
+        return eb.any_of(*(row if isinstance(row, str) else _asked_row(row) for row in question["rows"]))
+    return _asked_row(question)
+
+
+def _asked_row(question: Mapping[str, Any]) -> Comparison | Combination:
+    return eb.combine(question["coefficients"]) if "coefficients" in question else eb.compare(**question)
 
 
 def estimate(study: Study, design: Design, settings: EffectsSettings, controls: TextArray | None = None) -> Effects:
@@ -226,6 +297,17 @@ def _beside_sheet(hidden: HiddenFactors | None, study: Study) -> HiddenFactors |
     """A factor may turn out to be something the sheet tells."""
     sheet = {str(name): text_array(study.samples[name]) for name in study.samples.columns}
     return None if hidden is None else replace(hidden, sheet=sheet)
+
+
+def estimate_any(
+    study: Study, design: Design, settings: EffectsSettings, controls: TextArray | None = None
+) -> Effects | JointEffects:
+    """Every gene's effect or, where the design's question has several rows, effects."""
+    if design.joint is None:
+        return estimate(study, design, settings, controls)
+    chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
+    joint: JointEffects = eb.fit_joint_effects(study.counts, design, controls=controls, **chosen)
+    return replace(joint, hidden=_beside_sheet(joint.hidden, study))
 
 
 def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | None = None) -> EmFit:
@@ -400,6 +482,11 @@ def _run_study(
     pages = []
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
         progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
+        if design.joint is not None:
+            made = _run_joint(outdir / name / contrast, study, design, dataset, config, controls)
+            progress(f"{name}/{contrast}: {eb.sentence(made.table, made.up, made.down, made.level)}")
+            pages.append(made)
+            continue
         unfinished = outdir / name / contrast / UNFINISHED
         found = answer(study, design, config, covariates, controls, unfinished)
         summary = _write_answer(outdir / name / contrast, found, covariates, config, study)
@@ -412,6 +499,35 @@ def _run_study(
         pages.append(contrast_page(*page, found.effects))
     write_results(outdir / name, study, name, pages)
     write_dataset_figures(outdir / name, study, dataset, pages, config.report)
+
+
+def _run_joint(
+    folder: Path, study: Study, design: Design, dataset: DatasetSettings, config: Config, controls: TextArray | None
+) -> ContrastPage:
+    """Answer a question of several rows and write all its files; returns its page."""
+    effects = cast(JointEffects, estimate_any(study, design, config.effects, controls))
+    found = answer_joint(effects, config.prior, config.report, study.screen)
+    kinds = config.prior.covariates, config.effects.hidden_factors, config.report.extra_figures
+    names = [*figure_names(config.report.figures, *kinds), *row_figure_names(config.report.figures)]
+    tables = [folder / f"genes.{suffix}" for suffix in config.report.tables]
+    prior = write_joint(folder / "prior.json", tables, [folder / name for name in names], found, config.report, study)
+    io.write_joint_effects(folder / "effects.h5", effects)
+    return contrast_page(folder, found.told.table, prior, found.summary, study, dataset, config, joint=found.told)
+
+
+def write_joint(
+    prior: Path, tables: Sequence[Path], figures: Sequence[Path], found: JointAnswer, report: ReportSettings,
+    study: Study | None,
+) -> MixturePrior:  # fmt: skip
+    """Write prior.json, tables and figures of several rows; returns the prior that the figures show."""
+    from ebgenes.joint import marginal_prior
+
+    io.write_json(prior, found.summary)
+    for path in tables:
+        io.write_table(path, found.told.table)
+    shown = marginal_prior(found.fit.prior)
+    write_figures(figures, found.told.table, shown, found.summary, report, study, joint=found.told)
+    return shown
 
 
 def _write_answer(
@@ -443,10 +559,12 @@ def write_figures(
     settings: ReportSettings,
     study: Study | None = None,
     null: BoolArray | None = None,
+    joint: JointTold | None = None,
 ) -> None:
     """Draw each figure once and write it in every format asked for: the file's stem names it.
 
-    `study` is for the heat map; `null`, which rows of the table are truly unchanged, for the calibration.
+    `study` is for the heat map; `null`, which rows of the table are truly unchanged, for the calibration; `joint` for
+    the figure of several rows.
     """
     from ebgenes.plots import draw
 
@@ -455,8 +573,21 @@ def write_figures(
     told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
     told |= {"study": study, "null": null, "stored": summary.get("stored")}
     for name in dict.fromkeys(file.stem for file in files):
+        if name == ROW_FIGURE:
+            _write_figure(_draw_rows(joint), name, files)
+            continue
         chosen = options(settings, "level", "label", "x", "y")
         _write_figure(draw(name, table, prior, up=up, down=down, **told, **chosen), name, files)
+
+
+def _draw_rows(joint: JointTold | None) -> Figure:
+    from ebgenes.plots import draw_rows
+
+    if joint is None:
+        raise InputError(
+            "the figure rows needs effects of several rows. Name effects.h5 of such a contrast (--effects)."
+        )
+    return draw_rows(joint.table, joint.effects, joint.posterior)
 
 
 def _write_figure(figure: Figure, name: str, files: Sequence[Path]) -> None:
@@ -499,16 +630,21 @@ def contrast_page(
     dataset: DatasetSettings,
     config: Config,
     effects: Effects | None = None,
+    joint: JointTold | None = None,
 ) -> ContrastPage:
     """One contrast of the report; its figures are read from the folder they were written to."""
     from ebgenes.report import ContrastPage
-    from ebgenes.report.payload import stray_likelihoods
+    from ebgenes.report.payload import gene_rows, stray_likelihoods
 
     name = summary["contrast"]["name"]
     # Over draws there is no prior to plug in.
     method = config.report.interval_method
     method = "full_bayes" if method == "plugin" and summary.get("gibbs") else method
-    shown = [*FIGURES, *(figure for figure, part in OPTIONAL_FIGURES if summary.get(part))]
+    shown = [
+        *FIGURES,
+        *([] if joint is None else [ROW_FIGURE]),
+        *(figure for figure, part in OPTIONAL_FIGURES if summary.get(part)),
+    ]
     return ContrastPage(
         name=name,
         formula=dataset.design,
@@ -525,6 +661,7 @@ def contrast_page(
         fdp=summary.get("fdp"),
         stored=summary.get("stored"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
+        rows=None if joint is None else gene_rows(joint.effects, joint.posterior),
         normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),

@@ -25,8 +25,11 @@ from ebgenes.model import (
     FloatArray,
     GibbsDraws,
     HiddenFactors,
+    JointEffects,
     MixturePrior,
+    MultivariateFit,
     Odds,
+    Posterior,
     RandomEffects,
 )
 from ebgenes.posteriors import null_probability
@@ -104,6 +107,52 @@ def summarize(
         "comparison": None if models is None else _compared(models),
         # The fit itself is not random, a comparison is.
         "seed": None if models is None else seed,
+        "versions": versions(),
+    }
+
+
+def summarize_joint(
+    effects: JointEffects, fit: MultivariateFit, leading: tuple[Effects, Posterior], lfsr: FloatArray, level: float
+) -> dict[str, Any]:
+    """What ``prior.json`` says of a question of several rows; as `summarize`, and all rows' prior under ``prior``.
+
+    leading are `ebgenes.joint.leading_effects`, lfsr (G, R) the rows' own. At the top stands the prior of one row's
+    effect, averaged over rows, which figures show.
+    """
+    # Imported here: questions of one row need neither.
+    from ebgenes.joint import marginal_prior
+    from ebgenes.multivariate.summary import plain
+
+    single, known = leading
+    marginal = EmFit(
+        prior=marginal_prior(fit.prior),
+        **{name: getattr(fit, name) for name in ("loglik", "certificate", "converged", "solver")},
+    )
+    sigma0 = null_spread(effects.p_value)
+    rows = {str(row): int(np.sum(running_mean(lfsr[:, r]) < level)) for r, row in enumerate(effects.row)}
+    return {
+        **_plain(marginal),
+        "fixed_null": None,
+        "contrast": {"name": effects.contrast, "up": single.up, "down": single.down},
+        "rows": rows,
+        "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
+        "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
+        "n_genes": len(effects.gene),
+        "status": {name: int(np.sum(effects.status == name)) for name in ("ok", *DOUBTFUL)},
+        "level": level,
+        "discoveries": {
+            "adj_p_value": int(np.sum(adjust_bh(effects.p_value) < level)),
+            "lfdr": int(np.sum(known.lfdr < level)),
+            "q_value": int(np.sum(running_mean(known.lfdr) < level)),
+        },
+        "covariates": None,
+        "diagnostics": {"sigma0": sigma0 if np.isfinite(sigma0) else None},
+        "gibbs": None,
+        "fdp": None,
+        "warnings": cautions(single, marginal, {"sigma0": sigma0}),
+        "comparison": None,
+        "seed": None,
+        "prior": plain(fit.prior),
         "versions": versions(),
     }
 

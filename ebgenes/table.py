@@ -7,7 +7,7 @@ import pandas as pd
 
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.fdr import adjust_bh, running_mean
-from ebgenes.model import Effects, FloatArray, Posterior, Screen
+from ebgenes.model import Effects, FloatArray, JointEffects, JointPosterior, Posterior, Screen, TextArray
 
 COLUMNS = {
     "gene_id": "gene identifier, as in the input",
@@ -33,6 +33,21 @@ COLUMNS = {
     "shrinkage": "1 - post_mean / log2_fc (1 where log2_fc is 0)",
     "status": "ok; outlier or not_converged, to be read with care; low_count or all_zero, without a result",
 }
+JOINT_COLUMNS = {
+    "leading_row": "the row most certain to differ from 0: the effect is its own, test and lfdr are of all rows",
+    "signal": "rows whose lfsr is below report.level, with their signs",
+    "pattern": "the prior's pattern of rows that is most probable; none: no row differs from 0",
+}
+"""Further columns of questions of several rows."""
+
+ROW_COLUMNS = {
+    "log2_fc": "as above, of this row",
+    "se": "as above, of this row",
+    "post_mean": "as above, of this row",
+    "post_sd": "as above, of this row",
+    "lfsr": "P(sign wrong or effect of this row 0 | data)",
+}
+"""Columns that each row has besides, named by `row_column`."""
 STYLES = {
     "deseq2": {
         "base_mean": "baseMean", "log2_fc": "log2FoldChange", "se": "lfcSE", "p_value": "pvalue", "adj_p_value": "padj",
@@ -125,13 +140,57 @@ def results_table(effects: Effects, posterior: Posterior, screen: Screen | None 
         },
         columns=list(COLUMNS),
     )
-    if screen is None:
-        return fitted
+    return fitted if screen is None else _every_gene(fitted, screen)
+
+
+def _every_gene(fitted: pd.DataFrame, screen: Screen) -> pd.DataFrame:
+    """A row for every gene of the input."""
     every = fitted.set_index("gene_id").reindex(screen.gene).reset_index(names="gene_id")
     every["gene_name"] = np.where(screen.name == "", screen.gene, screen.name)
     every["base_mean"] = screen.base_mean
     every["status"] = every["status"].where(screen.kept, screen.status)
-    return every[list(COLUMNS)]
+    texts = [name for name in JOINT_COLUMNS if name in every]
+    every[texts] = every[texts].fillna("")
+    return every[list(fitted.columns)]
+
+
+def joint_table(
+    effects: JointEffects,
+    posterior: JointPosterior,
+    leading: tuple[Effects, Posterior],
+    signal: TextArray,
+    screen: Screen | None = None,
+) -> pd.DataFrame:
+    """One row for every gene, in the columns of `COLUMNS`, `JOINT_COLUMNS` and, for each row, `ROW_COLUMNS`.
+
+    Parameters
+    ----------
+    effects, posterior
+        The same genes in the same order, (G,).
+    leading, signal
+        What `ebgenes.joint.leading_effects` and `signals` make of them.
+    screen
+        As in `results_table`.
+    """
+    table = results_table(*leading).assign(stat=effects.statistic)
+    table["leading_row"] = effects.row[posterior.leading]
+    table["signal"] = signal
+    table["pattern"] = posterior.pattern
+    se = np.sqrt(np.einsum("grr->gr", effects.covariance))
+    values = dict(zip(ROW_COLUMNS, (effects.estimate, se, posterior.mean, posterior.sd, posterior.lfsr), strict=True))
+    rows = {row_column(name, row): known[:, r] for r, row in enumerate(effects.row) for name, known in values.items()}
+    table = pd.concat([table, pd.DataFrame(rows)], axis=1)
+    return table if screen is None else _every_gene(table, screen)
+
+
+def row_column(name: str, row: str) -> str:
+    """The column of one row's values."""
+    return f"{name}: {row}"
+
+
+def is_row_column(name: str) -> bool:
+    """Whether a column holds one row's values."""
+    return name.split(": ")[0] in ROW_COLUMNS and ": " in name
 
 
 def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:

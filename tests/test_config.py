@@ -211,12 +211,12 @@ MISTAKES = [
     (
         f"{CONTRAST}/tagret",
         "x",
-        ": unknown key; allowed: column, baseline, target, coefficients. Did you mean 'target'?",
+        ": unknown key; allowed: column, baseline, target, coefficients, rows, term. Did you mean 'target'?",
     ),
     (
         CONTRAST,
         {**COMPARISON, "coefficients": {"a": 1}},
-        ": give either column, baseline and target, or coefficients; found both.",
+        ": give one of column with baseline and target, coefficients, rows or term; found several.",
     ),
     (f"{SECOND}/coefficients", {}, ": is empty; give at least one entry."),
     (f"{SECOND}/coefficients/a", "1", ": found '1'; it must be a number."),

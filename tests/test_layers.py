@@ -27,6 +27,7 @@ LAYERS = [
         "fdr",
         "gibbs",
         "intervals",
+        "joint",
         "multivariate",
         "mixed_model",
         "negative_binomial",

@@ -58,11 +58,6 @@ def fit_joint_effects(
         raise InputError(
             "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
         )
-    if design.random:
-        raise InputError(
-            f"questions of several rows take no random factors; the design {design.formula!r} has some. Ask for one "
-            "effect at a time, or write the factors among the fixed terms."
-        )
     engine = resolved(design, engine)
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
@@ -90,6 +85,7 @@ def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -
         statistic=statistic,
         p_value=f_tail(statistic, len(joint.row), found.df),
         base_mean=base_mean(counts),
+        unit=_units(design.matrix, joint.weight),
         contrast=joint.name,
         engine="moderated_t",
         scalars=found.scalars,
@@ -120,12 +116,20 @@ def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: s
         statistic=np.einsum("gq,gq->g", found.weight, found.ratio) / n_rows,
         p_value=np.minimum(np.einsum("gq,gq->g", found.weight, special.chdtrc(n_rows, found.ratio)), 1.0),
         base_mean=mean,
+        unit=_units(design.matrix, joint.weight),
         contrast=joint.name,
         engine="likelihood",
         scalars=dispersion_scalars(prior, residual_df),
         status=text_array(status),
         curve=joint.curve,
     )
+
+
+def _units(design: FloatArray, rows: FloatArray) -> FloatArray:
+    """How far an effect of 1 in each row alone moves the samples apart, (R,)."""
+    effect = design @ np.linalg.pinv(rows)
+    extent = np.ptp(effect, axis=0)
+    return np.asarray(np.where(extent > 0, extent, np.abs(effect).max(axis=0)))
 
 
 def squared_distance(estimate: FloatArray, covariance: FloatArray) -> FloatArray:

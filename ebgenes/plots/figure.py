@@ -15,14 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ebgenes.errors import InputError
-from ebgenes.model import BoolArray, FloatArray, MixturePrior, Study
+from ebgenes.model import BoolArray, FloatArray, JointEffects, JointPosterior, MixturePrior, Study
 from ebgenes.plots.clouds import ma, volcano
 from ebgenes.plots.covariates import covariate_shares, evidence_conflict
 from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
 from ebgenes.plots.samples import components, heat_map, hidden_scores, telling_columns
 from ebgenes.plots.stored import predicted_z
-from ebgenes.plots.style import INK, STYLE, displayed, require_one_of
+from ebgenes.plots.style import INK, STYLE, displayed, gene_labels, require_one_of
 from ebgenes.table import tested
 
 FIGURES = (
@@ -165,6 +165,35 @@ def draw_dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[st
     """Dispersions over means as a whole figure; parameters as in `ebgenes.plots.dispersions`."""
     with _composed(1, 1, None, "") as (figure, panels):
         dispersions(mean, dispersion, trend, panels[0])
+    return figure
+
+
+def draw_rows(table: pd.DataFrame, effects: JointEffects, posterior: JointPosterior, *, genes: int = 12) -> Figure:
+    """Several effects of the most certain genes, a panel each, as a whole figure.
+
+    Parameters
+    ----------
+    table
+        As `ebgenes.table.joint_table` makes it, for the genes' names.
+    effects, posterior
+        As in `ebgenes.plots.rows.gene_rows`.
+    genes
+        Panels at most.
+    """
+    # Imported here, with what questions of several rows need and others do not.
+    from ebgenes.plots.rows import gene_rows
+
+    judged = table[tested(table)]
+    name = dict(zip(judged["gene_id"], gene_labels(judged), strict=True))
+    size = np.abs(posterior.mean[np.arange(len(posterior.gene)), posterior.leading])
+    chosen = np.lexsort((-size, posterior.lfdr))[:genes]
+    n_columns = min(4, max(len(chosen), 1))
+    n_rows = max(1, -(-len(chosen) // n_columns))
+    with _composed(n_rows, n_columns, (3.1 * n_columns, 2.5 * n_rows), "") as (figure, panels):
+        for ax in panels[len(chosen) :]:
+            ax.set_axis_off()
+        for ax, gene in zip(panels, chosen, strict=False):
+            gene_rows(effects, posterior, int(gene), ax, title=name[effects.gene[gene]])
     return figure
 
 

@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ebgenes.model import MixturePrior, Study
-from ebgenes.report.payload import Likelihoods, pack_page
+from ebgenes.report.payload import GeneRows, Likelihoods, pack_page
 from ebgenes.report.words import printable
 from ebgenes.table import COLUMNS, sentence, tested
 
@@ -26,7 +26,7 @@ TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
 
 SCRIPTS = (
-    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "gene", "samples",
+    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "rows", "gene", "samples",
     "contrasts", "finding", "main",
 )  # fmt: skip
 """Files of page/, in the order they are joined."""
@@ -48,6 +48,7 @@ _FIGURE_WORDS = {
     "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
     "hidden": "Variation that replicates share: scores of the samples, beside what the sample sheet says of them.",
     "stored": "The stored prior: how large z-scores it predicts, and how large they are.",
+    "rows": "The most certain genes: effects of all rows after pooling with their intervals, and without it (hollow).",
     "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
 }
 _SLAB_WORDS = {
@@ -121,6 +122,8 @@ class ContrastPage:
         prior.json's ``stored``, what became of a stored prior, or None.
     likelihoods
         Those that the script cannot draw as a t distribution (`ebgenes.report.payload.stray_likelihoods`), or None.
+    rows
+        Several effects of each gene (`ebgenes.report.payload.gene_rows`), where the question has them.
     """
 
     name: str
@@ -147,6 +150,7 @@ class ContrastPage:
     fdp: Mapping[str, Any] | None = None
     stored: Mapping[str, Any] | None = None
     likelihoods: Likelihoods | None = None
+    rows: GeneRows | None = None
 
 
 def render_report(

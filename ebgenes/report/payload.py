@@ -13,7 +13,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ebgenes.densities import slab_density
-from ebgenes.model import Counts, Effects, FloatArray, IntArray, Study, TextArray
+from ebgenes.model import (
+    Counts,
+    Curve,
+    Effects,
+    FloatArray,
+    IntArray,
+    JointEffects,
+    JointPosterior,
+    Study,
+    TextArray,
+)
 from ebgenes.ordination import principal_components
 from ebgenes.report.words import UNTESTED_WORDS, printable
 from ebgenes.table import COLUMNS, tested
@@ -42,6 +52,9 @@ MEAN_STEP = 1 / 512
 
 COUNT_SCALE = 64
 """Counts are kept as multiples of 1/64 of log2(1 + count), .5% apart."""
+
+MOST_ROW_VALUES = 150_000
+"""Means and covariances of several rows on a page, by contrast; beyond, those of the most certain genes are kept."""
 
 MOST_COUNTS = 1_500_000
 """Counts on a page; beyond, those of the most certain genes are kept."""
@@ -135,6 +148,46 @@ def stray_likelihoods(effects: Effects, *, off: float = 0.05, most: int = 2000) 
     return Likelihoods(gene=effects.gene[chosen], grid=effects.grid[chosen], loglik=loglik[chosen])
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GeneRows:
+    """Several effects of each gene after pooling, as the page draws them.
+
+    Attributes
+    ----------
+    gene
+        Ids, (N,), most certain first.
+    row
+        Names of the rows, (R,).
+    mean, root
+        Posterior means, (N, R), and lower triangular roots of the covariances, (N, R, R), both times ``unit``.
+    unit
+        Of each row, (R,): fold changes over the samples.
+    curve
+        The rows along time or dose, or None.
+    """
+
+    gene: TextArray
+    row: TextArray
+    mean: FloatArray
+    root: FloatArray
+    unit: FloatArray
+    curve: Curve | None
+
+
+def gene_rows(effects: JointEffects, posterior: JointPosterior) -> GeneRows:
+    """The rows of as many genes as a page has room for, the most certain."""
+    n_rows = len(effects.row)
+    most = max(MOST_ROW_VALUES // (n_rows + n_rows * (n_rows + 1) // 2), 1)
+    chosen = np.argsort(posterior.lfdr, kind="stable")[:most]
+    covariance = posterior.covariance[chosen] * np.outer(effects.unit, effects.unit)
+    # An effect that is surely 0 has no variance, and a factor needs some.
+    root = np.linalg.cholesky(covariance + ERROR_STEP**2 / 100 * np.eye(n_rows))
+    return GeneRows(
+        gene=effects.gene[chosen], row=effects.row, mean=posterior.mean[chosen] * effects.unit, root=np.asarray(root),
+        unit=effects.unit, curve=effects.curve,
+    )  # fmt: skip
+
+
 def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) -> Payload:
     """Everything the script needs of all contrasts.
 
@@ -169,6 +222,9 @@ def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) 
             told["likelihoods"] = {"block": f"block-likelihoods-{i}", "step": LOGLIK_STEP, "effect_step": EFFECT_STEP}
             told["likelihoods"] |= dict(zip(("genes", "nodes"), page.likelihoods.grid.shape, strict=True))
             blocks[f"block-likelihoods-{i}"] = _likelihoods(page.likelihoods, row)
+        if page.rows is not None:
+            told["rows"] = {"block": f"block-rows-{i}", **_rows_told(page.rows)}
+            blocks[f"block-rows-{i}"] = _rows(page.rows, row)
         contrasts.append(told)
     meta = {
         "dataset": printable(dataset),
@@ -227,6 +283,35 @@ def _likelihoods(known: Likelihoods, row: pd.Index[str]) -> str:
     place = row.get_indexer(pd.Index(known.gene)).astype(float)
     nodes = [quantised(each, EFFECT_STEP) for each in known.grid.T]
     return packed([quantised(place, 1.0), *nodes, *(quantised(each, LOGLIK_STEP) for each in known.loglik.T)])
+
+
+def _rows(known: GeneRows, row: pd.Index[str]) -> str:
+    """Places of the genes, then the means row by row and the roots' entries, lower triangle row by row."""
+    place = row.get_indexer(pd.Index(known.gene)).astype(float)
+    lower = np.tril_indices(len(known.row))
+    values = [*known.mean.T, *known.root[:, lower[0], lower[1]].T]
+    return packed([quantised(place, 1.0), *(quantised(each, ERROR_STEP) for each in values)])
+
+
+def _rows_told(known: GeneRows) -> dict[str, Any]:
+    """What the script says of several rows, and of which sums of them a curve is made."""
+    curve = known.curve
+    told: dict[str, Any] = {
+        "genes": len(known.gene),
+        "step": ERROR_STEP,
+        "row": [printable(name) for name in known.row],
+        "unit": known.unit.tolist(),
+        "curve": None,
+    }
+    if curve is not None:
+        told["curve"] = {
+            "column": printable(curve.column),
+            "dense": curve.dense,
+            "x": curve.x.tolist(),
+            "series": [printable(name) for name in curve.series],
+            "weight": [[float(f"{each:.6g}") for each in values] for values in curve.weight / known.unit],
+        }
+    return told
 
 
 def _told(page: ContrastPage) -> dict[str, Any]:

@@ -18,8 +18,10 @@ try:
         annotation_columns,
         dataset_figure_names,
         figure_names,
+        is_joint,
         parse_config,
         plain_values,
+        row_figure_names,
     )
     from ebgenes.errors import InputError
 except ImportError as error:
@@ -94,6 +96,7 @@ CONTRAST_FIGURES = figure_names(
 DATASET_FIGURES = dataset_figure_names(
     SETTINGS.report.figures, SETTINGS.report.extra_figures
 )
+ROW_FIGURES = row_figure_names(SETTINGS.report.figures)
 PAGE_FIGURES = [name for name in CONTRAST_FIGURES if name.endswith(".png")]
 
 
@@ -213,6 +216,17 @@ def contrast_files(study, files):
     ]
 
 
+def row_files(study, files):
+    """The named files of those contrasts of a dataset, or of one of its cell types, that have several rows."""
+    asked = SETTINGS.datasets[study.partition("/")[0]].contrasts
+    found = contrast_files(study, files)
+    return [
+        file
+        for file in found
+        if is_joint(asked[os.path.basename(os.path.dirname(file))])
+    ]
+
+
 def reported(folder, name):
     """A figure, as `snakemake --report` shows it: once, as PNG, with a caption."""
     stem, suffix = os.path.splitext(name)
@@ -236,6 +250,7 @@ def results_of(study):
             for file in ("results.h5ad", "report.html", *DATASET_FIGURES)
         ),
         *contrast_files(study, CONTRAST_FIGURES),
+        *row_files(study, ROW_FIGURES),
     ]
 
 

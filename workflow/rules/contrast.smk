@@ -16,6 +16,14 @@ def asked(wildcards, input):
     )
 
 
+def chunks_of(wildcards):
+    """Effects by chunk, of contrasts of one row; several rows are fitted at once."""
+    if CHUNKS <= 1 or is_joint(dataset(wildcards).contrasts[wildcards.contrast]):
+        return []
+    folder = CONTRAST.format(**wildcards)
+    return [f"{folder}/chunks/{i}.h5" for i in range(1, CHUNKS + 1)]
+
+
 # Where effects.chunks asks for it, genes are shared out to several jobs; what all of them tell together is learned once.
 rule common:
     input:
@@ -64,11 +72,7 @@ rule contrast:
         controls=source("controls"),
         genes=annotation,
         stored=stored_prior,
-        chunks=(
-            [f"{CONTRAST}/chunks/{i}.h5" for i in range(1, CHUNKS + 1)]
-            if CHUNKS > 1
-            else []
-        ),
+        chunks=chunks_of,
     output:
         effects=f"{CONTRAST}/effects.h5",
         prior=f"{CONTRAST}/prior.json",
@@ -85,7 +89,7 @@ rule contrast:
     params:
         version=EBGENES_VERSION,
         asked=asked,
-        chunks="--chunks" if CHUNKS > 1 else "",
+        chunks=lambda wildcards, input: "--chunks" if input.chunks else "",
         prior=settings_json("prior"),
         gibbs=settings_json("gibbs"),
         draws=lambda wildcards, output: flag_of("draws", output.draws),
@@ -96,3 +100,29 @@ rule contrast:
     shell:
         "ebgenes contrast {input.counts:q} {params.asked} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.genes} --report {params.report:q} "
         "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
+
+
+# Only contrasts of several rows are asked for this figure.
+rule rows:
+    input:
+        effects=f"{CONTRAST}/effects.h5",
+        prior=f"{CONTRAST}/prior.json",
+        table=f"{CONTRAST}/genes.tsv",
+    output:
+        [reported(CONTRAST, name) for name in ROW_FIGURES],
+    log:
+        f"{LOGS}/{{contrast}}.rows.log",
+    localrule: True
+    conda:
+        "../envs/ebgenes.yaml"
+    resources:
+        mem_mb=mem_mb(1200, each=8),
+        runtime=minutes(10, each=0.1),
+    params:
+        version=EBGENES_VERSION,
+        # What captions tell.
+        level=SETTINGS.report.level,
+        report=settings_json("report"),
+    shell:
+        "ebgenes plot {input.table:q} --prior {input.prior:q} --effects {input.effects:q} --report {params.report:q} "
+        "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"

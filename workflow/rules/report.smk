@@ -5,6 +5,7 @@ rule report:
         tables=lambda wildcards: contrast_files(wildcards.dataset, ["genes.tsv"]),
         priors=lambda wildcards: contrast_files(wildcards.dataset, ["prior.json"]),
         figures=lambda wildcards: contrast_files(wildcards.dataset, PAGE_FIGURES),
+        rows=lambda wildcards: row_files(wildcards.dataset, ["rows.png"]),
     output:
         results=f"{DATASET}/results.h5ad",
         page=report(

@@ -5,10 +5,11 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
   const facts = element("p", {}, "Choose a gene in a figure or in the table.");
   const counted = element("div", { class: "half" });
   const curved = element("div", { class: "half" });
+  const rowed = element("div", { class: "half" });
   const list = element("details", {}, element("summary", {}, "Counts as numbers"));
   // Between them stays the choice of groups, which is the samples' too.
   host.prepend(title, facts);
-  host.append(element("div", { class: "pair", hidden: true }, counted, curved), list);
+  host.append(element("div", { class: "pair", hidden: true }, counted, curved, rowed), list);
   list.hidden = true;
   let gene = -1;
   const { samples } = meta;
@@ -84,6 +85,19 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
   });
   curved.append(why);
 
+  const rowChart = makeChart(rowed, {
+    title: "All rows of the contrast", name: () => name(`rows_${meta.label(gene)}`), shape: () => 300,
+    draw(pen, width, height, colours) {
+      const { data, meta: contrast } = now();
+      if (gene < 0 || !data.rows) return;
+      const known = data.rows(gene);
+      if (known) drawRows(pen, width, height, colours, known, contrast.rows, contrast.interval);
+      else pen.text(12, 30, "The page holds the rows of the most certain genes; genes.tsv has all.", { colour: colours.soft });
+    },
+    describe: () => `Effects of all rows of the contrast with their intervals, of ${gene < 0 ? "no gene" : meta.label(gene)}.`,
+  });
+  rowed.append(element("p", { class: "soft" }, "After pooling over all genes, with intervals. What is drawn is the fit; the counts beside it are the data."));
+
   const aGene = (data, g) => ({
     estimate: data.log2_fc[g], se: data.se[g], df: data.df[g], postMean: data.post_mean[g], lfdr: data.lfdr[g],
     nullShare: data.null_share?.[g], own: data.likelihoods.get(g),
@@ -102,6 +116,9 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
         return;
       }
       const { data, meta: contrast, group } = now();
+      // One curve cannot tell why several effects were shrunk together.
+      curved.hidden = Boolean(contrast.rows);
+      rowed.hidden = !contrast.rows;
       const label = meta.label(gene);
       title.replaceChildren(element("bdi", {}, short(label, 60)), label === meta.id(gene) ? "" : element("span", { class: "soft" }, " ", element("bdi", {}, short(meta.id(gene), 60))));
       const about = aGene(data, gene);
@@ -121,6 +138,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
           : `Both together leave ${percentText(Math.max(kept, 0))} of the estimate.`);
       countChart?.redraw();
       curveChart.redraw();
+      rowChart.redraw();
       const counts = samples && countsOf(gene);
       list.hidden = !counts;
       if (counts) {
@@ -132,6 +150,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     redraw() {
       countChart?.redraw();
       curveChart.redraw();
+      rowChart.redraw();
     },
   };
 }

@@ -89,6 +89,7 @@ async function loadContrast(meta, nGenes) {
   return {
     ...column,
     likelihoods: await loadLikelihoods(meta.likelihoods),
+    rows: await loadRows(meta.rows),
     lfdr,
     lfsr,
     p_value,
