@@ -77,7 +77,7 @@ def test_a_wrong_conditional_is_found_out(rng):
         weight = np.column_stack([odds, (1 - odds) * draws.weight[:, 1:] / (1 - draws.weight[:, :1])])
         return replace(draws, weight=weight)
 
-    assert min(uniform_p(ranks(rng, 100, 500, wrong))) < 1e-6
+    assert min(uniform_p(ranks(rng, 50, 500, wrong))) < 1e-6
 
 
 def test_calibration_with_covariates(rng):
@@ -89,7 +89,7 @@ def test_calibration_with_covariates(rng):
         gene, columns, [{"column": name, "odds_ratio": 2.0, "range": [1.2, 3.5]} for name in columns]
     )
     told = replace(told, spread=np.where(told.doubtful, told.spread, 1.5))
-    for seed in range(120):
+    for seed in range(80):
         doubted = told.doubtful & (rng.random(3) < DOUBT)
         center, spread = np.where(doubted, 0, told.center), np.where(doubted, DOUBT_SPREAD, told.spread)
         truth = rng.normal(center, spread)
@@ -153,7 +153,7 @@ def joint(rng, n_sweeps, exact=1):
 @pytest.mark.parametrize("exact", [1, 0])
 def test_geweke_s_joint_distribution(rng, exact):
     """Draws have the prior's moments; not so where the stand-ins' word is taken for the genes'."""
-    trace = joint(rng, 12_000, exact)
+    trace = joint(rng, 9_000, exact)
     z = []
     for values, mean in zip(trace.T, (1 / 2, 0.8 * 0.5, 1 / 3, 1 / 6, 0.5, 0.2), strict=True):
         blocks = values.reshape(60, -1).mean(axis=1)
