@@ -364,6 +364,16 @@ def test_the_verbs_say_what_was_drawn(study, tmp_path, capsys):
     assert (tmp_path / "again.tsv").read_bytes() == (tmp_path / "genes.tsv").read_bytes()
 
 
+@pytest.mark.parametrize("estimate", [[2.0], [0.0, 0.1, 3.0], [0.0] * 300])
+def test_few_genes_and_equal_ones_are_drawn_too(estimate):
+    """Fewer genes than stand-ins, and genes that are all alike."""
+    effects = eb.effects_from_summary(range(len(estimate)), np.array(estimate), np.full(len(estimate), 0.3))
+    draws = eb.draw_gibbs(effects, eb.fit_em(effects), draws=100, warmup=5)
+    assert np.all(np.isfinite(draws.loglik))
+    assert np.all((draws.weight >= 0) & (draws.weight <= 1))
+    assert 0.1 < draws.prior.pi0 < 0.999
+
+
 @pytest.fixture(scope="module")
 def told():
     """Effects, of which one in ten of the unmarked are real and six in ten of the marked."""

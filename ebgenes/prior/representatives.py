@@ -165,11 +165,12 @@ def group_alike(feature: FloatArray, n_groups: int) -> IntArray:
     group[:] = 0
     queue = [_worth(np.arange(n_rows), feature)]
     for made in range(1, n_groups):
-        spread, _, axis, rows = heapq.heappop(queue)
-        if spread == 0:
-            break
+        _, _, axis, rows = heapq.heappop(queue)
         values = feature[rows, axis]
         high = values > values.mean()
+        # All rows of the widest group are the same, but for rounding.
+        if high.all() or not high.any():
+            break
         group[rows[high]] = made
         for part in (rows[high], rows[~high]):
             heapq.heappush(queue, _worth(part, feature))
