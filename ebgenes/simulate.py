@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ebgenes.model import Counts, FloatArray, text_array
+
+Law = Callable[[np.random.Generator, FloatArray], FloatArray]
+"""Draws a value for every gene, (G,), given the genes' means, (G,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -39,6 +43,8 @@ def simulate_counts(
     dispersion_spread: float = 0.6,
     heavy_tail: bool = False,
     shift: FloatArray | None = None,
+    effect_law: Law | None = None,
+    dispersion_law: Law | None = None,
 ) -> Simulation:
     """Draw negative-binomial counts of two groups.
 
@@ -58,15 +64,25 @@ def simulate_counts(
         Dispersions are 4/chi-squared(5) times the trend instead: a right tail no log-normal has.
     shift
         What else moves the log means, natural log, (G, 2 n_per_group), controls first; None: nothing.
+    effect_law
+        Draws log2 fold changes in place of ``pi0`` and ``effect_sd``.
+    dispersion_law
+        Draws dispersions in place of ``dispersion_spread`` and ``heavy_tail``.
 
     Notes
     -----
     Means are log-normal (median 120, sd 1.9 nat), size factors log-normal (sd 0.3 nat).
     """
     mean = 120 * np.exp(1.9 * rng.standard_normal(n_genes))
-    effect = np.where(rng.random(n_genes) < pi0, 0.0, effect_sd * rng.standard_normal(n_genes))
-    spread = np.exp(dispersion_spread * rng.standard_normal(n_genes))
-    dispersion = (0.03 + 2 / mean) * (4 / rng.chisquare(5, n_genes) if heavy_tail else spread)
+    if effect_law is None:
+        effect = np.where(rng.random(n_genes) < pi0, 0.0, effect_sd * rng.standard_normal(n_genes))
+    else:
+        effect = effect_law(rng, mean)
+    if dispersion_law is None:
+        spread = np.exp(dispersion_spread * rng.standard_normal(n_genes))
+        dispersion = (0.03 + 2 / mean) * (4 / rng.chisquare(5, n_genes) if heavy_tail else spread)
+    else:
+        dispersion = dispersion_law(rng, mean)
     size = np.exp(0.3 * rng.standard_normal(2 * n_per_group))
     treated = np.repeat([0.0, 1.0], n_per_group)
     # Half the effect either way keeps a gene's mean where it was drawn.

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from plasmodes import thin
 from rates import write_rows
 from scipy import special
 
@@ -105,13 +106,9 @@ def with_effects(
     logit = -2.2 + scenario.get("score", 0) * (score - 0.7) + scenario.get("mark", 0) * mark
     changed = rng.uniform(size=n_genes) < special.expit(logit + scenario.get("base_mean", 0) * level)
     effect = np.where(changed, rng.normal(0, 1.5, n_genes), 0.0)
-    keep = np.ones((n_genes, n_samples))
-    control = np.setdiff1d(np.arange(n_samples), treated)
-    keep[:, treated] = np.minimum(2.0**effect, 1)[:, None]
-    keep[:, control] = np.minimum(2.0**-effect, 1)[:, None]
-    thin = rng.binomial(counts.count, keep)
-    alive = thin.sum(axis=1) >= 10
-    counts = eb.normalize(Counts(gene=counts.gene[alive], sample=counts.sample, count=thin[alive]))
+    left = thin(rng, counts.count, effect, np.isin(np.arange(n_samples), treated))
+    alive = left.sum(axis=1) >= 10
+    counts = eb.normalize(Counts(gene=counts.gene[alive], sample=counts.sample, count=left[alive]))
     effects = eb.fit_effects(counts, design)
     columns = {"score": score[alive], "mark": mark[alive], "base_mean": effects.base_mean}
     return Set(effects, changed[alive], columns, scenario["asked"])

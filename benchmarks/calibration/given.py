@@ -4,19 +4,20 @@ python benchmarks/calibration/given.py FOLDER
 
 FOLDER holds `cell_*.csv.gz` (gene_id, counts s0, s1, ... with the control samples first, true_log_fc_nat) and beside
 each `peers_*.csv.gz` (what DESeq2, edgeR, limma and ashr made of it, by 1-based row `id` of the cell). Each cell is one
-draw: the Monte Carlo error of a realised FDR is about .01. Columns as in cells.csv; `prototype_calls` are the calls of
-the likelihood grid's prototype on the cell.
+draw: the Monte Carlo error of a realised FDR is about .01. Columns as in evidence.csv; `prototype_calls` are the calls
+of the likelihood grid's prototype on the cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cells import add_engines, command_line, engine_rates, show, two_workers
+from command import command_line, show, two_workers
+from evidence import rates_of
+from methods import ours
 from rates import Row, list_rates, write_rows
 from sets import QUESTION, KnownSet
 
@@ -61,6 +62,7 @@ def read_cell(path: Path) -> KnownSet:
             gene=text_array(table["gene_id"]), sample=text_array(count.columns), count=count.to_numpy(dtype=np.int64)
         ),
         design=eb.build_design(samples, "~ group", QUESTION),
+        treated=group == "treated",
         truth=table["true_log_fc_nat"].to_numpy() / np.log(2),
     )
 
@@ -73,14 +75,14 @@ def peer_rates(peers: pd.DataFrame, truth: np.ndarray) -> Iterator[Row]:
         yield {"method": method, **list_rates(peers[adjusted], ranked, peers[estimate], truth)}
 
 
-def score_cell(path: Path, *, engines: list[str]) -> list[Row]:
+def score_cell(path: Path) -> list[Row]:
     """Every method's row on one cell."""
     name = path.name.removeprefix("cell_").removesuffix(".csv.gz")
     known = read_cell(path)
     peers = pd.read_csv(path.with_name(f"peers_{name}.csv.gz")).set_index("id")
     peers = peers.reindex(range(1, len(known.truth) + 1))
-    ours = [row for engine in engines for row in engine_rates(known, engine)]
-    return [_as_written(name, row) for row in (*ours, *peer_rates(peers, known.truth))]
+    rows = (*rates_of(list(ours(known)), known), *peer_rates(peers, known.truth))
+    return [_as_written(name, row) for row in rows]
 
 
 def _as_written(name: str, row: Row) -> Row:
@@ -92,12 +94,11 @@ def _as_written(name: str, row: Row) -> Row:
 def main() -> None:
     parser = command_line(__doc__, "given.csv")
     parser.add_argument("folder", type=Path)
-    add_engines(parser)
     options = parser.parse_args()
     paths = sorted(options.folder.glob("cell_*.csv.gz"), key=lambda path: (len(path.name), path.name))
     rows: list[Row] = []
     with two_workers() as pool:
-        for made in pool.map(partial(score_cell, engines=options.engines), paths):
+        for made in pool.map(score_cell, paths):
             show(made)
             rows += made
     write_rows(options.out, rows)

@@ -5,7 +5,7 @@ python benchmarks/calibration/hidden.py [--sets 4] [--peers] [--cells ...]
 Cells: 0, 1 or 2 factors whose loadings have a standard deviation of .15 nat (weak) or .5 nat (strong) over genes, the
 first with a correlation of 0, .5 or .8 with the groups; 3, 5 or 10 samples per group; effects sparse (10% of the genes,
 N(0, (.8 nat)^2)), dense (30%) or one-sided (20%, all upwards). 8,000 genes, those with 10 reads or more kept. Columns
-are those of cells.py; `factors` is the mean number of factors taken. `--peers` adds limma-voom without and with sva,
+are those of evidence.py; `factors` is the mean number of factors taken. `--peers` adds limma-voom without and with sva,
 DESeq2 without and with svaseq's surrogate variables, and DESeq2 with one factor of unwanted variation from residuals
 (RUVr's definition), all in R, in the cells of `PEER_CELLS`.
 """
@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-from cells import add_engines, command_line, show, two_workers
-from peers import score_in_r
+from command import add_engines, command_line, show, two_workers
+from methods import answers_in_r
 from rates import Row, average, list_rates, write_rows
-from sets import N_GENES, Cell, KnownSet, draw
+from sets import N_GENES, Cell, KnownSet, draw, factor_scores
 
 import ebgenes as eb
 from ebgenes.simulate import Simulation
@@ -37,19 +36,6 @@ TIMES_WITHOUT_FACTOR = 4
 """Without a factor `auto` and 0 hardly differ: so many times as many sets tell them apart."""
 
 
-def factor_scores(rng: np.random.Generator, group: np.ndarray, n_factors: int, correlation: float) -> np.ndarray:
-    """Scores of variance 1, (S, k), orthogonal to each other; the first has exactly this correlation with the group."""
-    score = np.empty((len(group), 0))
-    for i in range(n_factors):
-        goes_along = correlation if i == 0 else 0.0
-        basis, _ = np.linalg.qr(np.column_stack([np.ones(len(group)), group, score]))
-        rest = rng.standard_normal(len(group))
-        rest -= basis @ (basis.T @ rest)
-        rest *= np.sqrt(len(group)) / np.linalg.norm(rest)
-        score = np.column_stack([score, goes_along * group + np.sqrt(1 - goes_along**2) * rest])
-    return score
-
-
 def simulate_hidden(
     rng: np.random.Generator, *, n: int, n_factors: int, correlation: float, strength: str, signal: str
 ) -> Simulation:
@@ -59,7 +45,7 @@ def simulate_hidden(
     shift = loading @ factor_scores(rng, group, n_factors, correlation).T
     if signal != "onesided":
         return eb.simulate_counts(rng, n_genes=N_GENES, n_per_group=n, pi0=SIGNAL[signal], shift=shift)
-    # What the simulation draws has both signs, so upward effects enter as a shift.
+    # An effect_law would draw other sets than those the committed table is of.
     effect = np.where(rng.random(N_GENES) < SIGNAL[signal], 0.0, np.abs(0.8 * rng.standard_normal(N_GENES)))
     shift += np.outer(effect, group / 2)
     made = eb.simulate_counts(rng, n_genes=N_GENES, n_per_group=n, pi0=1.0, shift=shift)
@@ -102,6 +88,16 @@ def rates_with(known: KnownSet, engine: str, label: str, hidden_factors: str | i
     yield {"method": f"{engine}, {label}, BH", "factors": taken, **by_p}
 
 
+def peer_rates(cell: Cell, n_sets: int) -> Iterator[list[Row]]:
+    """Error rates of every peer on the first sets of a cell."""
+    known = [draw(cell, cell.seed + k) for k in range(n_sets)]
+    for one, answers in zip(known, answers_in_r("hidden_peers.R", known), strict=True):
+        yield [
+            {"method": method, **list_rates(found["adjusted"], found["order"], found["estimate"], one.truth)}
+            for method, found in answers
+        ]
+
+
 def score(seed: int, *, cell: Cell, n_factors: int, engines: list[str]) -> list[Row]:
     """Every engine's error rates on one set: factors sought, none, and as many as there are."""
     known = draw(cell, seed)
@@ -127,8 +123,7 @@ def main() -> None:
             n_sets = options.sets * (1 if n_factors else TIMES_WITHOUT_FACTOR)
             rows += average(cell.name, list(pool.map(work, range(cell.seed, cell.seed + n_sets))))
             if options.peers and cell.name in PEER_CELLS:
-                script = Path(__file__).with_name("hidden_peers.R")
-                rows += average(cell.name, score_in_r(script, cell, min(options.sets, N_PEER_SETS)))
+                rows += average(cell.name, list(peer_rates(cell, min(options.sets, N_PEER_SETS))))
             show([row for row in rows if row["cell"] == cell.name])
             write_rows(options.out, rows)
 

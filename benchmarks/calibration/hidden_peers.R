@@ -3,7 +3,7 @@
 # Rscript hidden_peers.R <folder with counts.csv and design.csv> ...; writes results.csv into each folder.
 suppressPackageStartupMessages({library(DESeq2); library(edgeR); library(sva)})
 
-result <- function(method, p_value, adj_p_value, estimate) data.frame(method, p_value, adj_p_value, estimate)
+result <- function(method, adjusted, order, estimate) data.frame(method, adjusted, order, estimate)
 
 # A peer that stops on a set calls nothing there.
 or_nothing <- function(method, n, expression) {
@@ -20,7 +20,7 @@ with_factors <- function(design, factors) {
 run_voom <- function(method, data, design) or_nothing(method, nrow(data), {
   fit <- eBayes(lmFit(voom(data, design), design))
   top <- topTable(fit, coef = ncol(design), number = Inf, sort.by = "none")
-  result(method, top$P.Value, top$adj.P.Val, top$logFC)
+  result(method, top$adj.P.Val, top$P.Value, top$logFC)
 })
 
 run_deseq2 <- function(method, count, design) or_nothing(method, nrow(count), {
@@ -28,7 +28,7 @@ run_deseq2 <- function(method, count, design) or_nothing(method, nrow(count), {
   dds <- DESeqDataSetFromMatrix(count, data.frame(row.names = colnames(count), sample = colnames(count)), design)
   dds <- DESeq(dds, quiet = TRUE)
   all <- results(dds, name = tail(resultsNames(dds), 1), independentFiltering = FALSE, cooksCutoff = FALSE)
-  result(method, all$pvalue, all$padj, all$log2FoldChange)
+  result(method, all$padj, all$pvalue, all$log2FoldChange)
 })
 
 # Leading axes of deviance residuals of edgeR's fit, as RUVr takes them.

@@ -1,9 +1,25 @@
 # DESeq2, edgeR's quasi-likelihood test and limma-voom as their vignettes run them; the design's last column is tested.
-# Rscript peers.R <folder with counts.csv and design.csv> ...; writes results.csv into each folder.
+# Rscript peers.R <folder with counts.csv and design.csv> ...; writes results.csv into each folder. `order` ranks the
+# genes that `adjusted` is about; low and high end 95% intervals.
 suppressPackageStartupMessages({library(DESeq2); library(edgeR)})
 
 version <- function(package) paste(package, packageVersion(package))
-result <- function(method, p_value, adj_p_value, estimate) data.frame(method, p_value, adj_p_value, estimate)
+result <- function(method, adjusted, order, estimate, low = NA, high = NA, p_value = NA) {
+  data.frame(method, adjusted, order, estimate, low, high, p_value)
+}
+
+shrinkers <- Filter(function(package) requireNamespace(package, quietly = TRUE), c("apeglm", "ashr"))
+for (package in setdiff(c("apeglm", "ashr"), shrinkers)) {
+  message("skipped: DESeq2's lfcShrink with ", package, ", which is not installed")
+}
+
+shrunk <- function(dds, tested, package) {
+  found <- lfcShrink(dds, coef = tested, type = package, svalue = TRUE, quiet = TRUE)
+  result(
+    paste0(version("DESeq2"), ", ", version(package), ", s-value"), found$svalue, found$svalue, found$log2FoldChange,
+    found$log2FoldChange - 1.96 * found$lfcSE, found$log2FoldChange + 1.96 * found$lfcSE
+  )
+}
 
 run_deseq2 <- function(count, design) {
   dds <- DESeqDataSetFromMatrix(count, data.frame(row.names = colnames(count), sample = colnames(count)), design)
@@ -11,22 +27,29 @@ run_deseq2 <- function(count, design) {
   tested <- tail(resultsNames(dds), 1)
   all <- results(dds, name = tested, independentFiltering = FALSE, cooksCutoff = FALSE)
   filtered <- results(dds, name = tested)
-  rbind(
-    result(paste0(version("DESeq2"), ", BH"), all$pvalue, all$padj, all$log2FoldChange),
-    result(paste0(version("DESeq2"), ", filtered BH"), filtered$pvalue, filtered$padj, filtered$log2FoldChange)
-  )
+  low <- all$log2FoldChange - 1.96 * all$lfcSE
+  high <- all$log2FoldChange + 1.96 * all$lfcSE
+  of <- function(kind, one) {
+    # Genes that a filter took out come last.
+    order <- ifelse(is.na(one$padj), NA, one$pvalue)
+    result(paste0(version("DESeq2"), kind), one$padj, order, one$log2FoldChange, low, high, one$pvalue)
+  }
+  do.call(rbind, c(
+    list(of(", BH", all), of(", filtered BH", filtered)),
+    lapply(shrinkers, function(package) shrunk(dds, tested, package))
+  ))
 }
 
 run_edger <- function(data, design) {
   fit <- glmQLFit(estimateDisp(data, design), design)
   top <- topTags(glmQLFTest(fit), n = Inf, sort.by = "none")$table
-  result(paste0(version("edgeR"), " QL, BH"), top$PValue, top$FDR, top$logFC)
+  result(paste0(version("edgeR"), " QL, BH"), top$FDR, top$PValue, top$logFC, p_value = top$PValue)
 }
 
 run_voom <- function(data, design) {
   fit <- eBayes(lmFit(voom(data, design), design))
-  top <- topTable(fit, coef = ncol(design), number = Inf, sort.by = "none")
-  result(paste0(version("limma"), " voom, BH"), top$P.Value, top$adj.P.Val, top$logFC)
+  top <- topTable(fit, coef = ncol(design), number = Inf, sort.by = "none", confint = TRUE)
+  result(paste0(version("limma"), " voom, BH"), top$adj.P.Val, top$P.Value, top$logFC, top$CI.L, top$CI.R, top$P.Value)
 }
 
 for (folder in commandArgs(TRUE)) {

@@ -12,7 +12,7 @@ import pandas as pd
 LEVEL = 0.05
 P_LEVELS = (0.05, 0.01, 0.001)
 BINS = (0, 0.05, 0.2, 0.5, 0.8, 1)
-WITH_STANDARD_ERROR = ("fdp", "fsr", "coverage", "coverage_called", "lfdr_gap")
+WITH_STANDARD_ERROR = ("fdp", "fsr", "tpr", "coverage", "rmse", "lfdr_gap")
 
 Row = dict[str, float | str]
 
@@ -33,8 +33,8 @@ def list_rates(adjusted: np.ndarray, order: np.ndarray, sign: np.ndarray, truth:
         "calls": called.sum(),
         "fdp": null[called].mean() if called.any() else 0.0,
         "fsr": (np.sign(np.asarray(sign)) != np.sign(truth))[called].mean() if called.any() else 0.0,
-        "tpr": called[~null].mean(),
-        "tpr_matched": longest * (1 - LEVEL) / (~null).sum(),
+        "tpr": called[~null].mean() if not null.all() else np.nan,
+        "tpr_matched": longest * (1 - LEVEL) / (~null).sum() if not null.all() else np.nan,
     }
 
 
@@ -42,24 +42,61 @@ def p_calibration(p_value: np.ndarray, truth: np.ndarray) -> Row:
     """Share of the null genes' p-values below each of `P_LEVELS`; genes without a p-value are left out."""
     null_p = np.asarray(p_value)[truth == 0]
     null_p = null_p[np.isfinite(null_p)]
-    return {f"null_p_{level}": np.mean(null_p < level) for level in P_LEVELS}
+    return {f"null_p_{level}": np.mean(null_p < level) if len(null_p) else np.nan for level in P_LEVELS}
 
 
 def interval_coverage(table: pd.DataFrame, truth: np.ndarray) -> Row:
-    """Coverage of the intervals, of all genes and of those the q-value calls."""
-    covered = (table["ci_low"] <= truth) & (truth <= table["ci_high"])
-    called = table["q_value"] < LEVEL
-    return {"coverage": covered.mean(), "coverage_called": covered[called].mean() if called.any() else np.nan}
+    """Coverage of the intervals, of all genes and of those the list has."""
+    known = table["low"].notna().to_numpy()
+    covered = ((table["low"] <= truth) & (truth <= table["high"])).to_numpy()
+    called = known & (table["adjusted"] < LEVEL).to_numpy()
+    return {
+        "coverage": covered[known].mean() if known.any() else np.nan,
+        "coverage_called": covered[called].mean() if called.any() else np.nan,
+    }
 
 
-def lfdr_gaps(table: pd.DataFrame, truth: np.ndarray) -> Row:
-    """Share of null genes minus mean lfdr, by bin of the lfdr."""
+def effect_errors(estimate: np.ndarray, truth: np.ndarray) -> Row:
+    """Root mean square error of the estimated effects, log2, of all genes and of the changed ones."""
+    error, known = np.asarray(estimate) - truth, np.isfinite(estimate)
+    return {
+        name: np.sqrt(np.mean(error[chosen] ** 2)) if chosen.any() else np.nan
+        for name, chosen in (("rmse", known), ("rmse_changed", known & (truth != 0)))
+    }
+
+
+def lfdr_gaps(lfdr: np.ndarray, truth: np.ndarray) -> Row:
+    """Share of null genes minus mean lfdr, by bin of the lfdr; the last bin has its upper end."""
     result: Row = {}
     for low, high in pairwise(BINS):
-        inside = (table["lfdr"] >= low) & (table["lfdr"] < high)
-        gap = (truth[inside] == 0).mean() - table["lfdr"][inside].mean() if inside.any() else np.nan
+        inside = (lfdr >= low) & (lfdr < (np.inf if high == 1 else high))
+        gap = (truth[inside] == 0).mean() - lfdr[inside].mean() if inside.any() else np.nan
         result[f"lfdr_gap_{low}_{high}"] = gap
     return result
+
+
+def stratum_rates(adjusted: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> Row:
+    """Genes of a stratum, those of the list, the false ones among these, and the changed genes there."""
+    called = inside & (np.asarray(adjusted) < LEVEL)
+    return {
+        "zero_genes": inside.sum(),
+        "zero_calls": called.sum(),
+        "zero_false": (called & (truth == 0)).sum(),
+        "zero_changed": (inside & (truth != 0)).sum(),
+    }
+
+
+def all_rates(table: pd.DataFrame, truth: np.ndarray, zero_in_a_group: np.ndarray) -> Row:
+    """Everything that is measured of a method's answer to a set; see `methods.COLUMNS`."""
+    values = {name: table[name].to_numpy() for name in table}
+    return {
+        **list_rates(values["adjusted"], values["order"], values["estimate"], truth),
+        **effect_errors(values["estimate"], truth),
+        **interval_coverage(table, truth),
+        **lfdr_gaps(values["lfdr"], truth),
+        **p_calibration(values["p_value"], truth),
+        **stratum_rates(values["adjusted"], truth, zero_in_a_group),
+    }
 
 
 def average(cell: str, sets: list[list[Row]]) -> list[Row]:

@@ -7,8 +7,8 @@ n; between them nothing differs (`null`), or 12% of the genes do, because the co
 to a fold change drawn from N(0, (.8 nat)^2) (`signal`). A column that explains part of what replicates share
 (`--batch`) is withheld from the design or recorded in it, and hidden factors are sought (auto) or not (0). Splits in
 which the batch cannot be told from the groups, or leaves no residual degree of freedom, are drawn again for all.
-Columns are those of cells.py; `regained` is what auto without the batch gains in true discoveries, as a share of what
-recording the batch does.
+Columns are those of evidence.py; `regained` is what auto without the batch gains in true discoveries, as a share of
+what recording the batch does.
 """
 
 from __future__ import annotations
@@ -21,29 +21,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from cells import add_engines, command_line, two_workers
+from command import add_engines, command_line, two_workers
+from plasmodes import SHARE_CHANGED, Replicates, read_replicates, thin
 from rates import LEVEL, Row, average, list_rates, write_rows
-from sets import QUESTION
+from sets import EFFECT_SD, QUESTION
 
 import ebgenes as eb
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, FloatArray, text_array
 
-SHARE_CHANGED = 0.12
-EFFECT_SD = 0.8
-"""Of the natural log of fold changes."""
-
 DESIGNS = {"batch withheld": "~ group", "batch recorded": "~ batch + group"}
-
-
-def read_replicates(counts: Path, samples: Path, within: str, batch: str) -> tuple[Counts, pd.Series]:
-    """Counts of one group's samples, and the batch of each."""
-    sheet = eb.read_samples(samples)
-    column, value = within.split("=", 1)
-    own = sheet.index[sheet[column].astype(str) == value]
-    found = eb.match_samples(eb.read_counts(counts), text_array(sheet.index))
-    member = np.isin(found.sample.astype(str), own.astype(str))
-    return Counts(gene=found.gene, sample=found.sample[member], count=found.count[:, member]), sheet.loc[own, batch]
 
 
 def sheet_of(batch: pd.Series, chosen: np.ndarray) -> pd.DataFrame:
@@ -67,13 +54,12 @@ def draw_split(rng: np.random.Generator, batch: pd.Series, n: int) -> np.ndarray
     raise SystemExit("no split leaves a residual degree of freedom beside the batch")
 
 
-def thin(rng: np.random.Generator, count: np.ndarray) -> tuple[np.ndarray, FloatArray]:
+def thinned(rng: np.random.Generator, count: np.ndarray) -> tuple[np.ndarray, FloatArray]:
     """Counts whose second half differs from the first, and by how much, log2, (G,)."""
     changed = rng.random(len(count)) < SHARE_CHANGED
     effect = np.where(changed, EFFECT_SD * rng.standard_normal(len(count)), 0.0)
     treated = np.arange(count.shape[1]) >= count.shape[1] // 2
-    lower = np.where(treated, effect[:, None] < 0, effect[:, None] > 0)
-    return rng.binomial(count, np.where(lower, np.exp(-np.abs(effect))[:, None], 1.0)), effect / np.log(2)
+    return thin(rng, count, effect, treated), effect
 
 
 def score(seed: int, *, counts: Counts, batch: pd.Series, n: int, signal: bool, engines: list[str]) -> list[Row]:
@@ -81,7 +67,7 @@ def score(seed: int, *, counts: Counts, batch: pd.Series, n: int, signal: bool, 
     rng = np.random.default_rng(seed)
     chosen = draw_split(rng, batch, n)
     count = counts.count[:, chosen]
-    count, truth = thin(rng, count) if signal else (count, np.zeros(len(count)))
+    count, truth = thinned(rng, count) if signal else (count, np.zeros(len(count)))
     samples = sheet_of(batch, chosen)
     made = Counts(gene=counts.gene, sample=text_array(samples.index), count=count)
     screen = eb.screen_genes(made, eb.build_design(samples, DESIGNS["batch withheld"], QUESTION))
@@ -136,7 +122,9 @@ def main() -> None:
         "--append", action=argparse.BooleanOptionalAction, default=False, help="keep the rows there are"
     )
     options = parser.parse_args()
-    counts, batch = read_replicates(options.counts, options.samples, options.within, options.batch)
+    source = Replicates(name="", counts=options.counts, samples=options.samples, within=options.within)
+    counts, sheet = read_replicates(source)
+    batch = sheet[options.batch]
     rows: list[Row] = pd.read_csv(options.out, dtype=str).fillna("").to_dict("records") if options.append else []
     with two_workers() as pool:
         for n in options.sizes:
