@@ -18,6 +18,9 @@ from matplotlib.figure import Figure
 ROOT = Path(__file__).parents[1]
 CALIBRATION, SPEED = ROOT / "benchmarks/calibration", ROOT / "benchmarks/speed"
 LEVEL = 0.05
+MANY = 8
+"""Of fewer sets a standard error is itself uncertain, and may not fall below what the lists' length alone gives."""
+
 DEFAULT = "likelihood"
 WITH_MEAN = "likelihood, covariate base_mean"
 SHOWN = ("likelihood", "moderated_t", "DESeq2, BH", "edgeR QL, BH", "limma voom, BH")
@@ -30,9 +33,9 @@ def read_evidence(name: str) -> pd.DataFrame:
     table = pd.read_csv(CALIBRATION / name)
     table["method"] = table["method"].str.replace(r" \d+(\.\d+)+", "", regex=True)
     table["ours"] = table["method"].str.match("likelihood|moderated_t")
-    # Of few sets the standard error is itself uncertain: it may not fall below what the lists' length alone gives.
     length = np.maximum(table["calls"] * table["sets"], 1)
-    table["judged_se"] = np.maximum(table["fdp_se"].fillna(0), np.sqrt(LEVEL * (1 - LEVEL) / length))
+    least = np.where(table["sets"] < MANY, np.sqrt(LEVEL * (1 - LEVEL) / length), 0.0)
+    table["judged_se"] = np.maximum(table["fdp_se"].fillna(0), least)
     table["holds"] = table["fdp"] <= LEVEL + 2 * table["judged_se"]
     table["null"] = table["cell"].str.contains("null split")
     return table
@@ -273,10 +276,10 @@ the options: `python benchmarks/calibration/evidence.py --help`; other tables: `
 - With more sets of more genes, in ten cells: `--preset long`, {int(long["sets"].max())} sets of 8,000 genes
   (`evidence_long.csv`).
 
-Lists of every method are at a nominal 5%. A standard error is that of the mean over sets, and at least that of a share
-of 5% among as many genes as were listed. Matched TPR: that of the longest list, in a method's own order, whose realised
-false discovery proportion is 5%. It compares rankings, whatever a method says of its errors. Where a cell has a single
-set, its standard error is only that of the list's length and leaves out how sets differ otherwise.
+Lists of every method are at a nominal 5%. A standard error is that of the mean over sets; where there are fewer than
+{MANY}, it is at least that of a share of 5% among as many genes as were listed, which of a single set is all there is.
+Matched TPR: that of the longest list, in a method's own order, whose realised false discovery proportion is 5%. It
+compares rankings, whatever a method says of its errors.
 
 {facts()}
 """
