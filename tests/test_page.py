@@ -22,9 +22,9 @@ from ebgenes import pipeline
 from ebgenes.config import Config, parse_config
 from ebgenes.densities import slab_density
 from ebgenes.fdr import running_mean
-from ebgenes.model import MixturePrior, Study
+from ebgenes.model import Curve, MixturePrior, Study, text_array
 from ebgenes.report import ContrastPage, render_report
-from ebgenes.report.payload import bent_nodes, stray_likelihoods
+from ebgenes.report.payload import GeneRows, bent_nodes, stray_likelihoods
 from ebgenes.simulate import simulate_counts
 from ebgenes.table import tested as has_results
 
@@ -502,3 +502,35 @@ def test_curves_have_the_tables_posterior_means(driver: Any) -> None:
     size = [0.0, 0.3, 1.0, 2.0, 5.0, 40.0, 300.0]
     z = driver.execute_script(source + "return arguments[0].map(zScore)", size)
     np.testing.assert_allclose(z, -special.ndtri(0.5 * 10.0 ** -np.array(size)), atol=1e-3)
+
+
+def test_several_rows_are_drawn_in_place_of_one_likelihood(
+    driver: Any, contrast: ContrastPage, study: Study, tmp_path: Path
+) -> None:
+    """A contrast of two rows along time beside one of a single effect; the panel follows the contrast."""
+    gene = contrast.table.loc[has_results(contrast.table), "gene_id"].to_numpy()
+    rng = np.random.default_rng(1)
+    half = np.tril(rng.normal(size=(len(gene), 2, 2)))
+    curve = Curve(column="time", x=[0, 1, 2], series=["", "", ""], weight=[[0, 0], [1, 0], [0.5, 2]], dense=True)
+    rows = GeneRows(
+        gene=gene, row=text_array(["a", "b</script>"]), mean=rng.normal(size=(len(gene), 2)), root=half,
+        unit=np.array([1.0, 4.0]), curve=curve,
+    )  # fmt: skip
+    path = tmp_path / "rows.html"
+    both = [changed(contrast, rows=rows), changed(contrast, name="single")]
+    path.write_text(render_report(both, dataset="d", versions={}, study=study), encoding="utf-8")
+    page = Page(driver, path, tmp_path)
+    page.run("document.querySelector('#table tbody tr[data-gene]').click()")
+    seen = "return [...document.querySelectorAll('#gene h3')].filter((e) => e.offsetParent).map((e) => e.textContent)"
+    assert page.run(seen) == ["Normalized counts", "All rows of the contrast"]
+    page.set("#contrast", 1, "change")
+    page.until(lambda: page.run(seen) == ["Normalized counts", "Why it was shrunk"])
+    assert page.console() == []
+    source = files("ebgenes.report").joinpath("page/rows.js").read_text(encoding="utf-8")
+    script = source + "return rowSeries(arguments[0], arguments[1], 2)[0].points.map(({value, half}) => [value, half])"
+    told = {"curve": {"x": [0, 1, 2], "series": [""] * 3, "weight": (curve.weight / rows.unit).tolist()}}
+    known = {"mean": rows.mean[0].tolist(), "root": [half[0, 0, :1].tolist(), half[0, 1].tolist()]}
+    value, reach = np.array(driver.execute_script(script, known, told)).T
+    along = curve.weight / rows.unit
+    np.testing.assert_allclose(value, along @ rows.mean[0])
+    np.testing.assert_allclose(reach, 2 * np.sqrt(np.einsum("jr,rs,js->j", along, half[0] @ half[0].T, along)))

@@ -85,7 +85,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
   });
   curved.append(why);
 
-  const rowChart = makeChart(rowed, {
+  const rowChart = !meta.rows ? null : makeChart(rowed, {
     title: "All rows of the contrast", name: () => name(`rows_${meta.label(gene)}`), shape: () => 300,
     draw(pen, width, height, colours) {
       const { data, meta: contrast } = now();
@@ -96,7 +96,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     },
     describe: () => `Effects of all rows of the contrast with their intervals, of ${gene < 0 ? "no gene" : meta.label(gene)}.`,
   });
-  rowed.append(element("p", { class: "soft" }, "After pooling over all genes, with intervals. What is drawn is the fit; the counts beside it are the data."));
+  if (rowChart) rowed.append(element("p", { class: "soft" }, "After pooling over all genes, with intervals. What is drawn is the fit; the counts beside it are the data."));
 
   const aGene = (data, g) => ({
     estimate: data.log2_fc[g], se: data.se[g], df: data.df[g], postMean: data.post_mean[g], lfdr: data.lfdr[g],
@@ -138,7 +138,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
           : `Both together leave ${percentText(Math.max(kept, 0))} of the estimate.`);
       countChart?.redraw();
       curveChart.redraw();
-      rowChart.redraw();
+      rowChart?.redraw();
       const counts = samples && countsOf(gene);
       list.hidden = !counts;
       if (counts) {
@@ -150,7 +150,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     redraw() {
       countChart?.redraw();
       curveChart.redraw();
-      rowChart.redraw();
+      rowChart?.redraw();
     },
   };
 }

@@ -178,7 +178,7 @@ async function start() {
     redrawAll();
   }) : () => null;
   const panel = makeGenePanel(byId("gene"), {
-    meta: { samples: meta.samples, label, id: (gene) => ids[gene] }, countsOf: (gene) => countsOf(gene), name: fileStem, groups: grouping,
+    meta: { samples: meta.samples, rows: contrasts.some(({ rows }) => rows), label, id: (gene) => ids[gene] }, countsOf: (gene) => countsOf(gene), name: fileStem, groups: grouping,
     now: () => ({ data: data(), meta: contrast(), group: word }),
   });
   function pick(gene) {
