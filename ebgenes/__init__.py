@@ -59,6 +59,10 @@ if TYPE_CHECKING:
         fit_multivariate as fit_multivariate,
         multivariate_posterior as multivariate_posterior,
     )
+    from ebgenes.mundlak import (
+        choose_fixed_or_random as choose_fixed_or_random,
+        with_group_means as with_group_means,
+    )
     from ebgenes.negative_binomial import gene_dispersions as gene_dispersions
     from ebgenes.ordination import principal_components as principal_components
     from ebgenes.pipeline import run as run
@@ -81,6 +85,7 @@ _HOME = {
     "build_covariates": "ebgenes.prior",
     "build_design": "ebgenes.design",
     "canonical_patterns": "ebgenes.multivariate",
+    "choose_fixed_or_random": "ebgenes.mundlak",
     "combine": "ebgenes.design",
     "compare": "ebgenes.design",
     "compare_families": "ebgenes.comparison",
@@ -125,6 +130,7 @@ _HOME = {
     "summarize": "ebgenes.summary",
     "versions": "ebgenes.summary",
     "with_base_mean": "ebgenes.counts",
+    "with_group_means": "ebgenes.mundlak",
     "with_intervals": "ebgenes.intervals",
     "with_offsets": "ebgenes.counts",
     "write_table": "ebgenes.io",

@@ -254,6 +254,7 @@ def _prior_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--gibbs", default="{}", help="the config's gibbs section, as YAML")
     made.add_argument("--draws", help="draws.nc to write, where the prior's fit is gibbs")
     made.add_argument("--genes", help="annotation of the genes, for covariates")
+    made.add_argument("--beside", help="table of fixed beside random effects to write, where both were asked for")
     made.add_argument("--out", required=True, help="prior.json to write")
     _table_options(made, "--table", required=False)
     made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
@@ -521,7 +522,7 @@ def _learn_joint(effects: JointEffects, options: argparse.Namespace, asked: Any)
 def _learn_single(effects: Effects, screen: Screen | None, options: argparse.Namespace, asked: Any) -> None:
     from ebgenes.config import parse_section
     from ebgenes.io import write_draws, write_json
-    from ebgenes.pipeline import compare, covariates_of, learn, listed, sample, write_figures
+    from ebgenes.pipeline import compare, covariates_of, learn, listed, sample, write_beside, write_figures
     from ebgenes.summary import summarize
 
     settings = parse_section("prior", asked)
@@ -543,6 +544,8 @@ def _learn_single(effects: Effects, screen: Screen | None, options: argparse.Nam
     if options.figures and table is not None:
         figures = [Path(path) for path in options.figures]
         write_figures(figures, table, fit.prior, summary, report, _study_for(figures, options.counts))
+    if options.beside:
+        write_beside(Path(options.beside), effects, fit.prior, settings, summary, report.level)
     write_json(options.out, summary)
     if summary["stored"]:
         print(summary["stored"]["words"])

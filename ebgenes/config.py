@@ -127,6 +127,7 @@ class EffectsSettings:
     outliers: str
     hidden_factors: str | int
     chunks: int
+    fixed_or_random: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

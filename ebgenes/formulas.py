@@ -100,6 +100,16 @@ def require_fitting(formula: str, random: bool, settings: Mapping[str, Any]) -> 
     for name, unasked in idle.items():
         if settings[name] != unasked:
             raise InputError(f"engine {engine} has no option {name}. Leave it out, or use the other engine.")
+    if engine == "mixed" and settings.get("chunks", 1) > 1:
+        raise InputError(
+            f"effects.chunks: engine mixed, which fits the design {formula!r}, takes all genes at once. "
+            "Leave the chunks out."
+        )
+    if not random and settings.get("fixed_or_random", "check") != "check":
+        raise InputError(
+            f"fixed_or_random: {settings['fixed_or_random']} needs a random factor, and the design {formula!r} has "
+            "none. Write (1|donor) in it, or leave the option out."
+        )
     if engine == "mixed" and settings["hidden_factors"] not in ("auto", 0):
         raise InputError(
             f"hidden factors are not sought beside random ones; found hidden_factors {settings['hidden_factors']} and "

@@ -23,9 +23,11 @@ import pandas as pd
 
 from ebgenes.errors import InputError, listing
 from ebgenes.model import (
+    BESIDE_ARRAYS,
     HIDDEN_ARRAYS,
     RANDOM_ARRAYS,
     RANDOM_WORDS,
+    Beside,
     BoolArray,
     ChainState,
     Choice,
@@ -657,6 +659,10 @@ def _write_random(group: Any, random: RandomEffects) -> None:
         group.create_dataset(name, data=getattr(random, name))
     for name in RANDOM_WORDS:
         group.create_dataset(name, data=getattr(random, name), dtype=h5py.string_dtype())
+    if random.beside is not None:
+        beside = group.create_group("beside")
+        for name in BESIDE_ARRAYS:
+            beside.create_dataset(name, data=getattr(random.beside, name))
     if random.choice is not None:
         choice = group.create_group("choice")
         for each in fields(random.choice):
@@ -668,8 +674,12 @@ def _read_random(group: Any) -> RandomEffects:
     if "choice" in group:
         stored: dict[str, Any] = dict(group["choice"].attrs)
         choice = Choice(**stored)
+    beside = None
+    if "beside" in group:
+        beside = Beside(**{name: group["beside"][name][()] for name in BESIDE_ARRAYS})
     return RandomEffects(
         choice=choice,
+        beside=beside,
         **{name: group[name][()] for name in RANDOM_ARRAYS},
         **{name: group[name].asstr()[()] for name in RANDOM_WORDS},
     )

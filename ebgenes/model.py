@@ -369,14 +369,12 @@ class Choice:
         ``random`` or ``fixed``; ``same`` where both give one answer; ``between`` where fixed effects have none.
     probability
         Of the verdict, by the posterior of all genes' Mundlak coefficients; NaN where nothing was to choose.
-    share_off
-        Share of the genes whose random-effects estimate is off by more than half its standard error.
-    share_off_interval
+    off
+        By how many of its standard errors a gene's random-effects estimate is biased, root mean square.
+    off_interval
         Its 90% interval, (2,).
     changed
         Share of the genes whose Mundlak coefficient is not 0.
-    spread
-        Root mean square of the Mundlak coefficients, log2.
     hausman
         Share of the genes whose Hausman test has p < .05, of which chance gives .05.
     gain
@@ -389,16 +387,48 @@ class Choice:
     verdict: str
     words: str
     probability: float = float("nan")
-    share_off: float = float("nan")
-    share_off_interval: FloatArray = field(default_factory=lambda: np.full(2, np.nan))
+    off: float = float("nan")
+    off_interval: FloatArray = field(default_factory=lambda: np.full(2, np.nan))
     changed: float = float("nan")
-    spread: float = float("nan")
     hausman: float = float("nan")
     gain: float = float("nan")
 
     def __post_init__(self) -> None:
-        _set(self, share_off_interval=_float(self.share_off_interval))
-        _require_shape(self, share_off_interval=(2,))
+        _set(self, off_interval=_float(self.off_interval))
+        _require_shape(self, off_interval=(2,))
+
+
+BESIDE_ARRAYS = ("fixed", "fixed_se", "fixed_df", "coefficient", "coefficient_se", "hausman_p", "variance_share")
+"""Arrays of `Beside`, the same names in every file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Beside:
+    """Fixed effects beside random ones, gene by gene; log2, all (G,), NaN where fixed effects are unidentified.
+
+    Attributes
+    ----------
+    fixed, fixed_se, fixed_df
+        The effect with every group as a fixed effect, its moderated standard error and degrees of freedom.
+    coefficient, coefficient_se
+        Mundlak's: how much more groups differ, over the range of the comparison, than samples within them.
+    hausman_p
+        Of the difference between fixed and random effects; NaN where they are one.
+    variance_share
+        Share of a sample's variance that lies between groups, by the gene's own REML.
+    """
+
+    fixed: FloatArray
+    fixed_se: FloatArray
+    fixed_df: FloatArray
+    coefficient: FloatArray
+    coefficient_se: FloatArray
+    hausman_p: FloatArray
+    variance_share: FloatArray
+
+    def __post_init__(self) -> None:
+        _set(self, **{name: _float(getattr(self, name)) for name in BESIDE_ARRAYS})
+        _require_shape(self, **dict.fromkeys(BESIDE_ARRAYS, self.fixed.shape))
 
 
 RANDOM_ARRAYS = ("n_groups", "ratio", "weight", "share")
@@ -426,6 +456,8 @@ class RandomEffects:
         What the design tells of groups and comparison, a sentence each.
     choice
         Fixed or random, or None where it was not asked.
+    beside
+        Fixed effects beside these, or None where they were not asked for.
     """
 
     factor: TextArray
@@ -435,6 +467,7 @@ class RandomEffects:
     share: FloatArray
     words: TextArray
     choice: Choice | None = None
+    beside: Beside | None = None
 
     def __post_init__(self) -> None:
         _set(self, factor=_text(self.factor), words=_text(self.words), n_groups=np.array(self.n_groups, dtype=np.int64))

@@ -77,6 +77,10 @@ UNFINISHED = "draws.unfinished.npz"
 """Draws of a run that was interrupted, in the contrast's folder."""
 
 
+BESIDE = "fixed_random.tsv"
+"""Fixed effects beside random ones, in the contrast's folder, on request."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Answer:
     """Everything one contrast yields."""
@@ -270,6 +274,8 @@ def _asked_row(question: Mapping[str, Any]) -> Comparison | Combination:
 def estimate(study: Study, design: Design, settings: EffectsSettings, controls: TextArray | None = None) -> Effects:
     """Every gene's effect with its likelihood."""
     chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
+    if design.random:
+        return estimate_random(study, design, settings)
     effects = eb.fit_effects(study.counts, design, controls=controls, **chosen)
     return replace(effects, hidden=_beside_sheet(effects.hidden, study))
 
@@ -308,6 +314,41 @@ def estimate_any(
     chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
     joint: JointEffects = eb.fit_joint_effects(study.counts, design, controls=controls, **chosen)
     return replace(joint, hidden=_beside_sheet(joint.hidden, study))
+
+
+def estimate_random(study: Study, design: Design, settings: EffectsSettings) -> Effects:
+    """Effects of a design with random factors, and whether these can be relied on."""
+    from ebgenes.mundlak import choose_fixed_or_random, fixed_beside_random, with_group_means
+
+    chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
+    if settings.fixed_or_random == "within":
+        return eb.fit_effects(study.counts, with_group_means(design), **chosen)
+    effects: Effects = eb.fit_effects(study.counts, design, **chosen)
+    if effects.random is None:
+        raise ValueError("the design has no random factors")
+    choice = choose_fixed_or_random(study.counts, design)
+    beside = fixed_beside_random(study.counts, design) if settings.fixed_or_random == "both" else None
+    return replace(effects, random=replace(effects.random, choice=choice, beside=beside))
+
+
+def write_beside(
+    path: Path, effects: Effects, prior: MixturePrior, settings: PriorSettings, summary: dict[str, Any], level: float
+) -> None:
+    """Write random and fixed effects side by side, where both were asked for, and tell the summary how they differ."""
+    if effects.random is None or effects.random.beside is None:
+        return
+    from ebgenes.mundlak import side_by_side, side_words
+    from ebgenes.posteriors import null_probability
+
+    beside = effects.random.beside
+    fixed_lfdr = None
+    if np.isfinite(beside.fixed).all():
+        fixed = eb.effects_from_summary(effects.gene, beside.fixed, beside.fixed_se, beside.fixed_df)
+        # A stored prior or covariates are of the random effects' list; the plain prior tells the fits apart.
+        fixed_lfdr = null_probability(fixed, learn(fixed, replace(settings, covariates=[])).prior)
+    table = side_by_side(effects, null_probability(effects, prior), fixed_lfdr)
+    io.write_table(path, table)
+    summary["random_effects"]["beside"] = side_words(table, level)
 
 
 def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | None = None) -> EmFit:
@@ -542,6 +583,7 @@ def _write_answer(
     io.write_effects(folder / "effects.h5", found.effects)
     if found.draws is not None:
         io.write_draws(folder / "draws.nc", found.draws)
+    write_beside(folder / BESIDE, found.effects, found.fit.prior, config.prior, summary, settings.level)
     io.write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
         io.write_table(folder / f"genes.{suffix}", found.table)
@@ -572,6 +614,7 @@ def write_figures(
     up, down = words.get("up", "higher"), words.get("down", "lower")
     told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
     told |= {"study": study, "null": null, "stored": summary.get("stored")}
+    told["random"] = bool(summary.get("random_effects"))
     for name in dict.fromkeys(file.stem for file in files):
         if name == ROW_FIGURE:
             _write_figure(_draw_rows(joint), name, files)

@@ -242,7 +242,16 @@ def _applied(effects: Effects, fit: EmFit, path: str | None) -> dict[str, Any]:
 def further_words(summary: Mapping[str, Any]) -> list[str]:
     """What is to be said beside the sentence about the list."""
     stored = summary.get("stored")
-    return [*drawn_words(summary), *([stored["words"]] if stored else [])]
+    return [*drawn_words(summary), *([stored["words"]] if stored else []), *random_words(summary)]
+
+
+def random_words(summary: Mapping[str, Any]) -> list[str]:
+    """Whether random effects can be relied on, and what fixed ones would have found."""
+    random = summary.get("random_effects")
+    if not random:
+        return []
+    choice = [random["choice"]["words"]] if random["choice"] else []
+    return [*choice, *([random["beside"]] if random["beside"] else [])]
 
 
 def drawn_words(summary: Mapping[str, Any]) -> list[str]:
@@ -309,12 +318,15 @@ def _random(random: RandomEffects) -> dict[str, Any]:
         "words": list(random.words),
         **{name: getattr(random, name).tolist() for name in RANDOM_ARRAYS},
         "choice": None if random.choice is None else _choice(random.choice),
+        # What the table of both fits says, once it is written.
+        "beside": None,
     }
 
 
 def _choice(choice: Choice) -> dict[str, Any]:
     values = asdict(choice)
-    values["share_off_interval"] = values["share_off_interval"].tolist()
+    interval = values["off_interval"].tolist()
+    values["off_interval"] = interval if np.isfinite(interval).all() else None
     # What is unknown is null in JSON, which has no NaN.
     unknown = [name for name, value in values.items() if isinstance(value, float) and not np.isfinite(value)]
     return {**values, **dict.fromkeys(unknown)}
@@ -336,6 +348,9 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         )
     if effects.hidden is not None:
         notes.append(hidden_words(effects.hidden))
+    choice = None if effects.random is None else effects.random.choice
+    if choice is not None and choice.verdict == "fixed":
+        notes.append(choice.words)
     signs = []
     if fit.prior.null_scale > WIDE_NULL:
         signs.append(f"the null's standard deviation is {fit.prior.null_scale:.2f} log2")

@@ -30,6 +30,7 @@ LAYERS = [
         "joint",
         "multivariate",
         "mixed_model",
+        "mundlak",
         "negative_binomial",
         "ordination",
         "outliers",

@@ -10,13 +10,24 @@ from scipy import special, stats
 
 import ebgenes as eb
 from ebgenes.checks import check
-from ebgenes.config import parse_config
-from ebgenes.effects.mixed import fit_contrast, log_t_mixture
+from ebgenes.config import parse_config, parse_section
+from ebgenes.effects.mixed import fit_contrast, log_t_mixture, mixed_weights
+from ebgenes.effects.moderated_t import weighted_regression
 from ebgenes.errors import InputError
 from ebgenes.formulas import split_formula, with_random
-from ebgenes.mixed_model import fit_hyperprior, fit_ratios, fit_reml, ratio_grid
-from ebgenes.model import Grouping, text_array
-from ebgenes.random_factors import describe_comparison, describe_factors
+from ebgenes.io import write_effects
+from ebgenes.mixed_model import fit_hyperprior, fit_ratios, fit_reml, ratio_grid, scaled_weights
+from ebgenes.model import Counts, Grouping, Study, text_array
+from ebgenes.mundlak import (
+    bias_leverage,
+    choose_fixed_or_random,
+    fixed_design,
+    hausman_test,
+    mixed_factor,
+    with_group_means,
+)
+from ebgenes.pipeline import estimate, write_beside
+from ebgenes.random_factors import describe_comparison, describe_factors, exposure, group_means
 
 MODELS = {"donor": "~ batch + treated + dose + (1|donor)", "crossed": "~ treated + dose + (1|donor) + (1|site)"}
 
@@ -337,8 +348,6 @@ def test_the_same_bits_for_any_number_of_threads(paired, monkeypatch):
 
 
 def test_effects_with_random_factors_are_read_back(paired, tmp_path):
-    from ebgenes.io import write_effects
-
     counts, _, designs = paired
     made = eb.fit_effects(counts, designs["~ group + (1|donor)"])
     write_effects(tmp_path / "effects.h5", made)
@@ -388,3 +397,119 @@ def test_the_config_refuses_before_a_file_is_opened(tmp_path):
         parse_config(content)
     with pytest.raises(InputError, match="random slope"):
         parse_config(config(tmp_path, design="~ dex + (dex|donor)"))
+
+
+LAYOUT = [[0, 1], [0, 1], [0, 0], [1, 1], [0, 1], [0, 1], [0, 0], [1, 1]]
+
+
+def confounded(seed, correlation, n_genes=800):
+    """Counts of 8 donors, some treated in one of two samples, whose effects go along with their share of treatment."""
+    rng = np.random.default_rng(seed)
+    donor = np.repeat(np.arange(8), 2)
+    treated, share = np.concatenate(LAYOUT), np.mean(LAYOUT, axis=1)
+    z = (share - share.mean()) / share.std()
+    sd = 0.4 * np.exp(0.3 * rng.standard_normal(n_genes))
+    sign = rng.choice([-1, 1], n_genes)
+    own = rng.standard_normal((n_genes, 8))
+    shift = sd[:, None] * (correlation * sign[:, None] * z + np.sqrt(1 - correlation**2) * own)
+    level = 200 * np.exp(shift[:, donor]) * rng.gamma(30, 1 / 30, (n_genes, 16))
+    samples = pd.DataFrame(
+        {"donor": [f"d{i}" for i in donor], "group": np.where(treated, "t", "c")}, index=[f"s{i}" for i in range(16)]
+    )
+    counts = Counts(
+        gene=text_array(f"g{i}" for i in range(n_genes)), sample=text_array(samples.index), count=rng.poisson(level)
+    )
+    design = eb.build_design(samples, "~ group + (1|donor)", eb.compare("group", baseline="c", target="t"))
+    return eb.normalize(counts), design
+
+
+def test_random_effects_are_biased_as_theory_says():
+    """Groups shifted by a multiple of their mean comparison, nothing else: the bias is the leverage, exactly."""
+    counts, design = confounded(1, 0, n_genes=50)
+    response, weight = mixed_weights(counts, design)
+    factor = mixed_factor(design)
+    c = design.contrast.weight
+    found = fit_contrast(response, weight, design.matrix, c, design.random)
+    leverage = bias_leverage(weight, design, factor, found)
+    assert np.all((leverage > 0) & (leverage < 1))
+    moved = response + 3.0 * group_means(exposure(design), factor)
+    scaled = scaled_weights(weight)[0]
+    ratio = found.hyperprior.ratio
+    before, after = (fit_ratios(y, scaled, design.matrix, c, design.random, ratio).estimate for y in (response, moved))
+    np.testing.assert_allclose(np.sum(found.posterior * (after - before), axis=1), 3.0 * leverage, rtol=1e-9)
+
+
+def test_group_means_in_the_design_give_the_effect_within_groups():
+    """Mundlak's theorem: with equal weights and the groups' means, generalized least squares is fixed effects."""
+    rng = np.random.default_rng(8)
+    _, design = confounded(1, 0, n_genes=20)
+    y = rng.standard_normal((30, 16))
+    wide, fixed = with_group_means(design), fixed_design(design)
+    assert wide.matrix.shape[1] == 3
+    random = fit_ratios(y, np.ones_like(y), wide.matrix, wide.contrast.weight, design.random, np.array([[0.2], [5.0]]))
+    within = weighted_regression(y, np.ones_like(y), fixed.matrix, fixed.contrast.weight)[0]
+    np.testing.assert_allclose(random.estimate, np.column_stack([within, within]), atol=1e-10)
+
+
+@pytest.mark.parametrize(("correlation", "verdict"), [(0.0, "random"), (0.7, "fixed")])
+def test_the_verdict_between_fixed_and_random(correlation, verdict):
+    counts, design = confounded(2, correlation)
+    choice = choose_fixed_or_random(counts, design)
+    assert (choice.verdict, choice.factor) == (verdict, "donor")
+    assert 0.9 < choice.probability <= 1
+    assert choice.off_interval[0] < choice.off < choice.off_interval[1]
+    assert choice.gain > 1
+    assert (choice.hausman > 0.1) == (verdict == "fixed")
+    assert f"{choice.off:.2f} standard errors" in choice.words
+    again = choose_fixed_or_random(counts, design)
+    assert (again.off, again.words) == (choice.off, choice.words)
+
+
+def test_hausman_is_uniform_where_groups_are_random():
+    counts, design = confounded(3, 0.0, n_genes=2000)
+    response, weight = mixed_weights(counts, design)
+    found = fit_contrast(response, weight, design.matrix, design.contrast.weight, design.random)
+    p = hausman_test(response, weight, design, found).p_value
+    assert np.isfinite(p).all()
+    for level in (0.05, 0.2):
+        assert np.mean(p < level) == pytest.approx(level, abs=0.25 * level + 0.01)
+
+
+def test_without_a_choice_the_words_say_why():
+    balanced = eb.build_design(SHEET, "~ dex + (1|donor)", eb.compare("dex", baseline="u", target="t"))
+    between = eb.build_design(SHEET, "~ sex + (1|donor)", eb.compare("sex", baseline="m", target="f"))
+    assert choose_fixed_or_random(None, balanced).verdict == "same"
+    assert fixed_design(between) is None
+    said = choose_fixed_or_random(None, between)
+    assert said.verdict == "between"
+    assert "could not be estimated at all" in said.words
+    assert with_group_means(balanced) is balanced
+
+
+def test_both_fits_side_by_side(tmp_path):
+    """From the config: a table beside the results, words in prior.json, and the same again from effects.h5."""
+    counts, design = confounded(4, 0.0, n_genes=300)
+    sheet = pd.DataFrame({"donor": design.random[0].group[design.random[0].code], "group": np.concatenate(LAYOUT)})
+    sheet["group"] = np.where(sheet["group"] > 0, "t", "c")
+    study = Study(
+        counts=counts,
+        samples=sheet.set_axis(list(counts.sample)),
+        screen=eb.screen_genes(counts, design, name={}),
+    )
+    settings = parse_section("effects", {"fixed_or_random": "both"})
+    effects = estimate(study, design, settings)
+    write_effects(tmp_path / "effects.h5", effects)
+    read = eb.read_effects(tmp_path / "effects.h5")
+    np.testing.assert_array_equal(read.random.beside.fixed, effects.random.beside.fixed)
+    assert read.random.choice.words == effects.random.choice.words
+    fit = eb.fit_em(read)
+    summary = eb.summarize(read, fit, 0.05)
+    write_beside(tmp_path / "fixed_random.tsv", read, fit.prior, parse_section("prior", {}), summary, 0.05)
+    table = pd.read_csv(tmp_path / "fixed_random.tsv", sep="\t")
+    assert len(table) == len(counts.gene)
+    assert not table.isna().any().any()
+    assert "side by side" in summary["random_effects"]["beside"]
+    assert table["variance_share"].between(0, 1).all()
+    within = estimate(study, design, parse_section("effects", {"fixed_or_random": "within"}))
+    fixed = effects.random.beside.fixed
+    assert np.median(np.abs(within.estimate - fixed)) < 0.2 * np.median(np.abs(effects.estimate - fixed)) + 1e-3

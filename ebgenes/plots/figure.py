@@ -38,12 +38,15 @@ _FILE_STYLE: dict[str, Any] = {
 }
 
 
-def _draw_hidden(hidden: Mapping[str, Any] | None, panels: Sequence[Axes]) -> None:
+def _draw_hidden(hidden: Mapping[str, Any] | None, random: bool, panels: Sequence[Axes]) -> None:
     for ax in panels:
         ax.set_axis_off()
     if hidden is None:
         words = "No hidden factor: beyond the design, replicates differ no more together than chance lets them,\n"
-        panels[0].text(0.5, 0.5, words + "or they are too few to tell.", ha="center", color=INK)
+        words += "or they are too few to tell."
+        if random:
+            words = "Hidden factors are not sought beside random ones."
+        panels[0].text(0.5, 0.5, words, ha="center", color=INK)
         return
     columns = telling_columns(hidden)
     for i, ax in enumerate(panels[: max(1, len(columns))]):
@@ -65,6 +68,7 @@ def draw(
     title: str = "",
     covariates: Mapping[str, Any] | None = None,
     hidden: Mapping[str, Any] | None = None,
+    random: bool = False,
     stored: Mapping[str, Any] | None = None,
     study: Study | None = None,
     null: BoolArray | None = None,
@@ -83,6 +87,8 @@ def draw(
         Heading above the panels; none if empty.
     covariates, hidden, stored
         prior.json's ``covariates``, ``hidden_factors`` and ``stored``, for the figures of these names.
+    random
+        Whether there are random factors, beside which hidden ones are not sought.
     study
         Counts and samples, for ``heatmap``.
     null
@@ -120,7 +126,7 @@ def draw(
         elif name == "covariates":
             _draw_covariates(cast(Any, covariates)["terms"], panels)
         elif name == "hidden":
-            _draw_hidden(hidden, panels)
+            _draw_hidden(hidden, random, panels)
         elif name == "stored":
             predicted_z(cast(Any, stored), panels[0])
         elif name == "calibration":

@@ -79,6 +79,7 @@ rule contrast:
         tables=[f"{CONTRAST}/genes.{suffix}" for suffix in SETTINGS.report.tables],
         figures=[reported(CONTRAST, name) for name in CONTRAST_FIGURES],
         draws=[f"{CONTRAST}/draws.nc"] if SETTINGS.prior.fit == "gibbs" else [],
+        beside=[f"{CONTRAST}/fixed_random.tsv"] if SETTINGS.effects.fixed_or_random == "both" else [],
     log:
         f"{LOGS}/{{contrast}}.log",
     conda:
@@ -93,12 +94,13 @@ rule contrast:
         prior=settings_json("prior"),
         gibbs=settings_json("gibbs"),
         draws=lambda wildcards, output: flag_of("draws", output.draws),
+        beside=lambda wildcards, output: flag_of("beside", output.beside),
         report=settings_json("report"),
         # What captions tell.
         level=SETTINGS.report.level,
         genes=lambda wildcards, input: flag_of("genes", input.genes),
     shell:
-        "ebgenes contrast {input.counts:q} {params.asked} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.genes} --report {params.report:q} "
+        "ebgenes contrast {input.counts:q} {params.asked} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.beside} {params.genes} --report {params.report:q} "
         "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
 
 
