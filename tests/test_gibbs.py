@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -325,7 +326,10 @@ def test_what_cannot_be_drawn_is_refused(study):
 
 
 def test_arviz_reads_the_draws(study, tmp_path):
-    import arviz
+    with warnings.catch_warnings():
+        # Once a day it tells of its own future.
+        warnings.simplefilter("ignore")
+        import arviz
 
     effects, fit, _ = study
     draws = eb.draw_gibbs(effects, fit, draws=30, warmup=10)
