@@ -73,6 +73,11 @@ if TYPE_CHECKING:
         fit_empirical_null as fit_empirical_null,
     )
     from ebgenes.simulate import simulate_counts as simulate_counts
+    from ebgenes.studies import (
+        combine_studies as combine_studies,
+        join_studies as join_studies,
+        learn_kappa as learn_kappa,
+    )
     from ebgenes.summary import summarize as summarize, versions as versions
     from ebgenes.table import results_table as results_table, sentence as sentence
 
@@ -87,6 +92,7 @@ _HOME = {
     "canonical_patterns": "ebgenes.multivariate",
     "choose_fixed_or_random": "ebgenes.mundlak",
     "combine": "ebgenes.design",
+    "combine_studies": "ebgenes.studies",
     "compare": "ebgenes.design",
     "compare_families": "ebgenes.comparison",
     "counts_from_anndata": "ebgenes.io",
@@ -103,8 +109,10 @@ _HOME = {
     "fit_multivariate": "ebgenes.multivariate",
     "full_posterior": "ebgenes.gibbs",
     "gene_dispersions": "ebgenes.negative_binomial",
+    "join_studies": "ebgenes.studies",
     "joint_posterior": "ebgenes.joint",
     "keep_expressed": "ebgenes.counts",
+    "learn_kappa": "ebgenes.studies",
     "match_samples": "ebgenes.counts",
     "multivariate_posterior": "ebgenes.multivariate",
     "normalize": "ebgenes.counts",

@@ -82,6 +82,13 @@ def check(config: Config) -> Iterator[str]:
     for name, dataset in config.datasets.items():
         found = _Findings(name, lines, messages)
         works.append(_check_dataset(dataset, config, found, read_samples))
+    if config.studies:
+        from ebgenes.meta_analysis import check_studies
+
+        for name in config.studies:
+            found = _Findings(f"studies.{name}", lines, messages)
+            told = found.attempt(lambda name=name: check_studies(config, name))  # type: ignore[misc]
+            lines.extend([] if told is None else [told])
     if messages:
         messages = list(dict.fromkeys(messages))
         raise InputErrors(f"{len(messages)} mistakes:" if len(messages) > 1 else "1 mistake:", messages)

@@ -225,6 +225,11 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--folder", help="folder with its other results (default: as the config says)")
     made.add_argument("--part", help="which cell type of a dataset of cells: the name of its folder")
 
+    made = verb("studies", _studies, "pool several studies of one question: table, figures and report")
+    made.add_argument("config", help="config file, or the config itself as YAML")
+    made.add_argument("--name", required=True, help="which entry of studies:")
+    made.add_argument("--outdir", help="folder of the results, in place of the config's")
+
     made = verb("export", _export, "write a result table in another format, or with another tool's names of columns")
     made.add_argument("table", help="genes.tsv")
     made.add_argument("--style", help="names of columns: deseq2, limma, ashr or pertpy (default: ours)")
@@ -376,15 +381,18 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _config_and_dataset(options: argparse.Namespace) -> tuple[Any, Any]:
     """A config from a file or from YAML on the command line, and the dataset asked for."""
-    from ebgenes.config import load_yaml_file, parse_config
-
-    text = options.config
-    content = load_yaml_file(text) if text.endswith((".yaml", ".yml")) else _yaml(text, "config")
-    config = parse_config(content)
+    config = _config_of(options.config)
     dataset = config.datasets.get(options.dataset)
     if dataset is None:
         raise InputError(f"the config has no dataset {options.dataset!r}; it has: {listing(config.datasets)}.")
     return config, dataset
+
+
+def _config_of(text: str) -> Any:
+    """A config from a file, or from YAML on the command line."""
+    from ebgenes.config import load_yaml_file, parse_config
+
+    return parse_config(load_yaml_file(text) if text.endswith((".yaml", ".yml")) else _yaml(text, "config"))
 
 
 def _effects(options: argparse.Namespace) -> None:
@@ -680,6 +688,19 @@ def _report(options: argparse.Namespace) -> None:
         for words in said[page.name]:
             print(f"{page.name}: {words}")
     print(f"open {folder / 'report.html'}")
+
+
+def _studies(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from ebgenes.meta_analysis import run_studies
+
+    config = _config_of(options.config)
+    if options.name not in config.studies:
+        raise InputError(f"the config has no studies {options.name!r}; it has: {listing(config.studies) or 'none'}.")
+    if options.outdir is not None:
+        config = replace(config, outdir=options.outdir)
+    run_studies(config, options.name, progress=print)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -65,6 +65,15 @@ def row_figure_names(formats: Sequence[str]) -> list[str]:
     return [f"{ROW_FIGURE}.{suffix}" for suffix in formats]
 
 
+STUDIES_FIGURE = "forest"
+"""The figure of several studies."""
+
+
+def studies_figure_names(formats: Sequence[str], stored: str | None = None) -> list[str]:
+    """File names of the figures of several studies."""
+    return [*figure_names(formats, (), 0, (), stored), *(f"{STUDIES_FIGURE}.{suffix}" for suffix in formats)]
+
+
 def dataset_figure_names(formats: Sequence[str], extra: Sequence[str]) -> list[str]:
     """File names of a data set's own figures."""
     return [f"{name}.{suffix}" for name in DATASET_FIGURES if name in extra for suffix in formats]
@@ -175,11 +184,33 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where one of several studies comes from: a contrast of a dataset, or a table."""
+
+    dataset: str | None
+    contrast: str | None
+    table: str | None
+    columns: dict[str, str] | None
+    df: float | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudiesSettings:
+    """Several studies of one question."""
+
+    sources: dict[str, SourceSettings]
+    genes: str | None
+    kappa: str | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole run."""
 
     outdir: str
     datasets: dict[str, DatasetSettings]
+    studies: dict[str, StudiesSettings]
     effects: EffectsSettings
     prior: PriorSettings
     gibbs: GibbsSettings
@@ -197,7 +228,7 @@ SECTIONS = {
 }
 
 
-KEYWORDS = {"stored": "from"}
+KEYWORDS = {"stored": "from", "sources": "of"}
 """Fields of records by the keys of the config that they stand for, where these differ."""
 
 
@@ -259,8 +290,15 @@ def parse_config(content: Any) -> Config:
     datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
     sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
     _require_engines(datasets, sections["effects"])
+    studies = {name: _studies(value) for name, value in content.get("studies", {}).items()}
+    messages = [words for name, each in studies.items() for words in _unmet(name, each, datasets)]
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
     config = Config(
-        outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]), datasets=datasets, **sections
+        outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]),
+        datasets=datasets,
+        studies=studies,
+        **sections,
     )
     _require_joint_settings(config)
     return config
@@ -371,6 +409,36 @@ def _dataset(content: Mapping[str, Any]) -> DatasetSettings:
     return DatasetSettings(**values)
 
 
+def _studies(content: Mapping[str, Any]) -> StudiesSettings:
+    values = _with_defaults("studies", content)
+    sources = {name: SourceSettings(**_with_defaults("source", each)) for name, each in values.pop("of").items()}
+    return StudiesSettings(sources=sources, **values)
+
+
+def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSettings]) -> Iterator[str]:
+    """What studies name and the config does not have."""
+    if name in datasets:
+        yield f"studies.{name}: a dataset has this name too, and with it the folder; choose another."
+    for study, source in studies.sources.items():
+        place = f"studies.{name}.of.{study}"
+        if source.dataset is None:
+            continue
+        dataset = datasets.get(source.dataset)
+        if dataset is None:
+            near = nearest(source.dataset, datasets)
+            yield f"{place}.dataset: there is no dataset {source.dataset!r}; there are: {listing(datasets)}.{near}"
+        elif dataset.pseudobulk is not None:
+            yield f"{place}.dataset: {source.dataset!r} has cells; name the genes.tsv of a cell type as table instead."
+        elif source.contrast in dataset.contrasts and is_joint(dataset.contrasts[source.contrast]):
+            yield f"{place}.contrast: {source.contrast!r} has several rows; studies need one effect a gene."
+        elif source.contrast not in dataset.contrasts:
+            near = nearest(str(source.contrast), dataset.contrasts)
+            yield (
+                f"{place}.contrast: {source.dataset} has no contrast {source.contrast!r}; "
+                f"it has: {listing(dataset.contrasts)}.{near}"
+            )
+
+
 def _with_defaults(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     properties = schema()["$defs"][name]["properties"]
     defaults = {key: value["default"] for key, value in properties.items() if "default" in value}
@@ -392,6 +460,8 @@ def _explain(error: Any) -> Iterator[str]:
         for key in value:
             if key not in error.instance:
                 yield f"{place}{key} is missing."
+    elif rule == "oneOf" and "oneOf" in error.schema and "table" in error.schema.get("properties", {}):
+        yield f"{place}give either dataset and contrast, or table; found {found}."
     elif rule == "dependentRequired":
         pair = (
             "evidence needs odds_ratio and range"

@@ -35,8 +35,7 @@ from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
 
 DRIFTS = 9
-"""Scales of the null that are told apart, over the range where the likelihood, at its best weights, is within e^-8 of
-its peak."""
+"""Scales of the null that are told apart, over the range where its likelihood is within e^-8 of its peak."""
 
 SLABS = 33
 """Scales of a single slab that are told apart, likewise."""
@@ -143,8 +142,8 @@ def draw_gibbs(
         Of `fit_em`, to the same effects: its family, components, mode and stretch stay; where its null's scale was
         estimated that is drawn too.
     covariates
-        Those of the fit, where it has some: their coefficients are drawn too. Unlike the fit, draws are not
-        cross-fitted: in a joint model each gene's likelihood enters once.
+        Those of the fit, where it has some: their coefficients are drawn too. Unlike the fit's, gene's own data are not
+        left out, as its likelihood in a joint model enters once.
     chains, draws, warmup
         Chains, sweeps each that are kept, and sweeps before them that are not.
     seed
@@ -178,62 +177,56 @@ def draw_gibbs(
     if (fit.prior.null_share is None) != (covariates is None):
         raise InputError("draws take the covariates that the prior was fitted with, no others and not without.")
     planes = make_planes(effects, fit, covariates)
+    sweeps = warmup + draws
+    key = _digest(planes, chains, seed)
     base, log_prior = planes.constant + planes.log_prior, planes.log_coefficient_prior
     few, lines = represent(planes.likelihood, base, planes.design, log_prior, planes.start)
-    onward = partial(_onward, planes, few, lines, seed)
-    sweeps, key = warmup + draws, _digest(planes, chains, seed)
-    if resume is not None and resume.key == key and 0 < resume.state.shape[1] <= sweeps:
-        state = resume
-    else:
-        begun = _begin(few, lines, chains, key)
-        # Far from the middle the surrogate is no guide to the likelihood: chains first follow it alone.
-        led = onward(begun, PILOT, -PILOT, exact=0)
-        state = replace(begun, next_state=led.next_state, next_plane=led.next_plane)
-    while state.state.shape[1] < sweeps:
-        done = state.state.shape[1]
-        state = onward(state, min(CHUNK, sweeps - done), done)
-        save(state)
-        progress(chains * state.state.shape[1], chains * sweeps)
-    return _draws(planes, state, fit, warmup, seed)
-
-
-def _onward(
-    planes: Planes, few: Representatives, lines: FloatArray, seed: int, state: ChainState, n_sweeps: int, first: int,
-    exact: int = 1,
-) -> ChainState:  # fmt: skip
-    """The chains so many sweeps further, of which `first` is the number of the first."""
     n_steps = STEPS_AT_LEAST + STEPS_A_SHARE * len(planes.start)
-    stand_in = few.arrays()
 
-    def advance(chain: int) -> tuple[Any, ...]:
+    def advance(chain: int, state: ChainState, n_sweeps: int, first: int, exact: int) -> tuple[Any, ...]:
         place, plane = state.next_state[chain].copy(), state.next_plane[chain : chain + 1].copy()
         out = np.empty((n_sweeps, len(place))), np.empty(n_sweeps, dtype=np.int64), np.empty(n_sweeps)
         run_chain(
             planes.likelihood, planes.constant, planes.log_prior, planes.shape, planes.design, planes.coefficient_prior,
-            stand_in, lines, n_steps, exact, seed, chain, first, place, plane, *out,
+            few.arrays(), lines, n_steps, exact, seed, chain, first, place, plane, *out,
         )  # fmt: skip
         return *out, place, plane
 
-    chains = len(state.next_state)
     with ThreadPoolExecutor(min(usable_threads(), chains)) as pool:
-        place, plane, loglik, *following = (
-            np.stack(each) for each in zip(*pool.map(advance, range(chains)), strict=True)
-        )
-    return ChainState(
-        key=state.key,
-        state=np.concatenate([state.state, place], axis=1),
-        plane=np.concatenate([state.plane, plane], axis=1),
-        loglik=np.concatenate([state.loglik, loglik], axis=1),
-        next_state=following[0],
-        next_plane=following[1][:, 0],
-    )
+
+        def onward(state: ChainState, n_sweeps: int, first: int, exact: int) -> ChainState:
+            parts = list(pool.map(lambda chain: advance(chain, state, n_sweeps, first, exact), range(chains)))
+            place, plane, loglik, next_state, next_plane = (np.stack(each) for each in zip(*parts, strict=True))
+            return ChainState(
+                key=key,
+                state=np.concatenate([state.state, place], axis=1),
+                plane=np.concatenate([state.plane, plane], axis=1),
+                loglik=np.concatenate([state.loglik, loglik], axis=1),
+                next_state=next_state,
+                next_plane=next_plane[:, 0],
+            )
+
+        if resume is not None and resume.key == key and 0 < resume.state.shape[1] <= sweeps:
+            state = resume
+        else:
+            # Far from the middle the surrogate is no guide to the likelihood: chains first follow it alone.
+            state = _begin(few, lines, chains)
+            state = replace(state, **_next(onward(state, PILOT, sweeps, 0)))
+        while state.state.shape[1] < sweeps:
+            done = state.state.shape[1]
+            state = onward(state, min(CHUNK, sweeps - done), done, 1)
+            save(state)
+            progress(chains * state.state.shape[1], chains * sweeps)
+    return _draws(planes, state, fit, warmup, seed)
 
 
-def _begin(few: Representatives, lines: FloatArray, chains: int, key: str) -> ChainState:
-    """Chains that start apart, at planes spread over all.
+def _next(state: ChainState) -> dict[str, Any]:
+    return {"next_state": state.next_state, "next_plane": state.next_plane}
 
-    Three standard deviations from the plane's center, or half the way to where a share would be negative.
-    """
+
+def _begin(few: Representatives, lines: FloatArray, chains: int) -> ChainState:
+    """Chains that start apart: three standard deviations from the centers of planes spread over all, or half the way to
+    where a share would be negative."""
     plane = np.linspace(0, len(few.center) - 1, chains).astype(np.int64)
     start = few.center[plane]
     n_columns = len(few.design)
@@ -243,7 +236,7 @@ def _begin(few: Representatives, lines: FloatArray, chains: int, key: str) -> Ch
         room = np.min(-place[n_columns:][falling] / step[n_columns:][falling], initial=2.0)
         place += min(1.0, 0.5 * room) * step
     return ChainState(
-        key=key,
+        key="",
         state=np.empty((chains, 0, start.shape[1])),
         plane=np.empty((chains, 0), dtype=np.int64),
         loglik=np.empty((chains, 0)),

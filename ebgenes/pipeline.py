@@ -498,6 +498,11 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
                 only = replace(dataset, contrasts=asked)
                 study = prepare_cell_type(only, sums, part["cell_type"], normalization)
                 _run_study(outdir, f"{name}/{folder}", only, study, config, progress)
+    if config.studies:
+        from ebgenes.meta_analysis import run_studies
+
+        for name in config.studies:
+            run_studies(config, name, progress)
     return outdir
 
 
@@ -602,11 +607,12 @@ def write_figures(
     study: Study | None = None,
     null: BoolArray | None = None,
     joint: JointTold | None = None,
+    own: pd.DataFrame | None = None,
 ) -> None:
     """Draw each figure once and write it in every format asked for: the file's stem names it.
 
     `study` is for the heat map; `null`, which rows of the table are truly unchanged, for the calibration; `joint` for
-    the figure of several rows.
+    the figure of several rows; `own`, the table of studies' own effects, for the forest.
     """
     from ebgenes.plots import draw
 
@@ -614,7 +620,7 @@ def write_figures(
     up, down = words.get("up", "higher"), words.get("down", "lower")
     told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
     told |= {"study": study, "null": null, "stored": summary.get("stored")}
-    told["random"] = bool(summary.get("random_effects"))
+    told |= {"own": own, "studies": summary.get("studies"), "random": bool(summary.get("random_effects"))}
     for name in dict.fromkeys(file.stem for file in files):
         if name == ROW_FIGURE:
             _write_figure(_draw_rows(joint), name, files)

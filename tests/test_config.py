@@ -193,7 +193,8 @@ MISTAKES = [
     (
         "datsets",
         {},
-        ": unknown key; allowed: outdir, pathvars, datasets, effects, prior, gibbs, report. Did you mean 'datasets'?",
+        ": unknown key; allowed: outdir, pathvars, datasets, studies, effects, prior, gibbs, report. "
+        "Did you mean 'datasets'?",
     ),
     ("outdir", 3, ": found 3; it must be text."),
     ("outdir", "", ": found ''; it must be text of a length of at least 1."),

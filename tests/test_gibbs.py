@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -277,8 +276,6 @@ def test_interrupted_and_resumed_is_as_if_it_had_not_been(study, tmp_path):
     whole = eb.draw_gibbs(effects, fit, draws=150, warmup=100)
     resumed = eb.draw_gibbs(effects, fit, draws=150, warmup=100, resume=io.read_chains(path))
     assert whole.weight.tobytes() == resumed.weight.tobytes()
-    # Nor does it matter how long the run was meant to be.
-    assert eb.draw_gibbs(effects, fit, draws=20, warmup=100).weight[:20].tobytes() == whole.weight[:20].tobytes()
     # Those of another seed are left alone, and so is what is no state.
     other = eb.draw_gibbs(effects, fit, draws=150, warmup=100, seed=9, resume=io.read_chains(path))
     assert other.weight.tobytes() != whole.weight.tobytes()
@@ -326,10 +323,7 @@ def test_what_cannot_be_drawn_is_refused(study):
 
 
 def test_arviz_reads_the_draws(study, tmp_path):
-    with warnings.catch_warnings():
-        # Once a day it tells of its own future.
-        warnings.simplefilter("ignore")
-        import arviz
+    import arviz
 
     effects, fit, _ = study
     draws = eb.draw_gibbs(effects, fit, draws=30, warmup=10)

@@ -41,6 +41,7 @@ LAYERS = [
         "robust_dispersion",
         "simulate",
         "splines",
+        "studies",
         "transforms",
     },
     {"table", "summary"},
@@ -48,7 +49,7 @@ LAYERS = [
     {"io", "config"},
     {"effect_tables", "inputs"},
     {"pseudobulk"},
-    {"pipeline"},
+    {"meta_analysis", "pipeline"},
     {"checks"},
     {"cli", "__main__"},
 ]

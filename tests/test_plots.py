@@ -133,10 +133,25 @@ STORED = {
 }
 
 
+def two_studies(table: pd.DataFrame) -> dict[str, Any]:
+    """A study that has every gene, with a name that could be markup, and one that has none."""
+    own = {"gene_id": table["gene_id"]}
+    for study, shift in (("_$a$", 0.3), ("b", np.nan)):
+        own |= {f"{study}.{name}": table[name] + shift for name in ("log2_fc", "se", "post_mean", "post_sd")}
+    return {"own": pd.DataFrame(own), "studies": {"study": ["_$a$", "b"], "kappa": {"value": 0.2}}}
+
+
 def told(table: pd.DataFrame) -> dict[str, Any]:
     """What figures show beside the table."""
     null = np.arange(len(table)) % 2 == 0
-    return {"covariates": TOLD, "hidden": HIDDEN, "stored": STORED, "study": a_study(), "null": null}
+    return {
+        "covariates": TOLD,
+        "hidden": HIDDEN,
+        "stored": STORED,
+        "study": a_study(),
+        "null": null,
+        **two_studies(table),
+    }
 
 
 def gene_labels(ax: Axes) -> list[Text]:
@@ -503,7 +518,7 @@ def test_calibration_against_the_truth(table: pd.DataFrame) -> None:
 def test_unknown_choices_are_refused_in_words(table: pd.DataFrame) -> None:
     with pytest.raises(
         InputError,
-        match="diagnostics, covariates, hidden, stored, heatmap, calibration; found 'vulcano'",
+        match="diagnostics, covariates, hidden, stored, forest, heatmap, calibration; found 'vulcano'",
     ):
         plots.draw("vulcano", table, PRIOR)
     with pytest.raises(InputError, match="lfdr, p_value; found 'padj'"):

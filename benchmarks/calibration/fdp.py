@@ -1,6 +1,6 @@
 """Does the posterior of a list's false discovery proportion hold the true one?
 
-    python benchmarks/calibration/fdp.py [--studies 200] [--counts 30]
+    python benchmarks/calibration/fdp.py [--studies 400] [--counts 30]
 
 Studies are drawn from the model with a normal likelihood, their share of null genes and slabs anew each time, and,
 fewer, as counts (`ebgenes.simulate`, 3 a group, engine likelihood). Each is fitted by EM, drawn from by Gibbs, and its
@@ -67,7 +67,7 @@ def judged(effects: Effects, null: BoolArray, seed: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--counts", type=int, default=30)
     parser.add_argument("--genes", type=int, default=2000)
     options = parser.parse_args()

@@ -12,6 +12,7 @@ from ebgenes.plots.figure import FIGURES, FORMATS, draw, draw_components, draw_d
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
 from ebgenes.plots.samples import components, heat_map, hidden_scores
 from ebgenes.plots.stored import predicted_z
+from ebgenes.plots.studies import forest
 
 __all__ = [
     "FIGURES",
@@ -25,6 +26,7 @@ __all__ = [
     "draw_rows",
     "evidence_conflict",
     "figure_bytes",
+    "forest",
     "heat_map",
     "hidden_scores",
     "lfdr_calibration",

@@ -22,14 +22,17 @@ from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
 from ebgenes.plots.samples import components, heat_map, hidden_scores, telling_columns
 from ebgenes.plots.stored import predicted_z
+from ebgenes.plots.studies import forest
 from ebgenes.plots.style import INK, STYLE, displayed, gene_labels, require_one_of
 from ebgenes.table import tested
 
 FIGURES = (
-    "volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden", "stored", "heatmap", "calibration",
+    "volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden", "stored", "forest",
+    "heatmap", "calibration",
 )  # fmt: skip
 FORMATS = ("png", "svg", "pdf")
 _MOST_ROWS = 40
+_MOST_LINES = 20
 _FILE_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ebgenes",
@@ -72,6 +75,8 @@ def draw(
     stored: Mapping[str, Any] | None = None,
     study: Study | None = None,
     null: BoolArray | None = None,
+    own: pd.DataFrame | None = None,
+    studies: Mapping[str, Any] | None = None,
 ) -> Figure:
     """One of the figures of `FIGURES`, composed.
 
@@ -93,6 +98,8 @@ def draw(
         Counts and samples, for ``heatmap``.
     null
         Which rows of the table are truly unchanged, for ``calibration``, (G,).
+    own, studies
+        ``studies.tsv`` and prior.json's ``studies``, for ``forest``.
 
     Returns
     -------
@@ -108,6 +115,8 @@ def draw(
     words: dict[str, Any] = {"level": level, "up": up, "down": down}
     if name == "heatmap":
         return _draw_heat_map(table, study, level, title)
+    if name == "forest":
+        return _draw_forest(table, own, studies, title)
     if name == "calibration" and null is None:
         raise InputError("the figure calibration needs the true effects. Name their table (--truth).")
     n_rows, n_columns = _panels(name, covariates, hidden)
@@ -137,6 +146,18 @@ def draw(
         else:
             p_histogram(table, panels[0])
             null_qq(table, panels[1])
+    return figure
+
+
+def _draw_forest(
+    table: pd.DataFrame, own: pd.DataFrame | None, studies: Mapping[str, Any] | None, title: str
+) -> Figure:
+    if own is None or studies is None:
+        raise InputError("the figure forest needs the studies' own effects. `ebgenes studies` draws it.")
+    n_genes = min(_MOST_LINES, max(int(tested(table).sum()), 1))
+    height = 1.6 + n_genes * (0.12 + 0.1 * len(studies["study"])) + 0.12 * len(studies["study"])
+    with _composed(1, 1, (7.0, height), title) as (figure, panels):
+        forest(table, own, studies, panels[0], genes=_MOST_LINES)
     return figure
 
 

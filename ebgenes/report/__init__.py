@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ebgenes.model import MixturePrior, Study
-from ebgenes.report.payload import GeneRows, Likelihoods, pack_page
+from ebgenes.report.payload import GeneRows, Likelihoods, StudyLines, pack_page
 from ebgenes.report.words import printable
 from ebgenes.table import COLUMNS, sentence, tested
 
@@ -26,8 +26,8 @@ TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
 
 SCRIPTS = (
-    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "rows", "gene", "samples",
-    "contrasts", "finding", "main",
+    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "rows", "forest", "gene",
+    "samples", "contrasts", "finding", "main",
 )  # fmt: skip
 """Files of page/, in the order they are joined."""
 
@@ -47,6 +47,7 @@ _FIGURE_WORDS = {
     "shrinkage": "What pooling does: each gene's own estimate, its posterior mean, and one effect for all.",
     "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
     "hidden": "Variation that replicates share: scores of the samples, beside what the sample sheet says of them.",
+    "forest": "The most certain genes in every study: its own estimate with a 95% interval, and the common effect.",
     "stored": "The stored prior: how large z-scores it predicts, and how large they are.",
     "rows": "The most certain genes: effects of all rows after pooling with their intervals, and without it (hollow).",
     "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
@@ -120,6 +121,10 @@ class ContrastPage:
         prior.json's ``fdp``, the posterior of the list's false discovery proportion, or None.
     stored
         prior.json's ``stored``, what became of a stored prior, or None.
+    studies
+        prior.json's ``studies``, where several were pooled, or None.
+    lines
+        Each study's own effects, or None.
     likelihoods
         Those that the script cannot draw as a t distribution (`ebgenes.report.payload.stray_likelihoods`), or None.
     rows
@@ -149,6 +154,8 @@ class ContrastPage:
     column: str | None = None
     fdp: Mapping[str, Any] | None = None
     stored: Mapping[str, Any] | None = None
+    studies: Mapping[str, Any] | None = None
+    lines: StudyLines | None = None
     likelihoods: Likelihoods | None = None
     rows: GeneRows | None = None
 

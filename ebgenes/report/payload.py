@@ -188,6 +188,32 @@ def gene_rows(effects: JointEffects, posterior: JointPosterior) -> GeneRows:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StudyLines:
+    """Each study's own effects, for forest plots of any gene.
+
+    Attributes
+    ----------
+    study
+        Names, (S,).
+    gene
+        Ids, (G,).
+    estimate, se, mean, sd
+        The study's own estimate, its standard error, posterior mean and standard deviation, (G, S).
+    i2, signs_differ
+        Heterogeneity of each gene, (G,).
+    """
+
+    study: TextArray
+    gene: TextArray
+    estimate: FloatArray
+    se: FloatArray
+    mean: FloatArray
+    sd: FloatArray
+    i2: FloatArray
+    signs_differ: FloatArray
+
+
 def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) -> Payload:
     """Everything the script needs of all contrasts.
 
@@ -225,6 +251,12 @@ def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) 
         if page.rows is not None:
             told["rows"] = {"block": f"block-rows-{i}", **_rows_told(page.rows)}
             blocks[f"block-rows-{i}"] = _rows(page.rows, row)
+        if page.lines is not None:
+            names = [printable(str(each)) for each in page.lines.study]
+            each_step = [EFFECT_STEP, ERROR_STEP, EFFECT_STEP, ERROR_STEP]
+            told["studies"] = {"block": f"block-studies-{i}", "names": names, "steps": each_step}
+            told["studies"]["share_step"] = SHARE_STEP
+            blocks[f"block-studies-{i}"] = _lines(page.lines, row)
         contrasts.append(told)
     meta = {
         "dataset": printable(dataset),
@@ -312,6 +344,26 @@ def _rows_told(known: GeneRows) -> dict[str, Any]:
             "weight": [[float(f"{each:.6g}") for each in values] for values in curve.weight / known.unit],
         }
     return told
+
+
+def _lines(known: StudyLines, row: pd.Index[str]) -> str:
+    """Shares of each gene, then estimate, standard error, posterior mean and sd of every study, in the rows' order."""
+    place = row.get_indexer(pd.Index(known.gene))
+    values = [(known.i2, SHARE_STEP), (known.signs_differ, SHARE_STEP)]
+    for s in range(len(known.study)):
+        pairs = (
+            (known.estimate, EFFECT_STEP),
+            (known.se, ERROR_STEP),
+            (known.mean, EFFECT_STEP),
+            (known.sd, ERROR_STEP),
+        )
+        values += [(each[:, s], step) for each, step in pairs]
+    columns = []
+    for each, step in values:
+        column = np.full(len(row), np.nan)
+        column[place] = each
+        columns.append(quantised(column, step))
+    return packed(columns)
 
 
 def _told(page: ContrastPage) -> dict[str, Any]:

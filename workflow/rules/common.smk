@@ -22,6 +22,7 @@ try:
         parse_config,
         plain_values,
         row_figure_names,
+        studies_figure_names,
     )
     from ebgenes.errors import InputError
 except ImportError as error:
@@ -44,6 +45,10 @@ def refuse_wildcards():
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
         if settings.pseudobulk:
             paths[f"datasets.{name}.pseudobulk.cells"] = settings.pseudobulk.cells or ""
+    for name, settings in SETTINGS.studies.items():
+        paths[f"studies.{name}.genes"] = settings.genes or ""
+        for study, source in settings.sources.items():
+            paths[f"studies.{name}.of.{study}.table"] = source.table or ""
     found = [f"{key}: {path}" for key, path in paths.items() if contains_wildcard(path)]
     if found:
         raise WorkflowError(
@@ -85,6 +90,7 @@ OUTDIR = os.path.normpath(SETTINGS.outdir)
 OUTDIR = "" if OUTDIR == "." else OUTDIR
 DATASET = os.path.join(OUTDIR, "{dataset}")
 CONTRAST = os.path.join(DATASET, "{contrast}")
+STUDIES = os.path.join(OUTDIR, "{studies}")
 LOGS = os.path.join(OUTDIR, "logs", "{dataset}")
 CONTRAST_FIGURES = figure_names(
     SETTINGS.report.figures,
@@ -92,6 +98,9 @@ CONTRAST_FIGURES = figure_names(
     SETTINGS.effects.hidden_factors,
     SETTINGS.report.extra_figures,
     SETTINGS.prior.stored,
+)
+STUDIES_FIGURES = studies_figure_names(
+    SETTINGS.report.figures, SETTINGS.prior.stored
 )
 DATASET_FIGURES = dataset_figure_names(
     SETTINGS.report.figures, SETTINGS.report.extra_figures
@@ -174,6 +183,7 @@ def only_dataset(name):
             **plain_values(SETTINGS),
             "outdir": "results",
             "datasets": {name: plain_values(SETTINGS.datasets[name])},
+            "studies": {},
         }
     )
 
@@ -234,10 +244,11 @@ def reported(folder, name):
     if suffix != ".png":
         return path
     groups = {"subcategory": "{contrast}"} if folder == CONTRAST else {}
+    category = "{studies}" if folder == STUDIES else "{dataset}"
     return report(
         path,
         caption=f"../report/{stem}.rst",
-        category="{dataset}",
+        category=category,
         labels={"figure": stem},
         **groups,
     )
@@ -261,8 +272,41 @@ def results_of_cells(name):
     ]
 
 
+def studies(wildcards):
+    return SETTINGS.studies[wildcards.studies]
+
+
+def study_files(wildcards):
+    """What the studies are read from: effects and counts of datasets, and tables."""
+    files = []
+    for source in studies(wildcards).sources.values():
+        if source.table is not None:
+            files.append(local(source.table))
+            continue
+        folder = os.path.join(OUTDIR, source.dataset)
+        files.append(os.path.join(folder, source.contrast, "effects.h5"))
+        files.append(os.path.join(folder, "counts.h5ad"))
+    return list(dict.fromkeys(files))
+
+
+def studies_json(name):
+    """The part of the config that several studies depend on."""
+    return json.dumps(
+        {
+            **plain_values(SETTINGS),
+            "outdir": "results",
+            "studies": {name: plain_values(SETTINGS.studies[name])},
+        }
+    )
+
+
 def every_result():
     plain = [file for name in PLAIN for file in results_of(name)]
+    plain += [
+        os.path.join(OUTDIR, name, file)
+        for name in SETTINGS.studies
+        for file in ("report.html", "studies.tsv", *STUDIES_FIGURES)
+    ]
     return plain + [results_of_cells(name) for name in CELLS]
 
 

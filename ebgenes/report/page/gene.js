@@ -47,6 +47,8 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     },
   });
 
+  const forest = !samples && now().data.studies && makeForest(counted, { now, gene: () => gene, name: () => name(`studies_${meta.label(gene)}`) });
+
   const curveChart = makeChart(curved, {
     title: "Why it was shrunk", name: () => name(`posterior_${meta.label(gene)}`), shape: () => 300,
     draw(pen, width, height, colours) {
@@ -137,6 +139,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
           ? "Its likelihood reaches further beyond the estimate than before it, so that the posterior mean is the larger of the two."
           : `Both together leave ${percentText(Math.max(kept, 0))} of the estimate.`);
       countChart?.redraw();
+      forest?.redraw();
       curveChart.redraw();
       rowChart?.redraw();
       const counts = samples && countsOf(gene);
@@ -149,6 +152,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     },
     redraw() {
       countChart?.redraw();
+      forest?.redraw();
       curveChart.redraw();
       rowChart?.redraw();
     },

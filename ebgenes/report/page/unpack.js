@@ -90,6 +90,7 @@ async function loadContrast(meta, nGenes) {
     ...column,
     likelihoods: await loadLikelihoods(meta.likelihoods),
     rows: await loadRows(meta.rows),
+    studies: await loadStudies(meta.studies, nGenes),
     lfdr,
     lfsr,
     p_value,
@@ -106,6 +107,20 @@ async function loadLikelihoods(meta) {
   const [gene, ...columns] = unpackColumns(await unzip(meta.block), meta.genes, steps);
   const of = (first, i) => columns.slice(first, first + meta.nodes).map((column) => column[i]);
   return new Map(Array.from(gene, (place, i) => [Math.round(place - 0.5 * Math.sign(place)), { grid: of(0, i), loglik: of(meta.nodes, i) }]));
+}
+
+/** Each study's own effects: a function from gene to what a forest plot draws; null where there are no studies. */
+async function loadStudies(meta, nGenes) {
+  if (!meta) return null;
+  const steps = [meta.share_step, meta.share_step, ...meta.names.flatMap(() => meta.steps)];
+  const [i2, differ, ...columns] = unpackColumns(await unzip(meta.block), nGenes, steps);
+  return (gene) => ({
+    i2: i2[gene], differ: differ[gene],
+    lines: meta.names.map((name, s) => {
+      const [estimate, se, mean, sd] = columns.slice(4 * s, 4 * s + 4).map((column) => column[gene]);
+      return { name, estimate, se, mean, sd };
+    }),
+  });
 }
 
 /** Normalized counts of the genes that have them: a function from gene to an array over samples, or null. */
