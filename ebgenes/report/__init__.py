@@ -20,7 +20,7 @@ from markupsafe import Markup
 from ebgenes.model import MixturePrior, Study
 from ebgenes.report.payload import GeneRows, Likelihoods, StudyLines, pack_page
 from ebgenes.report.words import printable
-from ebgenes.table import COLUMNS, sentence, tested
+from ebgenes.table import COLUMNS, JOINT_COLUMNS, sentence, tested
 
 TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
@@ -195,7 +195,7 @@ def render_report(
         contrasts=[_contrast(page) for page in pages],
         versions=versions,
         engines={page.engine for page in pages},
-        columns=COLUMNS,
+        columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
         figure_words=_FIGURE_WORDS,
         scalar_words=_SCALAR_WORDS,
         top=TOP,
