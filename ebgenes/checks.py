@@ -157,10 +157,9 @@ def _check_dataset(
         )
         if design is not None:
             n_samples, n_coefficients = design.matrix.shape
-            together = "" if design.joint is None else f"{len(design.joint.row)} rows together, "
-            found.lines.append(
-                f"{found.name}/{contrast}: {n_samples} samples, {n_coefficients} coefficients, {together}{dataset.design}"
-            )
+            size_words = f"{n_samples} samples, {n_coefficients} coefficients, "
+            size_words += "" if design.joint is None else f"{len(design.joint.row)} rows together, "
+            found.lines.append(f"{found.name}/{contrast}: {size_words}{dataset.design}")
             found.tell_random(design, contrast)
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
