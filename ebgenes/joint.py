@@ -23,7 +23,7 @@ from ebgenes.model import (
 )
 from ebgenes.multivariate import fit_multivariate, multivariate_posterior
 
-UP, DOWN = "up in the most certain row", "down in the most certain row"
+UP, DOWN = "up in leading row", "down in leading row"
 """What the signs of a gene's leading effect mean."""
 
 RESCALING = 0.1, 100.0

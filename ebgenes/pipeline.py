@@ -706,7 +706,7 @@ def contrast_page(
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
         hidden=summary.get("hidden_factors"),
         random=summary.get("random_effects"),
-        column=dataset.contrasts[name].get("column"),
+        column=dataset.contrasts[name].get("column") or _along(joint),
         fdp=summary.get("fdp"),
         stored=summary.get("stored"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
@@ -720,6 +720,12 @@ def contrast_page(
         interval_method=method,
         threshold=config.report.lfc_threshold,
     )
+
+
+def _along(joint: JointTold | None) -> str | None:
+    """The column along which rows lie."""
+    curve = None if joint is None else joint.effects.curve
+    return None if curve is None else curve.column
 
 
 def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage]) -> None:

@@ -47,7 +47,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     },
   });
 
-  const forest = !samples && now().data.studies && makeForest(counted, { now, gene: () => gene, name: () => name(`studies_${meta.label(gene)}`) });
+  const forest = samples || !now().data.studies ? null : makeForest(counted, { now, gene: () => gene, name: () => name(`studies_${meta.label(gene)}`) });
 
   const curveChart = makeChart(curved, {
     title: "Why it was shrunk", name: () => name(`posterior_${meta.label(gene)}`), shape: () => 300,
