@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,7 @@ from ebgenes.densities import slab_density
 from ebgenes.fdr import running_mean
 from ebgenes.model import Curve, MixturePrior, Study, text_array
 from ebgenes.report import ContrastPage, render_report
-from ebgenes.report.payload import GeneRows, bent_nodes, stray_likelihoods
+from ebgenes.report.payload import GeneRows, StudyLines, bent_nodes, stray_likelihoods
 from ebgenes.simulate import simulate_counts
 from ebgenes.table import tested as has_results
 
@@ -534,3 +535,32 @@ def test_several_rows_are_drawn_in_place_of_one_likelihood(
     along = curve.weight / rows.unit
     np.testing.assert_allclose(value, along @ rows.mean[0])
     np.testing.assert_allclose(reach, 2 * np.sqrt(np.einsum("jr,rs,js->j", along, half[0] @ half[0].T, along)))
+
+
+def test_a_gene_is_drawn_in_every_study(driver: Any, contrast: ContrastPage, tmp_path: Path) -> None:
+    """The forest and its words, with names of studies that could be markup."""
+    known = contrast.table[has_results(contrast.table)]
+    n_genes = len(known)
+    estimate = np.column_stack([known["log2_fc"], known["log2_fc"] + 1])
+    estimate[0, 1] = np.nan
+    lines = StudyLines(
+        study=np.array(HOSTILE[:2], dtype=object), gene=known["gene_id"].to_numpy(), estimate=estimate,
+        se=np.full((n_genes, 2), 0.3), mean=estimate, sd=np.full((n_genes, 2), 0.2), i2=np.full(n_genes, 0.4),
+        signs_differ=np.full(n_genes, 0.125),
+    )  # fmt: skip
+    path = tmp_path / "report.html"
+    path.write_text(render_report([replace(contrast, lines=lines)], dataset="two", versions={}), encoding="utf-8")
+    page = Page(driver, path, tmp_path)
+    name = str(known["gene_id"].iloc[n_genes // 2])
+    page.search(name)
+    page.run("document.querySelector('#table tbody tr[data-gene]').click()")
+    page.until(lambda: "In every study" in page.text("#gene"))
+    assert "I\N{SUPERSCRIPT TWO} 40%" in page.text("#gene")
+    assert "differ in sign with a probability of 12.5%" in page.text("#gene")
+    inked = page.run(
+        "const c = document.querySelector('#gene canvas'); return c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data.some((value) => value > 0)"
+    )
+    assert inked
+    assert page.run("return document.title") != "broken"
+    assert not page.console()

@@ -90,6 +90,29 @@ def test_a_page_holds_every_gene_and_number() -> None:
     assert np.isnan(columns["se"]).all()
 
 
+def test_studies_are_told_for_every_gene() -> None:
+    """In the rows' order, whatever order the genes of the studies are in."""
+    contrast = a_study()[1]
+    gene = contrast.table["gene_id"][:180].to_numpy()
+    rng = np.random.default_rng(3)
+    order = rng.permutation(180)
+    values = {name: rng.normal(size=(180, 2)) for name in ("estimate", "se", "mean", "sd")}
+    values["estimate"][5, 1] = np.nan
+    i2, differ = rng.random((2, 180))
+    shuffled = {name: each[order] for name, each in {**values, "i2": i2, "signs_differ": differ}.items()}
+    lines = payload.StudyLines(study=np.array(["a", "<b>"], dtype=object), gene=gene[order], **shuffled)
+    packed = payload.pack_page([replace(contrast, lines=lines)], None, "d")
+    told = packed.meta["contrasts"][0]["studies"]
+    assert told["names"] == ["a", "<b>"]
+    columns = numbers(unpacked(packed.blocks["block-studies-0"]), 180)
+    np.testing.assert_allclose(columns[0] * told["share_step"], i2, atol=told["share_step"])
+    np.testing.assert_allclose(columns[1] * told["share_step"], differ, atol=told["share_step"])
+    for s in range(2):
+        for place, name in enumerate(values):
+            step = told["steps"][place]
+            np.testing.assert_allclose(columns[2 + 4 * s + place] * step, values[name][:, s], atol=step)
+
+
 def test_counts_are_within_half_a_percent() -> None:
     study, contrast = a_study()
     packed = payload.pack_page([contrast], study, "d")

@@ -130,9 +130,8 @@ def conflict(
     Notes
     -----
     Given which weights are above 0, twice the gain over a point on the same face of the simplex is chi-squared, on one
-    degree of freedom less than there are of them (Wollan and Dykstra 1986, Biometrika 73, 487, for the conditional
-    test). Components that only the stored prior uses count too, which makes the p-value a little too large. Genes
-    count as independent.
+    degree of freedom less than there are of them (Wollan and Dykstra 1986, for the conditional test). Components that
+    only the stored prior uses count too, which makes the p-value a little too large. Genes count as independent.
     """
     top = loglik.max(axis=1, keepdims=True)
     rows = np.exp(loglik - top)
