@@ -395,6 +395,12 @@ def test_the_config_refuses_before_a_file_is_opened(tmp_path):
     content = config(tmp_path, random=["donor"], samples="nowhere.tsv") | {"effects": {"engine": "likelihood"}}
     with pytest.raises(InputError, match=r"datasets\.one\.design: engine likelihood has no random factors"):
         parse_config(content)
+    content = config(tmp_path) | {"effects": {"fixed_or_random": "both"}}
+    with pytest.raises(InputError, match="needs a random factor"):
+        parse_config(content)
+    content = config(tmp_path, random=["donor"]) | {"effects": {"chunks": 2}}
+    with pytest.raises(InputError, match="all genes at once"):
+        parse_config(content)
     with pytest.raises(InputError, match="random slope"):
         parse_config(config(tmp_path, design="~ dex + (dex|donor)"))
 
