@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.config import Config, DatasetSettings, annotation_columns
+from ebgenes.config import Config, DatasetSettings, EffectsSettings, annotation_columns
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.inputs import peek
 from ebgenes.model import Design, text_array
@@ -38,6 +38,8 @@ class Work:
         Bytes that are read.
     chunks
         Of genes, in which effects are fitted.
+    batch
+        Contrasts to a job.
     """
 
     studies: int
@@ -45,13 +47,15 @@ class Work:
     genes: int
     samples: int
     size: int
-    chunks: int
+    chunks: int = 1
+    batch: int = 1
 
     @property
     def jobs(self) -> int:
-        """Steps of the workflow: counts, each contrast with its chunks, report; cells' sums and plan."""
+        """Steps of the workflow: counts, each contrast with its chunks or batch, report; cells' sums and plan."""
         steps = 1 if self.chunks == 1 else self.chunks + 2
-        return self.studies * (2 + self.contrasts * steps) + (2 if self.studies > 1 else 0)
+        batches = 0 if self.batch == 1 else -(-self.contrasts // self.batch)
+        return self.studies * (2 + self.contrasts * steps + batches) + (2 if self.studies > 1 else 0)
 
     @property
     def seconds(self) -> float:
@@ -163,20 +167,22 @@ def _check_dataset(
             found.tell_random(design, contrast)
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
-        return found.attempt(lambda: _bulk(dataset, sheet, size, config.effects.chunks))
-    return found.attempt(lambda: _cells(dataset, sheet, size, config.effects.chunks, found))
+        return found.attempt(lambda: _bulk(dataset, sheet, size, config.effects))
+    return found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
 
 
-def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, chunks: int) -> Work:
+def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings) -> Work:
     seen = peek(dataset.counts, sheet, **options(dataset, "format", "layer", "tx2gene"))
     eb.match_samples(seen.counts, text_array(sheet.index))
-    contrasts = len(dataset.contrasts)
+    contrasts, shared = len(dataset.contrasts), options(effects, "chunks", "batch")
     return Work(
-        studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, chunks=chunks
+        studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, **shared
     )  # fmt: skip
 
 
-def _cells(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, chunks: int, found: _Findings) -> Work:
+def _cells(
+    dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings, found: _Findings
+) -> Work:
     """Labels of all cells are read, their counts are not."""
     from ebgenes.inputs.cells import read_labels
     from ebgenes.pseudobulk import sum_cells
@@ -186,7 +192,7 @@ def _cells(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, chunks: int
     types = sorted(set(sums.cell_type))
     found.lines.append(f"{found.name}: {len(labels.sample)} cells of {len(types)} types ({listing(types, 6)})")
     found.lines.extend(f"{found.name}: {note}" for note in notes)
-    contrasts, genes = len(dataset.contrasts), len(labels.gene)
+    contrasts, genes, shared = len(dataset.contrasts), len(labels.gene), options(effects, "chunks", "batch")
     return Work(
-        studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, chunks=chunks
+        studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, **shared
     )  # fmt: skip

@@ -200,6 +200,12 @@ def _parser() -> argparse.ArgumentParser:
         _counts_option(made)
         _prior_options(made)
 
+    made = verb("contrasts", _contrasts, "all of a config's contrasts of one dataset, in one process")
+    made.add_argument("counts", help="counts.h5ad of `ebgenes counts`")
+    made.add_argument("config", help="config file, or the config itself as YAML")
+    made.add_argument("--dataset", required=True, help="name of the dataset")
+    made.add_argument("--out", required=True, help="folder to write each contrast's folder to")
+
     made = verb("table", _table, "write the result table")
     made.add_argument("effects", help="effects.h5, or the table given to `ebgenes prior`")
     _table_source(made)
@@ -457,6 +463,14 @@ def _contrast(options: argparse.Namespace) -> None:
         effects = _estimated(options)
     _write_effects(options.effects_out, effects)
     _learn_and_write(effects, None, options, _yaml(options.prior, "--prior"))
+
+
+def _contrasts(options: argparse.Namespace) -> None:
+    from ebgenes.io import read_study
+    from ebgenes.pipeline import answer_all
+
+    config, dataset = _config_and_dataset(options)
+    answer_all(Path(options.out), read_study(options.counts), dataset, config, _note)
 
 
 def _any_effects(options: argparse.Namespace) -> tuple[Effects | JointEffects, Screen | None]:

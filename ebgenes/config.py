@@ -136,6 +136,7 @@ class EffectsSettings:
     outliers: str
     hidden_factors: str | int
     chunks: int
+    batch: int
     fixed_or_random: str
 
 

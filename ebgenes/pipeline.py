@@ -514,6 +514,19 @@ def _run_study(
     config: Config,
     progress: Callable[[str], None],
 ) -> None:
+    def say(message: str) -> None:
+        progress(f"{name}/{message}")
+
+    pages = answer_all(outdir / name, study, dataset, config, say)
+    io.write_study(outdir / name / "counts.h5ad", study)
+    write_results(outdir / name, study, name, pages)
+    write_dataset_figures(outdir / name, study, dataset, pages, config.report)
+
+
+def answer_all(
+    folder: Path, study: Study, dataset: DatasetSettings, config: Config, say: Callable[[str], None]
+) -> list[ContrastPage]:
+    """Answer each question asked of a dataset and write its files to a folder of its name; returns their pages."""
     from ebgenes.summary import further_words
 
     # Every question is checked before the first is answered and the first file written.
@@ -524,27 +537,22 @@ def _run_study(
     kept = study.screen.base_mean[study.screen.kept]
     covariates = covariates_of(study.counts.gene, kept, config.prior, dataset.genes)
     controls = None if dataset.controls is None else io.read_controls(dataset.controls)
-    io.write_study(outdir / name / "counts.h5ad", study)
     pages = []
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
-        progress(f"{name}/{contrast}: effects, prior, posteriors and figures")
+        say(f"{contrast}: effects, prior, posteriors and figures")
         if design.joint is not None:
-            made = _run_joint(outdir / name / contrast, study, design, dataset, config, controls)
-            progress(f"{name}/{contrast}: {eb.sentence(made.table, made.up, made.down, made.level)}")
+            made = _run_joint(folder / contrast, study, design, dataset, config, controls)
+            say(f"{contrast}: {eb.sentence(made.table, made.up, made.down, made.level)}")
             pages.append(made)
             continue
-        unfinished = outdir / name / contrast / UNFINISHED
-        found = answer(study, design, config, covariates, controls, unfinished)
-        summary = _write_answer(outdir / name / contrast, found, covariates, config, study)
+        found = answer(study, design, config, covariates, controls, folder / contrast / UNFINISHED)
+        summary = _write_answer(folder / contrast, found, covariates, config, study)
         said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
-        progress(f"{name}/{contrast}: {said}")
-        for words in further_words(summary):
-            progress(f"{name}/{contrast}: {words}")
-        figures = outdir / name / contrast
-        page = figures, found.table, found.fit.prior, summary, study, dataset, config
+        for words in (said, *further_words(summary)):
+            say(f"{contrast}: {words}")
+        page = folder / contrast, found.table, found.fit.prior, summary, study, dataset, config
         pages.append(contrast_page(*page, found.effects))
-    write_results(outdir / name, study, name, pages)
-    write_dataset_figures(outdir / name, study, dataset, pages, config.report)
+    return pages
 
 
 def _run_joint(

@@ -119,5 +119,6 @@ def test_cells_are_counted_and_not_read(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_chunks_are_counted_as_steps():
     sizes = {"studies": 1, "contrasts": 2, "genes": 100, "samples": 6, "size": 10}
-    assert Work(**sizes, chunks=1).jobs == 1 + 2 + 1
+    assert Work(**sizes).jobs == 1 + 2 + 1
+    assert Work(**sizes, batch=2).jobs == Work(**sizes, batch=10).jobs == 1 + 1 + 2 + 1
     assert Work(**sizes, chunks=4).jobs == 1 + 2 * (1 + 4 + 1) + 1

@@ -30,6 +30,7 @@ VERBS = [
     "counts",
     "common",
     "chunk",
+    "contrasts",
     "effects",
     "prior",
     "table",

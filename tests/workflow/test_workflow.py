@@ -285,6 +285,32 @@ def test_chunks_of_genes_become_jobs_and_the_same_results(
     assert planned(output_of(snakemake(tmp_path, *run, "--dry-run"))) == Counter()
 
 
+def test_a_batch_of_contrasts_is_one_job_and_gives_the_same_results(
+    settings: dict[str, Any], in_process: Path, tmp_path: Path
+) -> None:
+    asked = {"treatment": COMPARISON, "second": {**COMPARISON, "target": "control", "baseline": "treated"}, **NEW}
+    small = {"effects": {"batch": 2}, "report": {"figures": ["png"], "extra_figures": EXTRA}}
+    write_config(tmp_path / "mine.yaml", {**changed(settings, contrasts=asked), **small})
+    run = ["--snakefile", WORKFLOW, "--configfile", "mine.yaml"]
+    contrasts = [f"contrast {name}" for name in asked]
+    jobs = Counter(["counts", "batch", "batch", *contrasts, "report", "all"])
+    assert planned(output_of(snakemake(tmp_path, *run, "--dry-run"))) == jobs
+    output_of(snakemake(tmp_path, *run))
+    assert not (tmp_path / "out/study/.batches/1").exists()
+    made, alone = (folder / "treatment" for folder in (tmp_path / "out/study", in_process))
+    assert files_in(made) == {
+        name for name in files_in(alone) if Path(name).suffix in (".h5", ".json", ".tsv", ".png")
+    } | {"volcano.svg", "volcano.pdf"}
+    for name in ("genes.tsv", "prior.json", "ma.png"):
+        assert (made / name).read_bytes() == (alone / name).read_bytes(), name
+    assert planned(output_of(snakemake(tmp_path, *run, "--dry-run"))) == Counter()
+    # One more contrast fills the second batch, and leaves the first alone.
+    asked |= {"more": {"coefficients": {"group[T.treated]": 2.0}}}
+    write_config(tmp_path / "mine.yaml", {**changed(settings, contrasts=asked), **small})
+    jobs = planned(output_of(snakemake(tmp_path, *run, "--dry-run")))
+    assert jobs == Counter(["batch", "contrast again", "contrast more", "report", "all"])
+
+
 @pytest.fixture(scope="session")
 def cell_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cells, their config, and what `ebgenes run` makes of them."""

@@ -124,6 +124,7 @@ wildcard_constraints:
     cell_type=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     dataset=rf"{any_of(PLAIN)}|(?:{any_of(CELLS)})/[A-Za-z0-9][A-Za-z0-9._-]*",
     chunk=r"\d+",
+    batch=r"\d+",
     contrast="|".join(
         {re.escape(name) for d in SETTINGS.datasets.values() for name in d.contrasts}
     ),
@@ -171,19 +172,30 @@ def flag_of(option, value):
 
 def settings_json(section):
     settings = plain_values(getattr(SETTINGS, section))
-    # In how many jobs effects are fitted changes none of them.
-    settings.pop("chunks", None)
-    return json.dumps(settings, sort_keys=True)
+    return json.dumps(without_jobs(settings), sort_keys=True)
 
 
-def only_dataset(name):
-    """The part of the config that one dataset's report depends on."""
+def without_jobs(settings):
+    """In how many jobs effects are fitted changes none of them."""
+    return {
+        key: value for key, value in settings.items() if key not in ("chunks", "batch")
+    }
+
+
+def only_dataset(name, contrasts=None):
+    """The part of the config that one dataset's report depends on, or that some of its contrasts do."""
+    settings = plain_values(SETTINGS.datasets[name])
+    if contrasts is not None:
+        settings["contrasts"] = {
+            each: settings["contrasts"][each] for each in contrasts
+        }
     return json.dumps(
         {
             **plain_values(SETTINGS),
             "outdir": "results",
-            "datasets": {name: plain_values(SETTINGS.datasets[name])},
             "studies": {},
+            "datasets": {name: settings},
+            "effects": without_jobs(plain_values(SETTINGS.effects)),
         }
     )
 
@@ -215,13 +227,19 @@ def cell_types_of(name):
         }
 
 
+def contrasts_of(study):
+    """The contrasts of a dataset, or of one of its cell types."""
+    name, _, part = study.partition("/")
+    return list(
+        cell_types_of(name)[part] if part else SETTINGS.datasets[name].contrasts
+    )
+
+
 def contrast_files(study, files):
     """The named files of every contrast of a dataset, or of one of its cell types."""
-    name, _, part = study.partition("/")
-    asked = cell_types_of(name)[part] if part else SETTINGS.datasets[name].contrasts
     return [
         os.path.join(OUTDIR, study, contrast, file)
-        for contrast in asked
+        for contrast in contrasts_of(study)
         for file in files
     ]
 
@@ -235,6 +253,23 @@ def row_files(study, files):
         for file in found
         if is_joint(asked[os.path.basename(os.path.dirname(file))])
     ]
+
+
+def batch_of(study, number):
+    """The contrasts that share a job: so many after one another."""
+    size = SETTINGS.effects.batch
+    return contrasts_of(study)[(number - 1) * size : number * size]
+
+
+def own_batch(wildcards):
+    """The folder that a contrast's batch leaves it in."""
+    place = contrasts_of(wildcards.dataset).index(wildcards.contrast)
+    return os.path.join(
+        OUTDIR,
+        wildcards.dataset,
+        ".batches",
+        str(place // SETTINGS.effects.batch + 1),
+    )
 
 
 def reported(folder, name):

@@ -64,44 +64,109 @@ rule chunk:
         "ebgenes chunk {input:q} --chunk {params.chunk} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
 
 
-# Effects, the prior, the table it implies and the pictures of that table share one job: each takes less time than
-# loading the libraries would.
-rule contrast:
-    input:
-        counts=f"{DATASET}/counts.h5ad",
-        controls=source("controls"),
-        genes=annotation,
-        stored=stored_prior,
-        chunks=chunks_of,
-    output:
-        effects=f"{CONTRAST}/effects.h5",
-        prior=f"{CONTRAST}/prior.json",
-        tables=[f"{CONTRAST}/genes.{suffix}" for suffix in SETTINGS.report.tables],
-        figures=[reported(CONTRAST, name) for name in CONTRAST_FIGURES],
-        draws=[f"{CONTRAST}/draws.nc"] if SETTINGS.prior.fit == "gibbs" else [],
-        beside=[f"{CONTRAST}/fixed_random.tsv"] if SETTINGS.effects.fixed_or_random == "both" else [],
-    log:
-        f"{LOGS}/{{contrast}}.log",
-    conda:
-        "../envs/ebgenes.yaml"
-    resources:
-        mem_mb=mem_mb(1200, each=8),
-        runtime=minutes(30, each=1),
-    params:
-        version=EBGENES_VERSION,
-        asked=asked,
-        chunks=lambda wildcards, input: "--chunks" if input.chunks else "",
-        prior=settings_json("prior"),
-        gibbs=settings_json("gibbs"),
-        draws=lambda wildcards, output: flag_of("draws", output.draws),
-        beside=lambda wildcards, output: flag_of("beside", output.beside),
-        report=settings_json("report"),
-        # What captions tell.
-        level=SETTINGS.report.level,
-        genes=lambda wildcards, input: flag_of("genes", input.genes),
-    shell:
-        "ebgenes contrast {input.counts:q} {params.asked} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.beside} {params.genes} --report {params.report:q} "
-        "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
+# What a contrast leaves, whoever makes it.
+ANSWER = dict(
+    effects=f"{CONTRAST}/effects.h5",
+    prior=f"{CONTRAST}/prior.json",
+    tables=[f"{CONTRAST}/genes.{suffix}" for suffix in SETTINGS.report.tables],
+    figures=[reported(CONTRAST, name) for name in CONTRAST_FIGURES],
+    draws=[f"{CONTRAST}/draws.nc"] if SETTINGS.prior.fit == "gibbs" else [],
+    beside=(
+        [f"{CONTRAST}/fixed_random.tsv"]
+        if SETTINGS.effects.fixed_or_random == "both"
+        else []
+    ),
+)
+
+if SETTINGS.effects.batch > 1:
+
+    # Several contrasts in one process, which loads its libraries once; each is then put where it belongs.
+    rule batch:
+        input:
+            counts=f"{DATASET}/counts.h5ad",
+            controls=source("controls"),
+            genes=annotation,
+            stored=stored_prior,
+        output:
+            temp(directory(f"{DATASET}/.batches/{{batch}}")),
+        log:
+            f"{LOGS}/batch.{{batch}}.log",
+        conda:
+            "../envs/ebgenes.yaml"
+        resources:
+            mem_mb=mem_mb(1200, each=8),
+            runtime=minutes(30 * SETTINGS.effects.batch, each=SETTINGS.effects.batch),
+        params:
+            version=EBGENES_VERSION,
+            name=lambda wildcards: name_of(wildcards),
+            config=lambda wildcards: only_dataset(
+                name_of(wildcards), batch_of(wildcards.dataset, int(wildcards.batch))
+            ),
+        shell:
+            "ebgenes contrasts {input.counts:q} {params.config:q} --dataset {params.name:q} "
+            "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+
+    rule contrast:
+        input:
+            batch=own_batch,
+            counts=f"{DATASET}/counts.h5ad",
+            controls=source("controls"),
+            genes=annotation,
+            stored=stored_prior,
+        output:
+            **ANSWER,
+        log:
+            f"{LOGS}/{{contrast}}.log",
+        localrule: True
+        conda:
+            "../envs/ebgenes.yaml"
+        params:
+            version=EBGENES_VERSION,
+            asked=asked,
+            prior=settings_json("prior"),
+            gibbs=settings_json("gibbs"),
+            report=settings_json("report"),
+            # What captions tell.
+            level=SETTINGS.report.level,
+            folder=lambda wildcards, output: os.path.dirname(output.prior),
+        shell:
+            "cp {input.batch:q}/{wildcards.contrast}/* {params.folder:q} 2>&1 | tee {log:q}"
+
+else:
+
+    # Effects, the prior, the table it implies and the pictures of that table share one job: each takes less time than
+    # loading the libraries would.
+    rule contrast:
+        input:
+            counts=f"{DATASET}/counts.h5ad",
+            controls=source("controls"),
+            genes=annotation,
+            stored=stored_prior,
+            chunks=chunks_of,
+        output:
+            **ANSWER,
+        log:
+            f"{LOGS}/{{contrast}}.log",
+        conda:
+            "../envs/ebgenes.yaml"
+        resources:
+            mem_mb=mem_mb(1200, each=8),
+            runtime=minutes(30, each=1),
+        params:
+            version=EBGENES_VERSION,
+            asked=asked,
+            chunks=lambda wildcards, input: "--chunks" if input.chunks else "",
+            prior=settings_json("prior"),
+            gibbs=settings_json("gibbs"),
+            draws=lambda wildcards, output: flag_of("draws", output.draws),
+            beside=lambda wildcards, output: flag_of("beside", output.beside),
+            report=settings_json("report"),
+            # What captions tell.
+            level=SETTINGS.report.level,
+            genes=lambda wildcards, input: flag_of("genes", input.genes),
+        shell:
+            "ebgenes contrast {input.counts:q} {params.asked} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.beside} {params.genes} --report {params.report:q} "
+            "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
 
 
 # Only contrasts of several rows are asked for this figure.
