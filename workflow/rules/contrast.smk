@@ -1,29 +1,3 @@
-CHUNKS = SETTINGS.effects.chunks
-
-
-def asked(wildcards, input):
-    """The question of a contrast, as options of its verbs."""
-    about = dataset(wildcards)
-    return " ".join(
-        (
-            flag_of("design", about.design),
-            flag_of("reference", json.dumps(about.reference)),
-            flag_of("contrast", json.dumps(about.contrasts[wildcards.contrast])),
-            flag_of("name", wildcards.contrast),
-            flag_of("effects", settings_json("effects")),
-            flag_of("controls", input.controls),
-        )
-    )
-
-
-def chunks_of(wildcards):
-    """Effects by chunk, of contrasts of one row; several rows are fitted at once."""
-    if CHUNKS <= 1 or is_joint(dataset(wildcards).contrasts[wildcards.contrast]):
-        return []
-    folder = CONTRAST.format(**wildcards)
-    return [f"{folder}/chunks/{i}.h5" for i in range(1, CHUNKS + 1)]
-
-
 # Where effects.chunks asks for it, genes are shared out to several jobs; what all of them tell together is learned once.
 rule common:
     input:
