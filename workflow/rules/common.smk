@@ -258,8 +258,8 @@ def row_files(study, files):
 CHUNKS = SETTINGS.effects.chunks
 
 
-def asked(wildcards, input):
-    """The question of a contrast, as options of its verbs."""
+def asked(wildcards):
+    """The question of a contrast, as options of its verbs. (Snakemake forgets params that are made of inputs.)"""
     about = dataset(wildcards)
     return " ".join(
         (
@@ -268,7 +268,6 @@ def asked(wildcards, input):
             flag_of("contrast", json.dumps(about.contrasts[wildcards.contrast])),
             flag_of("name", wildcards.contrast),
             flag_of("effects", settings_json("effects")),
-            flag_of("controls", input.controls),
         )
     )
 

@@ -15,8 +15,9 @@ rule common:
     params:
         version=EBGENES_VERSION,
         asked=asked,
+        controls=lambda wildcards, input: flag_of("controls", input.controls),
     shell:
-        "ebgenes common {input.counts:q} {params.asked} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+        "ebgenes common {input.counts:q} {params.asked} {params.controls} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule chunk:
@@ -129,6 +130,7 @@ else:
         params:
             version=EBGENES_VERSION,
             asked=asked,
+            controls=lambda wildcards, input: flag_of("controls", input.controls),
             chunks=lambda wildcards, input: "--chunks" if input.chunks else "",
             prior=settings_json("prior"),
             gibbs=settings_json("gibbs"),
@@ -139,7 +141,7 @@ else:
             level=SETTINGS.report.level,
             genes=lambda wildcards, input: flag_of("genes", input.genes),
         shell:
-            "ebgenes contrast {input.counts:q} {params.asked} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.beside} {params.genes} --report {params.report:q} "
+            "ebgenes contrast {input.counts:q} {params.asked} {params.controls} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.beside} {params.genes} --report {params.report:q} "
             "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
 
 
