@@ -236,7 +236,7 @@ def speed_engines() -> str:
 def as_it_is(name: str, columns: Sequence[str]) -> str:
     """A table of the speed benchmarks, some of its columns."""
     table = pd.read_csv(SPEED / name, dtype=str).fillna("")
-    return markdown([c.replace("_", " ") for c in columns], table[list(columns)].to_numpy().tolist())
+    return markdown([column.replace("_", " ") for column in columns], table[list(columns)].to_numpy().tolist())
 
 
 SPEED_TABLES = (
