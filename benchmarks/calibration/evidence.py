@@ -178,9 +178,14 @@ def averages(cells: Sequence[Cell], preset: Preset, kept: Kept) -> Iterator[Row]
             yield from average(cell.name, [[row] for row in runs.values()])
 
 
-def machine(preset: str, parties: Sequence[str]) -> list[Row]:
-    """What the figures were made with."""
-    packages = ("numpy", "scipy", "pydeseq2", "inmoose")
+def machine(preset: str, cells: Sequence[Cell], kept: Kept) -> list[Row]:
+    """What the figures were made with; a party counts where it measured a set of some cell."""
+    parties = {
+        party: sum(kept.has(cell, 0, party) for cell in cells)
+        for party in PARTIES
+        if any(kept.has(cell, 0, party) for cell in cells)
+    }
+    packages = ("numpy", "scipy", *(party for party in PYTHON_PEERS if party in parties))
     facts = {
         "preset": preset,
         "genes": PRESETS[preset].n_genes,
@@ -190,7 +195,7 @@ def machine(preset: str, parties: Sequence[str]) -> list[Row]:
         "python": platform.python_version(),
         "ebgenes": eb.__version__,
         **{package: installed(package) for package in packages},
-        "parties": " ".join(parties),
+        **{f"cells of {party}": n_cells for party, n_cells in parties.items()},
         **{f"skipped {party}": absent(party) for party in PARTIES if absent(party)},
     }
     return [{"fact": str(name), "value": str(value)} for name, value in facts.items()]
@@ -246,7 +251,7 @@ def main() -> None:
     name = "evidence.csv" if options.preset == "full" else f"evidence_{options.preset}.csv"
     out = options.out or HERE / name
     write_rows(out, list(averages(cells, preset, kept)))
-    write_rows(out.with_name(f"{out.stem}_machine.csv"), machine(options.preset, parties))
+    write_rows(out.with_name(f"{out.stem}_machine.csv"), machine(options.preset, cells, kept))
 
 
 if __name__ == "__main__":
