@@ -99,7 +99,7 @@ def check(config: Config) -> Iterator[str]:
     yield from lines
     known = [work for work in works if work is not None]
     contrasts = sum(work.studies * work.contrasts for work in known)
-    jobs = sum(work.jobs for work in known)
+    jobs = sum(work.jobs for work in known) + len(config.studies)
     minutes = sum(work.seconds for work in known) / 60
     yield (
         f"will run: {jobs} steps, about {minutes:.0f} minutes of one core, " if minutes >= 1.5 else
