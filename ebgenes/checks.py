@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.config import Config, DatasetSettings, EffectsSettings, annotation_columns
+from ebgenes.config import (
+    Config,
+    DatasetSettings,
+    EffectsSettings,
+    MultivariateSettings,
+    annotation_columns,
+    taken_together,
+)
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.inputs import peek
 from ebgenes.model import Design, text_array
@@ -40,6 +49,8 @@ class Work:
         Of genes, in which effects are fitted.
     batch
         Contrasts to a job.
+    together
+        How many times contrasts or cell types are taken together.
     """
 
     studies: int
@@ -49,13 +60,14 @@ class Work:
     size: int
     chunks: int = 1
     batch: int = 1
+    together: int = 0
 
     @property
     def jobs(self) -> int:
         """Steps of the workflow: counts, each contrast with its chunks or batch, report; cells' sums and plan."""
         steps = 1 if self.chunks == 1 else self.chunks + 2
         batches = 0 if self.batch == 1 else -(-self.contrasts // self.batch)
-        return self.studies * (2 + self.contrasts * steps + batches) + (2 if self.studies > 1 else 0)
+        return self.studies * (2 + self.contrasts * steps + batches) + (2 if self.studies > 1 else 0) + self.together
 
     @property
     def seconds(self) -> float:
@@ -165,10 +177,37 @@ def _check_dataset(
             size_words += "" if design.joint is None else f"{len(design.joint.row)} rows together, "
             found.lines.append(f"{found.name}/{contrast}: {size_words}{dataset.design}")
             found.tell_random(design, contrast)
+    for group, asked in dataset.multivariate.items():
+        found.attempt(partial(_check_together, dataset, sheet, group, asked, found), f"/{group}")
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
         return found.attempt(lambda: _bulk(dataset, sheet, size, config.effects))
     return found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
+
+
+def _check_together(
+    dataset: DatasetSettings, sheet: pd.DataFrame, group: str, asked: MultivariateSettings, found: _Findings
+) -> None:
+    """Contrasts of one study must not be sums of one another, where the design tells their correlation."""
+    contrasts = taken_together(dataset, asked)
+    what = f"{len(contrasts)} contrasts" if dataset.pseudobulk is None else "cell types"
+    found.lines.append(f"{found.name}/{group}: {what} taken together")
+    if asked.correlation not in ("auto", "design"):
+        return
+    try:
+        designs = [
+            contrast_design(sheet, dataset.design, dataset.contrasts[each], each, dataset.reference)
+            for each in contrasts
+        ]
+    except InputError:
+        # Told where the contrasts are checked.
+        return
+    weights = np.array([design.contrast.weight for design in designs if design.contrast is not None])
+    if np.linalg.matrix_rank(weights) < len(weights):
+        raise InputError(
+            f"the {len(weights)} contrasts are not independent: one of them follows from the others. Leave it out "
+            "(contrasts:), or take correlation: null_genes or none."
+        )
 
 
 def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings) -> Work:
@@ -176,7 +215,8 @@ def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: Eff
     eb.match_samples(seen.counts, text_array(sheet.index))
     contrasts, shared = len(dataset.contrasts), options(effects, "chunks", "batch")
     return Work(
-        studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, **shared
+        studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, **shared,
+        together=len(dataset.multivariate),
     )  # fmt: skip
 
 
@@ -194,5 +234,6 @@ def _cells(
     found.lines.extend(f"{found.name}: {note}" for note in notes)
     contrasts, genes, shared = len(dataset.contrasts), len(labels.gene), options(effects, "chunks", "batch")
     return Work(
-        studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, **shared
+        studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, **shared,
+        together=len(dataset.multivariate),
     )  # fmt: skip

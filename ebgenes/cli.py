@@ -225,6 +225,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", required=True, nargs="+", help="files such as volcano.png ma.svg: the stem names the figure"
     )
 
+    made = verb("multivariate", _multivariate, "take contrasts or cell types of one dataset together")
+    made.add_argument("config", help="config file, or the config itself as YAML")
+    made.add_argument("--dataset", required=True, help="name of the dataset")
+    made.add_argument("--name", required=True, help="which entry of its section multivariate")
+    made.add_argument("--folder", help="folder with the dataset's other results (default: as the config says)")
+
     made = verb("report", _report, "write report.html and results.h5ad of one dataset")
     made.add_argument("config", help="config file, or the config itself as YAML")
     made.add_argument("--dataset", required=True, help="name of the dataset")
@@ -659,6 +665,19 @@ def _study_for(figures: list[Path], counts: str | None) -> Study | None:
     return read_study(counts) if counts is not None and any(path.stem == HEAT_MAP for path in figures) else None
 
 
+def _multivariate(options: argparse.Namespace) -> None:
+    from ebgenes.pipeline import together
+
+    config, dataset = _config_and_dataset(options)
+    if options.name not in dataset.multivariate:
+        raise InputError(
+            f"dataset {options.dataset!r} has no section multivariate {options.name!r}; it has: "
+            f"{listing(dataset.multivariate) or 'none'}."
+        )
+    folder = Path(options.folder or Path(config.outdir, options.dataset))
+    print(together(folder, options.name, dataset, config.report))
+
+
 def _report(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
@@ -667,10 +686,12 @@ def _report(options: argparse.Namespace) -> None:
     from ebgenes.pipeline import contrast_page, write_dataset_figures, write_results
     from ebgenes.summary import further_words
     from ebgenes.table import sentence
+    from ebgenes.together import together_pages
 
     config, dataset = _config_and_dataset(options)
     name = options.dataset if options.part is None else f"{options.dataset}/{options.part}"
     folder = Path(options.folder or Path(config.outdir, name))
+    together = together_pages(folder if options.part is None else folder.parent, dataset)
     if options.part is not None:
         plan = read_json(folder.parent / "cell_types.json")
         asked = plan.get(options.part, {}).get("contrasts", [])
@@ -694,7 +715,7 @@ def _report(options: argparse.Namespace) -> None:
             pages.append(contrast_page(*known, joint=told))
         else:
             pages.append(contrast_page(*known, effects))
-    write_results(folder, study, name, pages)
+    write_results(folder, study, name, pages, together)
     write_dataset_figures(folder, study, dataset, pages, config.report)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:

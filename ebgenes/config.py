@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -79,6 +79,13 @@ def dataset_figure_names(formats: Sequence[str], extra: Sequence[str]) -> list[s
     return [f"{name}.{suffix}" for name in DATASET_FIGURES if name in extra for suffix in formats]
 
 
+def multivariate_files(formats: Sequence[str], tables: Sequence[str]) -> list[str]:
+    """File names of what contrasts or cell types taken together leave, in their folder."""
+    written = [suffix for suffix in tables if suffix != "rnk"]
+    names = [f"{stem}.{suffix}" for stem in ("multivariate", "conditions") for suffix in written]
+    return ["multivariate.json", *names, *(f"sharing.{suffix}" for suffix in formats)]
+
+
 def annotation_columns(covariates: Sequence[str | Mapping[str, Any]]) -> list[str]:
     """Columns of the genes' annotation that covariates need."""
     names = [each if isinstance(each, str) else str(each["column"]) for each in covariates]
@@ -105,6 +112,17 @@ class PseudobulkSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MultivariateSettings:
+    """Contrasts, or cell types, that are taken together (None: all)."""
+
+    contrasts: list[str] | None
+    cell_types: list[str] | None
+    correlation: str
+    learn: bool
+    null_weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSettings:
     """One dataset: its files, its design, and the questions asked of it."""
 
@@ -122,6 +140,7 @@ class DatasetSettings:
     reference: dict[str, Any]
     contrasts: dict[str, dict[str, Any]]
     keep: KeepSettings
+    multivariate: dict[str, MultivariateSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +240,7 @@ class Config:
 SECTIONS = {
     "keep": KeepSettings,
     "pseudobulk": PseudobulkSettings,
+    "multivariate": MultivariateSettings,
     "dataset": DatasetSettings,
     "effects": EffectsSettings,
     "prior": PriorSettings,
@@ -289,6 +309,9 @@ def parse_config(content: Any) -> Config:
     content = _text_keys(content)
     _require_valid(content, schema(), "the config")
     datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
+    messages = [message for name, dataset in datasets.items() for message in _cannot_be_joined(name, dataset)]
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
     sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
     _require_engines(datasets, sections["effects"])
     studies = {name: _studies(value) for name, value in content.get("studies", {}).items()}
@@ -407,6 +430,8 @@ def _dataset(content: Mapping[str, Any]) -> DatasetSettings:
     values["design"] = with_random(values["design"], values.pop("random"))
     if values["pseudobulk"] is not None:
         values["pseudobulk"] = parse_section("pseudobulk", values["pseudobulk"])
+    asked = content.get("multivariate", {})
+    values["multivariate"] = {name: parse_section("multivariate", value) for name, value in asked.items()}
     return DatasetSettings(**values)
 
 
@@ -438,6 +463,35 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
                 f"{place}.contrast: {source.dataset} has no contrast {source.contrast!r}; "
                 f"it has: {listing(dataset.contrasts)}.{near}"
             )
+
+
+def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> list[str]:
+    """Names of the contrasts that are taken together: as asked, or all that have one row."""
+    if settings.contrasts is not None:
+        return settings.contrasts
+    return [name for name, question in dataset.contrasts.items() if not is_joint(question)]
+
+
+def _cannot_be_joined(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """Mistakes in what is to be taken together."""
+    for group, settings in dataset.multivariate.items():
+        place = f"datasets.{name}.multivariate.{group}"
+        contrasts = taken_together(dataset, settings)
+        for contrast in contrasts:
+            if contrast not in dataset.contrasts:
+                known = f"its contrasts: {listing(dataset.contrasts)}.{nearest(contrast, dataset.contrasts)}"
+                yield f"{place}.contrasts: {contrast!r} is no contrast of the dataset; {known}"
+            elif is_joint(dataset.contrasts[contrast]):
+                yield f"{place}.contrasts: {contrast!r} has several rows; name contrasts of one row."
+        if not contrasts:
+            yield f"{place}: the dataset has no contrast of one row; add some."
+        if dataset.pseudobulk is None:
+            if settings.cell_types is not None:
+                yield f"{place}.cell_types: the dataset has no section pseudobulk; leave this out."
+            if len(contrasts) == 1:
+                yield f"{place}: one contrast cannot be taken together with itself; name two or more."
+        if group in dataset.contrasts:
+            yield f"{place}: a contrast has the same name; choose another."
 
 
 def _with_defaults(name: str, content: Mapping[str, Any]) -> dict[str, Any]:

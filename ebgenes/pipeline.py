@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from ebgenes.effects.likelihood import Common
     from ebgenes.prior.covariates import Covariates
     from ebgenes.pseudobulk import Pseudobulk
-    from ebgenes.report import ContrastPage
+    from ebgenes.report import ContrastPage, TogetherPage
 
 ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
 """Settings of the effects that one engine or the other has."""
@@ -481,7 +481,8 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         say = partial(_say_of, progress, name)
         if dataset.pseudobulk is None:
             say("reading, filtering and normalizing counts")
-            _run_study(outdir, name, dataset, prepare(dataset, normalization, say), config, progress)
+            write_page = _run_study(outdir, name, dataset, prepare(dataset, normalization, say), config, progress)
+            write_page(_take_together(outdir / name, name, dataset, config, progress))
             continue
         from ebgenes.pseudobulk import write_pseudobulk
 
@@ -492,18 +493,45 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
             say(sentence)
         write_pseudobulk(outdir / name / "pseudobulk.h5ad", sums)
         io.write_json(outdir / name / "cell_types.json", plan)
+        waiting = []
         for folder, part in plan.items():
             if part["contrasts"]:
                 asked = {contrast: dataset.contrasts[contrast] for contrast in part["contrasts"]}
-                only = replace(dataset, contrasts=asked)
+                only = replace(dataset, contrasts=asked, multivariate={})
                 study = prepare_cell_type(only, sums, part["cell_type"], normalization)
-                _run_study(outdir, f"{name}/{folder}", only, study, config, progress)
+                waiting.append(_run_study(outdir, f"{name}/{folder}", only, study, config, progress))
+                if not dataset.multivariate:
+                    waiting.pop()([])
+        beside = _take_together(outdir / name, name, dataset, config, progress)
+        for write_page in waiting:
+            write_page(beside)
     if config.studies:
         from ebgenes.meta_analysis import run_studies
 
         for name in config.studies:
             run_studies(config, name, progress)
     return outdir
+
+
+def _take_together(
+    folder: Path, name: str, dataset: DatasetSettings, config: Config, progress: Callable[[str], None]
+) -> list[TogetherPage]:
+    """Contrasts or cell types together, from the files of each; what the report says of them."""
+    from ebgenes.together import together_pages
+
+    for group in dataset.multivariate:
+        progress(f"{name}/{group}: {together(folder, group, dataset, config.report)}")
+    return together_pages(folder, dataset)
+
+
+def together(folder: Path, group: str, dataset: DatasetSettings, settings: ReportSettings) -> str:
+    """Fit and write what is taken together in the dataset's folder; what was found, in words."""
+    from ebgenes.together import write_together
+
+    def design_of(study: Study, contrast: str) -> Design:
+        return contrast_design(study.samples, dataset.design, dataset.contrasts[contrast], contrast, dataset.reference)
+
+    return write_together(folder, group, dataset, settings, design_of)
 
 
 def _run_study(
@@ -513,14 +541,20 @@ def _run_study(
     study: Study,
     config: Config,
     progress: Callable[[str], None],
-) -> None:
+) -> Callable[[Sequence[TogetherPage]], None]:
+    """Answer every contrast; returns what writes the study's page, given what is taken together."""
+
     def say(message: str) -> None:
         progress(f"{name}/{message}")
 
     pages = answer_all(outdir / name, study, dataset, config, say)
     io.write_study(outdir / name / "counts.h5ad", study)
-    write_results(outdir / name, study, name, pages)
-    write_dataset_figures(outdir / name, study, dataset, pages, config.report)
+
+    def write_page(together: Sequence[TogetherPage]) -> None:
+        write_results(outdir / name, study, name, pages, together)
+        write_dataset_figures(outdir / name, study, dataset, pages, config.report)
+
+    return write_page
 
 
 def answer_all(
@@ -736,7 +770,9 @@ def _along(joint: JointTold | None) -> str | None:
     return None if curve is None else curve.column
 
 
-def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage]) -> None:
+def write_results(
+    folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage], together: Sequence[TogetherPage] = ()
+) -> None:
     """Write results.h5ad and report.html of a dataset."""
     from ebgenes.report import render_report
 
@@ -745,7 +781,7 @@ def write_results(folder: Path, study: Study, dataset: str, pages: Sequence[Cont
     tables = {page.name: page.table for page in pages}
     scores = {page.name: np.array(page.hidden["score"]) for page in pages if page.hidden}
     io.write_results(folder / "results.h5ad", study, tables, summary, scores)
-    page = render_report(list(pages), dataset=dataset, versions=versions, study=study)
+    page = render_report(list(pages), dataset=dataset, versions=versions, study=study, together=together)
     io.write_bytes(folder / "report.html", page.encode("utf-8"))
 
 

@@ -185,7 +185,7 @@ def test_figures() -> None:
 
 KEYS_OF_A_DATASET = (
     "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, controls, design, random, "
-    "reference, contrasts, keep"
+    "reference, contrasts, keep, multivariate"
 )
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"

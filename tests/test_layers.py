@@ -48,7 +48,7 @@ LAYERS = [
     {"plots", "report"},
     {"io", "config"},
     {"effect_tables", "inputs"},
-    {"pseudobulk"},
+    {"pseudobulk", "together"},
     {"meta_analysis", "pipeline"},
     {"checks"},
     {"cli", "__main__"},

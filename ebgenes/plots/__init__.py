@@ -8,9 +8,19 @@ below the title. Text from the user (gene names, directions, titles) is never re
 from ebgenes.plots.clouds import ma, volcano
 from ebgenes.plots.covariates import covariate_shares, evidence_conflict
 from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
-from ebgenes.plots.figure import FIGURES, FORMATS, draw, draw_components, draw_dispersions, draw_rows, figure_bytes
+from ebgenes.plots.figure import (
+    FIGURES,
+    FORMATS,
+    draw,
+    draw_components,
+    draw_dispersions,
+    draw_rows,
+    draw_sharing,
+    figure_bytes,
+)
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
 from ebgenes.plots.samples import components, heat_map, hidden_scores
+from ebgenes.plots.sharing import sharing_matrix
 from ebgenes.plots.stored import predicted_z
 from ebgenes.plots.studies import forest
 
@@ -24,6 +34,7 @@ __all__ = [
     "draw_components",
     "draw_dispersions",
     "draw_rows",
+    "draw_sharing",
     "evidence_conflict",
     "figure_bytes",
     "forest",
@@ -37,6 +48,7 @@ __all__ = [
     "predicted_z",
     "prior_density",
     "realised_fdp",
+    "sharing_matrix",
     "shrinkage",
     "volcano",
 ]

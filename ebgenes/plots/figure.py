@@ -21,6 +21,7 @@ from ebgenes.plots.covariates import covariate_shares, evidence_conflict
 from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
 from ebgenes.plots.samples import components, heat_map, hidden_scores, telling_columns
+from ebgenes.plots.sharing import sharing_matrix
 from ebgenes.plots.stored import predicted_z
 from ebgenes.plots.studies import forest
 from ebgenes.plots.style import INK, STYLE, displayed, gene_labels, require_one_of
@@ -221,6 +222,15 @@ def draw_rows(table: pd.DataFrame, effects: JointEffects, posterior: JointPoster
             ax.set_axis_off()
         for ax, gene in zip(panels, chosen, strict=False):
             gene_rows(effects, posterior, int(gene), ax, title=name[effects.gene[gene]])
+    return figure
+
+
+def draw_sharing(told: Mapping[str, Any]) -> Figure:
+    """How far conditions share effects as a whole figure; told as in `ebgenes.plots.sharing_matrix`."""
+    side = min(3.2 + 0.3 * len(told["condition"]), 20.0)
+    with _composed(1, 2, (2 * side, side), "") as (figure, panels):
+        for what, ax in zip(("size", "sign"), panels, strict=True):
+            sharing_matrix(told, what, ax)
     return figure
 
 

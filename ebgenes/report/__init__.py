@@ -160,8 +160,38 @@ class ContrastPage:
     rows: GeneRows | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TogetherPage:
+    """All that the report says about contrasts or cell types that were taken together.
+
+    Attributes
+    ----------
+    name
+        What they are called together.
+    words
+        What was found.
+    pi0
+        Share of the genes without an effect in any condition.
+    patterns
+        Names of the prior's patterns and their shares of the genes, largest first.
+    figure
+        PNG of how far conditions share effects.
+    """
+
+    name: str
+    words: str
+    pi0: float
+    patterns: Sequence[tuple[str, float]]
+    figure: bytes
+
+
 def render_report(
-    pages: Sequence[ContrastPage], *, dataset: str, versions: Mapping[str, str], study: Study | None = None
+    pages: Sequence[ContrastPage],
+    *,
+    dataset: str,
+    versions: Mapping[str, str],
+    study: Study | None = None,
+    together: Sequence[TogetherPage] = (),
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
 
@@ -175,6 +205,8 @@ def render_report(
         Versions of the software by name.
     study
         The counts behind the tables; None where there are none, or where they are not to be shown.
+    together
+        Contrasts or cell types that were taken together.
 
     Returns
     -------
@@ -193,6 +225,7 @@ def render_report(
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
         contrasts=[_contrast(page) for page in pages],
+        together=together,
         versions=versions,
         engines={page.engine for page in pages},
         columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},

@@ -315,7 +315,8 @@ def test_a_batch_of_contrasts_is_one_job_and_gives_the_same_results(
 def cell_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cells, their config, and what `ebgenes run` makes of them."""
     folder = tmp_path_factory.mktemp("cells")
-    config = {"outdir": "out", "datasets": {"blood": cells.write_study(folder)}}
+    together = {"types": {"contrasts": ["treatment"]}}
+    config = {"outdir": "out", "datasets": {"blood": {**cells.write_study(folder), "multivariate": together}}}
     write_config(folder / "mine.yaml", config)
     output_of(command(folder, "ebgenes", "run", "mine.yaml", "--threads", "1", "--outdir", "expected"))
     return folder
@@ -339,7 +340,7 @@ def test_every_cell_type_becomes_jobs_and_the_same_numbers(cell_study: Path) -> 
     asked = snakemake(cell_study, *target, "--snakefile", WORKFLOW, "--configfile", "more.yaml")
     assert planned(output_of(asked))["plan"] == 1
     jobs = planned(output_of(snakemake(cell_study, "--snakefile", WORKFLOW, "--configfile", "more.yaml", "--dry-run")))
-    assert jobs == Counter({"contrast again": 3, "report": 3, "all": 1})
+    assert jobs == Counter({"contrast again": 3, "report": 3, "multivariate": 1, "all": 1})
 
 
 # Names, folders, other workflows

@@ -19,10 +19,12 @@ try:
         dataset_figure_names,
         figure_names,
         is_joint,
+        multivariate_files,
         parse_config,
         plain_values,
         row_figure_names,
         studies_figure_names,
+        taken_together,
     )
     from ebgenes.errors import InputError
 except ImportError as error:
@@ -106,6 +108,7 @@ DATASET_FIGURES = dataset_figure_names(
     SETTINGS.report.figures, SETTINGS.report.extra_figures
 )
 ROW_FIGURES = row_figure_names(SETTINGS.report.figures)
+GROUP_FILES = multivariate_files(SETTINGS.report.figures, SETTINGS.report.tables)
 PAGE_FIGURES = [name for name in CONTRAST_FIGURES if name.endswith(".png")]
 
 
@@ -120,6 +123,10 @@ def any_of(names):
 
 
 wildcard_constraints:
+    joined=any_of(SETTINGS.datasets),
+    group=any_of(
+        sorted({name for d in SETTINGS.datasets.values() for name in d.multivariate})
+    ),
     cells=any_of(CELLS),
     cell_type=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     dataset=rf"{any_of(PLAIN)}|(?:{any_of(CELLS)})/[A-Za-z0-9][A-Za-z0-9._-]*",
@@ -314,6 +321,64 @@ def reported(folder, name):
     )
 
 
+def group_file(name, group, file):
+    return os.path.join(OUTDIR, name, "multivariate", group, file)
+
+
+def group_files(name, files):
+    """The named files of everything that is taken together in a dataset."""
+    return [
+        group_file(name, group, file)
+        for group in SETTINGS.datasets[name].multivariate
+        for file in files
+    ]
+
+
+def group_inputs(file_of):
+    """An input function: a file of every study that is taken together, or of each of its contrasts."""
+
+    def find(wildcards):
+        name = wildcards.joined
+        asked = asked_together(name, wildcards.group)
+        studies = {"": asked} if name in PLAIN else cell_types_of(name)
+        return [
+            os.path.join(OUTDIR, name, part, file)
+            for part, answered in studies.items()
+            for file in file_of([each for each in answered if each in asked])
+        ]
+
+    return find
+
+
+def asked_together(name, group):
+    """Contrasts that are taken together."""
+    settings = SETTINGS.datasets[name]
+    return taken_together(settings, settings.multivariate[group])
+
+
+def group_plan(wildcards):
+    """What can be asked of each cell type, where there are some."""
+    name = wildcards.joined
+    return [os.path.join(OUTDIR, name, "cell_types.json")] if name in CELLS else []
+
+
+def group_json(wildcards):
+    """What contrasts taken together depend on."""
+    name, group = wildcards.joined, wildcards.group
+    values = plain_values(SETTINGS.datasets[name])
+    values["contrasts"] = {
+        each: values["contrasts"][each] for each in asked_together(name, group)
+    }
+    values["multivariate"] = {group: values["multivariate"][group]}
+    told = plain_values(SETTINGS.report)
+    return json.dumps(
+        {
+            "datasets": {name: values},
+            "report": {key: told[key] for key in ("level", "figures", "tables")},
+        }
+    )
+
+
 def results_of(study):
     return [
         *(
@@ -328,7 +393,12 @@ def results_of(study):
 def results_of_cells(name):
     """An input function: the results of every cell type of a dataset."""
     return lambda wildcards: [
-        file for part in cell_types_of(name) for file in results_of(f"{name}/{part}")
+        *(
+            file
+            for part in cell_types_of(name)
+            for file in results_of(f"{name}/{part}")
+        ),
+        *group_files(name, GROUP_FILES),
     ]
 
 
@@ -362,6 +432,7 @@ def studies_json(name):
 
 def every_result():
     plain = [file for name in PLAIN for file in results_of(name)]
+    plain += [file for name in PLAIN for file in group_files(name, GROUP_FILES)]
     plain += [
         os.path.join(OUTDIR, name, file)
         for name in SETTINGS.studies

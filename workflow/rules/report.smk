@@ -6,6 +6,9 @@ rule report:
         priors=lambda wildcards: contrast_files(wildcards.dataset, ["prior.json"]),
         figures=lambda wildcards: contrast_files(wildcards.dataset, PAGE_FIGURES),
         rows=lambda wildcards: row_files(wildcards.dataset, ["rows.png"]),
+        group=lambda wildcards: group_files(
+            name_of(wildcards), ["multivariate.json", "sharing.png"]
+        ),
     output:
         results=f"{DATASET}/results.h5ad",
         page=report(
