@@ -101,9 +101,7 @@ CONTRAST_FIGURES = figure_names(
     SETTINGS.report.extra_figures,
     SETTINGS.prior.stored,
 )
-STUDIES_FIGURES = studies_figure_names(
-    SETTINGS.report.figures, SETTINGS.prior.stored
-)
+STUDIES_FIGURES = studies_figure_names(SETTINGS.report.figures, SETTINGS.prior.stored)
 DATASET_FIGURES = dataset_figure_names(
     SETTINGS.report.figures, SETTINGS.report.extra_figures
 )
