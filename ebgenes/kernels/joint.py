@@ -90,7 +90,7 @@ def joint_ratios(
                 coef[j, q] = start[g, j]
         found, flat = True, False
         # The full design, the one without effects, and the full one again, whose factor is that of the observed
-        # information; one loop, because the compiler takes long over every place where a maximum is sought.
+        # information.
         for turn in range(3):
             full = turn != 1
             now_rows, now_coef, now_move, now_hessian = rows, other, other_move, other_hessian
