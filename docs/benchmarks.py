@@ -304,8 +304,8 @@ compares rankings, whatever a method says of its errors.
     yield f"{int(long['sets'].max())} sets of 8,000 genes:\n"
     yield every_cell(long)
     yield "## Every method\n"
-    yield f"""Means over the cells a method was run in, which may be fewer for slow ones. Coverage of 95% intervals, and of those
-of the listed genes. {not_run(table)}
+    yield f"""Means over the cells a method was run in, which may be fewer for slow ones. Coverage of 95% intervals,
+and of those of the listed genes. {not_run(table)}
 """
     yield every_method(table)
     yield "## Calibration of the lfdr\n"
