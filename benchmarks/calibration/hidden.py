@@ -77,15 +77,13 @@ PEER_CELLS = [
 ]
 
 
-def rates_with(known: KnownSet, engine: str, label: str, hidden_factors: str | int) -> Iterator[Row]:
-    """Error rates of an engine's lists."""
+def rates_with(known: KnownSet, engine: str, hidden_factors: str | int) -> tuple[int, dict[str, Row]]:
+    """How many factors an engine took, and the error rates of its lists, by what they are cut by."""
     effects = eb.fit_effects(known.counts, known.design, engine=engine, hidden_factors=hidden_factors)
     table = eb.results_table(effects, eb.posterior(effects, eb.fit_em(effects).prior))
-    taken = 0 if effects.hidden is None else len(effects.hidden.share)
     by_q = list_rates(table["q_value"], table["lfdr"], table["post_mean"], known.truth)
     by_p = list_rates(table["adj_p_value"], table["p_value"], table["log2_fc"], known.truth)
-    yield {"method": f"{engine}, {label}, q-value", "factors": taken, **by_q}
-    yield {"method": f"{engine}, {label}, BH", "factors": taken, **by_p}
+    return 0 if effects.hidden is None else len(effects.hidden.share), {"q-value": by_q, "BH": by_p}
 
 
 def peer_rates(cell: Cell, n_sets: int) -> Iterator[list[Row]]:
@@ -101,10 +99,20 @@ def peer_rates(cell: Cell, n_sets: int) -> Iterator[list[Row]]:
 def score(seed: int, *, cell: Cell, n_factors: int, engines: list[str]) -> list[Row]:
     """Every engine's error rates on one set: factors sought, none, and as many as there are."""
     known = draw(cell, seed)
-    settings: dict[str, str | int] = {"auto": "auto", "0": 0}
-    if n_factors:
-        settings["true number"] = n_factors
-    return [row for engine in engines for setting in settings.items() for row in rates_with(known, engine, *setting)]
+    settings: dict[str, int] = {"0": 0, "true number": n_factors} if n_factors else {"0": 0}
+    rows: list[Row] = []
+    for engine in engines:
+        sought, rates = rates_with(known, engine, "auto")
+        # What `auto` took is the same if it is asked for.
+        by_number = {sought: rates}
+        for label, number in {"auto": sought, **settings}.items():
+            if number not in by_number:
+                _, by_number[number] = rates_with(known, engine, number)
+            rows += [
+                {"method": f"{engine}, {label}, {cut}", "factors": number, **rates}
+                for cut, rates in by_number[number].items()
+            ]
+    return rows
 
 
 def main() -> None:
