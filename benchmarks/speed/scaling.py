@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 GENES = 20000
 AXES = {
     "genes": [(n_genes, 6, 1) for n_genes in (5000, 10000, 20000, 40000, 80000)],
-    "samples": [(GENES, n_samples, 1) for n_samples in (6, 24, 100, 400)],
+    "samples": [(GENES, n_samples, 1) for n_samples in (6, 24, 100, 400, 1000)],
     "threads": [(GENES, 100, threads) for threads in (1, 2)],
 }
 """Genes, samples and threads of each study."""

@@ -27,6 +27,7 @@ QUESTIONS = {
     "two_groups_24": Question(24),
     "two_groups_100": Question(100),
     "two_groups_400": Question(400),
+    "two_groups_1000": Question(1000),
     "continuous": Question(24, "~ age + group"),
     "coefficients12": Question(48, "~ batch + group"),
 }
