@@ -61,13 +61,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _set_threads(threads: int | None) -> None:
-    """Numba's blocks and BLAS alike, set before either is imported."""
+    """Threads that share out blocks of genes; one for BLAS, set before it is imported.
+
+    BLAS sums in another order for another number of threads, and its matrices here are small.
+    """
     if threads is not None:
         os.environ["EBGENES_THREADS"] = str(threads)
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-            os.environ[name] = str(threads)
-    # Matrix products here are tiny; threads that spin at their barriers cost more than they save.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
 
 
 def _say_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -104,8 +104,9 @@ def _moments(variance: FloatArray, df: float, level: FloatArray | None) -> Varia
     n = len(variance)
     excess = np.log(variance) - special.digamma(df / 2) + np.log(df / 2)
     basis = np.ones((n, 1)) if level is None else _trend_basis(level)
-    orthonormal, _ = np.linalg.qr(basis)
-    trend = orthonormal @ (orthonormal.T @ excess)
+    # Sums by einsum have the same bits for any number of threads, those by BLAS over all genes have not.
+    gram, right = np.einsum("gi,gj->ij", basis, basis), np.einsum("gi,g->i", basis, excess)
+    trend = np.einsum("gi,i->g", basis, np.linalg.solve(gram, right))
     spread = float(np.sum((excess - trend) ** 2) / (n - basis.shape[1])) - special.polygamma(1, df / 2)
     if spread > 0:
         prior_df = 2 * _inverse_trigamma(spread)

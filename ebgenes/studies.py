@@ -524,7 +524,7 @@ def compare_left_out(
         lost=len(listed - theirs),
         gained=len(theirs - listed),
         spread=spread,
-        slope=float(x @ y / (x @ x)) if len(x) >= 3 else np.nan,
+        slope=float(np.sum(x * y) / np.sum(x**2)) if len(x) >= 3 else np.nan,
         same_sign=float(np.mean(x * y > 0)) if len(x) else np.nan,
         p_value=p_value,
     )

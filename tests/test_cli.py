@@ -75,9 +75,8 @@ def ebgenes(*words: str, folder: Path, **environment: str) -> subprocess.Complet
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what `main` sets for the whole process."""
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    for name in ("EBGENES_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    for name in ("EBGENES_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, os.environ.get(name, "2"))
-    monkeypatch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "passive"))
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def residual_correlation(first: FloatArray, second: FloatArray) -> float:
     if inside.sum() < FEWEST_GENES:
         return 0.0
     x, y = first[inside], second[inside]
-    seen = float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    seen = float(np.sum(x * y) / np.sqrt(np.sum(x**2) * np.sum(y**2)))
     truth = np.linspace(-0.98, 0.98, 99)
     shown = np.array([_within_square(each) for each in truth])
     return float(interpolate.PchipInterpolator(shown, truth)(np.clip(seen, shown[0], shown[-1])))

@@ -103,7 +103,7 @@ def deconvolve(strong: Estimates) -> tuple[FloatArray, FloatArray]:
 
 def _starts(estimate: FloatArray) -> FloatArray:
     """The second moments of the estimates, and its principal directions one by one, each with a ridge."""
-    moments = estimate.T @ estimate / len(estimate)
+    moments = np.einsum("gi,gj->ij", estimate, estimate) / len(estimate)
     size, axes = np.linalg.eigh(moments)
     last = range(len(size) - 1, max(len(size) - 1 - PRINCIPAL, -1), -1)
     shapes = np.array([moments, *(size[i] * np.outer(axes[:, i], axes[:, i]) for i in last)])
