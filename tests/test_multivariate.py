@@ -12,6 +12,7 @@ from scipy import stats
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.errors import InputError
+from ebgenes.fdr import running_mean
 from ebgenes.model import MultivariatePrior
 from ebgenes.multivariate.estimates import checked, loglik_matrix
 from ebgenes.multivariate.patterns import deconvolve, learned_patterns
@@ -293,3 +294,18 @@ def test_mistakes_are_told(change, message):
     given = {"estimates": np.ones((4, 3)), "covariances": np.eye(3), **change}
     with pytest.raises(InputError, match=message):
         eb.fit_multivariate(given.pop("estimates"), given.pop("covariances"), **given)
+
+
+@pytest.mark.parametrize("changed_in", [1, 2])
+def test_conditions_that_genes_spare_stay_out_of_lists(changed_in):
+    """Genes change in one condition, any of four, or in the same two: a list over all conditions holds its 5%."""
+    rng = np.random.default_rng(8)
+    truth = np.zeros((3000, 4))
+    place = np.arange(4) == rng.integers(4, size=(600, 1)) if changed_in == 1 else np.arange(4) < 2
+    truth[:600] = 1.5 * rng.standard_normal((600, 1)) * place
+    se = rng.uniform(0.3, 0.9, truth.shape)
+    known = truth + se * rng.standard_normal(truth.shape), eb.covariances_of(se)
+    lfsr = eb.multivariate_posterior(eb.fit_multivariate(*known).prior, *known).lfsr
+    listed = running_mean(lfsr.ravel()).reshape(lfsr.shape) < 0.05
+    assert listed.sum() > 100
+    assert np.mean(truth[listed] == 0) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / listed.sum())

@@ -13,7 +13,7 @@ from ebgenes.effects.summary import effects_from_summary
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, FloatArray, MultivariateFit, MultivariatePrior, TextArray, text_array
 from ebgenes.multivariate.estimates import Estimates, checked, loglik_matrix, loglik_rows
-from ebgenes.multivariate.patterns import canonical_patterns, learned_patterns, normalized
+from ebgenes.multivariate.patterns import canonical_patterns, learned_patterns, normalized, patterns_of_sets
 from ebgenes.posteriors import null_probability
 from ebgenes.prior.fit import IN_MEMORY, MIN_SCALE, best_weights, fit_em, in_blocks, in_memory, slab_grid
 from ebgenes.prior.weights import SOLVERS
@@ -95,8 +95,13 @@ def fit_multivariate(
     known = known.widened(drift)
     shapes = normalized(canonical_patterns(list(names)) if patterns is None else patterns, len(names))
     if learn:
-        lfdr = [null_probability(each, fit.prior) for each, fit in zip(single, fits, strict=True)]
-        shapes |= normalized(learned, len(names)) if (learned := learned_patterns(_strong(known, lfdr))) else {}
+        lfdr = _lfdr(known, [null_probability(each, fit.prior) for each, fit in zip(single, fits, strict=True)])
+        learned = patterns_of_sets(list(names), lfdr[known.seen.all(axis=1)] < STRONG_LFDR)
+        learned |= learned_patterns(_strong(known, lfdr))
+        for name, covariance in normalized(learned, len(names)).items() if learned else ():
+            # Weights of two equal patterns would not be determined.
+            if not any(np.allclose(covariance, other) for other in shapes.values()):
+                shapes[name] = covariance
     grid = max((slab_grid(each, min_scale) for each in single), key=len) if scale is None else np.asarray(scale, float)
     prior = _unweighted(names, shapes, grid, drift)
     components = prior.components()
@@ -144,12 +149,17 @@ def _drift(known: Estimates, size: FloatArray) -> FloatArray:
     return np.asarray(size[:, None] * size[None, :] * correlation)
 
 
-def _strong(known: Estimates, lfdr: Sequence[FloatArray]) -> Estimates:
+def _lfdr(known: Estimates, single: Sequence[FloatArray]) -> FloatArray:
+    """Local false discovery rates of each condition alone, (G, R), 1 where a gene has no estimate."""
+    lfdr = np.ones(known.estimate.shape)
+    for r, rate in enumerate(single):
+        lfdr[known.seen[:, r], r] = rate
+    return lfdr
+
+
+def _strong(known: Estimates, lfdr: FloatArray) -> Estimates:
     """The genes with a clear effect in some condition alone, and an estimate in all."""
-    smallest = np.full(known.estimate.shape, np.inf)
-    for r, rate in enumerate(lfdr):
-        smallest[known.seen[:, r], r] = rate
-    chosen = np.flatnonzero((smallest.min(axis=1) < STRONG_LFDR) & known.seen.all(axis=1))
+    chosen = np.flatnonzero((lfdr.min(axis=1) < STRONG_LFDR) & known.seen.all(axis=1))
     size = np.max(np.abs(known.estimate[chosen] / known.se[chosen]), axis=1)
     chosen = np.sort(chosen[np.argsort(-size, kind="stable")[:MOST_STRONG]])
     return Estimates(*known.block(chosen))

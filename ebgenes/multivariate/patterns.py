@@ -10,7 +10,7 @@ import numpy as np
 from ebgenes.errors import InputError
 from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.multivariate import deconvolution_sums
-from ebgenes.model import FloatArray
+from ebgenes.model import BoolArray, FloatArray
 from ebgenes.multivariate.estimates import Estimates
 
 HETEROGENEITY = (0.25, 0.5, 0.75)
@@ -21,6 +21,13 @@ PRINCIPAL = 3
 
 FEWEST_PER_CONDITION = 10
 """Strong genes, by condition, that patterns may be learned from."""
+
+LEAST_VARIANCE = 0.05
+"""Conditions where a learned pattern has a smaller share of its largest variance have none: it is what noise leaves of
+0, and comes with correlations that would claim a sign there."""
+
+MOST_SETS = 6
+"""Sets of conditions that genes are often changed in, each with patterns of its own."""
 
 STEPS, GAIN = 200, 1e-3
 """Steps of extreme deconvolution at most, and the gain in log likelihood (nat a step) below which it ends."""
@@ -44,6 +51,24 @@ def canonical_patterns(condition: Sequence[str]) -> dict[str, FloatArray]:
     patterns["equal"] = np.ones((n, n))
     for correlation in HETEROGENEITY:
         patterns[f"correlated {correlation:g}"] = np.full((n, n), correlation) + (1 - correlation) * np.eye(n)
+    return patterns
+
+
+def patterns_of_sets(condition: Sequence[str], changed: BoolArray) -> dict[str, FloatArray]:
+    """Effects in some of the conditions and none in the others, equal or independent there, by name.
+
+    The sets of two or more conditions, short of all, that genes are changed in most often, from changed (G, R), whether
+    each gene has a clear effect in each condition. Without them effects in a few conditions pass for effects in all.
+    """
+    sets, times = np.unique(changed, axis=0, return_counts=True)
+    size = sets.sum(axis=1)
+    told = (size > 1) & (size < len(condition)) & (times >= FEWEST_PER_CONDITION)
+    order = np.argsort(-times[told], kind="stable")[:MOST_SETS]
+    patterns = {}
+    for within in sets[told][order].astype(float):
+        words = ", ".join(name for name, inside in zip(condition, within, strict=True) if inside)
+        patterns[f"equal in {words}"] = np.outer(within, within)
+        patterns[f"independent in {words}"] = np.diag(within)
     return patterns
 
 
@@ -81,8 +106,14 @@ def learned_patterns(strong: Estimates) -> dict[str, FloatArray]:
     if n_conditions == 1 or n_genes < FEWEST_PER_CONDITION * n_conditions:
         return {}
     weight, component = deconvolve(strong)
-    kept = [covariance for covariance, share in zip(component, weight, strict=True) if share * n_genes > n_conditions]
+    kept = [_cleared(each) for each, share in zip(component, weight, strict=True) if share * n_genes > n_conditions]
     return {f"learned {i}": covariance for i, covariance in enumerate(kept, 1)}
+
+
+def _cleared(covariance: FloatArray) -> FloatArray:
+    variance = np.diagonal(covariance)
+    there = variance >= LEAST_VARIANCE * variance.max()
+    return np.where(there[:, None] & there, covariance, 0.0)
 
 
 def deconvolve(strong: Estimates) -> tuple[FloatArray, FloatArray]:
