@@ -547,8 +547,7 @@ def _run_study(
     def say(message: str) -> None:
         progress(f"{name}/{message}")
 
-    pages = answer_all(outdir / name, study, dataset, config, say)
-    io.write_study(outdir / name / "counts.h5ad", study)
+    pages = answer_all(outdir / name, study, dataset, config, say, outdir / name / "counts.h5ad")
 
     def write_page(together: Sequence[TogetherPage]) -> None:
         write_results(outdir / name, study, name, pages, together)
@@ -558,9 +557,17 @@ def _run_study(
 
 
 def answer_all(
-    folder: Path, study: Study, dataset: DatasetSettings, config: Config, say: Callable[[str], None]
+    folder: Path,
+    study: Study,
+    dataset: DatasetSettings,
+    config: Config,
+    say: Callable[[str], None],
+    counts: Path | None = None,
 ) -> list[ContrastPage]:
-    """Answer each question asked of a dataset and write its files to a folder of its name; returns their pages."""
+    """Answer each question asked of a dataset and write its files to a folder of its name; returns their pages.
+
+    The study is written to `counts` first, where it is given.
+    """
     from ebgenes.summary import further_words
 
     # Every question is checked before the first is answered and the first file written.
@@ -571,6 +578,8 @@ def answer_all(
     kept = study.screen.base_mean[study.screen.kept]
     covariates = covariates_of(study.counts.gene, kept, config.prior, dataset.genes)
     controls = None if dataset.controls is None else io.read_controls(dataset.controls)
+    if counts is not None:
+        io.write_study(counts, study)
     pages = []
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
         say(f"{contrast}: effects, prior, posteriors and figures")

@@ -327,7 +327,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "power in the formula": (formula("~ group + 9**9**9"), ("has the power 9", "up to 5")),
     "power of a sum": (formula("~ (group + batch + dose)**99999"), ("has the power 99999", "up to 5")),
     "endless spline": (formula("~ group + bs(dose, df=100000000)"), ("asks for 100000000 columns", "at most 30")),
-    "random effect": (formula("~ group + (1|batch)"), ("cannot be read", "Random effects such as (1|donor)")),
+    "random slope": (formula("~ group + (dose|batch)"), ("has the random slope (dose|batch)",)),
     "several parts": (formula("~ group | batch"), ("has several parts", "Start it with '~'")),
     "left side": (formula("dose ~ group"), ("has a left side", "Start it with '~'")),
     "syntax": (formula("~ group + batch dose"), ("cannot be read", "Missing operator")),
@@ -338,7 +338,10 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "logarithm of text": (formula("~ group + log(batch)"), ("cannot be applied to the sample sheet",)),
     # Settings
     "unknown family": (section("prior", family="scale_norml"), ("prior.family", "mean 'scale_normal'?")),
-    "unknown engine": (section("effects", engine="deseq2"), ("effects.engine", "allowed: likelihood, moderated_t")),
+    "unknown engine": (
+        section("effects", engine="deseq2"),
+        ("effects.engine", "allowed: auto, likelihood, moderated_t, mixed"),
+    ),
     "an option of the other engine": (
         section("effects", trend=True),
         ("effects.trend: found True; only engine moderated_t has this option",),

@@ -191,7 +191,8 @@ def test_snakemakes_own_report_has_every_figure_with_its_caption(checkout: Path)
         assert words in page
     assert "genes with a q value below 0.05" in " ".join(page.split())
     captions = {path.stem for path in (ROOT / "workflow/report").iterdir()}
-    assert captions == {*FIGURES, "covariates", "hidden", "heatmap", "pca", "dispersion", "page", "workflow"}
+    of_some = {"covariates", "hidden", "stored", "rows", "sharing", "forest"}
+    assert captions == {*FIGURES, *of_some, "heatmap", "pca", "dispersion", "page", "workflow"}
 
 
 def test_without_a_config_the_shipped_example_runs(checkout: Path) -> None:
@@ -577,7 +578,15 @@ def test_other_schedulers_are_asked_for_what_the_rules_need(
 
 def keys_of(node: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
     """Every key of the schema by its path, with what the schema says of it."""
-    inside = {"datasets": "<dataset>", "contrasts": "<contrast>", "reference": "<column>"}
+    inside = {
+        "datasets": "<dataset>",
+        "contrasts": "<contrast>",
+        "reference": "<column>",
+        "multivariate": "<name>",
+        "studies": "<studies>",
+        "of": "<study>",
+        "columns": "<quantity>",
+    }
     found = {}
     for key, value in node.get("properties", {}).items():
         place = f"{path}{key}"
@@ -595,7 +604,8 @@ def rows_of_readme() -> dict[str, list[str]]:
     rows = [
         line.strip("|").split(" | ") for line in README.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"
     ]
-    return {key.strip().strip("`"): [cell.strip() for cell in rest] for key, *rest in rows}
+    # Other tables have other numbers of columns.
+    return {row[0].strip().strip("`"): [cell.strip() for cell in row[1:]] for row in rows if len(row) == 4}
 
 
 def test_the_readme_lists_every_key_with_its_default_and_choices() -> None:
@@ -616,7 +626,8 @@ def test_the_readmes_required_keys_are_the_schemas() -> None:
     required = {key for key, (_, default, _) in rows_of_readme().items() if default == "required"}
     dataset = {f"datasets.<dataset>.{key}" for key in schema()["$defs"]["dataset"]["required"]}
     cells = {f"datasets.<dataset>.pseudobulk.{key}" for key in schema()["$defs"]["pseudobulk"]["required"]}
-    assert required == dataset | cells | set(schema()["required"])
+    studies = {f"studies.<studies>.{key}" for key in schema()["$defs"]["studies"]["required"]}
+    assert required == dataset | cells | studies | set(schema()["required"])
 
 
 def blocks_of_readme(language: str) -> list[str]:

@@ -28,9 +28,7 @@ rule studies:
     params:
         version=EBGENES_VERSION,
         config=lambda wildcards: studies_json(wildcards.studies),
-        outdir=lambda wildcards, output: os.path.dirname(
-            os.path.dirname(output.prior)
-        )
+        outdir=lambda wildcards, output: os.path.dirname(os.path.dirname(output.prior))
         or ".",
         # What captions tell.
         level=SETTINGS.report.level,
