@@ -209,6 +209,9 @@ def library_size(counts: Counts) -> FloatArray:
     return np.asarray(np.exp(counts.log_size + np.mean(np.log(counts.count.sum(axis=0)))))
 
 
+GENES_AT_A_TIME = 1024
+
+
 def median_ratio(count: IntArray | FloatArray) -> FloatArray:
     """Size factors, (S,): median ratio to the geometric mean over genes seen in every sample.
 
@@ -220,8 +223,17 @@ def median_ratio(count: IntArray | FloatArray) -> FloatArray:
             f"every one of {len(count)} genes has a zero in some sample, so there is no gene to compare all "
             "samples by. Use normalization: poscounts (or tmmwsp)."
         )
-    log_count = np.log(common)
-    return np.asarray(np.exp(np.median(log_count - log_count.mean(axis=1, keepdims=True), axis=0)))
+    # By blocks of genes and then by samples: arrays as large as all counts cost more than the sums.
+    blocks = np.array_split(common, len(common) // GENES_AT_A_TIME + 1)
+    mean = np.exp(np.concatenate([np.log(block).mean(axis=1) for block in blocks]))
+    return np.array([_median_on_log_scale(column / mean) for column in np.ascontiguousarray(common.T)])
+
+
+def _median_on_log_scale(value: FloatArray) -> float:
+    """The middle value, or the geometric mean of the two."""
+    low, high = (len(value) - 1) // 2, len(value) // 2
+    ordered = np.partition(value, (low, high))
+    return float(np.sqrt(ordered[low] * ordered[high]))
 
 
 def poscounts(count: IntArray | FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ebgenes.errors import InputError, listing
 from ebgenes.model import (
@@ -175,25 +176,54 @@ def _read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) 
             raise InputError(f"{found} has a header but no rows.")
         if len(names) < 2:
             raise InputError(f"{found} has one column only. Give tab- or comma-separated text with a header line.")
-        frame = pd.read_csv(
-            io.BytesIO(content),
-            sep=separator,
-            header=None,
-            skiprows=1,
-            names=list(range(len(names))),
-            index_col=False,
-            dtype={0: str} if numeric else str,
-            na_filter=False,
-            encoding="utf-8-sig",
-            float_precision="round_trip",
-            low_memory=False,
-        )
-    frame = frame.set_index(0)
+        plain = _all_whole(content, separator, len(names)) if numeric else None
+        if plain is not None:
+            frame = pd.DataFrame(plain[1], index=pd.Index(plain[0], dtype=object))
+        else:
+            frame = pd.read_csv(
+                io.BytesIO(content),
+                sep=separator,
+                header=None,
+                skiprows=1,
+                names=list(range(len(names))),
+                index_col=False,
+                dtype={0: str} if numeric else str,
+                na_filter=False,
+                encoding="utf-8-sig",
+                float_precision="round_trip",
+                low_memory=False,
+            ).set_index(0)
     frame.index.name = names[0]
     frame.columns = pd.Index(names[1:])
     _require_unique(list(frame.index), "rows", found)
     _require_unique(names[1:], "columns", found)
     return frame
+
+
+def _all_whole(content: bytes, separator: str, n_fields: int) -> tuple[list[str], NDArray[np.int64]] | None:
+    """Names and numbers of a table of whole numbers >= 0; None of any other, which pandas reads or complains of.
+
+    Counts of hundreds of samples are read several times as fast as by pandas.
+    """
+    if b'"' in content:
+        return None
+    between = separator.encode()
+    rows = [line.partition(between) for line in content.splitlines()[1:] if line]
+    if any(rest.count(between) != n_fields - 2 for *_, rest in rows):
+        return None
+    text = between.join(rest for *_, rest in rows)
+    # Digits alone: no sign, point, exponent or space, which spell other numbers or none.
+    if text.translate(None, b"0123456789" + between):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            number = np.fromstring(text, dtype=np.int64, sep=separator)
+        except (ValueError, DeprecationWarning):
+            return None
+    if number.size != len(rows) * (n_fields - 1) or number.size == 0 or number.max() > LARGEST_COUNT:
+        return None
+    return [name.decode("utf-8") for name, *_ in rows], number.reshape(len(rows), -1)
 
 
 def _require_unique(names: Sequence[str], what: str, path: Path) -> None:
@@ -237,6 +267,8 @@ def read_counts(path: str | os.PathLike[str], *, layer: str | None = None, forma
 
 def _counts_of(frame: pd.DataFrame) -> Counts:
     gene, sample = text_array(frame.index), text_array(frame.columns)
+    if (frame.dtypes == np.int64).all() and _plain_counts(whole := frame.to_numpy()):
+        return Counts(gene=gene, sample=sample, count=whole)
     columns = [whole_numbers(frame[name], str(name), gene) for name in frame.columns]
     return Counts(gene=gene, sample=sample, count=np.column_stack(columns))
 

@@ -45,6 +45,11 @@ def _all_ok(n_genes: int) -> TextArray:
     return status
 
 
+def _is_frozen(array: NDArray[Any]) -> bool:
+    """Whether nobody can write to an array in C order, through itself or through what it is a view of."""
+    return array.flags.c_contiguous and not array.flags.writeable and array.base is None
+
+
 def _float(values: Any) -> FloatArray:
     array = np.array(values, dtype=np.float64, order="C")
     array.flags.writeable = False
@@ -87,8 +92,11 @@ class Counts:
     length: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        count = np.array(self.count, dtype=np.int64, order="C")
-        count.flags.writeable = False
+        count = self.count
+        # What a record holds already is shared: counts of many samples are most of a fit's memory.
+        if not (isinstance(count, np.ndarray) and count.dtype == np.int64 and _is_frozen(count)):
+            count = np.array(count, dtype=np.int64, order="C")
+            count.flags.writeable = False
         log_size, length = (None if each is None else _float(each) for each in (self.log_size, self.length))
         _set(self, gene=_text(self.gene), sample=_text(self.sample), count=count, log_size=log_size, length=length)
         n_genes, n_samples = len(self.gene), len(self.sample)

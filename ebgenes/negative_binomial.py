@@ -223,6 +223,8 @@ def sorted_counts(counts: Counts, layout: Layout, block: slice) -> tuple[FloatAr
     count = counts.count[block].astype(np.float64)
     size = np.exp(counts.log_size if counts.log_size.ndim == 1 else counts.log_size[block])
     level = np.mean(count / size, axis=1, keepdims=True) * size
+    if np.array_equal(layout.order, np.arange(len(layout.order))):
+        return count, level
     return np.ascontiguousarray(count[:, layout.order]), np.ascontiguousarray(level[:, layout.order])
 
 
