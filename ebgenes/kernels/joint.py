@@ -76,7 +76,6 @@ def joint_ratios(
     other_hessian = np.empty((n_other, n_other, n_nodes))
     work = np.empty((8, n_nodes))
     full_ridge = np.empty(n_coef)
-    plain_ridge = np.empty(n_other)
     for g in range(count.shape[0]):
         _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
         _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, alpha, log_weight)
@@ -88,49 +87,38 @@ def joint_ratios(
             full_ridge[j] = ridge[g, j] if j < n_other else RIDGE
             for q in range(n_nodes):
                 coef[j, q] = start[g, j]
-        found, flat = True, False
-        # The full design, the one without effects, and the full one again, whose factor is that of the observed
-        # information.
-        for turn in range(3):
-            full = turn != 1
-            now_rows, now_coef, now_move, now_hessian = rows, other, other_move, other_hessian
-            now_ridge, now_value = plain_ridge, null
-            if full:
-                now_rows, now_coef, now_move, now_hessian = full_rows, coef, move, hessian
-                now_ridge, now_value = full_ridge, top
-            else:
-                for j in range(n_other):
-                    plain_ridge[j] = ridge[g, j]
-                    for q in range(n_nodes):
-                        other[j, q] = coef[j, q]
-            if turn == 2 and flat:
-                # A group of zeros has no maximum: a standard error is 4 nat at most, as for single effects.
-                for j in range(n_effects):
-                    full_ridge[n_other + j] = PLACING_RIDGE
-                for j in range(n_coef):
-                    for q in range(n_nodes):
-                        coef[j, q] = start[g, j]
-            reached = maximise(
-                count[g], size[g], first, now_rows, tables, theta, alpha, now_ridge, now_coef, now_move, now_hessian,
-                work,
-            )  # fmt: skip
-            found = found and reached
-            if turn == 2:
-                break
-            if turn == 0:
-                flat = _information(hessian, n_other, scale[g]) < PLACING_RIDGE
-            _loglik(
-                count[g], size[g], first, now_rows, tables, theta, alpha, now_ridge, now_coef, now_value, half,
-                now_hessian, work,
-            )  # fmt: skip
-            if turn == 0:
-                for q in range(n_nodes):
-                    log_weight[q] += constant[q] + top[q] - half[q]
+        found = maximise(
+            count[g], size[g], first, full_rows, tables, theta, alpha, full_ridge, coef, move, hessian, work
+        )
+        flat = _information(hessian, n_other, scale[g]) < PLACING_RIDGE
+        _loglik(count[g], size[g], first, full_rows, tables, theta, alpha, full_ridge, coef, top, half, hessian, work)
+        for q in range(n_nodes):
+            log_weight[q] += constant[q] + top[q] - half[q]
+        for j in range(n_other):
+            for q in range(n_nodes):
+                other[j, q] = coef[j, q]
+        reached = maximise(
+            count[g], size[g], first, rows, tables, theta, alpha, ridge[g], other, other_move, other_hessian, work
+        )
+        found = found and reached
+        _loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], other, null, half, other_hessian, work)
         # theta, all 0, adds nothing.
         total = _log_sum(theta, 0, log_weight)
         for q in range(n_nodes):
             weight[g, q] = exp(log_weight[q] - total)
             ratio[g, q] = max(2.0 * (top[q] - null[q]), 0.0)
+        if flat:
+            # A group of zeros has no maximum: a standard error is 4 nat at most, as for single effects.
+            for j in range(n_effects):
+                full_ridge[n_other + j] = PLACING_RIDGE
+            for j in range(n_coef):
+                for q in range(n_nodes):
+                    coef[j, q] = start[g, j]
+        # `_loglik` has put the expected information in the place of the observed one.
+        reached = maximise(
+            count[g], size[g], first, full_rows, tables, theta, alpha, full_ridge, coef, move, hessian, work
+        )
+        found = found and reached
         _information(hessian, n_other, scale[g])
         _mean_information(hessian, n_other, weight[g], precision[g])
         for r in range(n_effects):

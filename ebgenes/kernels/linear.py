@@ -1,4 +1,4 @@
-"""Weighted least squares, one gene at a time."""
+"""Weighted least squares, one gene at a time, and the algebra of a gene's small matrices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,30 @@ import math
 import numpy as np
 
 from ebgenes.kernels.jit import kernel
+
+
+@kernel
+def _cholesky(matrix, n):
+    """Replace the lower triangle of a positive definite matrix (n, n) by that of its Cholesky factor."""
+    for j in range(n):
+        for k in range(j + 1):
+            total = matrix[j, k]
+            for m in range(k):
+                total -= matrix[j, m] * matrix[k, m]
+            matrix[j, k] = math.sqrt(total) if j == k else total / matrix[k, k]
+
+
+@kernel
+def _forward(lower, n, x):
+    """Replace x (n,) by L^-1 x; return its squared length."""
+    length = 0.0
+    for i in range(n):
+        total = x[i]
+        for m in range(i):
+            total -= lower[i, m] * x[m]
+        x[i] = total / lower[i, i]
+        length += x[i] * x[i]
+    return length
 
 
 @kernel
@@ -39,16 +63,8 @@ def weighted_fits(response, weight, basis, contrast, estimate, unscaled, varianc
             for s in range(n_samples):
                 total += weight[g, s] * basis[s, j] * response[g, s]
             coef[j] = total
-        for j in range(n_coef):
-            for k in range(j + 1):
-                total = chol[j, k]
-                for m in range(k):
-                    total -= chol[j, m] * chol[k, m]
-                chol[j, k] = math.sqrt(total) if j == k else total / chol[k, k]
-        for j in range(n_coef):
-            for m in range(j):
-                coef[j] -= chol[j, m] * coef[m]
-            coef[j] /= chol[j, j]
+        _cholesky(chol, n_coef)
+        _forward(chol, n_coef, coef)
         for i in range(n_coef):
             j = n_coef - 1 - i
             for m in range(j + 1, n_coef):
@@ -60,9 +76,7 @@ def weighted_fits(response, weight, basis, contrast, estimate, unscaled, varianc
             for j in range(n_coef):
                 effect += contrast[r, j] * coef[j]
                 solved[r, j] = contrast[r, j]
-                for m in range(j):
-                    solved[r, j] -= chol[j, m] * solved[r, m]
-                solved[r, j] /= chol[j, j]
+            _forward(chol, n_coef, solved[r])
             estimate[g, r] = effect
             for t in range(r + 1):
                 length = 0.0

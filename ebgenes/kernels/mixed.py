@@ -7,17 +7,7 @@ import math
 import numpy as np
 
 from ebgenes.kernels.jit import kernel
-
-
-@kernel
-def _cholesky(matrix, size):
-    """Replace the lower triangle of a positive definite matrix by that of its Cholesky factor."""
-    for j in range(size):
-        for k in range(j + 1):
-            total = matrix[j, k]
-            for m in range(k):
-                total -= matrix[j, m] * matrix[k, m]
-            matrix[j, k] = math.sqrt(total) if j == k else total / matrix[k, k]
+from ebgenes.kernels.linear import _cholesky
 
 
 @kernel

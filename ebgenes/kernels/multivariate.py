@@ -12,35 +12,9 @@ import math
 import numpy as np
 
 from ebgenes.kernels.jit import kernel
+from ebgenes.kernels.linear import _cholesky, _forward
 
 LOG_2PI = math.log(2.0 * math.pi)
-
-
-@kernel
-def _cholesky(matrix, n):
-    """Replace the lower triangle of matrix (n, n) by L with LL' = matrix; return sum_i log L_ii."""
-    half_log_det = 0.0
-    for i in range(n):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for m in range(j):
-                total -= matrix[i, m] * matrix[j, m]
-            matrix[i, j] = math.sqrt(total) if i == j else total / matrix[j, j]
-        half_log_det += math.log(matrix[i, i])
-    return half_log_det
-
-
-@kernel
-def _forward(lower, n, x):
-    """Replace x (n,) by L^-1 x; return its squared length."""
-    length = 0.0
-    for i in range(n):
-        total = x[i]
-        for m in range(i):
-            total -= lower[i, m] * x[m]
-        x[i] = total / lower[i, i]
-        length += x[i] * x[i]
-    return length
 
 
 @kernel
@@ -49,7 +23,11 @@ def _factor(component, covariance, seen, n, lower):
     for i in range(n):
         for j in range(i + 1):
             lower[i, j] = component[seen[i], seen[j]] + covariance[seen[i], seen[j]]
-    return _cholesky(lower, n)
+    _cholesky(lower, n)
+    half_log_det = 0.0
+    for i in range(n):
+        half_log_det += math.log(lower[i, i])
+    return half_log_det
 
 
 @kernel

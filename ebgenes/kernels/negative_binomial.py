@@ -234,8 +234,11 @@ def _shift(alpha, tables, work):
 
 
 @inlined
-def _tau(place, lattice):
-    return lattice[0] + lattice[1] * place
+def _locate(place, n_cells):
+    """The cell of a table that a place lies in, or of its nearest end, and the share of the cell before it."""
+    place = min(max(place, 0.0), n_cells - 1e-9)
+    cell = int(place)
+    return cell, place - cell
 
 
 @kernel
@@ -252,9 +255,7 @@ def _row_slopes(r, eta, tables, work):
     for lane in range(len(eta)):
         place = fetch(eta, lane) * per_step + fetch(shift, lane)
         n_beyond += (place < 0.0) | (place >= n_cells)
-        place = min(max(place, 0.0), n_cells - 1e-9)
-        cell = int(place)
-        x = place - cell
+        cell, x = _locate(place, n_cells)
         at = 6 * (cell + int(fetch(before, lane)))
         c1, c2, c3 = fetch(table, at + 1), fetch(table, at + 2), fetch(table, at + 3)
         c4, c5 = fetch(table, at + 4), fetch(table, at + 5)
@@ -265,7 +266,7 @@ def _row_slopes(r, eta, tables, work):
             place = eta[lane] * per_step + shift[lane]
             if place < 0.0 or place >= n_cells:
                 _, slope[lane], curvature[lane], _ = _beyond(
-                    _tau(place, lattice), inverse[lane], place < 0.0, counted_moments[r], plain_moments[r]
+                    lattice[0] + lattice[1] * place, inverse[lane], place < 0.0, counted_moments[r], plain_moments[r]
                 )
 
 
@@ -282,9 +283,7 @@ def _row_values(r, eta, tables, work):
     for lane in range(len(eta)):
         place = fetch(eta, lane) * per_step + fetch(shift, lane)
         n_beyond += (place < 0.0) | (place >= n_cells)
-        place = min(max(place, 0.0), n_cells - 1e-9)
-        cell = int(place)
-        x = place - cell
+        cell, x = _locate(place, n_cells)
         at = 6 * (cell + int(fetch(before, lane)))
         c0, c1, c2 = fetch(table, at), fetch(table, at + 1), fetch(table, at + 2)
         c3, c4, c5 = fetch(table, at + 3), fetch(table, at + 4), fetch(table, at + 5)
@@ -298,7 +297,7 @@ def _row_values(r, eta, tables, work):
             place = eta[lane] * per_step + shift[lane]
             if place < 0.0 or place >= n_cells:
                 value[lane], _, _, weight[lane] = _beyond(
-                    _tau(place, lattice), inverse[lane], place < 0.0, counted_moments[r], plain_moments[r]
+                    lattice[0] + lattice[1] * place, inverse[lane], place < 0.0, counted_moments[r], plain_moments[r]
                 )
 
 
@@ -751,6 +750,9 @@ def effect_likelihoods(
             count[g], size[g], first, full_rows, placing_ridge, tables, node, log_weight, start[g],
             coef, slope, place_step, place_hessian, place_value, place_work,
         )  # fmt: skip
+        for lane in range(n_lanes):
+            alpha[lane] = node[lane % n_nodes]
+        _shift(alpha, tables, work)
         se = min(se, max_se)
         converged[g] = True
         top = -math.inf
@@ -763,12 +765,9 @@ def effect_likelihoods(
                     for q in range(n_nodes):
                         lane = (side * chunk + c) * n_nodes + q
                         theta[lane] = here
-                        alpha[lane] = node[q]
                         if begin == 0:
                             for j in range(n_nuisance):
                                 gamma[j, lane] = coef[1 + j, q] + slope[1 + j, q] * (here - coef[0, q])
-            if begin == 0:
-                _shift(alpha, tables, work)
             found = maximise(
                 count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, step_gamma, hessian, work
             )
