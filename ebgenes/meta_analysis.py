@@ -93,15 +93,8 @@ def joint_screen(screens: Mapping[str, Screen], tested: TextArray, names: Mappin
     return Screen(gene=text_array(place), status=text_array(status), base_mean=mean, name=text_array(name))
 
 
-def pool(
-    studies: Mapping[str, Effects],
-    config: Config,
-    settings: StudiesSettings,
-    screen: Screen | None = None,
-    name: str = "effect",
-) -> Pooled:
+def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Screen, name: str) -> Pooled:
     """The model of several studies, from their effects to the tables."""
-    joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})
     asked = settings.kappa
     kappa = learn_kappa(joined) if isinstance(asked, str) else _given(float(asked))
     effects = replace(combine_studies(joined, kappa.value), contrast=name)
@@ -210,8 +203,8 @@ def run_studies(
     progress(f"{name}: {len(settings.sources)} studies: kappa, prior, posteriors and figures")
     studies, screens = read_sources(config, settings)
     names = {} if settings.genes is None else io.read_gene_names(settings.genes)
-    tested = join_studies(studies, {study: each.weight for study, each in settings.sources.items()}).gene
-    found = pool(studies, config, settings, joint_screen(screens, tested, names), name)
+    joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})
+    found = pool(joined, config, settings, joint_screen(screens, joined.gene, names), name)
     report = config.report
     summary = eb.summarize(found.effects, found.fit, report.level, stored=config.prior.stored)
     summary["studies"] = told(found, settings)

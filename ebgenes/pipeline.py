@@ -499,9 +499,11 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
                 asked = {contrast: dataset.contrasts[contrast] for contrast in part["contrasts"]}
                 only = replace(dataset, contrasts=asked, multivariate={})
                 study = prepare_cell_type(only, sums, part["cell_type"], normalization)
-                waiting.append(_run_study(outdir, f"{name}/{folder}", only, study, config, progress))
-                if not dataset.multivariate:
-                    waiting.pop()([])
+                write_page = _run_study(outdir, f"{name}/{folder}", only, study, config, progress)
+                if dataset.multivariate:
+                    waiting.append(write_page)
+                else:
+                    write_page([])
         beside = _take_together(outdir / name, name, dataset, config, progress)
         for write_page in waiting:
             write_page(beside)

@@ -86,6 +86,19 @@ def ours(known: KnownSet) -> Iterator[Answer]:
     yield "moderated_t, BH", by_p(eb.results_table(effects, posterior))
 
 
+def of_deseq2(found: pd.DataFrame, adjusted: pd.Series) -> pd.DataFrame:
+    """The answer of a port of DESeq2; genes that it filters have no adjusted p-value and no place in its order."""
+    half = 1.96 * found["lfcSE"]
+    return frame(
+        adjusted=adjusted,
+        order=found["pvalue"].where(adjusted.notna()),
+        estimate=found["log2FoldChange"],
+        low=found["log2FoldChange"] - half,
+        high=found["log2FoldChange"] + half,
+        p_value=found["pvalue"],
+    )
+
+
 def pydeseq2(known: KnownSet) -> Iterator[Answer]:
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.ds import DeseqStats
@@ -99,14 +112,7 @@ def pydeseq2(known: KnownSet) -> Iterator[Answer]:
     found = stats.results_df
     yield (
         f"PyDESeq2 {version('pydeseq2')}, filtered BH",
-        frame(
-            adjusted=found["padj"],
-            order=found["pvalue"].where(found["padj"].notna()),
-            estimate=found["log2FoldChange"],
-            low=found["log2FoldChange"] - 1.96 * found["lfcSE"],
-            high=found["log2FoldChange"] + 1.96 * found["lfcSE"],
-            p_value=found["pvalue"],
-        ),
+        of_deseq2(found, found["padj"]),
     )
 
 
@@ -126,14 +132,7 @@ def inmoose(known: KnownSet) -> Iterator[Answer]:
     name = f"InMoose {version('inmoose')}"
     yield (
         f"{name}, deseq2, filtered BH",
-        frame(
-            adjusted=found["adj_pvalue"],
-            order=found["pvalue"].where(found["adj_pvalue"].notna()),
-            estimate=found["log2FoldChange"],
-            low=found["log2FoldChange"] - 1.96 * found["lfcSE"],
-            high=found["log2FoldChange"] + 1.96 * found["lfcSE"],
-            p_value=found["pvalue"],
-        ),
+        of_deseq2(found, found["adj_pvalue"]),
     )
 
 
