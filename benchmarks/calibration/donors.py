@@ -6,7 +6,7 @@ Cells: 6, 8, 8 and 10 donors of 2, 2, 4 and 3 samples, some of which are treated
 of treated samples; `between`: the treatment is given to whole donors. Donors' effects have a correlation of 0 or .5
 with that share (`r0`, `r5`). 2,000 genes, 15% of them changed by N(0, (.8 nat)^2); a donor moves a gene by N(0,
 t_g^2), t_g = .25 nat times a log-normal of sd .5; those with 10 reads or more are kept. Columns are those of
-cells.py, and, beside random effects: `bias`, mean over genes of estimate less truth in the direction in which its
+evidence.py, and, beside random effects: `bias`, mean over genes of estimate less truth in the direction in which its
 donors are confounded, and `bias_theory`, Mundlak's coefficient times what generalized least squares makes of it; both
 also at a variance ratio of 1 for all genes (`_at_1`); `truly_off` and `told_off`, the true bias, root mean square in
 standard errors, and what the verdict rests on; `verdict_right`, the share of the sets in which both lie on one side
