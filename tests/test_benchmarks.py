@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 import ebgenes as eb
 
 ROOT = Path(__file__).parents[1]
+PEERS = {"inmoose", "jax", "numpyro", "pydeseq2"}
+"""Packages that some benchmarks compare with, and tests do without."""
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +25,28 @@ def evidence():
     sys.path.insert(0, folder)
     yield importlib.import_module("evidence")
     sys.path.remove(folder)
+
+
+SCRIPTS = sorted((ROOT / "benchmarks").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_what_a_script_takes_from_its_neighbours_is_there(path):
+    """Scripts import one another by name, and no other check looks into that."""
+    beside = {each.stem: each for each in SCRIPTS}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        package = node.module.split(".")[0]
+        if package not in beside:
+            # Tests have modules of their own on the path.
+            assert package in PEERS or not Path(importlib.util.find_spec(package).origin).is_relative_to(ROOT / "tests")
+            continue
+        names = set()
+        for made in ast.parse(beside[node.module].read_text(encoding="utf-8")).body:
+            targets = made.targets if isinstance(made, ast.Assign) else [getattr(made, "target", made)]
+            names |= {getattr(target, "id", getattr(target, "name", None)) for target in targets}
+        assert {alias.name for alias in node.names} <= names
 
 
 def oracle(known):

@@ -15,7 +15,7 @@ from ebgenes.errors import InputError
 from ebgenes.fdr import running_mean
 from ebgenes.model import MultivariatePrior
 from ebgenes.multivariate.estimates import checked, loglik_matrix
-from ebgenes.multivariate.patterns import deconvolve, learned_patterns
+from ebgenes.multivariate.patterns import _sets, deconvolve, learned_patterns
 from ebgenes.multivariate.summary import plain
 from ebgenes.prior.fit import MIN_SCALE
 
@@ -237,16 +237,19 @@ def test_what_must_not_matter(fitted, monkeypatch):
     np.testing.assert_array_equal(parallel.prior.covariance, fit.prior.covariance)
 
 
-def test_learned_patterns_are_the_covariance_effects_have():
-    """Its second moments come back within three sampling errors of 1,500 genes, 3 * 4 * sqrt(2 / 1500)."""
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_learned_patterns_are_the_covariance_effects_have(missing):
+    """Second moments come back within three sampling errors of the genes that tell them, 3 * 4 * sqrt(2 / n)."""
     rng = np.random.default_rng(4)
     truth = np.array([[4.0, 3.0, -1.0], [3.0, 4.0, 0.0], [-1.0, 0.0, 1.0]])
     theta = rng.multivariate_normal(np.zeros(3), truth, 1500)
     covariance = eb.covariances_of(rng.uniform(0.3, 1, (1500, 3)))
     noise = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)) * rng.normal(size=theta.shape)
-    known, _ = checked(theta + noise, covariance, None)
+    estimate = np.where(rng.random(theta.shape) < missing, np.nan, theta + noise)
+    known, _ = checked(estimate, covariance, None)
     weight, shapes = deconvolve(known)
-    np.testing.assert_allclose(np.einsum("p,prs->rs", weight, shapes), truth, rtol=0, atol=0.44)
+    within = 12 * np.sqrt(2 / (1500 * (1 - missing) ** 2))
+    np.testing.assert_allclose(np.einsum("p,prs->rs", weight, shapes), truth, rtol=0, atol=within)
     assert (np.linalg.eigvalsh(shapes)[:, 0] > 0).all()
     assert not learned_patterns(checked(theta[:20], covariance[:20], None)[0])
 
@@ -296,16 +299,35 @@ def test_mistakes_are_told(change, message):
         eb.fit_multivariate(given.pop("estimates"), given.pop("covariances"), **given)
 
 
-@pytest.mark.parametrize("changed_in", [1, 2])
-def test_conditions_that_genes_spare_stay_out_of_lists(changed_in):
+def test_genes_without_an_estimate_are_shared_out_among_sets():
+    """How many genes change in which conditions is known as if none were missing, to three sampling errors."""
+    rng = np.random.default_rng(9)
+    sets = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]], dtype=bool)
+    number = np.array([600, 300, 400, 500])
+    changed = np.repeat(sets, number, axis=0)
+    seen = rng.random(changed.shape) > 0.3
+    found, times = _sets(changed & seen, seen)
+    told = {tuple(each): count for each, count in zip(found, times, strict=True)}
+    assert sum(told.values()) == pytest.approx(number.sum())
+    for each, count in zip(sets, number, strict=True):
+        assert told[tuple(each)] == pytest.approx(count, abs=3 * np.sqrt(count / 0.7**4))
+    whole, exact = _sets(changed, np.ones_like(seen))
+    np.testing.assert_array_equal(whole, sets)
+    np.testing.assert_array_equal(exact, number)
+
+
+@pytest.mark.parametrize(("changed_in", "missing", "fewest"), [(1, 0.0, 100), (2, 0.0, 100), (2, 0.5, 180)])
+def test_conditions_that_genes_spare_stay_out_of_lists(changed_in, missing, fewest):
     """Genes change in one condition, any of four, or in the same two: a list over all conditions holds its 5%."""
     rng = np.random.default_rng(8)
     truth = np.zeros((3000, 4))
     place = np.arange(4) == rng.integers(4, size=(600, 1)) if changed_in == 1 else np.arange(4) < 2
     truth[:600] = 1.5 * rng.standard_normal((600, 1)) * place
     se = rng.uniform(0.3, 0.9, truth.shape)
-    known = truth + se * rng.standard_normal(truth.shape), eb.covariances_of(se)
-    lfsr = eb.multivariate_posterior(eb.fit_multivariate(*known).prior, *known).lfsr
+    noisy = truth + se * rng.standard_normal(truth.shape)
+    seen = rng.random(truth.shape) >= missing
+    known = np.where(seen, noisy, np.nan), eb.covariances_of(se)
+    lfsr = np.where(seen, eb.multivariate_posterior(eb.fit_multivariate(*known).prior, *known).lfsr, 1.0)
     listed = running_mean(lfsr.ravel()).reshape(lfsr.shape) < 0.05
-    assert listed.sum() > 100
+    assert listed.sum() > fewest
     assert np.mean(truth[listed] == 0) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / listed.sum())

@@ -16,7 +16,7 @@ each study's own effects.
 from __future__ import annotations
 
 import numpy as np
-from cells import command_line, show
+from command import command_line, show
 from rates import Row, average, list_rates, write_rows
 from scipy import special
 

@@ -158,8 +158,7 @@ def deconvolution_sums(estimate, covariance, component, log_weight, count, scatt
     """Add one EM step's sums for a mixture of N(0, U_p) observed with noise; return the log likelihood.
 
     With q_gp the probability that gene g belongs to p, count (P,) gains sum_g q_gp, and scatter (P, R, R) gains
-    sum_g q_gp (m m' + S), m and S the mean and covariance of theta_g given b_g and p. Every gene has an estimate
-    everywhere.
+    sum_g q_gp (m m' + S), m and S the mean and covariance of theta_g given what is known of b_g, and p.
 
     Source: Bovy, Hogg and Roweis (2011), Ann. Appl. Stat. 5, 1657.
     """
@@ -169,19 +168,20 @@ def deconvolution_sums(estimate, covariance, component, log_weight, count, scatt
     lower = np.empty((n_components, n_conditions, n_conditions))
     solved = np.empty((n_components, n_conditions))
     log_joint = np.empty(n_components)
-    seen = np.arange(n_conditions)
+    seen = np.empty(n_conditions, dtype=np.int64)
     center = np.empty(n_conditions)
     half = np.empty((n_conditions, n_conditions))
     total_loglik = 0.0
     for g in range(n_genes):
         noise = covariance[0 if shared else g]
+        n = _conditions_seen(estimate[g], seen)
         top = -np.inf
         for p in range(n_components):
-            for r in range(n_conditions):
-                solved[p, r] = estimate[g, r]
-            log_det = _factor(component[p], noise, seen, n_conditions, lower[p])
-            length = _forward(lower[p], n_conditions, solved[p])
-            log_joint[p] = log_weight[p] - 0.5 * (n_conditions * LOG_2PI + length) - log_det
+            for i in range(n):
+                solved[p, i] = estimate[g, seen[i]]
+            log_det = _factor(component[p], noise, seen, n, lower[p])
+            length = _forward(lower[p], n, solved[p])
+            log_joint[p] = log_weight[p] - 0.5 * (n * LOG_2PI + length) - log_det
             top = max(top, log_joint[p])
         total = 0.0
         for p in range(n_components):
@@ -192,16 +192,16 @@ def deconvolution_sums(estimate, covariance, component, log_weight, count, scatt
             if share < 1e-12:
                 continue
             count[p] += share
-            _means(component[p], seen, n_conditions, lower[p], solved[p], center)
-            # Row r of half is L^-1 U[:, r], whose products make U (U + V)^-1 U.
+            _means(component[p], seen, n, lower[p], solved[p], center)
+            # Row r of half is L^-1 U[seen, r], whose products make U (U + V)^-1 U.
             for r in range(n_conditions):
-                for i in range(n_conditions):
-                    half[r, i] = component[p, i, r]
-                _forward(lower[p], n_conditions, half[r])
+                for i in range(n):
+                    half[r, i] = component[p, seen[i], r]
+                _forward(lower[p], n, half[r])
             for r in range(n_conditions):
                 for s in range(r + 1):
                     explained = 0.0
-                    for i in range(n_conditions):
+                    for i in range(n):
                         explained += half[r, i] * half[s, i]
                     value = share * (center[r] * center[s] + component[p, r, s] - explained)
                     scatter[p, r, s] += value

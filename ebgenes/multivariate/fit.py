@@ -96,7 +96,7 @@ def fit_multivariate(
     shapes = normalized(canonical_patterns(list(names)) if patterns is None else patterns, len(names))
     if learn:
         lfdr = _lfdr(known, [null_probability(each, fit.prior) for each, fit in zip(single, fits, strict=True)])
-        learned = patterns_of_sets(list(names), lfdr[known.seen.all(axis=1)] < STRONG_LFDR)
+        learned = patterns_of_sets(list(names), lfdr < STRONG_LFDR, known.seen)
         learned |= learned_patterns(_strong(known, lfdr))
         for name, covariance in normalized(learned, len(names)).items() if learned else ():
             # Weights of two equal patterns would not be determined.
@@ -158,9 +158,9 @@ def _lfdr(known: Estimates, single: Sequence[FloatArray]) -> FloatArray:
 
 
 def _strong(known: Estimates, lfdr: FloatArray) -> Estimates:
-    """The genes with a clear effect in some condition alone, and an estimate in all."""
-    chosen = np.flatnonzero((lfdr.min(axis=1) < STRONG_LFDR) & known.seen.all(axis=1))
-    size = np.max(np.abs(known.estimate[chosen] / known.se[chosen]), axis=1)
+    """The genes with a clear effect in some condition alone, and an estimate in another."""
+    chosen = np.flatnonzero((lfdr.min(axis=1) < STRONG_LFDR) & (known.seen.sum(axis=1) > 1))
+    size = np.nanmax(np.abs(known.estimate[chosen] / known.se[chosen]), axis=1)
     chosen = np.sort(chosen[np.argsort(-size, kind="stable")[:MOST_STRONG]])
     return Estimates(*known.block(chosen))
 

@@ -32,6 +32,9 @@ MOST_SETS = 6
 STEPS, GAIN = 200, 1e-3
 """Steps of extreme deconvolution at most, and the gain in log likelihood (nat a step) below which it ends."""
 
+MOST_CANDIDATES = 64
+"""Sets, the most frequent ones, among which genes that lack a condition are shared out."""
+
 RIDGE = 0.1
 """Share of the identity in a start: a covariance that is singular at first stays so, and is too sure of signs."""
 
@@ -54,13 +57,22 @@ def canonical_patterns(condition: Sequence[str]) -> dict[str, FloatArray]:
     return patterns
 
 
-def patterns_of_sets(condition: Sequence[str], changed: BoolArray) -> dict[str, FloatArray]:
+def patterns_of_sets(condition: Sequence[str], changed: BoolArray, seen: BoolArray) -> dict[str, FloatArray]:
     """Effects in some of the conditions and none in the others, equal or independent there, by name.
 
-    The sets of two or more conditions, short of all, that genes are changed in most often, from changed (G, R), whether
-    each gene has a clear effect in each condition. Without them effects in a few conditions pass for effects in all.
+    The sets of two or more conditions, short of all, that genes are changed in most often. Without them effects in a
+    few conditions pass for effects in all.
+
+    Parameters
+    ----------
+    condition
+        Names, (R,).
+    changed
+        Whether each gene has a clear effect in each condition, (G, R); False where it has no estimate.
+    seen
+        Where it has one, (G, R).
     """
-    sets, times = np.unique(changed, axis=0, return_counts=True)
+    sets, times = _sets(changed, seen)
     size = sets.sum(axis=1)
     told = (size > 1) & (size < len(condition)) & (times >= FEWEST_PER_CONDITION)
     order = np.argsort(-times[told], kind="stable")[:MOST_SETS]
@@ -70,6 +82,30 @@ def patterns_of_sets(condition: Sequence[str], changed: BoolArray) -> dict[str, 
         patterns[f"equal in {words}"] = np.outer(within, within)
         patterns[f"independent in {words}"] = np.diag(within)
     return patterns
+
+
+def _sets(changed: BoolArray, seen: BoolArray) -> tuple[BoolArray, FloatArray]:
+    """Sets of conditions (N, R) in which genes are changed, and how many genes in each, (N,).
+
+    A gene without an estimate somewhere may belong to every set that agrees with it elsewhere, by maximum likelihood
+    of the sets' frequencies (EM).
+    """
+    n_conditions = changed.shape[1]
+    kinds, members = np.unique(np.hstack([changed, seen]), axis=0, return_counts=True)
+    kind, visible = kinds[:, :n_conditions], kinds[:, n_conditions:]
+    sets, which = np.unique(kind, axis=0, return_inverse=True)
+    times = np.bincount(which.ravel(), weights=members).astype(float)
+    if seen.all():
+        return sets, times
+    frequent = np.sort(np.argsort(-times, kind="stable")[:MOST_CANDIDATES])
+    sets, times = sets[frequent], times[frequent]
+    agrees = np.all((sets[None] == kind[:, None]) | ~visible[:, None], axis=2)
+    # A kind whose own set is not among the frequent ones may agree with none of them.
+    placed = np.any(agrees, axis=1)
+    for _ in range(STEPS):
+        share = agrees[placed] * times
+        times = members[placed] @ (share / share.sum(axis=1, keepdims=True))
+    return sets, times
 
 
 def normalized(patterns: Mapping[str, Any], n_conditions: int) -> dict[str, FloatArray]:
@@ -98,7 +134,7 @@ def normalized(patterns: Mapping[str, Any], n_conditions: int) -> dict[str, Floa
 def learned_patterns(strong: Estimates) -> dict[str, FloatArray]:
     """Patterns of the strongest genes by extreme deconvolution, covariances (R, R); none of too few genes.
 
-    It starts from the genes' covariance and its first principal directions. Genes must have an estimate everywhere.
+    It starts from the genes' covariance and its first principal directions.
 
     Sources: Bovy, Hogg and Roweis (2011), Ann. Appl. Stat. 5, 1657; the use of both, Urbut et al. (2019).
     """
@@ -134,8 +170,15 @@ def deconvolve(strong: Estimates) -> tuple[FloatArray, FloatArray]:
 
 def _starts(estimate: FloatArray) -> FloatArray:
     """The second moments of the estimates, and its principal directions one by one, each with a ridge."""
-    moments = np.einsum("gi,gj->ij", estimate, estimate) / len(estimate)
+    known = np.nan_to_num(estimate)
+    seen = ~np.isnan(estimate)
+    together = seen.T.astype(float) @ seen
+    moments = np.einsum("gi,gj->ij", known, known) / np.maximum(together, 1)
     size, axes = np.linalg.eigh(moments)
+    if not seen.all():
+        # Moments of different genes need not make a covariance.
+        size = np.maximum(size, 0)
+        moments = (axes * size) @ axes.T
     last = range(len(size) - 1, max(len(size) - 1 - PRINCIPAL, -1), -1)
     shapes = np.array([moments, *(size[i] * np.outer(axes[:, i], axes[:, i]) for i in last)])
     even = np.trace(shapes, axis1=1, axis2=2)[:, None, None] / len(size) * np.eye(len(size))
