@@ -88,6 +88,12 @@ def test_none_is_found_where_there_is_none(n, pi0):
         assert eb.fit_effects(counts, design, engine="moderated_t").hidden is None
 
 
+def test_a_weak_second_factor_needs_degrees_of_freedom():
+    for n, taken in ((3, 1), (5, 2)):
+        counts, design, *_ = made(8, n=n, n_factors=2, strength=0.15)
+        assert eb.fit_effects(counts, design, engine="moderated_t").hidden.score.shape[1] == taken
+
+
 def test_two_factors_at_most_and_none_with_two_replicates():
     for n in (3, 5, 10):
         counts, design, *_ = made(7, n=n, n_factors=2 if n == 3 else 3)

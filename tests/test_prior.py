@@ -233,8 +233,9 @@ def test_slabs_start_at_the_smallest_scale_and_reach_the_largest_effect(rng):
     effects = simulated(rng)
     grid = slab_grid(effects, MIN_SCALE)
     assert grid[0] == MIN_SCALE == pytest.approx(0.3 / np.log(2))
-    np.testing.assert_allclose(grid[1:] / grid[:-1], np.sqrt(2))
-    assert grid[-1] >= np.abs(effects.estimate).max()
+    np.testing.assert_allclose(grid[1:-1] / grid[:-2], np.sqrt(2))
+    assert 1 < grid[-1] / grid[-2] <= np.sqrt(2)
+    assert grid[-1] == np.sqrt((effects.estimate**2 - effects.se**2).max())
     tiny = eb.effects_from_summary(["a", "b"], [0.001, 0.0], [1.0, 1.0])
     assert len(slab_grid(tiny, MIN_SCALE)) >= 2
 

@@ -58,7 +58,7 @@ def fit_effects(
     hidden_factors
         Variation that replicates share though no column of the sheet tells it: how many factors to seek in the
         residuals and add to the design, or ``auto``: as many as the residuals speak for, at most 2, none with
-        fewer than 4 residual degrees of freedom.
+        fewer than 4 residual degrees of freedom, a weak second one with 6 or more only.
     controls
         Ids of genes that do not respond (spike-ins, housekeeping genes), 10 or more: they alone tell how far hidden
         factors and the contrast go together. None: all genes do, by a regression that effects do not move as long

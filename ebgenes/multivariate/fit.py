@@ -102,7 +102,8 @@ def fit_multivariate(
             # Weights of two equal patterns would not be determined.
             if not any(np.allclose(covariance, other) for other in shapes.values()):
                 shapes[name] = covariance
-    grid = max((slab_grid(each, min_scale) for each in single), key=len) if scale is None else np.asarray(scale, float)
+    grids = (slab_grid(each, min_scale) for each in single)
+    grid = max(grids, key=lambda grid: grid[-1]) if scale is None else np.asarray(scale, float)
     prior = _unweighted(names, shapes, grid, drift)
     components = prior.components()
     shape = (len(known.estimate), len(components))

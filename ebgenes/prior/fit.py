@@ -152,7 +152,9 @@ def fit_em(
 
     def problem(effects: Effects, slab: FloatArray | None) -> _Problem:
         if slab is None:
-            slab = point_places(effects, min_scale) if family == "npmle" else slab_grid(effects, min_scale)
+            # A uniform slab ends at its scale, and must hold the largest effect.
+            times = 2.0 if family == "half_uniform" else 1.0
+            slab = point_places(effects, min_scale) if family == "npmle" else slab_grid(effects, min_scale, times)
         return _Problem(
             likelihoods=component_likelihoods(effects, family),
             n_genes=len(effects.gene),
@@ -245,12 +247,16 @@ def picked(effects: Effects, which: slice | IntArray) -> Effects:
     return replace(effects, **parts)
 
 
-def slab_grid(effects: Effects, min_scale: float) -> FloatArray:
-    """Geometric grid of slab scales, ratio sqrt 2, up to twice the largest effect beyond its error."""
+def slab_grid(effects: Effects, min_scale: float, times: float = 1.0) -> FloatArray:
+    """Geometric grid of slab scales, ratio sqrt 2, ending at the largest effect beyond its error, or so many times it.
+
+    No gene is more probable under a normal slab that is wider than its effect, and where a likelihood is flat to one
+    side nothing but the widest slab bounds the effect.
+    """
     excess = (effects.estimate**2 - effects.se**2)[_two_sided(effects)]
-    largest = max(2 * np.sqrt(max(float(excess.max(initial=0)), 0.0)), 2 * min_scale)
-    n_scales = int(np.ceil(2 * np.log2(largest / min_scale))) + 1
-    return np.asarray(min_scale * 2 ** (np.arange(n_scales) / 2))
+    largest = max(times * np.sqrt(max(float(excess.max(initial=0)), 0.0)), 2 * min_scale)
+    n_scales = int(np.ceil(2 * np.log2(largest / min_scale)))
+    return np.append(min_scale * 2 ** (np.arange(n_scales) / 2), largest)
 
 
 def point_places(effects: Effects, min_scale: float) -> FloatArray:
