@@ -346,6 +346,12 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             f"The prior's fit has not converged (certificate {fit.certificate:.1e}, above 1e-8): "
             "do not rely on its numbers."
         )
+    if fit.prior.mode != 0:
+        notes.append(
+            f"Most genes lie around {fit.prior.mode:+.3f} log2 and not around 0, as they do where effects of one "
+            "direction move the size factors. lfdr, lfsr and the lists made of them count from there (prior.mode: zero "
+            "counts from 0); log2_fc and p-values are from 0."
+        )
     if effects.hidden is not None:
         notes.append(hidden_words(effects.hidden))
     choice = None if effects.random is None else effects.random.choice

@@ -375,6 +375,21 @@ def test_estimated_mode_finds_a_common_shift(rng):
     np.testing.assert_allclose(other.lfsr, one.lfsr, atol=0.02)
 
 
+def test_a_shift_is_allowed_for_where_it_is_worth_it(rng):
+    """One of .15 is found as if it were sought, whatever the null; without one numbers are those of mode zero."""
+    theta = np.where(rng.random(3000) < 0.8, 0, 1.5 * rng.standard_normal(3000))
+    se = rng.uniform(0.3, 0.6, 3000)
+    effects = eb.effects_from_summary([f"g{i}" for i in range(3000)], theta + se * rng.standard_normal(3000), se)
+    moved = replace(effects, estimate=effects.estimate + 0.15)
+    for null in ("fixed", "estimated"):
+        zero, auto = (eb.fit_em(effects, null=null, mode=mode) for mode in ("zero", "auto"))
+        assert auto.prior.mode == 0
+        np.testing.assert_array_equal(auto.prior.weight, zero.prior.weight)
+        found, sought = (eb.fit_em(moved, null=null, mode=mode) for mode in ("auto", "estimated"))
+        assert found.prior.mode == pytest.approx(sought.prior.mode, abs=0.02)
+        assert found.loglik[-1] > eb.fit_em(moved, null=null, mode="zero").loglik[-1] + 1.92
+
+
 def test_airway_s_mode_and_likelihood_are_ashr_s():
     table, summary = reference("airway/ash_normal.csv.gz"), reference("airway/ash_summary.csv").set_index("fit")
     effects = eb.effects_from_summary([f"g{i}" for i in range(len(table))], table["betahat"], table["sebetahat"])

@@ -29,7 +29,7 @@ FAMILIES = ("scale_normal", "point_normal", "point_laplace", "half_normal", "hal
 SINGLE = ("point_normal", "point_laplace")
 TWO_SIDED = ("half_normal", "half_uniform")
 NULLS = ("estimated", "fixed", "kappa")
-MODES = ("zero", "estimated")
+MODES = ("auto", "zero", "estimated")
 
 POINTS = 300
 """Point masses of family npmle at most."""
@@ -42,6 +42,9 @@ SEARCHED, SEARCHED_SLOWLY = 200_000, 5_000
 for families whose likelihoods take long."""
 
 SLOW = ("half_normal", "half_uniform", "npmle")
+
+SMALL_STEP = 0.1
+"""Median standard errors from 0 at which is tried whether another mode than 0 is worth looking for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -87,7 +90,7 @@ def fit_em(
     min_scale: float | None = None,
     scale: FloatArray | None = None,
     null_weight: float = 1.0,
-    mode: str = "zero",
+    mode: str = "auto",
     covariates: Covariates | None = None,
     stored: MixturePrior | None = None,
     own_weight: float | None = None,
@@ -119,7 +122,8 @@ def fit_em(
         Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
         maximum likelihood; ashr's default is 10.
     mode
-        ``zero``, or ``estimated``: the null and all slabs lie around one value, found by maximum likelihood.
+        ``estimated``: the null and all slabs lie around one value, found by maximum likelihood; ``zero``: around 0;
+        ``auto``: around 0 unless another value gains more than 1.92 in log likelihood.
     covariates
         What else is known of the genes; see `build_covariates`.
     stored
@@ -166,36 +170,28 @@ def fit_em(
             own_weight=own_weight,
         )
 
-    center = 0.0
     few = thinned(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if family in SLOW else SEARCHED), 1))
-    if mode == "estimated":
-        center = _mode(few, lambda moved: problem(moved, scale).fit(0.0).loglik[-1])
-        few, effects = around(few, center), around(effects, center)
 
-    whole = problem(effects, scale)
+    def solved(center: float) -> tuple[EmFit, _Problem, float]:
+        every = around(effects, center)
+        return _solved(problem, every, every if few is effects else around(few, center), scale, family, null)
 
-    def posed(some: Effects, kappa: float) -> _Problem:
-        return whole if some is effects and kappa == 1 else problem(stretched(some, kappa), whole.slab)
+    def height(moved: Effects, drift: float) -> float:
+        return float(problem(moved, scale).fit(drift).loglik[-1])
 
-    def solved(kappa: float, null: str, *, few_only: bool = False) -> EmFit:
-        searched = posed(few, kappa)
-        every = searched if few is effects or few_only else posed(effects, kappa)
-        return (_fit_single if family in SINGLE else _fit_grid)(every, searched, null)
-
-    kappa = 1.0
-    if null == "kappa":
-        fit = solved(1.0, "fixed")
-        found = best_stretch(lambda kappa: float(solved(kappa, "fixed", few_only=True).loglik[-1]))
-        wide = solved(found, "fixed")
-        if wide.loglik[-1] - fit.loglik[-1] > DRIFT_GAIN:
-            kappa = found
-        fit = _keep_if_worth(wide, fit)
-    else:
-        fit = solved(1.0, null)
+    center = _mode(few, lambda moved: height(moved, 0.0)) if mode == "estimated" else 0.0
+    fit, last, kappa = solved(center)
+    if mode == "auto":
+        drift = fit.prior.null_scale
+        found = _mode_if_worth(few, lambda moved: height(moved, drift))
+        if found != 0:
+            other = solved(found)
+            if other[0].loglik[-1] - fit.loglik[-1] > DRIFT_GAIN:
+                center, (fit, last, kappa) = found, other
     if covariates is not None:
-        fit = _with_covariates(fit, posed(effects, kappa), covariates)
+        fit = _with_covariates(fit, last, covariates)
     if stored is not None:
-        fit = replace(fit, conflict=_conflict(fit.prior, posed(effects, kappa), stored))
+        fit = replace(fit, conflict=_conflict(fit.prior, last, stored))
     if not fit.converged:
         warnings.warn(
             f"the prior's weights have certificate {fit.certificate:.1e} after {len(fit.loglik)} iterations of "
@@ -204,6 +200,34 @@ def fit_em(
             stacklevel=2,
         )
     return _moved(fit, center, kappa)
+
+
+def _solved(
+    problem: Callable[[Effects, FloatArray | None], _Problem],
+    effects: Effects,
+    few: Effects,
+    scale: FloatArray | None,
+    family: str,
+    null: str,
+) -> tuple[EmFit, _Problem, float]:
+    """The fit around a mode of 0, the problem it solves, and kappa; the null's scale and kappa searched among few."""
+    whole = problem(effects, scale)
+
+    def posed(some: Effects, kappa: float) -> _Problem:
+        return whole if some is effects and kappa == 1 else problem(stretched(some, kappa), whole.slab)
+
+    def at(kappa: float, null: str, *, few_only: bool = False) -> EmFit:
+        searched = posed(few, kappa)
+        every = searched if few is effects or few_only else posed(effects, kappa)
+        return (_fit_single if family in SINGLE else _fit_grid)(every, searched, null)
+
+    if null != "kappa":
+        return at(1.0, null), whole, 1.0
+    fit = at(1.0, "fixed")
+    found = best_stretch(lambda kappa: float(at(kappa, "fixed", few_only=True).loglik[-1]))
+    wide = at(found, "fixed")
+    kappa = found if wide.loglik[-1] - fit.loglik[-1] > DRIFT_GAIN else 1.0
+    return _keep_if_worth(wide, fit), posed(effects, kappa), kappa
 
 
 def _conflict(prior: MixturePrior, problem: _Problem, stored: MixturePrior) -> tuple[float, int, float]:
@@ -442,6 +466,26 @@ def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
         bounds=(low, high),
         method="bounded",
         options={"xatol": 1e-6 * max(float(high - low), 1e-12)},
+    )
+    return float(search.x)
+
+
+def _mode_if_worth(effects: Effects, loglik: Callable[[Effects], float]) -> float:
+    """The common mode where a parabola through three log likelihoods near 0 promises a gain, else 0."""
+    step = SMALL_STEP * float(np.median(effects.se))
+    some = thinned(effects, max(len(effects.gene) // SEARCHED_SLOWLY, 1))
+    left, here, right = (loglik(around(some, place)) for place in (-step, 0.0, step))
+    slope, bend = (right - left) / (2 * step), (2 * here - left - right) / step**2
+    promised = slope**2 / (2 * max(bend, 1e-300)) * len(effects.gene) / len(some.gene)
+    if promised < DRIFT_GAIN:
+        return 0.0
+    reach = 3 * max(abs(slope) / max(bend, 1e-300), step)
+    reach = min(reach, float(np.abs(effects.estimate).max()))
+    search = minimize_scalar(
+        lambda mode: -loglik(around(effects, float(mode))),
+        bounds=(0, reach) if slope > 0 else (-reach, 0),
+        method="bounded",
+        options={"xatol": step / 100},
     )
     return float(search.x)
 
