@@ -190,7 +190,7 @@ def test_losing_cells_are_named(page):
     ).assign(tpr_matched=0.5, judged_se=0.005, null=False, tpr_lead=np.nan)
     table["holds"] = table["fdp"] <= 0.06
     assert "in 1 of 3 cells" in page.over_level(table)
-    assert "| loud | .090 (.005) | .400 | peer |" in page.over_level(table)
+    assert "| loud | .090 (.005) | .400 | peer |  |" in page.over_level(table)
     told = page.beaten(table)
     assert "In 1 of 3 cells" in told
     assert "| weak | -.100 |" in told
