@@ -98,7 +98,7 @@ def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Sc
     asked = settings.kappa
     kappa = learn_kappa(joined) if isinstance(asked, str) else _given(float(asked))
     effects = replace(combine_studies(joined, kappa.value), contrast=name)
-    fit = pipeline.learn(effects, replace(config.prior, mode="zero"))
+    fit = pipeline.learn(effects, config.prior)
     require_normal(fit.prior)
     table = pipeline.tabulate(effects, fit.prior, screen, config.report)
     tested = table.set_index("gene_id").loc[list(effects.gene)]
@@ -118,7 +118,7 @@ def _left_out(joined: StudySet, dropped: int, config: Config, listed: set[str], 
     others = without_study(joined, dropped)
     kappa = learn_kappa(others, most=LEFT_OUT_SEARCHED).value if isinstance(asked, str) else float(asked)
     effects = combine_studies(others, kappa)
-    fit = pipeline.learn(effects, replace(config.prior, mode="zero"))
+    fit = pipeline.learn(effects, config.prior)
     known = eb.posterior(effects, fit.prior)
     called = eb.results_table(effects, known)["q_value"].to_numpy(dtype=float) < config.report.level
     return compare_left_out(joined, dropped, kappa, listed, (effects.gene, called, known.mean, known.sd))
@@ -287,5 +287,5 @@ def require_studies_prior(config: Config) -> None:
     prior = config.prior
     if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
         raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
-    if prior.mode == "estimated" or prior.covariates:
+    if prior.mode != "zero" or prior.covariates:
         raise InputError("studies need prior.mode zero and no prior.covariates.")

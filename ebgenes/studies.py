@@ -293,7 +293,7 @@ def learn_kappa(joined: StudySet, family: str = "scale_normal", most: int = SEAR
     def loglik(kappa: float) -> float:
         if kappa not in tried:
             effects, factor = _combined_normals(some, kappa) if closed else (combine_studies(some, kappa), np.zeros(1))
-            tried[kappa] = float(fit_em(effects, family=family, null="fixed", mode="zero").loglik[-1] + factor.sum())
+            tried[kappa] = float(fit_em(effects, family=family, null="fixed").loglik[-1] + factor.sum())
         return tried[kappa]
 
     best = int(np.argmax([loglik(float(kappa)) for kappa in KAPPAS]))

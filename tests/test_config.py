@@ -245,7 +245,7 @@ MISTAKES = [
     ),
     ("prior/min_scale", 0, ": found 0; it must be above 0."),
     ("prior/null_weight", 0, ": found 0; it must be at least 1."),
-    ("prior/mode", "median", ": found 'median'; allowed: auto, zero, estimated."),
+    ("prior/mode", "median", ": found 'median'; allowed: zero, auto, estimated."),
     ("prior/covariates", "base_mean", ": found 'base_mean'; it must be a list."),
     ("prior/covariates", [3], ".0: found 3; it must be text or a mapping (key: value)."),
     ("prior/covariates", [{"odds_ratio": 2, "range": [1, 4]}], ".0: column is missing."),

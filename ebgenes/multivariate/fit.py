@@ -90,7 +90,7 @@ def fit_multivariate(
             raise InputError(f"unknown prior {name} {value!r}; choose one of {', '.join(allowed)}.")
     known, names = checked(estimates, covariances, condition)
     single = _single_conditions(known, names)
-    fits = [fit_em(each, null=null, min_scale=min_scale, null_weight=null_weight, mode="zero") for each in single]
+    fits = [fit_em(each, null=null, min_scale=min_scale, null_weight=null_weight) for each in single]
     drift = _drift(known, np.array([fit.prior.null_scale for fit in fits]))
     known = known.widened(drift)
     shapes = normalized(canonical_patterns(list(names)) if patterns is None else patterns, len(names))

@@ -29,7 +29,7 @@ FAMILIES = ("scale_normal", "point_normal", "point_laplace", "half_normal", "hal
 SINGLE = ("point_normal", "point_laplace")
 TWO_SIDED = ("half_normal", "half_uniform")
 NULLS = ("estimated", "fixed", "kappa")
-MODES = ("auto", "zero", "estimated")
+MODES = ("zero", "auto", "estimated")
 
 POINTS = 300
 """Point masses of family npmle at most."""
@@ -90,7 +90,7 @@ def fit_em(
     min_scale: float | None = None,
     scale: FloatArray | None = None,
     null_weight: float = 1.0,
-    mode: str = "auto",
+    mode: str = "zero",
     covariates: Covariates | None = None,
     stored: MixturePrior | None = None,
     own_weight: float | None = None,
@@ -122,7 +122,7 @@ def fit_em(
         Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
         maximum likelihood; ashr's default is 10.
     mode
-        ``estimated``: the null and all slabs lie around one value, found by maximum likelihood; ``zero``: around 0;
+        ``zero``: the null and all slabs lie around 0; ``estimated``: around one value, found by maximum likelihood;
         ``auto``: around 0 unless another value gains more than 1.92 in log likelihood.
     covariates
         What else is known of the genes; see `build_covariates`.
