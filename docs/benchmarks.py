@@ -30,7 +30,7 @@ WHY = {
     "bimodal": "normals around 0 have no two peaks beside it",
     "one-sided": "effects of one direction move size factors",
     "wrong trend": "dispersions follow another trend with the mean than the engine's",
-    "bottomly": "mice of three batches split at random: groups may differ by batch, which three samples cannot tell",
+    "bottomly": "mice of three batches share more than the factor that is found; `hidden_factors: 0` holds its level",
 }
 """Where it is known, what a cell's name says of why lists do not hold their level."""
 

@@ -64,7 +64,7 @@ class Preset:
 
 PRESETS = {
     "small": Preset(n_genes=1000, n_sets=2, n_python_sets=1),
-    "full": Preset(n_genes=4000, n_sets=6, n_python_sets=2),
+    "full": Preset(n_genes=4000, n_sets=10, n_python_sets=2),
     "long": Preset(n_genes=8000, n_sets=20, n_python_sets=0, only=tuple(LONG)),
 }
 
