@@ -395,9 +395,15 @@ def test_covariates_are_drawn_too(told, tmp_path):
     assert eb.diagnose(draws)["coefficient[1]"]["rhat"] < 1.03
     lfdr = eb.full_posterior(effects, draws).lfdr
     assert lfdr[marked].mean() < lfdr[~marked].mean() - 0.3
-    share = special.expit(-(covariates.matrix @ fit.odds.coefficient))
-    plug_in = null_probability(effects, replace(fit.prior, null_share=share))
-    np.testing.assert_allclose(lfdr, plug_in, atol=0.1)
+    # The mean of the draws is near what their mean parameters give; those of the fit leave small slabs empty.
+    for prior, coefficient, within in (
+        (draws.prior, draws.coefficient.mean(axis=0), 0.02),
+        (fit.prior, fit.odds.coefficient, 0.15),
+    ):
+        share = special.expit(-(covariates.matrix @ coefficient))
+        plug_in = null_probability(effects, replace(prior, null_share=share))
+        np.testing.assert_allclose(lfdr, plug_in, atol=within)
+        assert np.mean(np.abs(lfdr - plug_in)) < within / 5
     chosen = lfdr < 0.2
     proportion = list_discoveries(effects, draws, chosen)
     assert proportion.mean() == pytest.approx(lfdr[chosen].mean(), abs=0.004)

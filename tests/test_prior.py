@@ -259,7 +259,7 @@ def test_a_solver_that_stops_early_says_so(rng, monkeypatch):
         ({"family": "scale_norml"}, "unknown prior family 'scale_norml'; choose one of scale_normal, point_normal"),
         ({"null": "theoretical"}, "estimated, fixed"),
         ({"solver": "newton"}, "sqp, em, squarem"),
-        ({"mode": "median"}, "zero, estimated"),
+        ({"mode": "median"}, "zero, auto, estimated"),
         ({"null_weight": 0.5}, "1 or more"),
         ({"min_scale": 0}, "above 0"),
     ],
