@@ -40,6 +40,12 @@ def test_nothing_is_said_of_genes_that_are_fine():
     assert found["diagnostics"]["sigma0"] is None
 
 
+def test_a_shift_of_all_genes_is_said():
+    fit = replace(FIT, prior=replace(FIT.prior, mode=-0.0754))
+    (note,) = summarize(effects(ok=3), fit, 0.05)["warnings"]
+    assert note.startswith("Most genes lie around -0.075 log2 and not around 0")
+
+
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
