@@ -461,11 +461,17 @@ def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
     heights = [loglik(around(effects, float(place))) for place in places]
     best = int(np.argmax(heights))
     low, high = places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)]
+    return _best_mode(effects, loglik, (low, high), 1e-6 * max(float(high - low), 1e-12))
+
+
+def _best_mode(
+    effects: Effects, loglik: Callable[[Effects], float], bounds: tuple[float, float], tolerance: float
+) -> float:
     search = minimize_scalar(
         lambda mode: -loglik(around(effects, float(mode))),
-        bounds=(low, high),
+        bounds=bounds,
         method="bounded",
-        options={"xatol": 1e-6 * max(float(high - low), 1e-12)},
+        options={"xatol": tolerance},
     )
     return float(search.x)
 
@@ -481,13 +487,7 @@ def _mode_if_worth(effects: Effects, loglik: Callable[[Effects], float]) -> floa
         return 0.0
     reach = 3 * max(abs(slope) / max(bend, 1e-300), step)
     reach = min(reach, float(np.abs(effects.estimate).max()))
-    search = minimize_scalar(
-        lambda mode: -loglik(around(effects, float(mode))),
-        bounds=(0, reach) if slope > 0 else (-reach, 0),
-        method="bounded",
-        options={"xatol": step / 100},
-    )
-    return float(search.x)
+    return _best_mode(effects, loglik, (0, reach) if slope > 0 else (-reach, 0), step / 100)
 
 
 def _moved(fit: EmFit, mode: float, kappa: float = 1.0) -> EmFit:
