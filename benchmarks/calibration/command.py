@@ -13,10 +13,14 @@ from rates import Row
 ENGINES = ("likelihood", "moderated_t")
 
 
-def two_workers() -> ProcessPoolExecutor:
-    """Two processes of one thread each, fresh ones, because libraries read the number of threads when loaded."""
+def workers(n: int) -> ProcessPoolExecutor:
+    """Processes of one thread each, fresh ones, because libraries read the number of threads when loaded."""
     os.environ.update(EBGENES_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(n, mp_context=get_context("spawn"))
+
+
+def two_workers() -> ProcessPoolExecutor:
+    return workers(2)
 
 
 def command_line(description: str | None, out: str) -> argparse.ArgumentParser:

@@ -52,6 +52,10 @@ def by_q(effects: Effects, posterior: Posterior) -> pd.DataFrame:
     )
 
 
+def by_s(table: pd.DataFrame) -> pd.DataFrame:
+    return frame(adjusted=table["s_value"], order=table["lfsr"], estimate=table["post_mean"])
+
+
 def by_p(table: pd.DataFrame) -> pd.DataFrame:
     return frame(
         adjusted=table["adj_p_value"], order=table["p_value"], estimate=table["log2_fc"], p_value=table["p_value"]
@@ -65,10 +69,7 @@ def ours(known: KnownSet) -> Iterator[Answer]:
     posterior = eb.posterior(effects, fit.prior)
     yield "likelihood", by_q(effects, posterior)
     table = eb.results_table(effects, posterior)
-    yield (
-        "likelihood, s-value",
-        frame(adjusted=table["s_value"], order=table["lfsr"], estimate=table["post_mean"]),
-    )
+    yield "likelihood, s-value", by_s(table)
     yield "likelihood, BH", by_p(table)
     asked = eb.build_covariates(effects.gene, {"base_mean": effects.base_mean}, ["base_mean"])
     with_mean = eb.fit_em(effects, covariates=asked)
@@ -174,13 +175,16 @@ def write_set(known: KnownSet, folder: Path) -> None:
 
 def answers_in_r(script: str, known: Sequence[KnownSet]) -> Iterator[list[Answer]]:
     """Answers of every method of an R script to each set, in one process of R."""
+    return answers_of(["Rscript", str(HERE / script)], known)
+
+
+def answers_of(command: list[str], known: Sequence[KnownSet]) -> Iterator[list[Answer]]:
+    """Answers of every method of a command that takes folders of sets and writes results.csv into each."""
     with TemporaryDirectory() as name:
         folders = [Path(name) / f"set_{k}" for k in range(len(known))]
         for one, folder in zip(known, folders, strict=True):
             write_set(one, folder)
-        subprocess.run(
-            ["Rscript", str(HERE / script), *map(str, folders)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        subprocess.run([*command, *map(str, folders)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         for folder in folders:
             found = pd.read_csv(folder / "results.csv")
             yield [(str(method), frame(**table)) for method, table in found.groupby("method", sort=False)]
