@@ -195,3 +195,51 @@ def test_losing_cells_are_named(page):
     assert "In 1 of 3 cells" in told
     assert "| weak | -.100 |" in told
     assert "loud peer" not in told
+
+
+@pytest.fixture(scope="module")
+def real(evidence):
+    """Module real.py of the benchmarks."""
+    return importlib.import_module("real")
+
+
+def test_what_a_titration_tells_is_what_was_mixed(real):
+    rng = np.random.default_rng(1)
+    mean = 2000 * np.exp(rng.standard_normal(3000))
+    a, b = mean / mean.sum(), mean * np.exp(0.5 * rng.standard_normal(3000))
+    b /= b.sum()
+    content = 0.7
+    expected = {
+        name: ((1 - share) * a + share * content * b) / (1 - share + share * content)
+        for name, share in real.SHARE.items()
+    }
+    sample = pd.Series(np.repeat(list(expected), 2), index=[f"s{i}" for i in range(8)])
+    count = np.column_stack([rng.poisson(8e6 * expected[name]) for name in sample])
+    gene = [f"g{i}" for i in range(3000)]
+    known = real.learn_mixture(real.Counts(gene=gene, sample=list(sample.index), count=count), sample)
+    # Of some 3,000 genes' ratios, each known to a few percent.
+    assert known.content == pytest.approx(content, rel=0.01)
+    assert known.dispersion < 1e-4
+    for baseline, target in real.CONTRASTS:
+        found = real.mixture_truth(known, baseline, target)
+        error = (found["truth"] - np.log2(expected[target] / expected[baseline])) / found["se"]
+        # A root mean square over 3,000 genes of errors that have the standard errors told.
+        assert np.sqrt(np.mean(error**2)) == pytest.approx(1, abs=0.1)
+
+
+def test_the_contrast_becomes_the_last_coefficient(real):
+    sheet = pd.DataFrame({"dose": list("abcabc")}, index=[f"s{i}" for i in range(6)])
+    design = eb.build_design(sheet, "~ dose", eb.compare("dose", baseline="a", target="b"))
+    y = np.random.default_rng(1).standard_normal(6)
+    changed = real.with_tested_last(design)
+    effect = design.contrast.weight @ np.linalg.lstsq(design.matrix, y)[0]
+    np.testing.assert_allclose(np.linalg.lstsq(changed.matrix, y)[0][-1], effect, rtol=1e-12)
+
+
+def test_a_factor_takes_the_share_it_is_said_to_take(evidence):
+    dense = importlib.import_module("dense")
+    moved = dense.one_factor(np.random.default_rng(1), 10, 20_000, share=0.3, correlation=0.6)
+    # The mean of 20,000 squared loadings is known to 1%.
+    assert moved.var() / (moved.var() + dense.NOISE) == pytest.approx(0.3, abs=0.01)
+    cells = [cell for _, cell, _ in dense.every_cell(100)]
+    assert len({cell.name for cell in cells}) == len({cell.seed for cell in cells}) == len(cells)

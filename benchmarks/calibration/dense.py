@@ -38,7 +38,7 @@ from rates import (
     p_calibration,
     write_rows,
 )
-from sets import EFFECT_SD, QUESTION, Cell, draw, effects, factor_scores, simulate
+from sets import EFFECT_SD, Cell, draw, effects, factor_scores, simulate
 
 import ebgenes as eb
 from ebgenes.model import BoolArray, Effects, EmFit, FloatArray, Posterior
@@ -145,11 +145,13 @@ def measures(found: pd.DataFrame, truth: FloatArray) -> Row:
 
 @cache
 def warm_up() -> None:
-    """One fit, so that no set's time holds the loading of kernels."""
+    """A fit of each kind, so that no set's time holds the loading of kernels."""
     shift = partial(one_factor, share=0.5, correlation=0.3)
-    made = simulate(np.random.default_rng(1), n=6, n_genes=400, shift=shift)
-    known = eb.fit_effects(made.counts, eb.build_design(made.samples, "~ group", QUESTION))
-    eb.posterior(known, eb.fit_em(known).prior)
+    for n in SIZES:
+        make = partial(simulate, n=n, n_genes=400, shift=shift)
+        known = draw(Cell(name="", seed=1, formula="~ group", simulate=make), 1)
+        own = eb.fit_effects(known.counts, known.design)
+        eb.posterior(own, eb.fit_em(own).prior)
 
 
 def score(seed: int, *, cell: Cell) -> list[Row]:
