@@ -37,6 +37,7 @@ from ebgenes.model import (
     Curve,
     Design,
     Effects,
+    Failed,
     FloatArray,
     GibbsDraws,
     HiddenFactors,
@@ -682,6 +683,27 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
             _write_hidden(file.create_group("hidden"), effects.hidden)
         if effects.random is not None:
             _write_random(file.create_group("random"), effects.random)
+        _write_failed(file, effects.failed)
+
+
+def _write_failed(file: Any, failed: Failed | None) -> None:
+    import h5py
+
+    if failed is None:
+        return
+    group = file.create_group("failed")
+    for name in ("gene", "status"):
+        group.create_dataset(name, data=getattr(failed, name), dtype=h5py.string_dtype())
+    for name in ("base_mean", "place"):
+        group.create_dataset(name, data=getattr(failed, name))
+
+
+def _read_failed(file: Any) -> Failed | None:
+    if "failed" not in file:
+        return None
+    group = file["failed"]
+    text = {name: group[name].asstr()[()] for name in ("gene", "status")}
+    return Failed(base_mean=group["base_mean"][()], place=group["place"][()], **text)
 
 
 def _write_random(group: Any, random: RandomEffects) -> None:
@@ -737,6 +759,7 @@ def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> 
             file.create_dataset(name, data=getattr(effects, name), dtype=h5py.string_dtype())
         if effects.hidden is not None:
             _write_hidden(file.create_group("hidden"), effects.hidden)
+        _write_failed(file, effects.failed)
         if effects.curve is not None:
             group = file.create_group("curve")
             group.attrs["column"], group.attrs["dense"] = effects.curve.column, effects.curve.dense
@@ -762,6 +785,7 @@ def _joint_effects(file: Any) -> JointEffects:
         scalars=dict(file["scalars"].attrs),
         hidden=_read_hidden(file["hidden"]) if "hidden" in file else None,
         curve=curve,
+        failed=_read_failed(file),
         **{name: file[name].asstr()[()] for name in ("gene", "row", "status")},
         **{name: file[name][()] for name in JOINT_ARRAYS},
     )
@@ -818,7 +842,8 @@ def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
             text = {name: file[name].asstr()[()] for name in ("gene", "status")}
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
             random = _read_random(file["random"]) if "random" in file else None
-            return Effects(scalars=dict(file["scalars"].attrs), hidden=hidden, random=random, **text, **stored)
+            told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
+            return Effects(failed=_read_failed(file), **told, **text, **stored)
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -1090,7 +1115,7 @@ def write_results(
     """Write ``results.h5ad``: the study, one result table a contrast in varm, and its hidden factors in obsm."""
     adata = study_to_anndata(study)
     for name, table in tables.items():
-        kept = table[tested(table)].set_index("gene_id").loc[list(study.counts.gene)]
+        kept = table.set_index("gene_id").loc[list(study.counts.gene)]
         kept.index.name = None
         kept.columns = pd.Index([_stored_name(column) for column in kept.columns])
         adata.varm[f"ebgenes_{name}"] = kept

@@ -212,6 +212,7 @@ def leading_effects(effects: JointEffects, posterior: JointPosterior) -> tuple[E
         p_value=effects.p_value,
         status=effects.status,
         hidden=effects.hidden,
+        failed=effects.failed,
     )
     names = ("mean", "sd", "lower", "upper", "lfsr", "up", "down")
     known = Posterior(

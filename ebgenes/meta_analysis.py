@@ -63,8 +63,17 @@ def read_sources(config: Config, settings: StudiesSettings) -> tuple[dict[str, E
         else:
             folder = Path(config.outdir, str(source.dataset))
             effects[name] = io.read_effects(folder / str(source.contrast) / "effects.h5")
-            screens[name] = io.read_screen(folder / "counts.h5ad")
+            screens[name] = with_failures(io.read_screen(folder / "counts.h5ad"), effects[name])
     return effects, screens
+
+
+def with_failures(screen: Screen, effects: Effects) -> Screen:
+    """The same screen, with the statuses of genes whose fit failed."""
+    if effects.failed is None:
+        return screen
+    told = dict(zip(effects.failed.gene, effects.failed.status, strict=True))
+    status = [told.get(str(gene), each) for gene, each in zip(screen.gene, screen.status, strict=True)]
+    return replace(screen, status=text_array(status))
 
 
 def joint_screen(screens: Mapping[str, Screen], tested: TextArray, names: Mapping[str, str]) -> Screen:
@@ -120,7 +129,7 @@ def _left_out(joined: StudySet, dropped: int, config: Config, listed: set[str], 
     effects = combine_studies(others, kappa)
     fit = pipeline.learn(effects, config.prior)
     known = eb.posterior(effects, fit.prior)
-    called = eb.results_table(effects, known)["q_value"].to_numpy(dtype=float) < config.report.level
+    called = pipeline.listed(eb.results_table(effects, known), config.report.level)
     return compare_left_out(joined, dropped, kappa, listed, (effects.gene, called, known.mean, known.sd))
 
 

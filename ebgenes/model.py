@@ -485,6 +485,36 @@ class RandomEffects:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Failed:
+    """Genes whose fit failed: they have no effect, and a row without results.
+
+    Attributes
+    ----------
+    gene, base_mean
+        As in `Effects`, (F,).
+    status
+        ``not_converged`` or ``no_information``, (F,).
+    place
+        Where they stand among all genes of the input, (F,), ascending.
+    """
+
+    gene: TextArray
+    base_mean: FloatArray
+    status: TextArray
+    place: IntArray
+
+    def __post_init__(self) -> None:
+        place = np.array(self.place, dtype=np.int64)
+        place.flags.writeable = False
+        _set(self, gene=_text(self.gene), status=_text(self.status), base_mean=_float(self.base_mean), place=place)
+        _require_shape(self, **dict.fromkeys(("base_mean", "status", "place"), (len(self.gene),)))
+
+    def others(self, n_genes: int) -> IntArray:
+        """Where the other n_genes stand among all genes of the input, (G,)."""
+        return np.setdiff1d(np.arange(n_genes + len(self.gene)), self.place)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Effects:
     """One effect for each gene, with its likelihood.
 
@@ -514,11 +544,13 @@ class Effects:
     p_value
         Two-sided p-values of no effect, (G,); from the t statistic unless given.
     status
-        ``ok``, ``not_converged`` or ``outlier``, (G,); all ok unless given.
+        ``ok`` or ``outlier``, (G,); all ok unless given.
     hidden
         Hidden factors that the design was given, or None.
     random
         Random factors of the design, or None.
+    failed
+        Genes of the input that are not among these because their fit failed, or None.
     """
 
     gene: TextArray
@@ -537,6 +569,7 @@ class Effects:
     status: TextArray | None = None
     hidden: HiddenFactors | None = None
     random: RandomEffects | None = None
+    failed: Failed | None = None
 
     def __post_init__(self) -> None:
         _set(
@@ -578,7 +611,7 @@ class JointEffects:
         F, or a likelihood ratio over its degrees of freedom R, and the p-value that all effects are 0, (G,).
     base_mean
         Mean of normalized counts, (G,).
-    contrast, engine, scalars, status, hidden
+    contrast, engine, scalars, status, hidden, failed
         As in `Effects`.
     unit
         How far each row's effect of 1 moves the samples apart, (R,): effects times this are fold changes, whatever a
@@ -602,6 +635,7 @@ class JointEffects:
     status: TextArray | None = None
     hidden: HiddenFactors | None = None
     curve: Curve | None = None
+    failed: Failed | None = None
 
     def __post_init__(self) -> None:
         arrays = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean", "unit")

@@ -32,6 +32,8 @@ from ebgenes.config import (
 )
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.model import (
+    BESIDE_ARRAYS,
+    Beside,
     BoolArray,
     Counts,
     Design,
@@ -89,6 +91,7 @@ class Answer:
     fit: EmFit
     draws: GibbsDraws | None
     table: pd.DataFrame
+    covariates: Covariates | None = None
 
 
 def answer(
@@ -98,13 +101,19 @@ def answer(
     covariates: Covariates | None = None,
     controls: TextArray | None = None,
     unfinished: Path | None = None,
+    genes: str | None = None,
 ) -> Answer:
-    """The model, from the counts of a prepared study to its table of posteriors."""
+    """The model, from the counts of a prepared study to its table of posteriors.
+
+    Covariates are of all genes that the study has, and made anew for those that have an effect, where some fit failed.
+    """
     effects = estimate(study, design, config.effects, controls)
+    if covariates is not None and effects.failed is not None:
+        covariates = covariates_of(effects.gene, effects.base_mean, config.prior, genes)
     fit = learn(effects, config.prior, covariates)
     draws = sample(effects, fit, config.prior, config.gibbs, unfinished, covariates=covariates)
     table = tabulate(effects, fit.prior, study.screen, config.report, draws)
-    return Answer(effects=effects, fit=fit, draws=draws, table=table)
+    return Answer(effects=effects, fit=fit, draws=draws, table=table, covariates=covariates)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -328,6 +337,9 @@ def estimate_random(study: Study, design: Design, settings: EffectsSettings) -> 
         raise ValueError("the design has no random factors")
     choice = choose_fixed_or_random(study.counts, design)
     beside = fixed_beside_random(study.counts, design) if settings.fixed_or_random == "both" else None
+    if beside is not None and effects.failed is not None:
+        have = effects.failed.others(len(effects.gene))
+        beside = Beside(**{name: getattr(beside, name)[have] for name in BESIDE_ARRAYS})
     return replace(effects, random=replace(effects.random, choice=choice, beside=beside))
 
 
@@ -590,8 +602,8 @@ def answer_all(
             say(f"{contrast}: {eb.sentence(made.table, made.up, made.down, made.level)}")
             pages.append(made)
             continue
-        found = answer(study, design, config, covariates, controls, folder / contrast / UNFINISHED)
-        summary = _write_answer(folder / contrast, found, covariates, config, study)
+        found = answer(study, design, config, covariates, controls, folder / contrast / UNFINISHED, dataset.genes)
+        summary = _write_answer(folder / contrast, found, config, study)
         said = eb.sentence(found.table, found.effects.up, found.effects.down, config.report.level)
         for words in (said, *further_words(summary)):
             say(f"{contrast}: {words}")
@@ -629,11 +641,9 @@ def write_joint(
     return shown
 
 
-def _write_answer(
-    folder: Path, found: Answer, covariates: Covariates | None, config: Config, study: Study
-) -> dict[str, Any]:
+def _write_answer(folder: Path, found: Answer, config: Config, study: Study) -> dict[str, Any]:
     """Write all files of one contrast; returns what its prior.json says."""
-    settings = config.report
+    settings, covariates = config.report, found.covariates
     models = compare(found.effects, found.fit, config.prior, settings.seed, covariates)
     drawn = None if found.draws is None else (found.draws, listed(found.table, settings.level))
     known = covariates, models, settings.seed, drawn, config.prior.stored

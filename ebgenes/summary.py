@@ -12,6 +12,7 @@ import numpy as np
 
 import ebgenes
 from ebgenes.comparison import Criteria, rank_models
+from ebgenes.effects.failed import all_statuses
 from ebgenes.errors import listing
 from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.gibbs import convergence_caution, diagnose, list_discoveries
@@ -48,10 +49,11 @@ FEW_DF = 30
 """Degrees of freedom below which a normal likelihood makes false discovery rates too small."""
 
 DOUBTFUL = {
-    "not_converged": "the likelihood's maximum was not found everywhere, so effects and rates may be off",
+    "not_converged": "the maximum of the likelihood was not found, and there is no result",
+    "no_information": "any effect is as likely, and there is no result",
     "outlier": "counts far from their replicates were moved to the border of what the replicates allow",
 }
-"""Statuses of genes that were fitted, but not like the others, and what befell them."""
+"""Statuses of genes that are not like the others, and what befell them."""
 
 
 def summarize(
@@ -90,7 +92,7 @@ def summarize(
         "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
         "random_effects": None if effects.random is None else _random(effects.random),
         "n_genes": len(effects.gene),
-        "status": {name: int(np.sum(effects.status == name)) for name in ("ok", *DOUBTFUL)},
+        "status": {name: int(np.sum(all_statuses(effects) == name)) for name in ("ok", *DOUBTFUL)},
         "level": level,
         "discoveries": {
             "adj_p_value": int(np.sum(adjust_bh(p_value) < level)),
@@ -138,7 +140,7 @@ def summarize_joint(
         "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
         "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
         "n_genes": len(effects.gene),
-        "status": {name: int(np.sum(effects.status == name)) for name in ("ok", *DOUBTFUL)},
+        "status": {name: int(np.sum(all_statuses(effects) == name)) for name in ("ok", *DOUBTFUL)},
         "level": level,
         "discoveries": {
             "adj_p_value": int(np.sum(adjust_bh(effects.p_value) < level)),
@@ -370,7 +372,7 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "error rates hold on average over experiments, not surely for this one."
         )
     for status, words in DOUBTFUL.items():
-        n_genes = int(np.sum(effects.status == status))
+        n_genes = int(np.sum(all_statuses(effects) == status))
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")

@@ -31,7 +31,8 @@ COLUMNS = {
     "prob_down": "P(effect is real and < -lfc_threshold | data)",
     "pooled": "complete pooling: precision-weighted mean effect of all genes",
     "shrinkage": "1 - post_mean / log2_fc (1 where log2_fc is 0)",
-    "status": "ok; outlier or not_converged, to be read with care; low_count or all_zero, without a result",
+    "status": "ok; outlier, to be read with care; without a result: low_count or all_zero; not_converged, the fit "
+    "failed; no_information, any effect is as likely",
 }
 JOINT_COLUMNS = {
     "leading_row": "the row most certain to differ from 0: the effect is its own, test and lfdr are of all rows",
@@ -62,8 +63,8 @@ STYLES = {
 """Names of columns in other tools' tables; columns they have no name for keep ours, so that no
 posterior rate ever stands under a name such as padj."""
 
-UNTESTED = ("low_count", "all_zero")
-"""Statuses of genes that were not fitted."""
+UNTESTED = ("low_count", "all_zero", "not_converged", "no_information")
+"""Statuses of genes without a result: those that were not fitted and those whose fit failed."""
 
 TEXT_COLUMNS = ("gene_id", "gene_name", "status")
 
@@ -101,19 +102,25 @@ def results_table(effects: Effects, posterior: Posterior, screen: Screen | None 
         The same genes in the same order, (G,).
     screen
         Every gene of the input; genes that were not fitted get a row that holds their `status`
-        and empty results. None: just the fitted genes, whose names are their ids.
+        and empty results, like those whose fit failed. None: just these and the fitted genes, whose names are
+        their ids.
 
     Returns
     -------
     DataFrame
         Rows in the input's order.
     """
+    return _complete(_fitted_table(effects, posterior), effects, screen)
+
+
+def _fitted_table(effects: Effects, posterior: Posterior) -> pd.DataFrame:
+    """The rows of the genes that have an effect, (G,)."""
     precision = effects.se**-2.0
     statistic = effects.estimate / effects.se
     p_value = p_values(effects)
     with np.errstate(divide="ignore", invalid="ignore"):
         shrinkage = np.where(effects.estimate == 0, 1.0, 1 - posterior.mean / effects.estimate)
-    fitted = pd.DataFrame(
+    return pd.DataFrame(
         {
             "gene_id": effects.gene,
             "gene_name": effects.gene,
@@ -140,6 +147,19 @@ def results_table(effects: Effects, posterior: Posterior, screen: Screen | None 
         },
         columns=list(COLUMNS),
     )
+
+
+def _complete(fitted: pd.DataFrame, effects: Effects | JointEffects, screen: Screen | None) -> pd.DataFrame:
+    """A row for every gene of the fit or, with a screen, of the input."""
+    failed = effects.failed
+    if failed is not None:
+        others = failed.others(len(fitted))
+        fitted = fitted.set_axis(others).reindex(range(len(others) + len(failed.gene)))
+        known = {"gene_id": failed.gene, "gene_name": failed.gene, "base_mean": failed.base_mean}
+        for name, values in {**known, "status": failed.status}.items():
+            fitted.loc[failed.place, name] = values
+        texts = [name for name in JOINT_COLUMNS if name in fitted]
+        fitted[texts] = fitted[texts].fillna("")
     return fitted if screen is None else _every_gene(fitted, screen)
 
 
@@ -172,7 +192,7 @@ def joint_table(
     screen
         As in `results_table`.
     """
-    table = results_table(*leading).assign(stat=effects.statistic)
+    table = _fitted_table(*leading).assign(stat=effects.statistic)
     table["leading_row"] = effects.row[posterior.leading]
     table["signal"] = signal
     table["pattern"] = posterior.pattern
@@ -180,7 +200,7 @@ def joint_table(
     values = dict(zip(ROW_COLUMNS, (effects.estimate, se, posterior.mean, posterior.sd, posterior.lfsr), strict=True))
     rows = {row_column(name, row): known[:, r] for r, row in enumerate(effects.row) for name, known in values.items()}
     table = pd.concat([table, pd.DataFrame(rows)], axis=1)
-    return table if screen is None else _every_gene(table, screen)
+    return _complete(table, effects, screen)
 
 
 def row_column(name: str, row: str) -> str:

@@ -355,7 +355,8 @@ def test_outliers_are_bounded_said_and_marked(study: Path, tmp_path: Path) -> No
     assert abs(bounded.loc[gene, "log2_fc"]) < abs(kept.loc[gene, "log2_fc"]) - 3
     found = io.read_prior(tmp_path / "winsorize/one/treated/prior.json")[1]
     n_outliers = int((bounded["status"] == "outlier").sum())
-    assert found["status"] == {"ok": int((bounded["status"] == "ok").sum()), "not_converged": 0, "outlier": n_outliers}
+    assert found["status"]["ok"] == (bounded["status"] == "ok").sum()
+    assert found["status"]["outlier"] == n_outliers
     assert any("the status outlier: counts far from their replicates" in note for note in found["warnings"])
     page = (tmp_path / "winsorize/one/report.html").read_text(encoding="utf-8")
     assert f"{n_outliers} with outlying counts, which were bounded" in page

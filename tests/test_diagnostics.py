@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,9 @@ import ebgenes as eb
 from ebgenes.negative_binomial import REACH
 from ebgenes.posteriors import stretched
 from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
+
+HOLLOW = np.sign(np.linspace(-1, 1, 4001)) * 40 * np.abs(np.linspace(-1, 1, 4001)) ** 0.5
+"""z-scores, more of them the further from 0."""
 
 
 @pytest.mark.parametrize("spread", [0.7, 1.0, 1.6])
@@ -24,6 +28,28 @@ def test_sigma0_is_the_nulls_spread(rng, spread):
 
 def test_sigma0_without_central_genes():
     assert np.isnan(null_spread(np.full(50, 1e-10)))
+
+
+@pytest.mark.parametrize("z", [HOLLOW, np.linspace(-1e-3, 1e-3, 401)])
+def test_sigma0_at_a_limit_of_its_search_is_unknown(z):
+    """z-scores that shun 0 are those of no normal, and neither are scores all of which are 0."""
+    assert np.isnan(null_spread(2 * stats.norm.sf(np.abs(z))))
+
+
+@pytest.mark.parametrize("kappa", [0.1, 8.0])
+def test_kappa_at_a_limit_of_its_search_is_unknown(rng, kappa):
+    se = np.full(2000, 0.1)
+    effects = eb.effects_from_summary(np.arange(2000), kappa * se * rng.normal(size=2000), se)
+    assert np.isnan(likelihood_stretch(effects))
+
+
+def test_what_is_unknown_is_null_and_not_said():
+    """In prior.json, whose text is JSON without NaN."""
+    effects = eb.effects_from_summary(np.arange(4001), HOLLOW, np.ones(4001))
+    summary = eb.summarize(effects, eb.fit_em(effects), 0.05)
+    assert summary["diagnostics"]["sigma0"] is None
+    assert "nan" not in json.dumps(summary["warnings"], allow_nan=False)
+    assert not any("z-scores" in note for note in summary["warnings"])
 
 
 @pytest.mark.parametrize("gridded", [False, True])

@@ -254,7 +254,7 @@ def some_effects(*, grid: bool = False) -> Effects:
     df[::3] = np.inf
     nodes = np.sort(rng.normal(size=(n, 5)), axis=1) if grid else None
     p_value = np.r_[1e-300, 1.0, rng.uniform(size=n - 2)]
-    status = ["ok", "outlier", "not_converged", *["ok"] * (n - 3)]
+    status = ["ok", "outlier", *["ok"] * (n - 2)]
     return Effects(
         gene=text_array(GENES),
         estimate=rng.normal(size=n) * 1e-7,

@@ -178,8 +178,25 @@ def test_robust_ones_are_centred_at_the_mode_and_know_the_null_s_scale(rng):
     known = eb.posterior(effects, prior, interval=0.9)
     found = mixture.with_intervals(known, effects, prior, "robust")
     se = np.hypot(effects.se, 0.3)
-    lower, upper = robust_bounds(effects.estimate, se, effects.df, level=0.9, center=0.4)
+    lower, upper = robust_bounds(effects.estimate, se, effects.df, level=0.9, center=0.4, sure=effects.se)
     np.testing.assert_array_equal([found.lower, found.upper], [lower, upper])
+
+
+@pytest.mark.parametrize("what", ["effects", "drift", "both"])
+def test_robust_ones_cover_whether_the_null_s_scale_is_drift_or_effects(what):
+    """A scale of .3, as dense effects of every gene lead to: taken for drift alone they were covered in .1 to .5."""
+    rng = np.random.default_rng(5)
+    n = 4000
+    sparse = np.where(rng.random(n) < 0.1, rng.normal(0, 1.5, n), 0.0)
+    part = 0.3 * rng.standard_normal(n)
+    theta = {"effects": part, "drift": sparse, "both": sparse + part}[what]
+    se = rng.uniform(0.1, 0.4, n)
+    estimate = theta + (part if what == "drift" else 0) + se * rng.standard_t(20.0, n)
+    effects = eb.effects_from_summary(np.arange(n), estimate, se, np.full(n, 20.0))
+    prior = MixturePrior(weight=np.array([0.9, 0.1]), scale=np.array([0.3, 1.5]))
+    found = mixture.with_intervals(eb.posterior(effects, prior), effects, prior, "robust")
+    # The Monte Carlo error is .0035.
+    assert np.mean((found.lower <= theta) & (theta <= found.upper)) > 0.94
 
 
 def test_same_seed_same_bits(rng):

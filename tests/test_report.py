@@ -275,17 +275,18 @@ def test_methods_tell_the_options_and_what_was_learned() -> None:
 
 def test_genes_to_be_read_with_care_are_told_and_marked() -> None:
     table = result_table()
-    table.loc[[0, 1, 170], "status"] = ["outlier", "not_converged", "outlier"]
+    table.loc[[0, 1, 170], "status"] = ["outlier", "ok", "outlier"]
+    table.loc[[190, 191], "status"] = ["not_converged", "no_information"]
     reader = Reader(render(page(table=table)))
     told = (
-        "180 tested, 2 with outlying counts, which were bounded, 1 whose fit did not converge; 20 with too few counts"
+        "180 tested, 2 with outlying counts, which were bounded; 18 with too few counts; 1 whose fit failed; "
+        "1 of which any effect is as likely"
     )
     assert told in reader.text
     rows = [row for row in reader.cells if row[0].startswith("ENSG")]
     assert len(rows) == TOP
     assert rows[0][6].endswith(" in trt (outlier)")
-    assert rows[1][6].endswith(" in trt (not_converged)")
-    assert rows[2][6].endswith(" in trt")
+    assert rows[1][6].endswith(" in trt")
 
 
 def test_headings_descend_by_one_and_tables_have_captions() -> None:

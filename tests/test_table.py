@@ -70,7 +70,7 @@ def test_p_values_and_statuses_are_the_engines(fitted):
     """A likelihood that is no t brings its own p-values, and what befell a gene outlives the screen's ok."""
     effects, post = fitted
     p_value, status = np.linspace(0, 1, 500), np.full(500, "ok", dtype=object)
-    status[[4, 5]] = "outlier", "not_converged"
+    status[[4, 5]] = "outlier"
     effects = replace(effects, p_value=p_value, status=text_array(status))
     gene = text_array(["low", *effects.gene, "empty"])
     known = ["low_count", *["ok"] * 500, "all_zero"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ebgenes.effects.engine import Asked, made_ready
+from ebgenes.effects.failed import gathered_failed
 from ebgenes.effects.likelihood import Common, learn_common
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Design, Effects, TextArray
@@ -60,4 +61,4 @@ def gathered(parts: Sequence[Effects]) -> Effects:
                 f"{part.contrast!r}). Make all of them from the same common.h5."
             )
     whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
-    return replace(first, **whole)
+    return replace(first, failed=gathered_failed(parts), **whole)

@@ -7,6 +7,7 @@ from typing import cast
 
 from ebgenes.counts import normalize, require_distinct
 from ebgenes.design import with_covariates
+from ebgenes.effects.failed import without_failed
 from ebgenes.effects.hidden import add_hidden_factors, controls_among
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
@@ -69,6 +70,10 @@ def fit_effects(
     InputError
         Where samples differ, the design has no contrast or no residual degrees of freedom, an option is unknown,
         factors or controls are too many or too few, or random factors and the engine do not go together.
+
+    Notes
+    -----
+    Genes whose fit failed have no effect; `Effects.failed` names them, and `without_failed` says when.
     """
     if design.contrast is None:
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
@@ -89,7 +94,7 @@ def fit_effects(
         from ebgenes.effects.likelihood import effects_of, learn_common
 
         return effects_of(learn_common(counts, design, hidden, tails=dispersion_tails, outliers=outliers))
-    return replace(effects, hidden=hidden)
+    return replace(without_failed(effects), hidden=hidden)
 
 
 def resolved(design: Design, engine: str) -> str:

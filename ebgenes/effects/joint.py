@@ -10,6 +10,7 @@ from scipy import special
 
 from ebgenes.counts import base_mean
 from ebgenes.effects.engine import Asked, made_ready, resolved
+from ebgenes.effects.failed import without_failed
 from ebgenes.effects.moderated_t import moderate
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Design, FloatArray, JointContrast, JointEffects, TextArray, text_array
@@ -67,7 +68,7 @@ def fit_joint_effects(
         effects = _moderated_f(counts, design, trend=trend, robust=robust)
     else:
         effects = _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers)
-    return replace(effects, hidden=hidden)
+    return replace(without_failed(effects), hidden=hidden)
 
 
 def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -> JointEffects:

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 
 from ebgenes.counts import base_mean
+from ebgenes.effects.failed import without_failed
 from ebgenes.kernels.grid import summarise
 from ebgenes.kernels.jit import map_blocks, read_only
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, TextArray, text_array
@@ -87,22 +88,24 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
     se = summary[:, 1] / unit
     # Constants of the counts give way to those of a normal error: the peak is as high as se makes it.
     loglik -= (loglik.max(axis=1) + np.log(se * np.sqrt(2 * np.pi)))[:, None]
-    return Effects(
-        gene=common.counts.gene[genes],
-        estimate=summary[:, 0] / unit,
-        se=se,
-        df=summary[:, 2],
-        p_value=summary[:, 3],
-        base_mean=common.base_mean[genes],
-        contrast=contrast.name,
-        up=contrast.up,
-        down=contrast.down,
-        engine="likelihood",
-        scalars=dispersion_scalars(prior, residual_df),
-        grid=grid / unit,
-        loglik=loglik,
-        status=text_array(status),
-        hidden=common.hidden,
+    return without_failed(
+        Effects(
+            gene=common.counts.gene[genes],
+            estimate=summary[:, 0] / unit,
+            se=se,
+            df=summary[:, 2],
+            p_value=summary[:, 3],
+            base_mean=common.base_mean[genes],
+            contrast=contrast.name,
+            up=contrast.up,
+            down=contrast.down,
+            engine="likelihood",
+            scalars=dispersion_scalars(prior, residual_df),
+            grid=grid / unit,
+            loglik=loglik,
+            status=text_array(status),
+            hidden=common.hidden,
+        )
     )
 
 

@@ -74,7 +74,10 @@ def with_intervals(
         return _replaced(known, averaged(known, effects, prior, prior.scale, draws))
     if method == "robust":
         se = np.hypot(prior.stretch * effects.se, prior.null_scale)
-        lower, upper = robust_bounds(effects.estimate, se, effects.df, level=known.interval, center=prior.mode)
+        # A wide null may be effects that nearly all genes have: it widens errors, and takes nothing from effects.
+        sure = min(prior.stretch, 1.0) * effects.se
+        asked = {"level": known.interval, "center": prior.mode}
+        lower, upper = robust_bounds(effects.estimate, se, effects.df, sure=sure, **asked)
         return replace(known, lower=lower, upper=upper)
     raise InputError(
         f"unknown interval method {method!r}; choose one of {', '.join(METHODS)}.{nearest(method, METHODS)}"

@@ -35,8 +35,10 @@ class Moments:
     weight: float
 
 
-def effect_moments(ratio: FloatArray, df: FloatArray) -> Moments:
+def effect_moments(ratio: FloatArray, df: FloatArray, part: FloatArray | None = None) -> Moments:
     """Moments of theta/se, from estimates over standard errors, (G,), whose errors are t with df, (G,).
+
+    Where errors are surely but a part of se, (G,), the rest counts among the effects; None: all of it.
 
     Genes whose errors have 4 degrees of freedom or fewer stay out of the mean square, which has the lower bound 2/G.
     The kurtosis, two standard errors above its estimate so that noise does not pass for evenness, needs 16; it is
@@ -53,8 +55,9 @@ def effect_moments(ratio: FloatArray, df: FloatArray) -> Moments:
             "robust intervals need standard errors with more than 4 degrees of freedom, and no gene has any. "
             "Choose another report.interval_method."
         )
-    square = max(float(np.mean(ratio[known] ** 2 - _second(df[known]))), 2 / int(known.sum()))
-    return Moments(square=square, kurtosis=_kurtosis(ratio, df, square), weight=square / (1 + square))
+    part = np.ones(len(df)) if part is None else part
+    square = max(float(np.mean(ratio[known] ** 2 - part[known] ** 2 * _second(df[known]))), 2 / int(known.sum()))
+    return Moments(square=square, kurtosis=_kurtosis(ratio, df, part, square), weight=square / (1 + square))
 
 
 def _second(df: FloatArray) -> FloatArray:
@@ -62,11 +65,11 @@ def _second(df: FloatArray) -> FloatArray:
     return 1 / (1 - 2 / df)
 
 
-def _kurtosis(ratio: FloatArray, df: FloatArray, square: float) -> float:
+def _kurtosis(ratio: FloatArray, df: FloatArray, part: FloatArray, square: float) -> float:
     known = df > FOURTH
     if 2 * known.sum() < len(df):
         return np.inf
-    z2, variance = ratio[known] ** 2, _second(df[known])
+    z2, variance = ratio[known] ** 2, part[known] ** 2 * _second(df[known])
     fourth = 3 * variance**2 * (1 - 2 / df[known]) / (1 - 4 / df[known])
     effects = z2**2 - 6 * variance * (z2 - variance) - fourth
     error = float(np.std(effects)) / np.sqrt(len(z2))
@@ -74,7 +77,13 @@ def _kurtosis(ratio: FloatArray, df: FloatArray, square: float) -> float:
 
 
 def robust_bounds(
-    estimate: FloatArray, se: FloatArray, df: FloatArray, *, level: float = 0.95, center: float = 0.0
+    estimate: FloatArray,
+    se: FloatArray,
+    df: FloatArray,
+    *,
+    level: float = 0.95,
+    center: float = 0.0,
+    sure: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Ends of intervals, (G,) each, that hold a share `level` of the true effects on average over genes and data.
 
@@ -86,6 +95,8 @@ def robust_bounds(
         Average coverage.
     center
         What estimates are shrunk to.
+    sure
+        Standard errors without what may be error or effects, as a drift that all genes share, (G,); None: se.
 
     Raises
     ------
@@ -96,9 +107,10 @@ def robust_bounds(
     -----
     With w = m/(1 + m), m the mean square of (theta - center)/se, the interval is center + w (estimate - center) +-
     w se chi, chi the critical value of the bias (1 - 1/w)(theta - center)/se, whose mean square is 1/m and whose
-    kurtosis is that of the effects.
+    kurtosis is that of the effects. With `sure`, m and kurtosis are of all that the sure errors leave, and errors are
+    as wide as se: neither is smaller than it is, whichever the rest is.
     """
-    moments = effect_moments((estimate - center) / se, df)
+    moments = effect_moments((estimate - center) / se, df, None if sure is None else sure / se)
     half = moments.weight * se * critical_values(1 / moments.square, moments.kurtosis, level, df)
     middle = center + moments.weight * (estimate - center)
     return middle - half, middle + half

@@ -36,6 +36,11 @@ TOLERANCE = 1e-5
 FAR_STEP = 0.01
 MAX_STEP = 3.0
 MAX_ITERATIONS = 200
+# Where it strays, as where groups of zeros leave coefficients to the weak prior alone, which lets them go hundreds
+# of nat, steps are longer but none that loses height is taken.
+LONG_STEP = 50.0
+MAX_CAREFUL = 1000
+HALVINGS = 40
 # Range of the dispersions whose likelihood is looked at, natural log, and how far below its peak nodes end.
 LOWEST = math.log(1e-5)
 HIGHEST = math.log(20.0)
@@ -134,10 +139,10 @@ def _add_row(rows, r, weight, matrix):
 
 
 @kernel
-def _cut(rows, step, move, largest):
-    """Shorten steps (p, L) that would move a sample's log mean by more than MAX_STEP."""
+def _cut(rows, step, move, largest, longest):
+    """Shorten steps (p, L) that would move a sample's log mean by more than `longest`."""
     for lane in range(len(move)):
-        largest[lane] = MAX_STEP
+        largest[lane] = longest
     for r in range(rows.shape[0]):
         for lane in range(len(move)):
             move[lane] = 0.0
@@ -148,7 +153,7 @@ def _cut(rows, step, move, largest):
             largest[lane] = max(largest[lane], abs(move[lane]))
     for j in range(step.shape[0]):
         for lane in range(len(move)):
-            step[j, lane] *= MAX_STEP / largest[lane]
+            step[j, lane] *= longest / largest[lane]
 
 
 @kernel
@@ -302,6 +307,52 @@ def _row_values(r, eta, tables, work):
 
 
 @kernel
+def _newton_step(count, size, first, rows, tables, theta, alpha, ridge, gamma, step, hessian, work):
+    """Newton's step for gamma in every lane, up to `_backward`, whose square is twice the gain the model promises.
+
+    Arguments as in `maximise`; step and the factor of hessian are filled, and work[0] with that square.
+    """
+    eta, level, slope, curvature = work[0], work[1], work[2], work[3]
+    total, plain = tables[1][:, 3], tables[2]
+    n_nuisance, n_lanes = gamma.shape
+    for j in range(n_nuisance):
+        for lane in range(n_lanes):
+            step[j, lane] = -ridge[j] * gamma[j, lane]
+    _start(ridge, hessian)
+    for r in range(rows.shape[0]):
+        _predict(rows, r, theta, gamma, eta)
+        if plain.shape[1] > 0:
+            _row_slopes(r, eta, tables, work)
+            for lane in range(n_lanes):
+                slope[lane] = total[r] - slope[lane]
+        else:
+            for lane in range(n_lanes):
+                level[lane] = exp(eta[lane])
+                slope[lane] = 0.0
+                curvature[lane] = 0.0
+            for i in range(first[r], first[r + 1]):
+                y = count[i]
+                s = size[i]
+                for lane in range(n_lanes):
+                    mu = s * level[lane]
+                    shrink = 1.0 / (1.0 + alpha[lane] * mu)
+                    slope[lane] += (y - mu) * shrink
+                    curvature[lane] += mu * (1.0 + alpha[lane] * y) * (shrink * shrink)
+        for j in range(n_nuisance):
+            for lane in range(n_lanes):
+                step[j, lane] += rows[r, 1 + j] * slope[lane]
+        _add_row(rows, r, curvature, hessian)
+    _factor(hessian)
+    _forward(hessian, step)
+    square = eta
+    for lane in range(n_lanes):
+        square[lane] = 0.0
+    for j in range(n_nuisance):
+        for lane in range(n_lanes):
+            square[lane] += step[j, lane] * step[j, lane]
+
+
+@kernel
 def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step, hessian, work):
     """Newton's method for gamma in every lane; the log likelihood is concave in it.
 
@@ -309,59 +360,112 @@ def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step,
     becomes the maximum. Work space: step (p, L), hessian (p, p, L), which keeps the last step's Cholesky
     factor, and work (8, L), which holds what `_shift` puts there. Returns whether every lane converged.
     """
-    eta, level, slope, curvature = work[0], work[1], work[2], work[3]
-    total, plain = tables[1][:, 3], tables[2]
+    square, spare = work[0], work[1]
     n_nuisance, n_lanes = gamma.shape
     for _ in range(MAX_ITERATIONS if n_nuisance > 0 else 0):
-        for j in range(n_nuisance):
-            for lane in range(n_lanes):
-                step[j, lane] = -ridge[j] * gamma[j, lane]
-        _start(ridge, hessian)
-        for r in range(rows.shape[0]):
-            _predict(rows, r, theta, gamma, eta)
-            if plain.shape[1] > 0:
-                _row_slopes(r, eta, tables, work)
-                for lane in range(n_lanes):
-                    slope[lane] = total[r] - slope[lane]
-            else:
-                for lane in range(n_lanes):
-                    level[lane] = exp(eta[lane])
-                    slope[lane] = 0.0
-                    curvature[lane] = 0.0
-                for i in range(first[r], first[r + 1]):
-                    y = count[i]
-                    s = size[i]
-                    for lane in range(n_lanes):
-                        mu = s * level[lane]
-                        shrink = 1.0 / (1.0 + alpha[lane] * mu)
-                        slope[lane] += (y - mu) * shrink
-                        curvature[lane] += mu * (1.0 + alpha[lane] * y) * (shrink * shrink)
-            for j in range(n_nuisance):
-                for lane in range(n_lanes):
-                    step[j, lane] += rows[r, 1 + j] * slope[lane]
-            _add_row(rows, r, curvature, hessian)
-        _factor(hessian)
-        _forward(hessian, step)
-        # The square of this vector is twice the gain that the quadratic model promises.
-        square = eta
-        for lane in range(n_lanes):
-            square[lane] = 0.0
-        for j in range(n_nuisance):
-            for lane in range(n_lanes):
-                square[lane] += step[j, lane] * step[j, lane]
-        n_far, n_moving = 0, 0
+        _newton_step(count, size, first, rows, tables, theta, alpha, ridge, gamma, step, hessian, work)
+        n_far, n_still = 0, 0
         for lane in range(n_lanes):
             n_far += square[lane] > FAR_STEP
-            n_moving += square[lane] >= TOLERANCE
+            # Not so where it is not a number.
+            n_still += square[lane] < TOLERANCE
         _backward(hessian, step)
         if n_far > 0:
-            _cut(rows, step, eta, level)
+            _cut(rows, step, square, spare, MAX_STEP)
         for j in range(n_nuisance):
             for lane in range(n_lanes):
                 gamma[j, lane] += step[j, lane]
+        if n_still == n_lanes:
+            return True
+    if n_nuisance == 0:
+        return True
+    return _maximise_carefully(count, size, first, rows, tables, theta, alpha, ridge, gamma, step, hessian, work)
+
+
+@kernel
+def _maximise_carefully(count, size, first, rows, tables, theta, alpha, ridge, gamma, step, hessian, work):
+    """What `maximise` does, for where Newton's steps stray: from 0, and with steps halved until none loses height."""
+    square, spare = work[0], work[1]
+    n_nuisance, n_lanes = gamma.shape
+    height, trial_height, share = np.empty((3, n_lanes))
+    trial = np.empty((n_nuisance, n_lanes))
+    gamma[:] = 0.0
+    _height(count, size, first, rows, tables, theta, alpha, ridge, gamma, height, work)
+    for _ in range(MAX_CAREFUL):
+        _newton_step(count, size, first, rows, tables, theta, alpha, ridge, gamma, step, hessian, work)
+        n_moving = 0
+        for lane in range(n_lanes):
+            share[lane] = 0.0 if square[lane] < TOLERANCE else 1.0
+            n_moving += share[lane] > 0.0
         if n_moving == 0:
             return True
-    return n_nuisance == 0
+        _backward(hessian, step)
+        _cut(rows, step, square, spare, LONG_STEP)
+        for _ in range(HALVINGS):
+            for j in range(n_nuisance):
+                for lane in range(n_lanes):
+                    trial[j, lane] = gamma[j, lane] + share[lane] * step[j, lane]
+            _height(count, size, first, rows, tables, theta, alpha, ridge, trial, trial_height, work)
+            n_moving = 0
+            for lane in range(n_lanes):
+                if share[lane] > 0.0 and not trial_height[lane] >= height[lane]:
+                    share[lane] *= 0.5
+                    n_moving += 1
+            if n_moving == 0:
+                break
+        for lane in range(n_lanes):
+            if share[lane] > 0.0 and trial_height[lane] >= height[lane]:
+                height[lane] = trial_height[lane]
+                for j in range(n_nuisance):
+                    gamma[j, lane] = trial[j, lane]
+    return False
+
+
+@kernel
+def _row_loglik(count, size, first, r, tables, alpha, value, work):
+    """Add one row's l to value (L,) and put its W into work[4]; work[0] is its log mean, work[5] is 1/alpha."""
+    eta, level, weight, inverse = work[0], work[1], work[4], work[5]
+    n_lanes = len(value)
+    total = 0.0
+    if tables[2].shape[1] > 0:
+        total = tables[1][r, 3]
+        _row_values(r, eta, tables, work)
+        for lane in range(n_lanes):
+            value[lane] -= level[lane]
+    else:
+        for lane in range(n_lanes):
+            level[lane] = exp(eta[lane])
+            weight[lane] = 0.0
+        for i in range(first[r], first[r + 1]):
+            y = count[i]
+            s = size[i]
+            total += y
+            for lane in range(n_lanes):
+                mu = s * level[lane]
+                excess = 1.0 + alpha[lane] * mu
+                value[lane] -= (y + inverse[lane]) * log(excess)
+                weight[lane] += mu / excess
+    for lane in range(n_lanes):
+        value[lane] += total * eta[lane]
+
+
+@kernel
+def _height(count, size, first, rows, tables, theta, alpha, ridge, gamma, value, work):
+    """l(theta, gamma, alpha) less the coefficients' penalty in every lane, to value (L,); see `adjusted_loglik`."""
+    for lane in range(len(value)):
+        value[lane] = 0.0
+        work[5, lane] = 1.0 / alpha[lane]
+    for r in range(rows.shape[0]):
+        _predict(rows, r, theta, gamma, work[0])
+        _row_loglik(count, size, first, r, tables, alpha, value, work)
+    _penalise(ridge, gamma, value)
+
+
+@kernel
+def _penalise(ridge, gamma, value):
+    for j in range(gamma.shape[0]):
+        for lane in range(len(value)):
+            value[lane] -= 0.5 * ridge[j] * gamma[j, lane] * gamma[j, lane]
 
 
 @kernel
@@ -371,8 +475,7 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
     l = sum y log mu - (y + 1/alpha) log(1 + alpha mu), W = diag(mu/(1 + alpha mu)); terms of y and size
     alone are left out. value (L,) is filled; the rest as in `maximise`.
     """
-    eta, level, weight, inverse = work[0], work[1], work[4], work[5]
-    plain = tables[2]
+    eta, weight, inverse = work[0], work[4], work[5]
     n_nuisance, n_lanes = gamma.shape
     _start(ridge, hessian)
     for lane in range(n_lanes):
@@ -380,35 +483,15 @@ def adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma
         inverse[lane] = 1.0 / alpha[lane]
     for r in range(rows.shape[0]):
         _predict(rows, r, theta, gamma, eta)
-        total = 0.0
-        if plain.shape[1] > 0:
-            total = tables[1][r, 3]
-            _row_values(r, eta, tables, work)
-            for lane in range(n_lanes):
-                value[lane] -= level[lane]
-        else:
-            for lane in range(n_lanes):
-                level[lane] = exp(eta[lane])
-                weight[lane] = 0.0
-            for i in range(first[r], first[r + 1]):
-                y = count[i]
-                s = size[i]
-                total += y
-                for lane in range(n_lanes):
-                    mu = s * level[lane]
-                    excess = 1.0 + alpha[lane] * mu
-                    value[lane] -= (y + inverse[lane]) * log(excess)
-                    weight[lane] += mu / excess
-        for lane in range(n_lanes):
-            value[lane] += total * eta[lane]
+        _row_loglik(count, size, first, r, tables, alpha, value, work)
         _add_row(rows, r, weight, hessian)
     _factor(hessian)
+    _penalise(ridge, gamma, value)
     determinant = weight
     for lane in range(n_lanes):
         determinant[lane] = 1.0
     for j in range(n_nuisance):
         for lane in range(n_lanes):
-            value[lane] -= 0.5 * ridge[j] * gamma[j, lane] * gamma[j, lane]
             # The factor's diagonal: the root of the determinant.
             determinant[lane] *= hessian[j, j, lane]
     for lane in range(n_lanes):
@@ -661,7 +744,7 @@ def _dispersion_nodes(profile, low, step, center, spread, tail_df, left, right, 
 def _place(
     count, size, first, rows, ridge, tables, alpha, log_weight, start, coef, slope, step, hessian, value, work
 ):  # fmt: skip
-    """Estimate and standard error of the effect, averaged over the dispersion's nodes.
+    """Estimate and standard error of the effect, averaged over the dispersion's nodes, and whether all were found.
 
     rows (R, 1 + P) with column 0 unused and the effect's column next; coef (P, Q) becomes the maximum of
     the whole model at every node, slope (P, Q) how it moves with the effect.
@@ -674,7 +757,7 @@ def _place(
     for q in range(n_nodes):
         theta[q] = 0.0
     _shift(alpha, tables, work)
-    maximise(count, size, first, rows, tables, theta, alpha, ridge, coef, step, hessian, work)
+    found = maximise(count, size, first, rows, tables, theta, alpha, ridge, coef, step, hessian, work)
     # The first column of the inverse information, from the factor that the last step left.
     for j in range(n_coef):
         for q in range(n_nodes):
@@ -691,7 +774,7 @@ def _place(
         square += part * slope[0, q]
         for j in range(1, n_coef):
             slope[j, q] /= slope[0, q]
-    return mean, math.sqrt(square)
+    return mean, math.sqrt(square), found
 
 
 @kernel
@@ -746,7 +829,7 @@ def effect_likelihoods(
         for q in range(n_nodes):
             log_weight[q] += constant[q]
         _join(node, tables)
-        estimate, se = _place(
+        estimate, se, placed = _place(
             count[g], size[g], first, full_rows, placing_ridge, tables, node, log_weight, start[g],
             coef, slope, place_step, place_hessian, place_value, place_work,
         )  # fmt: skip
@@ -754,7 +837,7 @@ def effect_likelihoods(
             alpha[lane] = node[lane % n_nodes]
         _shift(alpha, tables, work)
         se = min(se, max_se)
-        converged[g] = True
+        converged[g] = placed
         top = -math.inf
         last = n_reach - 1
         for begin in range(0, n_reach, chunk):

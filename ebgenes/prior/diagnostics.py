@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from ebgenes.model import Effects, FloatArray
 from ebgenes.posteriors import component_likelihoods, stretched
-from ebgenes.prior.fit import MIN_SCALE, best_stretch, fit_weights, in_memory, slab_grid, thinned
+from ebgenes.prior.fit import KAPPA_RANGE, MIN_SCALE, best_stretch, fit_weights, in_memory, slab_grid, thinned
 
 MOST_GENES = 2000
 """Genes that kappa is estimated from, evenly taken: its standard error is then some .04."""
@@ -16,11 +16,19 @@ MOST_GENES = 2000
 CENTRAL = 1.5
 """The z-scores within which a normal is fitted to the nulls."""
 
+SPREAD_RANGE = (0.2, 20.0)
+"""Where sigma0 is sought."""
+
+AT_LIMIT = 0.02
+"""Log kappa that near an end of its range has been stopped by it: the search ends within .01."""
+
 
 def null_spread(p_value: FloatArray) -> float:
     """Robust standard deviation of the null genes' z-scores, sigma0: 1 where p-values are right.
 
-    Maximum likelihood of a normal with mean 0, truncated to the central |z| < 1.5, where few effects hide.
+    Maximum likelihood of a normal with mean 0, truncated to the central |z| < 1.5, where few effects hide. NaN where
+    these do not tell: where they are fewer than 10, or as good as evenly spread, so that no normal up to a standard
+    deviation of 20 is wide enough, or all so near 0 that none down to .2 is narrow enough.
 
     Source: Efron (2004), J. Am. Stat. Assoc. 99, 96 (the empirical null), with its mean held at 0.
     """
@@ -36,9 +44,9 @@ def null_spread(p_value: FloatArray) -> float:
         density = np.exp(-(edge**2) / 2) / np.sqrt(2 * np.pi)
         return float(np.exp(2 * log_spread) * (1 - edge * density / (special.ndtr(edge) - 0.5))) - mean_square
 
-    low, high = np.log(0.2), np.log(20)
+    low, high = np.log(SPREAD_RANGE)
     if excess(low) * excess(high) > 0:
-        return float(np.exp(low if excess(low) > 0 else high))
+        return float("nan")
     return float(np.exp(brentq(excess, low, high)))
 
 
@@ -46,7 +54,8 @@ def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
     """The kappa by which all likelihoods should be stretched around their estimates, null fixed at 0.
 
     By marginal maximum likelihood with the prior's weights fitted anew at each kappa: 1 where the
-    likelihoods are right, above 1 where replicates vary more between than within groups.
+    likelihoods are right, above 1 where replicates vary more between than within groups. NaN where the search is
+    stopped by its limits, .5 and 3: effects of nearly all genes pass for a want of width, and kappa is unknown.
     """
     step = -(-len(effects.gene) // MOST_GENES)
     few = thinned(effects, step)
@@ -56,4 +65,6 @@ def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
         matrix = component_likelihoods(stretched(few, kappa))(scales, None)
         return float(fit_weights(in_memory(matrix), scales, "scale_normal").loglik[-1])
 
-    return best_stretch(loglik)
+    kappa = best_stretch(loglik)
+    stopped = np.abs(np.log(kappa) - np.log(KAPPA_RANGE)).min() < AT_LIMIT
+    return float("nan") if stopped else kappa

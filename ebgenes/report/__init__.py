@@ -37,7 +37,8 @@ DRAWN_HERE = ("ma", "prior", "shrinkage", "diagnostics")
 _STATUS = {
     "low_count": "with too few counts",
     "all_zero": "without any count",
-    "not_converged": "whose fit did not converge",
+    "not_converged": "whose fit failed",
+    "no_information": "of which any effect is as likely",
     "outlier": "with outlying counts, which were bounded",
 }
 _FIGURE_WORDS = {

@@ -62,7 +62,7 @@ MOST_COUNTS = 1_500_000
 EFFECTS = ("log2_fc", "post_mean", "ci_low", "ci_high")
 ERRORS = ("se", "post_sd")
 RATES = ("p_value", "lfdr", "lfsr")
-STATUSES = ("ok", "outlier", "not_converged")
+STATUSES = ("ok", "outlier")
 DENSITY_NODES = 401
 BEND = 5.0
 """Nodes of the prior's density lie at sinh(BEND u): dense around the mode, where narrow slabs are."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 
-UNTESTED_WORDS = {"low_count": "too few counts", "all_zero": "no count in any sample"}
+UNTESTED_WORDS = {
+    "low_count": "too few counts",
+    "all_zero": "no count in any sample",
+    "not_converged": "the fit failed",
+    "no_information": "any effect is as likely",
+}
 """Why genes were not tested."""
 
 
