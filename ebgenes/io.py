@@ -44,7 +44,9 @@ from ebgenes.model import (
     JointEffects,
     MixturePrior,
     MultivariatePrior,
+    Nulls,
     RandomEffects,
+    ResidualAxes,
     Screen,
     Study,
     TextArray,
@@ -666,7 +668,7 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
     import h5py
 
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = "ebgenes effects 2"
+        file.attrs["format"] = "ebgenes effects 3"
         for name in EFFECT_WORDS:
             file.attrs[name] = getattr(effects, name)
         scalars = file.create_group("scalars")
@@ -681,6 +683,7 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
         file.create_dataset("status", data=effects.status, dtype=h5py.string_dtype())
         if effects.hidden is not None:
             _write_hidden(file.create_group("hidden"), effects.hidden)
+        _write_residuals(file, effects.residuals)
         if effects.random is not None:
             _write_random(file.create_group("random"), effects.random)
         _write_failed(file, effects.failed)
@@ -740,7 +743,7 @@ def _read_random(group: Any) -> RandomEffects:
 
 
 JOINT_ARRAYS = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean", "unit")
-JOINT_FORMAT = "ebgenes joint effects 1"
+JOINT_FORMAT = "ebgenes joint effects 2"
 
 
 def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> None:
@@ -759,6 +762,7 @@ def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> 
             file.create_dataset(name, data=getattr(effects, name), dtype=h5py.string_dtype())
         if effects.hidden is not None:
             _write_hidden(file.create_group("hidden"), effects.hidden)
+        _write_residuals(file, effects.residuals)
         _write_failed(file, effects.failed)
         if effects.curve is not None:
             group = file.create_group("curve")
@@ -784,11 +788,25 @@ def _joint_effects(file: Any) -> JointEffects:
         engine=str(file.attrs["engine"]),
         scalars=dict(file["scalars"].attrs),
         hidden=_read_hidden(file["hidden"]) if "hidden" in file else None,
+        residuals=_read_residuals(file),
         curve=curve,
         failed=_read_failed(file),
         **{name: file[name].asstr()[()] for name in ("gene", "row", "status")},
         **{name: file[name][()] for name in JOINT_ARRAYS},
     )
+
+
+def _write_residuals(file: Any, residuals: ResidualAxes | None) -> None:
+    if residuals is not None:
+        group = file.create_group("residuals")
+        group.create_dataset("variance", data=residuals.variance)
+        group.create_dataset("chance", data=residuals.chance)
+
+
+def _read_residuals(file: Any) -> ResidualAxes | None:
+    if "residuals" not in file:
+        return None
+    return ResidualAxes(variance=file["residuals"]["variance"][()], chance=file["residuals"]["chance"][()])
 
 
 def _write_hidden(group: Any, hidden: HiddenFactors) -> None:
@@ -833,7 +851,7 @@ def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
         with h5py.File(found, "r") as file:
             if file.attrs.get("format") == JOINT_FORMAT:
                 return _joint_effects(file)
-            if file.attrs.get("format") != "ebgenes effects 2":
+            if file.attrs.get("format") != "ebgenes effects 3":
                 raise InputError(f"{found} is not an effects file of this version of ebgenes. Make it anew.")
             stored: dict[str, Any] = {
                 **{name: file[name][()] for name in (*EFFECT_ARRAYS, *EFFECT_OPTIONS) if name in file},
@@ -843,6 +861,7 @@ def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
             random = _read_random(file["random"]) if "random" in file else None
             told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
+            told["residuals"] = _read_residuals(file)
             return Effects(failed=_read_failed(file), **told, **text, **stored)
     except InputError:
         raise
@@ -861,7 +880,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
     if contrast is None:
         raise ValueError("write_common needs a contrast")
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = "ebgenes common 1"
+        file.attrs["format"] = "ebgenes common 2"
         text = {
             "gene": counts.gene,
             "sample": counts.sample,
@@ -887,6 +906,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
             prior.attrs[name] = getattr(common.prior, name)
         if common.hidden is not None:
             _write_hidden(file.create_group("hidden"), common.hidden)
+        _write_residuals(file, common.residuals)
 
 
 def read_common(path: str | os.PathLike[str]) -> Common:
@@ -899,13 +919,14 @@ def read_common(path: str | os.PathLike[str]) -> Common:
     found = existing_file(path)
     try:
         with h5py.File(found, "r") as file:
-            if file.attrs.get("format") != "ebgenes common 1":
+            if file.attrs.get("format") != "ebgenes common 2":
                 raise InputError(f"{found} is not a common.h5 of this version of ebgenes. Make it anew.")
             text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
-            array = {name: node[()] for name, node in file.items() if name not in (*text, "prior", "hidden")}
+            array = {name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text}
             words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
             scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+            residuals = _read_residuals(file)
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -926,6 +947,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
         prior=DispersionPrior(tails=words["tails"], **scalars),
         status=text_array(text["status"]),
         hidden=hidden,
+        residuals=residuals,
     )
 
 
@@ -981,7 +1003,10 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
             mode=content.get("mode", 0.0),
             stretch=content.get("stretch", 1.0),
             null_share=(content.get("covariates") or {}).get("null_share"),
+            nulls=Nulls(**content["nulls"]) if content.get("nulls") else None,
         )
+        if prior.nulls is not None and not (prior.nulls.weight >= 0).all():
+            raise ValueError("its nulls have weights below 0")
         if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:
             raise ValueError("its weights are not shares that sum to 1")
         if not np.isfinite(prior.scale).all() or prior.scale[0] < 0:

@@ -314,7 +314,7 @@ class Design:
             _require_shape(factor, code=(len(self.sample),))
 
 
-HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation", "loading_sd")
+HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation", "loading_sd", "apart")
 """Arrays of `HiddenFactors`, the same names in every file."""
 
 
@@ -327,17 +327,22 @@ class HiddenFactors:
     sample
         Sample names, (S,).
     score
-        Of each sample on each factor, (S, k): variance 1 across residuals, and ``confounding`` times the contrast.
+        Of each sample on each factor, (S, k): variance 1 across residuals, and ``confounding`` times the contrast,
+        where ``apart``.
     confounding
-        Delta: what a loading of 1 would have added to a gene's contrast, (k,).
+        Delta: what a loading of 1 would have added to a gene's contrast, (k,): its posterior mean, as its prior is what
+        random allocation gives.
     confounding_se
-        Its standard error, (k,).
+        Its posterior standard deviation, (k,).
     share
         Of the residual variance, mean over genes, that each factor takes, (k,).
     correlation
         Of each factor with the contrast, other columns of the design apart, (k,).
     loading_sd
         Standard deviation of the loadings over genes, log2, (k,).
+    apart
+        1 where a factor can be told from the contrast; where it cannot, 0, the design was given its part along the
+        residuals alone, ``confounding`` is not in ``score``, and ``confounding_se`` is what chance gives, (k,).
     n_controls
         Control genes that told Delta; 0 where all genes did.
     sheet
@@ -351,6 +356,7 @@ class HiddenFactors:
     share: FloatArray
     correlation: FloatArray
     loading_sd: FloatArray
+    apart: FloatArray
     n_controls: int = 0
     sheet: Mapping[str, TextArray] = field(default_factory=dict)
 
@@ -363,6 +369,26 @@ class HiddenFactors:
         for values in sheet.values():
             if values.shape != self.sample.shape:
                 raise ValueError("HiddenFactors.sheet needs one value a sample")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ResidualAxes:
+    """How the residual variance of standardized genes lies along the residual axes of a design, d of them.
+
+    Attributes
+    ----------
+    variance
+        Eigenvalues of the genes' residual covariance, descending, with a mean of 1, (d,).
+    chance
+        The same of residuals with random signs, whose genes share nothing: means over several, (d,).
+    """
+
+    variance: FloatArray
+    chance: FloatArray
+
+    def __post_init__(self) -> None:
+        _set(self, variance=_float(self.variance), chance=_float(self.chance))
+        _require_shape(self, chance=self.variance.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -547,6 +573,8 @@ class Effects:
         ``ok`` or ``outlier``, (G,); all ok unless given.
     hidden
         Hidden factors that the design was given, or None.
+    residuals
+        How the residual variance lies along the residual axes, or None where it was not seen.
     random
         Random factors of the design, or None.
     failed
@@ -568,6 +596,7 @@ class Effects:
     p_value: FloatArray | None = None
     status: TextArray | None = None
     hidden: HiddenFactors | None = None
+    residuals: ResidualAxes | None = None
     random: RandomEffects | None = None
     failed: Failed | None = None
 
@@ -634,6 +663,7 @@ class JointEffects:
     scalars: dict[str, float]
     status: TextArray | None = None
     hidden: HiddenFactors | None = None
+    residuals: ResidualAxes | None = None
     curve: Curve | None = None
     failed: Failed | None = None
 
@@ -705,6 +735,27 @@ class JointPosterior:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Nulls:
+    """Priors between which the data leave a choice, A of them: how wide the null is, and which share of genes it has.
+
+    Attributes
+    ----------
+    probability
+        Of each, summing to 1, (A,).
+    weight, scale
+        Of its components, (A, K), as `MixturePrior` has them; ``scale[a, 0]`` is its null's standard deviation.
+    """
+
+    probability: FloatArray
+    weight: FloatArray
+    scale: FloatArray
+
+    def __post_init__(self) -> None:
+        _set(self, **{name: _float(getattr(self, name)) for name in ("probability", "weight", "scale")})
+        _require_shape(self, probability=(len(self.weight),), scale=self.weight.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class MixturePrior:
     """A mixture over all genes' effects: a point mass, the null, and slabs that describe real effects.
 
@@ -728,6 +779,9 @@ class MixturePrior:
         Kappa: how many times wider the genes' likelihoods are taken than they are.
     null_share
         P(null) of each gene where covariates tell genes apart, (G,), else None; ``weight`` is then the average.
+    nulls
+        What is uncertain of the null: the priors over which posteriors are averaged, else None; ``weight`` and
+        ``scale`` are then their averages, of the null's variance for ``scale[0]``.
     """
 
     weight: FloatArray
@@ -736,6 +790,7 @@ class MixturePrior:
     mode: float = 0.0
     stretch: float = 1.0
     null_share: FloatArray | None = None
+    nulls: Nulls | None = None
 
     def __post_init__(self) -> None:
         _set(self, weight=_float(self.weight), scale=_float(self.scale))
@@ -792,6 +847,35 @@ class Odds:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DriftPrior:
+    """What residuals say of the null's standard deviation, log2, before any effect is looked at.
+
+    Attributes
+    ----------
+    draw
+        Equally probable values, ascending, (N,).
+    excess, df
+        Shares of the residual variance that replicates have in common, along each of the leading axes, (1,) or (2,),
+        and the residual degrees of freedom: together they say how wide the null may be.
+    seen
+        Whether residuals were seen, or the two above are assumed.
+    """
+
+    draw: FloatArray
+    excess: FloatArray
+    df: float
+    seen: bool
+
+    def __post_init__(self) -> None:
+        _set(self, draw=_float(self.draw), excess=_float(self.excess))
+
+    @property
+    def largest(self) -> float:
+        """The largest value that is thought possible."""
+        return float(self.draw[-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EmFit:
     """A fitted prior and the evidence that it is the optimum.
 
@@ -810,6 +894,8 @@ class EmFit:
         ``sqp``, ``em`` or ``squarem``.
     fixed_null
         The fit with the null's scale held at 0, when the scale was estimated; else None.
+    drift
+        What was known of the null's scale before effects were looked at, when it was estimated; else None.
     odds
         What covariates say of the log odds of being changed, where there are some.
     without_covariates
@@ -828,6 +914,7 @@ class EmFit:
     converged: bool
     solver: str
     fixed_null: EmFit | None = None
+    drift: DriftPrior | None = None
     odds: Odds | None = None
     without_covariates: EmFit | None = None
     stored: MixturePrior | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ebgenes.kernels.jit import BLOCK, map_blocks, read_only
 from ebgenes.kernels.mixture import mean_odds
 from ebgenes.kernels.posterior import mixture_posterior
 from ebgenes.kernels.student import component_loglik
-from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
+from ebgenes.model import Effects, FloatArray, IntArray, MixturePrior, Nulls, Posterior
 
 NORMAL = ("scale_normal", "point_normal")
 SLABS = {
@@ -56,6 +56,9 @@ def null_probability(effects: Effects, prior: MixturePrior, weight: FloatArray |
 
     weight, (G, K), stands in place of the prior's where it is given.
     """
+    if weight is None and prior.nulls is not None:
+        parts = _by_null(effects, prior)
+        return np.asarray(sum(share * null_probability(effects, single, own) for share, single, own in parts))
     effects = as_seen(effects, prior)
     weight = prior.weights(len(effects.gene)) if weight is None else weight
     with np.errstate(divide="ignore"):
@@ -177,6 +180,78 @@ def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[An
     return work
 
 
+Part = tuple[float, MixturePrior, FloatArray]
+"""One scale of the null: its probability, the prior there, and weights of each gene's own, (G, K)."""
+
+
+MOST_PARTS = 2
+"""Scales of the null at which whole posteriors are computed: neighbours are taken together."""
+
+
+def _by_null(effects: Effects, prior: MixturePrior) -> list[Part]:
+    """The priors that a prior leaves possible, those with nearly the same scales as one."""
+    nulls = cast(Nulls, prior.nulls)
+    likelihoods = component_likelihoods(as_seen(effects, prior), prior.family)
+    parts = []
+    for rows in _alike(nulls):
+        share = nulls.probability[rows]
+        scale = share @ nulls.scale[rows] / share.sum()
+        scale[0] = np.sqrt(share @ nulls.scale[rows, 0] ** 2 / share.sum())
+        loglik = likelihoods(scale, None)
+        own = averaged_weights(np.exp(loglik - loglik.max(axis=1, keepdims=True)), nulls.weight[rows], share)
+        single = replace(prior, scale=scale, weight=share @ nulls.weight[rows] / share.sum(), nulls=None)
+        parts.append((float(share.sum()), single, own))
+    return parts
+
+
+def _alike(nulls: Nulls) -> list[IntArray]:
+    """Rows by the null's scale, neighbouring scales together until `MOST_PARTS` are left.
+
+    Those two first whose union costs least: their distance squared, times the probability of the less probable.
+    """
+    scales, which = np.unique(nulls.scale[:, 0], return_inverse=True)
+    groups = [np.flatnonzero(which == k) for k in range(len(scales))]
+    while len(groups) > MOST_PARTS:
+        share = np.array([nulls.probability[rows].sum() for rows in groups])
+        middle = np.array([nulls.probability[rows] @ nulls.scale[rows, 0] for rows in groups]) / share
+        first = int(np.argmin(np.diff(middle) ** 2 * np.minimum(share[1:], share[:-1])))
+        groups[first : first + 2] = [np.concatenate(groups[first : first + 2])]
+    return groups
+
+
+def mixture_of(parts: Sequence[tuple[float, Posterior]]) -> Posterior:
+    """The mixture of posteriors with given shares, which sum to 1.
+
+    Means, variances and probabilities are averages, lfsr that of the sign that is more probable over all; ends of
+    intervals are averaged.
+    """
+    first = parts[0][1]
+
+    def mean(name: str) -> FloatArray:
+        return np.asarray(sum(share * getattr(part, name) for share, part in parts))
+
+    center, lfdr = mean("mean"), mean("lfdr")
+    square = sum(share * (part.sd**2 + (part.mean - center) ** 2) for share, part in parts)
+    # P(sign wrong | changed) is the smaller side's probability; where priors differ on the side, the other's counts.
+    positive = np.asarray(sum(share * _positive(part) for share, part in parts))
+    wrong = np.maximum(np.minimum(positive, 1 - lfdr - positive), 0.0)
+    return replace(
+        first,
+        mean=center,
+        sd=np.sqrt(square),
+        lfdr=lfdr,
+        lfsr=np.minimum(lfdr + wrong, 1.0),
+        **{name: mean(name) for name in ("lower", "upper", "up", "down")},
+    )
+
+
+def _positive(part: Posterior) -> FloatArray:
+    """P(changed and effect > mode), (G,); lfsr says how much lies on the less probable side."""
+    # Beyond a threshold both may be 0.
+    up = np.where(part.up == part.down, part.mean > 0, part.up > part.down)
+    return np.where(up, 1 - part.lfsr, part.lfsr - part.lfdr)
+
+
 def posterior(
     effects: Effects,
     prior: MixturePrior,
@@ -217,6 +292,11 @@ def posterior(
         raise InputError(f"interval must lie strictly between 0 and 1; found {interval}. Give for example 0.95.")
     if not threshold >= 0:
         raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
+    if weight is None and prior.nulls is not None:
+        asked_of = {"interval": interval, "threshold": threshold}
+        return mixture_of(
+            [(share, posterior(effects, single, weight=own, **asked_of)) for share, single, own in _by_null(effects, prior)]
+        )
     effects = as_seen(effects, prior)
     out = np.empty((len(effects.gene), 8))
     asked = float(interval), float(threshold)
@@ -290,7 +370,7 @@ def _general_work(
     return work
 
 
-def averaged_weights(likelihood: FloatArray, draws: FloatArray) -> FloatArray:
+def averaged_weights(likelihood: FloatArray, draws: FloatArray, share: FloatArray | None = None) -> FloatArray:
     """Weights under which each gene's posterior is the average of its posteriors over draws of the weights.
 
     Parameters
@@ -299,6 +379,8 @@ def averaged_weights(likelihood: FloatArray, draws: FloatArray) -> FloatArray:
         Of each gene under each component, (G, K), rows up to a factor.
     draws
         Weights, (D, K).
+    share
+        How much each draw counts, (D,); None: all alike.
 
     Returns
     -------
@@ -307,5 +389,6 @@ def averaged_weights(likelihood: FloatArray, draws: FloatArray) -> FloatArray:
         has the posterior probability L_gk w_dk / sum_j w_dj L_gj under draw d.
     """
     out = np.empty_like(likelihood)
-    map_blocks(lambda block: mean_odds(likelihood[block], draws, out[block]), len(likelihood))
+    share = np.ones(len(draws)) if share is None else share
+    map_blocks(lambda block: mean_odds(likelihood[block], draws, share, out[block]), len(likelihood))
     return out

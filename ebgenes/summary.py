@@ -29,6 +29,7 @@ from ebgenes.model import (
     JointEffects,
     MixturePrior,
     MultivariateFit,
+    Nulls,
     Odds,
     Posterior,
     RandomEffects,
@@ -281,12 +282,17 @@ def _plain(fit: EmFit) -> dict[str, Any]:
         "scale": fit.prior.scale.tolist(),
         "mode": fit.prior.mode,
         "stretch": fit.prior.stretch,
+        "nulls": None if fit.prior.nulls is None else _nulls(fit.prior.nulls),
         "solver": fit.solver,
         "certificate": fit.certificate,
         "converged": fit.converged,
         "iterations": len(fit.loglik) - 1,
         "loglik": float(fit.loglik[-1]),
     }
+
+
+def _nulls(nulls: Nulls) -> dict[str, Any]:
+    return {name: getattr(nulls, name).tolist() for name in ("probability", "weight", "scale")}
 
 
 def _compared(models: Mapping[str, Criteria]) -> dict[str, Any]:

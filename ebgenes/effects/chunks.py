@@ -36,8 +36,8 @@ def common_of(
     asked = Asked(
         engine="likelihood", trend=False, robust=False, dispersion_tails=dispersion_tails, outliers=outliers
     )  # fmt: skip
-    counts, design, hidden = made_ready(counts, design, asked, None, hidden_factors, controls)
-    return learn_common(counts, design, hidden, tails=dispersion_tails, outliers=outliers)
+    ready = made_ready(counts, design, asked, None, hidden_factors, controls)
+    return learn_common(ready, tails=dispersion_tails, outliers=outliers)
 
 
 def chunk(n_genes: int, which: int, n_chunks: int) -> slice:

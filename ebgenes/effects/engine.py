@@ -8,11 +8,11 @@ from typing import cast
 from ebgenes.counts import normalize, require_distinct
 from ebgenes.design import with_covariates
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.hidden import add_hidden_factors, controls_among
+from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
 from ebgenes.formulas import ENGINES, require_fitting
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, TextArray
+from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, ResidualAxes, TextArray
 
 TAILS = ("normal", "t5")
 OUTLIERS = ("keep", "winsorize")
@@ -81,7 +81,8 @@ def fit_effects(
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
     )  # fmt: skip
-    counts, design, hidden = made_ready(counts, design, asked, covariates, hidden_factors, controls)
+    ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
+    counts, design = ready.counts, ready.design
     contrast = cast(Contrast, design.contrast)
     if engine == "moderated_t":
         effects = fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
@@ -93,8 +94,8 @@ def fit_effects(
     else:
         from ebgenes.effects.likelihood import effects_of, learn_common
 
-        return effects_of(learn_common(counts, design, hidden, tails=dispersion_tails, outliers=outliers))
-    return replace(without_failed(effects), hidden=hidden)
+        return effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
+    return replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
 
 
 def resolved(design: Design, engine: str) -> str:
@@ -115,6 +116,20 @@ class Asked:
     outliers: str
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Ready:
+    """What an engine fits: normalized counts, the design with all its covariates, and what was seen of replicates.
+
+    ``hidden`` are the factors that the design was given, ``residuals`` what is left beside them; both None where
+    random factors take their place.
+    """
+
+    counts: Counts
+    design: Design
+    hidden: HiddenFactors | None
+    residuals: ResidualAxes | None
+
+
 def made_ready(
     counts: Counts,
     design: Design,
@@ -122,7 +137,7 @@ def made_ready(
     covariates: FloatArray | None,
     hidden_factors: int | str,
     controls: TextArray | None,
-) -> tuple[Counts, Design, HiddenFactors | None]:
+) -> Ready:
     """Normalized counts and the design with all its covariates, after checking what was asked.
 
     Raises
@@ -157,9 +172,10 @@ def made_ready(
     if counts.log_size is None:
         counts = normalize(counts)
     if design.random:
-        return counts, design, None
+        return Ready(counts=counts, design=design, hidden=None, residuals=None)
     known = None if controls is None else controls_among(counts.gene, controls)
-    return counts, *add_hidden_factors(counts, design, hidden_factors, known)
+    design, hidden = add_hidden_factors(counts, design, hidden_factors, known)
+    return Ready(counts=counts, design=design, hidden=hidden, residuals=residual_axes(counts, design))
 
 
 def require_replicates(design: Design) -> None:

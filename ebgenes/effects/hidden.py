@@ -14,7 +14,7 @@ from ebgenes.effects.moderated_t import regression_rows, voom, weighted_regressi
 from ebgenes.errors import InputError, listing
 from ebgenes.kernels.jit import map_blocks
 from ebgenes.kernels.linear import add_gram
-from ebgenes.model import BoolArray, Contrast, Counts, Design, FloatArray, HiddenFactors, TextArray
+from ebgenes.model import BoolArray, Contrast, Counts, Design, FloatArray, HiddenFactors, ResidualAxes, TextArray
 
 MOST = 2
 FEWEST_DF = 4
@@ -60,6 +60,20 @@ FAR_OUT = 4.0
 LEAST_LOADING = 0.02
 """Smallest standard deviation of loadings, log2."""
 
+MOST_INFLATED = 10.0
+"""Variance inflation beyond which a factor cannot be told from the comparison.
+
+The usual bound for collinear regressors, at a correlation of .95. Random allocation gives no such factor, with 4 degrees
+of freedom once in 250 studies; a response that all samples of a group have to different degrees does.
+"""
+
+DELTA_NODES = np.linspace(-6, 6, 241)
+"""Standard errors around an estimate of Delta at which its posterior is evaluated."""
+
+N_ROTATIONS = 10
+WELL_ABOVE = 3.0
+"""Standard deviations of chance above its mean that residual axes have to exceed."""
+
 
 def add_hidden_factors(
     counts: Counts, design: Design, n_factors: int | str, controls: BoolArray | None
@@ -102,24 +116,87 @@ def add_hidden_factors(
     share = _explained(response, weight, design.matrix, loadings)
     estimate, unscaled = _beside(response, weight, design.matrix, score, rows)
     told = [_confounding(estimate[:, r], unscaled[:, r], loadings, telling) for r in range(len(rows))]
-    confounding, error = (np.array([each[i] for each in told]) for i in (0, 1))
+    confounding, error = (np.array([each[i] for each in told]) for i in (0, 1))  # (R, k)
     # Added to a response, these move its rows by 1 each and leave its residuals alone.
     direction = design.matrix @ np.linalg.solve(rows @ rows.T, rows).T
-    shifted = score + direction @ confounding
+    chance = _chance_confounding(design.matrix, rows, residual_df)[:, None]
+    confounding, error = _believed(confounding, error, chance, residual_df)
+    correlation = _correlation(score + direction @ confounding, direction, design.matrix, rows)
+    apart = correlation**2 <= 1 - 1 / MOST_INFLATED
+    shifted = score + direction @ np.where(apart, confounding, 0.0)
     spread = _loading_sd(loadings)
     found = HiddenFactors(
         sample=design.sample,
         score=shifted,
         confounding=_length(confounding),
-        confounding_se=_length(error),
+        confounding_se=_length(np.where(apart, error, chance)),
         share=share,
-        correlation=_correlation(shifted, direction, design.matrix, rows),
+        correlation=correlation,
         loading_sd=spread,
+        apart=apart,
         n_controls=0 if controls is None else int(controls.sum()),
     )
     if part is not counts:
         loadings = _loadings(*voom(counts, design.matrix), design.matrix, score)
     return with_covariates(design, shifted, "hidden", _belief(loadings, spread)), found
+
+
+def residual_axes(counts: Counts, design: Design) -> ResidualAxes:
+    """How the residual variance of standardized genes lies along the design's residual axes.
+
+    Parameters
+    ----------
+    counts
+        Normalized, (G, S).
+    design
+        With hidden factors, where there are some.
+
+    Notes
+    -----
+    What chance gives the axes is seen by turning every gene's residuals to a random direction: genes then share nothing.
+    """
+    part, _ = _thinned(counts, None)
+    response, weight = voom(part, design.matrix)
+    residual, scale = _residuals(response, weight, design.matrix)
+    standard = residual * np.sqrt(weight) / scale[:, None]
+    df = design.matrix.shape[0] - design.matrix.shape[1]
+    size = np.sqrt(np.sum(standard**2, axis=1))
+    rng = np.random.default_rng(SEED)
+
+    def shares(values: FloatArray) -> FloatArray:
+        # Rounded: last digits depend on the number of threads.
+        found = np.maximum(np.linalg.eigvalsh(_gram(values))[::-1][:df], 0.0)
+        return np.asarray(np.round(found / found.mean(), 9))
+
+    turned = []
+    for _ in range(N_ROTATIONS):
+        direction = rng.standard_normal((len(size), df))
+        direction *= (size / np.sqrt(np.sum(direction**2, axis=1)))[:, None]
+        turned.append(shares(direction))
+    chance = np.mean(turned, axis=0) + WELL_ABOVE * np.std(turned, axis=0, ddof=1)
+    return ResidualAxes(variance=shares(standard), chance=chance)
+
+
+def _chance_confounding(design: FloatArray, rows: FloatArray, residual_df: int) -> FloatArray:
+    """Standard deviation, in units of t, of Delta where factors lie along the contrast by chance alone, (R,).
+
+    A factor of random direction with variance 1 across the residuals has the length ``sqrt(S / d)`` along each axis.
+    """
+    estimator = np.linalg.pinv(design).T @ rows.T
+    return np.asarray(np.sqrt(len(design) / residual_df) * np.linalg.norm(estimator, axis=0))
+
+
+def _believed(
+    estimate: FloatArray, error: FloatArray, chance: FloatArray, residual_df: int
+) -> tuple[FloatArray, FloatArray]:
+    """Posterior means and standard deviations of Delta, (R, k), whose prior is t times what chance gives, (R, 1)."""
+    value = estimate + DELTA_NODES[:, None, None] * error  # (N, R, k)
+    log_prior = -(residual_df + 1) / 2 * np.log1p((value / chance) ** 2 / residual_df)
+    log_weight = log_prior - 0.5 * DELTA_NODES[:, None, None] ** 2
+    weight = np.exp(log_weight - log_weight.max(axis=0))
+    weight /= weight.sum(axis=0)
+    mean = np.sum(weight * value, axis=0)
+    return mean, np.sqrt(np.sum(weight * (value - mean) ** 2, axis=0))
 
 
 def _question(design: Design) -> FloatArray:

@@ -63,12 +63,13 @@ def fit_joint_effects(
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
     )  # fmt: skip
-    counts, design, hidden = made_ready(counts, design, asked, covariates, hidden_factors, controls)
+    ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
+    counts, design = ready.counts, ready.design
     if engine == "moderated_t":
         effects = _moderated_f(counts, design, trend=trend, robust=robust)
     else:
         effects = _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers)
-    return replace(without_failed(effects), hidden=hidden)
+    return replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
 
 
 def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -> JointEffects:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -11,7 +11,17 @@ from ebgenes.counts import base_mean
 from ebgenes.effects.failed import without_failed
 from ebgenes.kernels.grid import summarise
 from ebgenes.kernels.jit import map_blocks, read_only
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, TextArray, text_array
+from ebgenes.model import (
+    Contrast,
+    Counts,
+    Design,
+    Effects,
+    FloatArray,
+    HiddenFactors,
+    ResidualAxes,
+    TextArray,
+    text_array,
+)
 from ebgenes.negative_binomial import (
     FAR,
     DispersionPrior,
@@ -22,6 +32,9 @@ from ebgenes.negative_binomial import (
     route_for,
 )
 from ebgenes.outliers import bound_outliers
+
+if TYPE_CHECKING:
+    from ebgenes.effects.engine import Ready
 
 LOG2 = np.log(2)
 
@@ -44,6 +57,8 @@ class Common:
         ``ok`` or ``outlier``, (G,).
     hidden
         The factors, or None.
+    residuals
+        How what is left varies.
     """
 
     counts: Counts
@@ -53,14 +68,23 @@ class Common:
     prior: DispersionPrior
     status: TextArray
     hidden: HiddenFactors | None = None
+    residuals: ResidualAxes | None = None
 
 
-def learn_common(counts: Counts, design: Design, hidden: HiddenFactors | None, *, tails: str, outliers: str) -> Common:
-    """The dispersions' hyperprior and each gene's part in it, of counts and a design that `made_ready` returns."""
+def learn_common(ready: Ready, *, tails: str, outliers: str) -> Common:
+    """The dispersions' hyperprior and each gene's part in it, of what `made_ready` returns."""
+    counts, design = ready.counts, ready.design
     mean = base_mean(counts)
     counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers)
     return Common(
-        counts=counts, base_mean=mean, design=design, profiles=profiles, prior=prior, status=status, hidden=hidden
+        counts=counts,
+        base_mean=mean,
+        design=design,
+        profiles=profiles,
+        prior=prior,
+        status=status,
+        hidden=ready.hidden,
+        residuals=ready.residuals,
     )
 
 
@@ -105,6 +129,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             loglik=loglik,
             status=text_array(status),
             hidden=common.hidden,
+            residuals=common.residuals,
         )
     )
 

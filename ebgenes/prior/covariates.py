@@ -7,7 +7,7 @@ prior .8 N(m0, S0) + .2 N(0, 2.5^2), which gives way where the data contradict i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -293,6 +293,21 @@ def fit_odds(
         likelihood_se=np.sqrt(np.diag(np.linalg.inv(alone_information))),
         log_prior=log_coefficient_prior(center, spread, doubtful)(coefficient)[0],
     )
+
+
+SURE_OF_SHARE = 0.5
+"""Standard deviation of the intercept's prior around what all genes say of the share, where that is uncertain."""
+
+
+def with_share(covariates: Covariates, pi0: float) -> Covariates:
+    """The same with an intercept near the log odds of a share of null genes that was learned without covariates.
+
+    Where small effects and a wide null look alike the likelihood alone would have no gene unchanged.
+    """
+    center, spread = covariates.center.copy(), covariates.spread.copy()
+    center[0] = special.logit(np.clip(1 - pi0, 1e-3, 1 - 1e-3))
+    spread[0] = SURE_OF_SHARE
+    return replace(covariates, center=center, spread=spread)
 
 
 LogPrior = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]

@@ -8,20 +8,42 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
-from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior
+from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior, Nulls
 from ebgenes.posteriors import NORMAL, around, component_likelihoods, stretched
-from ebgenes.prior.covariates import Covariates, fit_odds
+from ebgenes.prior.covariates import Covariates, fit_odds, with_share
+from ebgenes.prior.null import (
+    NARROW,
+    PLACES,
+    Profile,
+    drift_mass,
+    drift_prior,
+    largest_worth,
+    null_probabilities,
+    profile_share,
+)
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
 from ebgenes.prior.weights import SOLVERS, Likelihood, Weights
 
 MIN_SCALE = 0.3 / np.log(2)
-"""Smallest slab scale, log2 (0.3 nat): slabs that reach 0 make pi0 unidentifiable."""
+"""Smallest slab scale, log2 (0.3 nat), where the null's scale is given: slabs that reach 0 make pi0 unidentifiable."""
+
+LOWEST = 0.5
+"""Smallest slab scale, in median standard errors, where residuals bound the null's scale: small effects are effects."""
+
+NULL_WEIGHT = 4.0
+"""Where the null's scale is estimated: the share of unchanged genes is Beta(4, 1), given that scale."""
+
+FURTHER = 1.1
+"""The largest scale of the null is sought among some genes, and looked beyond by so much."""
+
+NEGLIGIBLE = 2e-3
+"""Probability below which one of the priors that are averaged is left out."""
 
 DRIFT_GAIN = 1.92
-"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which the null's scale stays 0, and kappa 1."""
+"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which kappa stays 1, and the mode 0."""
 
 KAPPA_RANGE = (0.5, 3.0)
 
@@ -67,18 +89,25 @@ class _Problem:
 
     def fit(self, drift: float, slab: FloatArray | None = None, near: FloatArray | None = None) -> EmFit:
         """The best weights at given scales of the null and the slabs; a similar problem's save iterations."""
+        return self.at(drift, slab)(self.null_weight, near)
+
+    def at(self, drift: float, slab: FloatArray | None = None) -> Callable[[float, FloatArray | None], EmFit]:
+        """What finds the best weights at given scales, from a weight of the null and weights to start from."""
         scales = self.scales(drift, slab)
         if self.n_genes * len(scales) > IN_MEMORY:
             made = in_blocks(lambda genes: self.likelihoods(scales, genes), (self.n_genes, len(scales)))
-            return self.weigh(made, scales, near)
-        return self.weigh(in_memory(self.likelihoods(scales, None)), scales, near)
+        else:
+            made = in_memory(self.likelihoods(scales, None))
+        return lambda null_weight, near: self.weigh(made, scales, null_weight, near)
 
-    def weigh(self, likelihood: Likelihood, scales: FloatArray, near: FloatArray | None = None) -> EmFit:
+    def weigh(
+        self, likelihood: Likelihood, scales: FloatArray, null_weight: float, near: FloatArray | None = None
+    ) -> EmFit:
         """The best weights at given likelihoods of the components."""
         if self.stored is not None:
-            beside = self.stored, self.own_weight, near, self.null_weight
+            beside = self.stored, self.own_weight, near, null_weight
             return fit_beside(likelihood, scales, self.family, self.solver, *beside)
-        return fit_weights(likelihood, scales, self.family, self.solver, near, self.null_weight)
+        return fit_weights(likelihood, scales, self.family, self.solver, near, null_weight)
 
 
 def fit_em(
@@ -89,7 +118,7 @@ def fit_em(
     solver: str = "sqp",
     min_scale: float | None = None,
     scale: FloatArray | None = None,
-    null_weight: float = 1.0,
+    null_weight: float | None = None,
     mode: str = "zero",
     covariates: Covariates | None = None,
     stored: MixturePrior | None = None,
@@ -108,19 +137,22 @@ def fit_em(
         slab whose scale is fitted too; ``npmle``: up to 300 point masses, evenly placed, beside the one at 0, which
         its neighbours can stand in for, so that pi0 and lfdr mean little there.
     null
-        ``estimated``: the null is N(0, s0^2), s0 by maximum likelihood, kept 0 unless it gains
-        more than 1.92 in log likelihood; ``fixed``: s0 = 0; ``kappa``: s0 = 0, and all likelihoods are taken kappa
-        times as wide, kappa by maximum likelihood between .5 and 3, kept 1 unless it gains as much.
+        ``estimated``: the null is N(0, s0^2), where s0 and the share of unchanged genes are as uncertain as residuals
+        and effects leave them (`ebgenes.prior.null`): the prior holds all that are likely, and posteriors are averages
+        over them; ``fixed``: s0 = 0; ``kappa``: s0 = 0, and all likelihoods are taken kappa
+        times as wide, kappa by maximum likelihood between .5 and 3, kept 1 unless it gains more than 1.92 in log
+        likelihood.
     solver
         How weights are found: ``sqp``, or its slow oracles ``em`` and ``squarem``; all reach the same optimum.
     min_scale
-        Smallest slab scale, in the units of the effects; None: `MIN_SCALE`, for log2.
+        Smallest slab scale, in the units of the effects; None: half a median standard error where the null is
+        estimated, else `MIN_SCALE`, for log2.
     scale
         Slab scales to use in place of the grid, (n,), positive and ascending; for ``point_normal`` and
         ``point_laplace`` the first and last bound the search; for ``npmle`` places of point masses, ascending.
     null_weight
         Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
-        maximum likelihood; ashr's default is 10.
+        maximum likelihood; ashr's default is 10. None: 4 where the null is estimated, else 1.
     mode
         ``zero``: the null and all slabs lie around 0; ``estimated``: around one value, found by maximum likelihood;
         ``auto``: around 0 unless another value gains more than 1.92 in log likelihood.
@@ -142,10 +174,13 @@ def fit_em(
     NotConverged
         Where the certificate stays above 1e-8.
     """
-    min_scale = MIN_SCALE if min_scale is None else min_scale
-    _check(effects, family, null, solver, mode, min_scale, null_weight)
-    if covariates is not None and (null_weight != 1 or list(covariates.gene) != list(effects.gene)):
+    if covariates is not None and (null_weight not in {None, 1} or list(covariates.gene) != list(effects.gene)):
         raise InputError("covariates need a null_weight of 1 and the effects' genes in their order.")
+    estimated = null == "estimated"
+    null_weight = (NULL_WEIGHT if estimated else 1.0) if null_weight is None else null_weight
+    _check(effects, family, null, solver, mode, 1.0 if min_scale is None else min_scale, null_weight)
+    if min_scale is None:
+        min_scale = LOWEST * float(np.median(effects.se)) if estimated else MIN_SCALE
     if stored is not None:
         require_storable(stored, family)
         if covariates is not None:
@@ -189,7 +224,7 @@ def fit_em(
             if other[0].loglik[-1] - fit.loglik[-1] > DRIFT_GAIN:
                 center, (fit, last, kappa) = found, other
     if covariates is not None:
-        fit = _with_covariates(fit, last, covariates)
+        fit = _with_covariates(fit, last, covariates if fit.drift is None else with_share(covariates, fit.prior.pi0))
     if stored is not None:
         fit = replace(fit, conflict=_conflict(fit.prior, last, stored))
     if not fit.converged:
@@ -216,16 +251,19 @@ def _solved(
     def posed(some: Effects, kappa: float) -> _Problem:
         return whole if some is effects and kappa == 1 else problem(stretched(some, kappa), whole.slab)
 
-    def at(kappa: float, null: str, *, few_only: bool = False) -> EmFit:
+    def at(kappa: float, *, few_only: bool = False) -> EmFit:
         searched = posed(few, kappa)
         every = searched if few is effects or few_only else posed(effects, kappa)
-        return (_fit_single if family in SINGLE else _fit_grid)(every, searched, null)
+        return (_fit_single if family in SINGLE else _fit_grid)(every, searched)
 
+    if null == "estimated":
+        rough = posed(thinned(few, max(len(few.gene) // SEARCHED_SLOWLY, 1)), 1.0)
+        return _fit_nulls(whole, posed(few, 1.0), rough, effects), whole, 1.0
     if null != "kappa":
-        return at(1.0, null), whole, 1.0
-    fit = at(1.0, "fixed")
-    found = best_stretch(lambda kappa: float(at(kappa, "fixed", few_only=True).loglik[-1]))
-    wide = at(found, "fixed")
+        return at(1.0), whole, 1.0
+    fit = at(1.0)
+    found = best_stretch(lambda kappa: float(at(kappa, few_only=True).loglik[-1]))
+    wide = at(found)
     kappa = found if wide.loglik[-1] - fit.loglik[-1] > DRIFT_GAIN else 1.0
     return _keep_if_worth(wide, fit), posed(effects, kappa), kappa
 
@@ -349,94 +387,99 @@ def fit_weights(
     )
 
 
-def _fit_grid(whole: _Problem, searched: _Problem, null: str) -> EmFit:
-    """Families with fixed slabs: a profile likelihood over the null's scale."""
+def _fit_grid(whole: _Problem, searched: _Problem) -> EmFit:
+    """Families with fixed slabs, the null's scale 0."""
     fixed = searched.fit(0.0)
-    if null == "fixed":
-        return fixed if searched is whole else whole.fit(0.0, near=fixed.prior.weight)
-    # The null may not be wider than the narrowest slab, or the two would trade places. Its profile can
-    # have two peaks, one where the narrowest slab stands in for the null: look everywhere first.
-    widest = float(np.abs(searched.slab).min())
-    coarse = widest * np.linspace(0, 1, 4)
-    known = [searched.likelihoods(searched.scales(drift), None) for drift in coarse]
-    fits = [
-        searched.weigh(in_memory(loglik), searched.scales(drift), fixed.prior.weight)
-        for drift, loglik in zip(coarse[1:], known[1:], strict=True)
-    ]
-    fits.insert(0, fixed)
-    best = int(np.argmax([fit.loglik[-1] for fit in fits]))
-    search = minimize_scalar(
-        lambda drift: -_between(searched, drift, coarse, known, fits[best]),
-        bounds=(coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]),
-        method="bounded",
-        options={"xatol": 3e-3 * widest},
-    )
-    fine = searched.fit(float(search.x), near=fits[best].prior.weight)
-    free = max(fine, fits[best], key=lambda fit: fit.loglik[-1])
-    if searched is not whole:
-        fixed = whole.fit(0.0, near=fixed.prior.weight)
-        free = _refined(whole, free, widest)
-    return _keep_if_worth(free, fixed)
+    return fixed if searched is whole else whole.fit(0.0, near=fixed.prior.weight)
 
 
-def _refined(whole: _Problem, found: EmFit, widest: float) -> EmFit:
-    """The best of all genes' fits near what some of them led to: the peak of a parabola through three."""
-    drift = found.prior.null_scale
-    if drift == 0:
-        return whole.fit(0.0, near=found.prior.weight)
-    places = np.minimum(drift * np.array([0.85, 1.0, 1.15]), widest)
-    fits = [whole.fit(float(place), near=found.prior.weight) for place in places]
-    bend, slope, _ = np.polyfit(places - drift, [fit.loglik[-1] - fits[1].loglik[-1] for fit in fits], 2)
-    if bend < 0:
-        peak = float(np.clip(drift - slope / (2 * bend), places[0], places[-1]))
-        fits.append(whole.fit(peak, near=found.prior.weight))
-    return max(fits, key=lambda fit: fit.loglik[-1])
+def _best_slab(problem: _Problem, drift: float) -> FloatArray:
+    """The scale of a single slab of greatest likelihood, (1,), at a scale of the null."""
+    low, high = np.log(problem.slab[0]), np.log(problem.slab[-1])
 
+    def height(log_scale: float) -> float:
+        return float(problem.fit(drift, np.exp([log_scale])).loglik[-1])
 
-def _between(searched: _Problem, drift: float, coarse: FloatArray, known: list[FloatArray], near: EmFit) -> float:
-    """Log likelihood at a scale of the null between the coarse ones.
-
-    The null's own column is computed; those of normal slabs change so little that a polynomial in the squared
-    scale through the coarse ones serves to find the maximum, which is then computed in full.
-    """
-    if searched.family not in NORMAL:
-        return float(searched.fit(drift, near=near.prior.weight).loglik[-1])
-    x, nodes = drift**2, coarse**2
-    loglik = np.zeros_like(known[0])
-    for node, matrix in zip(nodes, known, strict=True):
-        loglik += float(np.prod([(x - other) / (node - other) for other in nodes if other != node])) * matrix
-    loglik[:, :1] = searched.likelihoods(np.array([drift]), None)
-    return float(searched.weigh(in_memory(loglik), searched.scales(drift), near.prior.weight).loglik[-1])
-
-
-def _fit_single(whole: _Problem, searched: _Problem, null: str) -> EmFit:
-    """Families with one slab: its scale is fitted, and the null's beside it where asked."""
-
-    def at(drift: float, log_scale: float) -> EmFit:
-        return searched.fit(drift, np.exp([log_scale]))
-
-    low, high = np.log(searched.slab[0]), np.log(searched.slab[-1])
-    search = minimize_scalar(
-        lambda log_scale: -at(0.0, log_scale).loglik[-1],
-        bounds=(low, high),
-        method="bounded",
-        options={"xatol": 1e-4},
-    )
+    search = minimize_scalar(lambda x: -height(x), bounds=(low, high), method="bounded", options={"xatol": 1e-4})
     # A bounded search never visits its ends.
-    fixed = max((at(0.0, x) for x in (float(search.x), low, high)), key=lambda fit: fit.loglik[-1])
-    free = fixed
-    if null == "estimated":
-        joint = minimize(
-            lambda x: -at(x[0], x[1]).loglik[-1],
-            x0=np.array([searched.slab[0] / 4, np.log(fixed.prior.scale[1])]),
-            bounds=[(0.0, searched.slab[0]), (low, high)],
-            method="Nelder-Mead",
-            options={"xatol": 1e-4, "fatol": 1e-4},
-        )
-        free = at(*joint.x)
+    return np.exp([max((float(search.x), low, high), key=height)])
+
+
+def _fit_single(whole: _Problem, searched: _Problem) -> EmFit:
+    """Families with one slab, whose scale is fitted, the null's scale 0."""
+    return whole.fit(0.0, _best_slab(searched, 0.0))
+
+
+def _fit_nulls(whole: _Problem, searched: _Problem, rough: _Problem, effects: Effects) -> EmFit:
+    """All that residuals and effects leave possible of the null, and how probable each is.
+
+    Some genes tell how probable, and fewer, `rough`, which scales are worth a look.
+    """
+    typical = float(np.median(effects.se))
+    known = drift_prior(effects.residuals, effects.hidden, typical)
+    single = searched.family in SINGLE
+    # A stored prior has a share of its own, and of many point masses some stand in for the null.
+    several = searched.stored is None and searched.family != "npmle"
+
+    def profile(drift: float) -> Profile:
+        fit = searched.at(drift, _best_slab(searched, drift) if single else None)
+        return profile_share(lambda penalty, near: fit(1 + penalty, near), searched.null_weight, several=several)
+
+    def height(drift: float) -> float:
+        slab = _best_slab(rough, drift) if single else None
+        return float(rough.at(drift, slab)(1.0, None).loglik[-1]) * searched.n_genes / rough.n_genes
+
+    drifts = np.zeros(1)
+    if known.largest > NARROW * typical:
+        largest = min(FURTHER * largest_worth(height, known.largest, typical), known.largest)
+        if largest > NARROW * typical:
+            drifts = largest * np.array([0.0, *PLACES])
+    profiles = [profile(float(drift)) for drift in drifts]
+    probability = null_probabilities(profiles, drift_mass(known, drifts)) if len(drifts) > 1 else np.ones(1)
+    best = int(np.argmax(probability))
     if searched is not whole:
-        free, fixed = (whole.fit(each.prior.null_scale, each.prior.scale[1:]) for each in (free, fixed))
-    return fixed if null == "fixed" else _keep_if_worth(free, fixed)
+        profiles[best] = _refitted(whole, profiles[best])
+    fit = _averaged(profiles, probability, best)
+    return replace(fit, drift=known, fixed_null=_averaged(profiles[:1], np.ones(1), 0))
+
+
+def _refitted(whole: _Problem, profile: Profile) -> Profile:
+    """The same with the weights of all genes, where only some were searched among."""
+    fits = []
+    for penalty_fit in profile.fits:
+        prior = penalty_fit.prior
+        fits.append(whole.fit(prior.null_scale, prior.scale[1:] if whole.family in SINGLE else None, prior.weight))
+    return replace(profile, fits=tuple(fits))
+
+
+def _averaged(profiles: list[Profile], probability: FloatArray, best: int) -> EmFit:
+    """The fits of several profiles as one, whose prior holds all that are likely."""
+    rows = [
+        (share * mass, fit)
+        for profile, share in zip(profiles, probability, strict=True)
+        for mass, fit in zip(profile.mass, profile.fits, strict=True)
+        if share * mass > NEGLIGIBLE
+    ]
+    shares = np.array([share for share, _ in rows])
+    shares /= shares.sum()
+    weight, scale = (np.array([getattr(fit.prior, name) for _, fit in rows]) for name in ("weight", "scale"))
+    mean = shares @ scale
+    mean[0] = np.sqrt(shares @ scale[:, 0] ** 2)
+    chosen = profiles[best].fits[int(np.argmax(profiles[best].mass))]
+    every = [fit for _, fit in rows]
+    prior = replace(
+        chosen.prior,
+        weight=shares @ weight / (shares @ weight).sum(),
+        scale=mean,
+        nulls=Nulls(probability=shares, weight=weight, scale=scale) if len(rows) > 1 else None,
+    )
+    return replace(
+        chosen,
+        prior=prior,
+        loglik=profiles[best].fits[0].loglik,
+        certificate=max(fit.certificate for fit in every),
+        converged=all(fit.converged for fit in every),
+    )
 
 
 def _keep_if_worth(free: EmFit, fixed: EmFit) -> EmFit:
@@ -532,6 +575,7 @@ def _with_covariates(fit: EmFit, problem: _Problem, covariates: Covariates) -> E
         fit.prior,
         weight=np.concatenate([[share.mean()], (1 - share.mean()) * weight]),
         null_share=share,
+        nulls=None,
     )
     return replace(
         fit,
