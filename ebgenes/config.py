@@ -119,7 +119,7 @@ class MultivariateSettings:
     cell_types: list[str] | None
     correlation: str
     learn: bool
-    null_weight: float
+    null_weight: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ class PriorSettings:
     null: str
     solver: str
     min_scale: float | None
-    null_weight: float
+    null_weight: float | None
     mode: str
     covariates: list[str | dict[str, Any]]
     compare: list[str]

@@ -28,17 +28,14 @@ from ebgenes.model import (
     MixturePrior,
     Posterior,
 )
-from ebgenes.posteriors import as_seen, averaged_weights, component_likelihoods, posterior
-from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior
-from ebgenes.prior.fit import MIN_SCALE, SINGLE, fit_weights, in_memory, picked
+from ebgenes.posteriors import as_seen, averaged_weights, component_likelihoods, mixture_of, posterior
+from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior, with_share
+from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, in_memory, picked
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
 
-DRIFTS = 9
-"""Scales of the null that are told apart, over the range where its likelihood is within e^-8 of its peak."""
-
 SLABS = 33
-"""Scales of a single slab that are told apart, likewise."""
+"""Scales of a single slab that are told apart, over the range where its likelihood is within e^-8 of its peak."""
 
 DROP = 8.0
 """Log likelihood below the peak at which a range of scales ends."""
@@ -91,7 +88,8 @@ class Planes:
     design
         Columns of the log odds of being changed, the first of ones, (P, G).
     coefficient_prior
-        Center, spread, doubt and spread in doubt of each coefficient, (P, 4); a spread of 0 stands for a uniform share.
+        Center, spread, doubt and spread in doubt of each coefficient, (P, 4); a spread of 0 stands for a share of null
+        genes that is Beta(1 + center, 1).
     start
         Coefficients and shares of the slabs near which the search for the middle starts, (P + K - 1,).
     """
@@ -110,13 +108,16 @@ class Planes:
     def log_coefficient_prior(self) -> LogPrior:
         """Log density of the coefficients' prior with its slope and a bound of its curvature."""
         center, spread, doubt, _ = self.coefficient_prior.T
-        return _log_uniform_share if spread[0] == 0 else log_coefficient_prior(center, spread, doubt > 0)
+        if spread[0] == 0:
+            return partial(_log_share_prior, float(center[0]))
+        return log_coefficient_prior(center, spread, doubt > 0)
 
 
-def _log_uniform_share(coefficient: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+def _log_share_prior(more: float, coefficient: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Of the log odds of being changed where the share of null genes is Beta(1 + more, 1)."""
     share = special.expit(coefficient)
-    density = float(np.sum(np.log(share) + special.log_expit(-coefficient)))
-    return density, 1 - 2 * share, 2 * share * (1 - share)
+    density = float(np.sum(special.log_expit(coefficient) + (1 + more) * special.log_expit(-coefficient)))
+    return density, 1 - (2 + more) * share, (2 + more) * share * (1 - share)
 
 
 def draw_gibbs(
@@ -164,7 +165,8 @@ def draw_gibbs(
     Notes
     -----
     Genes' components are summed out. P(null) has a uniform prior, or the log odds of being changed have that of the
-    covariates; the slabs' shares are uniform on their simplex, the null's scale is uniform, a single slab's half-t. A
+    covariates; the slabs' shares are uniform on their simplex, a single slab's scale is half-t, and the null's scales are about
+    as probable as the fit has them; where it was estimated P(null) is Beta(4, 1) instead. A
     sweep takes many steps on a likelihood of 64 weighted representatives, each slice sampling along a line or a
     Metropolis step of a scale, and accepts them together by what the likelihood of all genes says beside it.
 
@@ -258,10 +260,7 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
     prior = fit.prior
     known = as_seen(effects, prior)
     likelihoods = component_likelihoods(known, prior.family)
-    drifts = np.array([prior.null_scale])
-    if fit.fixed_null is not None and prior.stretch == 1:
-        widest = float(np.abs(prior.scale[1:]).min()) if prior.family != "npmle" else MIN_SCALE
-        drifts = _range(lambda drift: _height(likelihoods, prior, drift, None), prior.null_scale, 0.0, widest, DRIFTS)
+    drifts, log_drift = _drifts(fit)
     slabs = prior.scale[None, 1:]
     if prior.family in SINGLE:
         fitted = float(prior.scale[1])
@@ -286,14 +285,18 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
             c = i * len(slabs) + j
             likelihood[c] = np.maximum(np.exp(loglik - top[:, None]), LEAST).T
             constant[c] = top.sum()
-    log_prior = np.zeros(n_planes)
+    log_prior = np.array([log_drift[i] for i, _ in place])
     if prior.family in SINGLE:
         # Even steps of the log scale stand for as much of the scale as it is large.
         df, unit = HALF_T
         width = np.array([slabs[j, 0] for _, j in place])
-        log_prior = -(df + 1) / 2 * np.log1p((width / unit) ** 2 / df) + np.log(width)
+        log_prior += -(df + 1) / 2 * np.log1p((width / unit) ** 2 / df) + np.log(width)
     design, coefficient_prior = np.ones((1, n_genes)), np.zeros((1, 4))
+    if fit.drift is not None:
+        coefficient_prior[0, 0] = NULL_WEIGHT - 1
     if covariates is not None:
+        if fit.drift is not None and fit.without_covariates is not None:
+            covariates = with_share(covariates, fit.without_covariates.prior.pi0)
         design = np.ascontiguousarray(covariates.matrix.T)
         doubt = np.where(covariates.doubtful, DOUBT, 0.0)
         coefficient_prior = np.column_stack(
@@ -310,6 +313,23 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
         coefficient_prior=coefficient_prior,
         start=_start(fit, len(design)),
     )
+
+
+def _drifts(fit: EmFit) -> tuple[FloatArray, FloatArray]:
+    """Scales of the null that are likely, ascending, (J,), and log priors that make them as probable as in the fit.
+
+    Whether a null is wide or small effects are everywhere, draws cannot tell better than the fit: they add what is
+    unknown of the shares at each scale. What room the shares have differs a little between scales, and so do the
+    probabilities that come out.
+    """
+    nulls = fit.prior.nulls
+    if nulls is None or fit.prior.stretch != 1:
+        return np.array([fit.prior.null_scale]), np.zeros(1)
+    drifts, which = np.unique(nulls.scale[:, 0], return_inverse=True)
+    probability = np.bincount(which, nulls.probability)
+    evidence = np.array([nulls.evidence[which == j][0] for j in range(len(drifts))])
+    log_prior = np.log(probability) - evidence
+    return drifts, log_prior - log_prior.max()
 
 
 def _start(fit: EmFit, n_columns: int) -> FloatArray:
@@ -382,7 +402,7 @@ def _draws(planes: Planes, state: ChainState, fit: EmFit, warmup: int, seed: int
         seed=seed,
         coefficient=coefficient if n_columns > 1 else None,
         design=planes.design.T if n_columns > 1 else None,
-        prior=replace(fit.prior, weight=mean / mean.sum(), scale=scale, null_share=null_share),
+        prior=replace(fit.prior, weight=mean / mean.sum(), scale=scale, null_share=null_share, nulls=None),
     )
 
 
@@ -418,13 +438,7 @@ def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.9
         known = posterior(effects, prior, interval=interval, threshold=threshold, weight=gene_weight)
         parts.append((len(own) / len(draws.weight[::step]), known))
 
-    def mean(name: str) -> FloatArray:
-        return np.asarray(sum(share * getattr(part, name) for share, part in parts))
-
-    center = mean("mean")
-    square = sum(share * (part.sd**2 + (part.mean - center) ** 2) for share, part in parts)
-    averages: dict[str, Any] = {name: mean(name) for name in ("lower", "upper", "lfdr", "lfsr", "up", "down")}
-    return replace(parts[0][1], mean=center, sd=np.sqrt(square), **averages)
+    return mixture_of(parts)
 
 
 def _alike(null_scale: FloatArray) -> list[IntArray]:

@@ -35,7 +35,7 @@ def fit_joint(
     *,
     null: str = "estimated",
     min_scale: float | None = None,
-    null_weight: float = 1.0,
+    null_weight: float | None = None,
     solver: str = "sqp",
 ) -> MultivariateFit:
     """Fit the prior of several effects to all genes at once, as fold changes over the samples.
@@ -59,7 +59,7 @@ def fit_joint(
     estimate, covariance = as_normal(effects)
     return fit_multivariate(
         estimate, covariance, condition=list(effects.row), null=null, min_scale=min_scale, null_weight=null_weight,
-        solver=solver,
+        residuals=[effects.residuals] * len(effects.row), solver=solver,
     )  # fmt: skip
 
 

@@ -744,15 +744,19 @@ class Nulls:
         Of each, summing to 1, (A,).
     weight, scale
         Of its components, (A, K), as `MixturePrior` has them; ``scale[a, 0]`` is its null's standard deviation.
+    evidence
+        Log of the mean likelihood at that scale of the null, over shares of null genes, (A,).
     """
 
     probability: FloatArray
     weight: FloatArray
     scale: FloatArray
+    evidence: FloatArray
 
     def __post_init__(self) -> None:
-        _set(self, **{name: _float(getattr(self, name)) for name in ("probability", "weight", "scale")})
-        _require_shape(self, probability=(len(self.weight),), scale=self.weight.shape)
+        _set(self, **{each.name: _float(getattr(self, each.name)) for each in fields(self)})
+        shape = self.probability.shape
+        _require_shape(self, weight=(*shape, self.weight.shape[1]), scale=self.weight.shape, evidence=shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -17,10 +17,20 @@ from ebgenes.errors import InputError
 from ebgenes.kernels import grid as grids
 from ebgenes.kernels.jit import map_blocks, read_only
 from ebgenes.kernels.studies import PRODUCT_NODES, multiply_studies, study_posteriors
-from ebgenes.model import BoolArray, Effects, FloatArray, IntArray, MixturePrior, TextArray, text_array
+from ebgenes.model import (
+    BoolArray,
+    Effects,
+    FloatArray,
+    IntArray,
+    MixturePrior,
+    ResidualAxes,
+    TextArray,
+    text_array,
+)
 from ebgenes.negative_binomial import FAR, REACH
 from ebgenes.posteriors import NORMAL
 from ebgenes.prior.fit import fit_em
+from ebgenes.prior.null import excess_variance
 
 LOG2 = np.log(2)
 
@@ -275,7 +285,14 @@ def _told(joined: StudySet, kappa: float) -> dict[str, Any]:
         "contrast": first.contrast,
         "up": first.up,
         "down": first.down,
+        "residuals": _widest(joined.part),
     }
+
+
+def _widest(parts: Sequence[Effects]) -> ResidualAxes | None:
+    """Residual axes of the study whose replicates have most in common, for all; None where some study's are unknown."""
+    known = [part.residuals for part in parts if part.residuals is not None]
+    return max(known, key=lambda axes: excess_variance(axes).sum()) if len(known) == len(parts) else None
 
 
 def learn_kappa(joined: StudySet, family: str = "scale_normal", most: int = SEARCHED) -> Kappa:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -292,7 +292,7 @@ def _plain(fit: EmFit) -> dict[str, Any]:
 
 
 def _nulls(nulls: Nulls) -> dict[str, Any]:
-    return {name: getattr(nulls, name).tolist() for name in ("probability", "weight", "scale")}
+    return {each.name: getattr(nulls, each.name).tolist() for each in fields(nulls)}
 
 
 def _compared(models: Mapping[str, Criteria]) -> dict[str, Any]:

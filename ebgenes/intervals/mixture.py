@@ -139,7 +139,7 @@ def _by_log_scale(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, Fl
     """Derivatives of each gene's log likelihood and posterior mean by the log of a single slab's scale, (G,)."""
     ends = []
     for sign in (-1, 1):
-        moved = replace(prior, scale=np.array([prior.null_scale, prior.scale[1] * np.exp(sign * STEP)]))
+        moved = replace(prior, scale=np.array([prior.null_scale, prior.scale[1] * np.exp(sign * STEP)]), nulls=None)
         likelihood, top = mixed(loglik_matrix(as_seen(effects, prior), moved.scale, prior.family), moved)
         ends.append((np.log(likelihood @ free_weights(moved)) + top, posterior(effects, moved).mean))
     (low, low_mean), (high, high_mean) = ends

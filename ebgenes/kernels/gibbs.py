@@ -55,15 +55,16 @@ def _key(seed, chain, sweep, stream):
 def _log_share_prior(coefficient, prior):
     """Log density of the coefficients (P,), each by its row (center, spread, doubt, spread in doubt) of prior (P, 4).
 
-    A spread of 0 stands for a uniform share 1/(1 + e^-coefficient); others are normals, mixed with a normal around 0
-    as far as they are in doubt.
+    A spread of 0 stands for a share 1/(1 + e^coefficient) that is Beta(1 + center, 1); others are normals, mixed with a
+    normal around 0 as far as they are in doubt.
     """
     total = 0.0
     for j in range(len(coefficient)):
         x = coefficient[j]
         center, spread, doubt, wide = prior[j, 0], prior[j, 1], prior[j, 2], prior[j, 3]
         if spread == 0.0:
-            total -= abs(x) + 2.0 * math.log1p(math.exp(-abs(x)))
+            small = math.log1p(math.exp(-abs(x)))
+            total -= abs(x) + 2.0 * small + center * (max(x, 0.0) + small)
         elif doubt == 0.0:
             total -= 0.5 * ((x - center) / spread) ** 2
         else:

@@ -11,11 +11,19 @@ import numpy as np
 
 from ebgenes.effects.summary import effects_from_summary
 from ebgenes.errors import InputError, NotConverged
-from ebgenes.model import Effects, FloatArray, MultivariateFit, MultivariatePrior, TextArray, text_array
+from ebgenes.model import (
+    Effects,
+    FloatArray,
+    MultivariateFit,
+    MultivariatePrior,
+    ResidualAxes,
+    TextArray,
+    text_array,
+)
 from ebgenes.multivariate.estimates import Estimates, checked, loglik_matrix, loglik_rows
 from ebgenes.multivariate.patterns import canonical_patterns, learned_patterns, normalized, patterns_of_sets
 from ebgenes.posteriors import null_probability
-from ebgenes.prior.fit import IN_MEMORY, MIN_SCALE, best_weights, fit_em, in_blocks, in_memory, slab_grid
+from ebgenes.prior.fit import IN_MEMORY, LOWEST, MIN_SCALE, NULL_WEIGHT, best_weights, fit_em, in_blocks, in_memory, slab_grid
 from ebgenes.prior.weights import SOLVERS
 
 STRONG_LFDR = 0.05
@@ -37,7 +45,8 @@ def fit_multivariate(
     null: str = "estimated",
     scale: FloatArray | None = None,
     min_scale: float | None = None,
-    null_weight: float = 1.0,
+    null_weight: float | None = None,
+    residuals: Sequence[ResidualAxes | None] | None = None,
     solver: str = "sqp",
 ) -> MultivariateFit:
     """Fit a mixture of multivariate normals and a null to effects in several conditions.
@@ -56,14 +65,16 @@ def fit_multivariate(
     learn
         Whether patterns of the strongest genes are added, by extreme deconvolution.
     null
-        ``estimated``: each condition's estimates carry a drift N(0, s0^2) as `fit_em` finds it in that condition
-        alone, correlated over conditions as the errors are; ``fixed``: none.
+        ``estimated``: each condition's estimates carry a drift N(0, s0^2) as `fit_em` expects it in that condition
+        alone (its root mean square), correlated over conditions as the errors are; ``fixed``: none.
     scale
         Slab scales in place of the grid, (n,), positive and ascending; each pattern has all of them.
     min_scale
-        Smallest slab scale; None: that of `fit_em`, for log2.
+        Smallest slab scale; None: that of `fit_em`, the smallest of all conditions.
     null_weight
         Dirichlet weight of the null, as in `fit_em`; 1 for plain maximum likelihood, 10 as mashr.
+    residuals
+        How each condition's residuals vary, R of them, which bounds its drift; None: unknown.
     solver
         ``sqp``, ``em`` or ``squarem``.
 
@@ -84,12 +95,16 @@ def fit_multivariate(
 
     Source: Urbut, Wang, Carbonetto and Stephens (2019), Nat. Genet. 51, 187.
     """
-    min_scale = MIN_SCALE if min_scale is None else min_scale
     for name, value, allowed in (("null", null, NULLS), ("solver", solver, tuple(SOLVERS))):
         if value not in allowed:
             raise InputError(f"unknown prior {name} {value!r}; choose one of {', '.join(allowed)}.")
     known, names = checked(estimates, covariances, condition)
-    single = _single_conditions(known, names)
+    single = _single_conditions(known, names, residuals)
+    if min_scale is None:
+        typical = min(float(np.median(each.se)) for each in single)
+        min_scale = LOWEST * typical if null == "estimated" else MIN_SCALE
+    if null_weight is None:
+        null_weight = NULL_WEIGHT if null == "estimated" else 1.0
     fits = [fit_em(each, null=null, min_scale=min_scale, null_weight=null_weight) for each in single]
     drift = _drift(known, np.array([fit.prior.null_scale for fit in fits]))
     known = known.widened(drift)
@@ -128,7 +143,9 @@ def fit_multivariate(
     )
 
 
-def _single_conditions(known: Estimates, names: TextArray) -> list[Effects]:
+def _single_conditions(
+    known: Estimates, names: TextArray, residuals: Sequence[ResidualAxes | None] | None
+) -> list[Effects]:
     """Each condition's effects alone, of the genes that have one there."""
     effects = []
     for r, name in enumerate(names):
@@ -136,7 +153,7 @@ def _single_conditions(known: Estimates, names: TextArray) -> list[Effects]:
         if not len(seen):
             raise InputError(f"condition {name!r} has no estimates. Leave it out.")
         made = effects_from_summary(seen, known.estimate[seen, r], known.se[seen, r], contrast=name)
-        effects.append(made)
+        effects.append(made if residuals is None else replace(made, residuals=residuals[r]))
     return effects
 
 

@@ -455,23 +455,23 @@ def _refitted(whole: _Problem, profile: Profile) -> Profile:
 def _averaged(profiles: list[Profile], probability: FloatArray, best: int) -> EmFit:
     """The fits of several profiles as one, whose prior holds all that are likely."""
     rows = [
-        (share * mass, fit)
+        (share * mass, fit, profile.evidence)
         for profile, share in zip(profiles, probability, strict=True)
         for mass, fit in zip(profile.mass, profile.fits, strict=True)
         if share * mass > NEGLIGIBLE
     ]
-    shares = np.array([share for share, _ in rows])
+    every, evidence = [row[1] for row in rows], np.array([row[2] for row in rows])
+    shares = np.array([row[0] for row in rows])
     shares /= shares.sum()
-    weight, scale = (np.array([getattr(fit.prior, name) for _, fit in rows]) for name in ("weight", "scale"))
+    weight, scale = (np.array([getattr(fit.prior, name) for fit in every]) for name in ("weight", "scale"))
     mean = shares @ scale
     mean[0] = np.sqrt(shares @ scale[:, 0] ** 2)
     chosen = profiles[best].fits[int(np.argmax(profiles[best].mass))]
-    every = [fit for _, fit in rows]
     prior = replace(
         chosen.prior,
         weight=shares @ weight / (shares @ weight).sum(),
         scale=mean,
-        nulls=Nulls(probability=shares, weight=weight, scale=scale) if len(rows) > 1 else None,
+        nulls=Nulls(probability=shares, weight=weight, scale=scale, evidence=evidence) if len(rows) > 1 else None,
     )
     return replace(
         chosen,

@@ -103,7 +103,7 @@ def drift_mass(known: DriftPrior, drift: FloatArray) -> FloatArray:
     return np.asarray((count + 0.5) / (count + 0.5).sum())
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """Best fits at one scale of the null, by the share of genes that are null.
 
@@ -116,13 +116,16 @@ class Profile:
     mass
         Probability of each, given the null's scale, (N,).
     evidence
-        Log of the mean likelihood where some genes are null.
+        Log of the mean likelihood, over the prior of that share.
+    some_null
+        The same over the prior of the share where some genes are null.
     """
 
     fits: tuple[EmFit, ...]
     loglik: FloatArray
     mass: FloatArray
     evidence: float
+    some_null: float
 
 
 def profile_share(fit: Callable[[float, FloatArray | None], EmFit], null_weight: float, *, several: bool) -> Profile:
@@ -152,15 +155,23 @@ def profile_share(fit: Callable[[float, FloatArray | None], EmFit], null_weight:
         slope.append(-penalty / share)
     share = np.array([max(each.prior.pi0, 1e-5) for each in fits])
     if len(fits) == 1:
-        evidence = loglik[0] + np.log(SPARSE + 1) + SPARSE * np.log(share[0])
-        return Profile(fits=tuple(fits), loglik=np.array(loglik), mass=np.ones(1), evidence=float(evidence))
+        log_share = np.log(share[0])
+        evidence = loglik[0] + np.log(null_weight) + (null_weight - 1) * log_share
+        some_null = loglik[0] + np.log(SPARSE + 1) + SPARSE * log_share
+        return Profile(tuple(fits), np.array(loglik), np.ones(1), float(evidence), float(some_null))
     curve = _curve(share, np.array(loglik), np.array(slope))
-    density = curve + SPARSE * np.log(SHARES)
-    evidence = density.max() + np.log(np.mean(np.exp(density - density.max()))) + np.log(SPARSE + 1)
-    given = curve + (null_weight - 1) * np.log(SHARES)
+    given, evidence = _averaged(curve, null_weight - 1)
+    _, some_null = _averaged(curve, SPARSE)
     cell = np.searchsorted((share[1:] + share[:-1]) / 2, SHARES)
-    mass = np.bincount(cell, np.exp(given - given.max()), len(fits))
-    return Profile(fits=tuple(fits), loglik=np.array(loglik), mass=mass / mass.sum(), evidence=float(evidence))
+    mass = np.bincount(cell, given, len(fits))
+    return Profile(tuple(fits), np.array(loglik), mass, evidence, some_null)
+
+
+def _averaged(curve: FloatArray, more: float) -> tuple[FloatArray, float]:
+    """Posterior of the share at `SHARES`, summing to 1, and log mean likelihood, under a prior Beta(1 + more, 1)."""
+    height = curve + more * np.log(SHARES) + np.log(1 + more)
+    weight = np.exp(height - height.max())
+    return weight / weight.sum(), float(height.max() + np.log(weight.mean()))
 
 
 def _curve(x: FloatArray, y: FloatArray, slope: FloatArray) -> FloatArray:
@@ -186,7 +197,7 @@ def null_probabilities(profiles: list[Profile], mass: FloatArray) -> FloatArray:
     """
     top = np.array([each.loglik.max() for each in profiles])
     reached = np.maximum.accumulate(top[::-1])[::-1]
-    some_null = np.log1p(-ALL_CHANGED) + np.array([each.evidence for each in profiles])
+    some_null = np.log1p(-ALL_CHANGED) + np.array([each.some_null for each in profiles])
     total = np.logaddexp(some_null, np.log(ALL_CHANGED) + reached) + np.log(mass)
     probability = np.exp(total - total.max())
     return np.asarray(probability / probability.sum())

@@ -196,4 +196,4 @@ def _integral(x: FloatArray) -> FloatArray:
 def as_applied(stored: MixturePrior, fitted: MixturePrior) -> MixturePrior:
     """The stored prior with the fit's scale of the null, mode and kappa, which belong to a study."""
     scale = np.concatenate([[fitted.null_scale], stored.scale[1:]])
-    return replace(stored, scale=scale, mode=fitted.mode, stretch=fitted.stretch, null_share=None)
+    return replace(stored, scale=scale, mode=fitted.mode, stretch=fitted.stretch, null_share=None, nulls=None)
