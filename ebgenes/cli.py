@@ -551,7 +551,7 @@ def _learn_joint(effects: JointEffects, options: argparse.Namespace, asked: Any)
 def _learn_single(effects: Effects, screen: Screen | None, options: argparse.Namespace, asked: Any) -> None:
     from ebgenes.config import parse_section
     from ebgenes.io import write_draws, write_json
-    from ebgenes.pipeline import compare, covariates_of, learn, listed, sample, write_beside, write_figures
+    from ebgenes.pipeline import compare, covariates_of, learn, lfsr_of, listed, sample, write_beside, write_figures
     from ebgenes.summary import summarize
 
     settings = parse_section("prior", asked)
@@ -569,7 +569,9 @@ def _learn_single(effects: Effects, screen: Screen | None, options: argparse.Nam
         drawn = draws, listed(table, report.level)
         if options.draws:
             write_draws(options.draws, draws)
-    summary = summarize(effects, fit, report.level, covariates, models, report.seed, drawn, settings.stored)
+    known = covariates, models, report.seed, drawn, settings.stored
+    lfsr = None if table is None else lfsr_of(table, draws)
+    summary = summarize(effects, fit, report.level, *known, lfsr=lfsr)
     if options.figures and table is not None:
         figures = [Path(path) for path in options.figures]
         write_figures(figures, table, fit.prior, summary, report, _study_for(figures, options.counts))

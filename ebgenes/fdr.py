@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ebgenes.errors import InputError
-from ebgenes.model import FloatArray
+from ebgenes.model import BoolArray, FloatArray
 
 LAMBDA = np.linspace(0.05, 0.95, 19)
 """P-values above which hardly any gene is changed: pi0 is read off the share of genes there."""
 
 SMOOTHER_DF = 3
+
+COIN_TOSS = 0.5
+"""lfsr of a gene that is surely changed and of whose direction nothing is known."""
 
 
 def adjust_bh(p_value: FloatArray) -> FloatArray:
@@ -35,6 +38,33 @@ def running_mean(local_rate: FloatArray) -> FloatArray:
     Source: Storey (2003), Ann. Stat. 31, 2013; Stephens (2017), Biostatistics 18, 275.
     """
     return tail_rate(-local_rate, local_rate)
+
+
+def listed_by_sign(lfsr: FloatArray, s_value: FloatArray, level: float) -> BoolArray:
+    """Which genes are in the list at a level of its false sign rate, (G,): all whose direction is known.
+
+    They have ``s_value < level`` and ``lfsr < COIN_TOSS * (1 - level)``.
+
+    Parameters
+    ----------
+    lfsr
+        Local false sign rates, (G,): P(sign wrong or null).
+    s_value
+        Their `running_mean`, (G,).
+    level
+        Share of errors to expect in the list at most.
+
+    Notes
+    -----
+    A null gene counts as an error of the sign, so that lfsr >= lfdr, s >= q, and the list's false discovery rate is
+    below the level too. A list by q alone asks only whether a gene is null. Where nearly every gene responds, pi0 is
+    near 0 and such a list holds all genes, also those of either sign, on the word of a pi0 that no data tell to that
+    precision. By signs it holds what the genes' own data tell. The second condition keeps out genes whose sign is
+    hardly better known than a coin's, for which many sure genes would pay in the mean.
+
+    Source: Stephens (2017), Biostatistics 18, 275.
+    """
+    return np.asarray((s_value < level) & (lfsr < COIN_TOSS * (1 - level)))
 
 
 def storey_pi0(p_value: FloatArray, method: str = "smoother") -> float:

@@ -30,6 +30,7 @@ from ebgenes.studies import (
     require_normal,
     without_study,
 )
+from ebgenes.table import in_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +113,7 @@ def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Sc
     table = pipeline.tabulate(effects, fit.prior, screen, config.report)
     tested = table.set_index("gene_id").loc[list(effects.gene)]
     own = heterogeneity(joined, effects, fit.prior, tested["lfdr"].to_numpy(dtype=float), kappa.value)
-    listed = {str(gene) for gene in tested.index[tested["q_value"] < config.report.level]}
+    listed = {str(gene) for gene in tested.index[in_list(tested, config.report.level)]}
     left: tuple[LeftOut, ...] = ()
     if len(joined.study) > 1:
         left = tuple(_left_out(joined, s, config, listed, asked) for s in range(len(joined.study)))
@@ -215,7 +216,8 @@ def run_studies(
     joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})
     found = pool(joined, config, settings, joint_screen(screens, joined.gene, names), name)
     report = config.report
-    summary = eb.summarize(found.effects, found.fit, report.level, stored=config.prior.stored)
+    lfsr = pipeline.lfsr_of(found.table, None)
+    summary = eb.summarize(found.effects, found.fit, report.level, stored=config.prior.stored, lfsr=lfsr)
     summary["studies"] = told(found, settings)
     summary["warnings"] = [*cautions(found), *summary["warnings"]]
     io.write_effects(folder / "effects.h5", found.effects)

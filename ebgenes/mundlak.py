@@ -337,12 +337,12 @@ def side_by_side(effects: Effects, lfdr: FloatArray, fixed_lfdr: FloatArray | No
 
 
 def side_words(table: pd.DataFrame, level: float) -> str:
-    """How the two lists differ."""
+    """How the two lists differ; both are by q value, as of these fits no more than the lfdr is at hand."""
     if table["fixed_q_value"].isna().all():
         return "There are no fixed effects beside the random ones: with groups fixed the comparison is unidentified."
     random, fixed = (table[f"{kind}_q_value"].to_numpy() < level for kind in ("random", "fixed"))
     both, one, other = (int(np.sum(each)) for each in (random & fixed, random & ~fixed, fixed & ~random))
     return (
-        f"Random and fixed effects side by side, at a false discovery rate of {level:g}: {both:,} genes in both lists, "
-        f"{one:,} by random effects alone, {other:,} by fixed effects alone (fixed_random.tsv)."
+        f"Random and fixed effects side by side, at a false discovery rate (q value) of {level:g}: {both:,} genes in "
+        f"both lists, {one:,} by random effects alone, {other:,} by fixed effects alone (fixed_random.tsv)."
     )

@@ -475,10 +475,17 @@ def tabulate(
 
 
 def listed(table: pd.DataFrame, level: float) -> BoolArray:
-    """Which of the fitted genes, (G,), the table's q-values call."""
+    """Which of the fitted genes, (G,), are in the table's list."""
+    from ebgenes.table import in_list, tested
+
+    return np.asarray(in_list(table, level)[tested(table)])
+
+
+def lfsr_of(table: pd.DataFrame, draws: GibbsDraws | None) -> FloatArray | None:
+    """The fitted genes' lfsr under the fitted prior, (G,); None where the table is averaged over draws of it."""
     from ebgenes.table import tested
 
-    return np.asarray(table.loc[tested(table), "q_value"] < level)
+    return None if draws is not None else table.loc[tested(table), "lfsr"].to_numpy(dtype=float)
 
 
 def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:
@@ -647,7 +654,8 @@ def _write_answer(folder: Path, found: Answer, config: Config, study: Study) -> 
     models = compare(found.effects, found.fit, config.prior, settings.seed, covariates)
     drawn = None if found.draws is None else (found.draws, listed(found.table, settings.level))
     known = covariates, models, settings.seed, drawn, config.prior.stored
-    summary = eb.summarize(found.effects, found.fit, settings.level, *known)
+    lfsr = lfsr_of(found.table, found.draws)
+    summary = eb.summarize(found.effects, found.fit, settings.level, *known, lfsr=lfsr)
     io.write_effects(folder / "effects.h5", found.effects)
     if found.draws is not None:
         io.write_draws(folder / "draws.nc", found.draws)

@@ -6,8 +6,18 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.fdr import adjust_bh, running_mean
-from ebgenes.model import Effects, FloatArray, JointEffects, JointPosterior, Posterior, Screen, TextArray
+from ebgenes.fdr import adjust_bh, listed_by_sign, running_mean
+from ebgenes.model import (
+    BoolArray,
+    Effects,
+    FloatArray,
+    IntArray,
+    JointEffects,
+    JointPosterior,
+    Posterior,
+    Screen,
+    TextArray,
+)
 
 COLUMNS = {
     "gene_id": "gene identifier, as in the input",
@@ -91,6 +101,43 @@ def p_values(effects: Effects) -> FloatArray:
 def tested(table: pd.DataFrame) -> pd.Series[bool]:
     """Which rows of a result table hold results."""
     return ~table["status"].isin(UNTESTED)
+
+
+def is_joint(table: pd.DataFrame) -> bool:
+    """Whether a result table is of a question of several rows."""
+    return "leading_row" in table
+
+
+def error_column(table: pd.DataFrame) -> str:
+    """The column of what may be wrong with a gene of the list: ``lfsr``, of several rows ``lfdr``."""
+    return "lfdr" if is_joint(table) else "lfsr"
+
+
+def rate_column(table: pd.DataFrame) -> str:
+    """The column of the error rate that makes the list, the running mean of `error_column`."""
+    return "q_value" if is_joint(table) else "s_value"
+
+
+def rate_words(table: pd.DataFrame) -> str:
+    """What that error rate is called."""
+    return "false discovery rate" if is_joint(table) else "false sign rate"
+
+
+def in_list(table: pd.DataFrame, level: float) -> BoolArray:
+    """Which rows of a result table, (G,), are in the list at a level: the one that figures and reports speak of.
+
+    The list is by signs (`ebgenes.fdr.listed_by_sign`). Several rows of a gene have a sign each, and the list of such a
+    table holds the genes with ``q_value < level``, of which some row differs from 0.
+    """
+    rate = table[rate_column(table)].to_numpy(dtype=float)
+    by_sign = listed_by_sign(table["lfsr"].to_numpy(dtype=float), rate, level)
+    return np.asarray((rate < level if is_joint(table) else by_sign) & tested(table).to_numpy())
+
+
+def most_certain(table: pd.DataFrame) -> IntArray:
+    """Places of the rows, (G,), the most certain first: by what may be wrong with them, ties by size of effect."""
+    size = np.abs(table["post_mean"].to_numpy(dtype=float))
+    return np.lexsort((-size, table[error_column(table)].to_numpy(dtype=float)))
 
 
 def results_table(effects: Effects, posterior: Posterior, screen: Screen | None = None) -> pd.DataFrame:
@@ -248,22 +295,29 @@ def ranking(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> str:
-    """What was found and how sure we are, in one sentence."""
+    """What was found and how sure we are, and what Benjamini and Hochberg's procedure finds at the same level."""
     judged = table[tested(table)]
-    found = judged[judged["q_value"] < level]
-    n_up = int((found["post_mean"] > 0).sum())
-    n_down = int((found["post_mean"] < 0).sum())
-    expected = float(found["lfdr"].sum())
     if judged.empty:
         return "no gene was tested."
+    found = judged[in_list(judged, level)]
+    n_adjusted = int((judged["adj_p_value"] < level).sum())
+    beside = f"Benjamini-Hochberg on the same p-values lists {n_adjusted:,}"
+    if is_joint(table):
+        at, wrong = f"at a false discovery rate of {level:g}", "false"
+        beside = f"{beside}."
+    else:
+        at, wrong = f"at a false sign rate of {level:g}, which counts unchanged genes as errors", "wrong"
+        beside = f"{beside}, at a false discovery rate of {level:g}."
     if found.empty:
-        best = int(np.argmin(judged["q_value"]))
-        return (
-            f"none of {len(judged):,} tested genes differs at a false discovery rate of {level:g}; the smallest "
-            f"q-value is {judged['q_value'].iloc[best]:.2g} ({judged['gene_name'].iloc[best]})."
-        )
-    false = f"about {expected:,.{1 if expected < 10 else 0}f}" if expected >= 0.05 else "fewer than 0.1"
+        rate = judged[rate_column(table)]
+        best = int(np.argmin(rate))
+        smallest = f"{rate_column(table).replace('_', '-')} is {rate.iloc[best]:.2g} ({judged['gene_name'].iloc[best]})"
+        return f"none of {len(judged):,} tested genes differs {at}; the smallest {smallest}. {beside}"
+    n_up = int((found["post_mean"] > 0).sum())
+    n_down = int((found["post_mean"] < 0).sum())
+    expected = float(found[error_column(table)].sum())
+    about = f"about {expected:,.{1 if expected < 10 else 0}f}" if expected >= 0.05 else "fewer than 0.1"
     return (
-        f"{len(found):,} of {len(judged):,} tested genes differ at a false discovery rate of {level:g}: "
-        f"{n_up:,} {up}, {n_down:,} {down}; {false} of them are expected to be false."
+        f"{len(found):,} of {len(judged):,} tested genes differ {at}: {n_up:,} {up}, {n_down:,} {down}; {about} of "
+        f"them are expected to be {wrong}. {beside}"
     )

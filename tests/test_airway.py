@@ -157,7 +157,11 @@ def test_the_prior_file_says_how_it_was_fitted(results):
     assert prior["certificate"] <= 1e-8
     assert prior["converged"]
     assert sum(prior["weight"]) == pytest.approx(1, abs=1e-12)
-    assert prior["discoveries"]["q_value"] > 1000
+    found, level = prior["discoveries"], prior["level"]
+    table = eb.read_table(results / "airway/dex/genes.tsv")
+    listed = (table["s_value"] < level) & (table["lfsr"] < 0.5 * (1 - level))
+    assert found["q_value"] >= found["s_value"] == listed.sum() > 1000
+    assert found["fixed_null"]["q_value"] >= found["fixed_null"]["s_value"] > found["s_value"]
     assert prior["fixed_null"]["null_scale"] == 0
     assert (prior["null_scale"] > WIDE_NULL) == any("hidden variation" in note for note in prior["warnings"])
     assert {"ebgenes", "numpy", "numba"} <= prior["versions"].keys()

@@ -187,7 +187,7 @@ def test_run_says_what_it_does(
     assert said.out == "results are in again\n"
     lines = said.err.splitlines()
     assert lines[0].startswith("one: reading")
-    assert any("genes differ at a false discovery rate of 0.1" in line for line in lines)
+    assert any("genes differ at a false sign rate of 0.1" in line for line in lines)
     for name in ("genes.tsv", "prior.json"):
         again, first = (study / folder / "one/treated" / name for folder in ("again", "out"))
         assert again.read_bytes() == first.read_bytes()
@@ -233,7 +233,7 @@ def test_steps_make_the_same_as_run(
         assert main(step) == 0
     said = capsys.readouterr()
     assert said.err == ""
-    assert "genes differ at a false discovery rate of 0.1" in said.out
+    assert "genes differ at a false sign rate of 0.1" in said.out
 
     here, there = ({p.relative_to(root) for p in root.rglob("*")} for root in (folder, study / "out/one"))
     assert here == there
@@ -292,7 +292,8 @@ def test_covariates_and_evidence_from_config_to_page(
     folder = next((tmp_path / "out" / name).glob("*/prior.json")).parent
     said = json.loads((folder / "prior.json").read_text(encoding="utf-8"))
     found = said["discoveries"]
-    assert found["q_value"] > found["without_covariates"]["q_value"]
+    for rate in ("q_value", "s_value"):
+        assert found[rate] > found["without_covariates"][rate]
     assert [term["name"] for term in said["covariates"]["terms"]] == ["base_mean", "score", "target"]
     assert said["covariates"]["terms"][2]["evidence"]["posterior"] > 1
     assert (folder / "covariates.png").stat().st_size > 10_000

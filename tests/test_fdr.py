@@ -13,6 +13,7 @@ from ebgenes.fdr import (
     adjust_bh,
     equivalence_rate,
     expected_rate,
+    listed_by_sign,
     q_from_p,
     running_mean,
     storey_pi0,
@@ -43,6 +44,29 @@ def test_running_mean_orders_as_the_rates_do(rate):
     mean = running_mean(rate)
     assert np.all(np.diff(mean[np.argsort(rate)]) >= -1e-15)
     assert np.all(mean <= rate + 1e-12)
+
+
+@settings(deadline=None)
+@given(rates, st.floats(0.01, 0.3))
+def test_a_list_by_signs_holds_no_more_errors_than_its_level(rate, level):
+    """And no gene whose sign is hardly better known than a coin's; the surest come first, and none is left out."""
+    listed = listed_by_sign(rate, running_mean(rate), level)
+    assert not listed.any() or rate[listed].mean() < level
+    assert np.all(rate[listed] < 0.5 * (1 - level))
+    assert not listed.any() or np.all(listed[rate <= rate[listed].max()])
+    # The next gene would break one of the two conditions.
+    rest = np.sort(rate[~listed])
+    if len(rest):
+        more = rate <= rest[0]
+        assert rate[more].mean() >= level - 1e-12 or rest[0] >= 0.5 * (1 - level)
+
+
+def test_sure_genes_do_not_pay_for_coin_tosses():
+    lfsr = np.append(np.full(99, 1e-6), 0.48)
+    assert running_mean(lfsr)[-1] < 0.05
+    listed = listed_by_sign(lfsr, running_mean(lfsr), 0.05)
+    assert listed[:99].all()
+    assert not listed[99]
 
 
 def test_p_values_keep_their_tails():

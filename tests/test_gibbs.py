@@ -354,7 +354,7 @@ def test_the_verbs_say_what_was_drawn(study, tmp_path, capsys):
     assert "has not converged" in told["warnings"][0]
     assert "has not converged" in capsys.readouterr().err
     proportion, caution = drawn_words(told)
-    assert f"{100 * told['fdp']['mean']:.1f}% are false" in proportion
+    assert f"{100 * told['fdp']['mean']:.1f}% are unchanged genes" in proportion
     assert caution == told["warnings"][0]
     # Of an empty list no share is false, yet the draws have not converged.
     assert drawn_words({**told, "fdp": None}) == [caution]

@@ -187,8 +187,14 @@ def changed(contrast: ContrastPage, **values: Any) -> ContrastPage:
     return ContrastPage(**{**kept, **values})
 
 
-def listed(table: pd.DataFrame, level: float, effect: float, rate: str = "q_value") -> tuple[int, int]:
-    found = table[(table[rate] < level) & (table["post_mean"].abs() >= effect)]
+def held(table: pd.DataFrame, level: float, rate: str = "s_value") -> pd.Series:
+    """Which genes are in the list: by signs, or by another rate."""
+    by_sign = table["lfsr"] < 0.5 * (1 - level)
+    return (table[rate] < level) & (by_sign if rate == "s_value" else True)
+
+
+def listed(table: pd.DataFrame, level: float, effect: float, rate: str = "s_value") -> tuple[int, int]:
+    found = table[held(table, level, rate) & (table["post_mean"].abs() >= effect)]
     return int((found["post_mean"] > 0).sum()), int((found["post_mean"] < 0).sum())
 
 
@@ -285,13 +291,14 @@ def test_downloads_hold_what_is_shown(page: Page, contrast: ContrastPage) -> Non
     (page.downloads / "read.tsv").write_bytes(text)
     read = pd.read_csv(page.downloads / "read.tsv", sep="\t", dtype={"gene_id": str}, keep_default_na=False)
     table = contrast.table
-    expected = table[(table["q_value"] < 0.01) & (table["post_mean"] >= 1)].sort_values("lfdr", kind="stable")
+    expected = table[held(table, 0.01) & (table["post_mean"] >= 1)].sort_values("lfsr", kind="stable")
     assert sorted(read["gene_id"]) == sorted(clean(name) for name in expected["gene_id"])
-    assert (np.diff(read["lfdr"]) >= 0).all()
+    assert (np.diff(read["lfsr"]) >= 0).all()
     both = read.set_index("gene_id").join(expected.set_index("gene_id"), rsuffix="_table")
     for name in ("log2_fc", "post_mean", "ci_low", "ci_high"):
         np.testing.assert_allclose(both[name], both[f"{name}_table"], atol=6e-4)
-    np.testing.assert_allclose(both["q_value"], both["q_value_table"], rtol=1e-4)
+    for name in ("q_value", "s_value"):
+        np.testing.assert_allclose(both[name], both[f"{name}_table"], rtol=1e-4)
 
     svg = page.downloaded("#volcano .buttons button", "one_treated_volcano.svg")
     root = ElementTree.fromstring(svg)  # noqa: S314
@@ -400,8 +407,8 @@ def test_ten_contrasts_and_their_overlap(driver: Any, contrast: ContrastPage, st
     for i in range(1, 10):
         table = contrast.table.copy()
         rows = has_results(table)
-        lfdr = np.where(rng.random(rows.sum()) < 0.5, table.loc[rows, "lfdr"], rng.random(rows.sum()) ** 0.2)
-        table.loc[rows, "lfdr"], table.loc[rows, "q_value"] = lfdr, running_mean(lfdr)
+        lfsr = np.where(rng.random(rows.sum()) < 0.5, table.loc[rows, "lfsr"], rng.random(rows.sum()) ** 0.2)
+        table.loc[rows, "lfsr"], table.loc[rows, "s_value"] = lfsr, running_mean(lfsr)
         table.loc[rows, "post_mean"] *= rng.choice([-1, 1], rows.sum())
         pages.append(changed(contrast, name=f"c{i}", table=table, up=f"up{i}"))
     path = tmp_path / "ten.html"
@@ -413,12 +420,47 @@ def test_ten_contrasts_and_their_overlap(driver: Any, contrast: ContrastPage, st
         page.until(lambda i=i: page.text("#words-up") == (f"up{i}" if i else "higher in treated"))
         assert page.counts() == listed(pages[i].table, 0.05, 0)
         assert page.run("return document.querySelectorAll('[data-contrast]:not([hidden])').length") == 2
-    held = pd.DataFrame({each.name: each.table["q_value"] < 0.05 for each in pages})
-    sets = held[held.any(axis=1)].value_counts()
+    lists = pd.DataFrame({each.name: held(each.table, 0.05) for each in pages})
+    sets = lists[lists.any(axis=1)].value_counts()
     first = page.text("#contrasts li button")
     assert first.startswith(f"{sets.iloc[0]:,} gene")
     page.run("document.querySelector('#contrasts li button').click()")
     assert page.shown() == sets.iloc[0]
+    assert page.console() == []
+
+
+def test_coin_tosses_are_not_listed_and_several_rows_go_by_q(
+    driver: Any, contrast: ContrastPage, study: Study, tmp_path: Path
+) -> None:
+    """Until the reader chooses a rate, each contrast's own makes its list; of either sign what is wrong is told."""
+    table = contrast.table.copy()
+    rows = np.flatnonzero(has_results(table))
+    table["lfdr"], table["lfsr"] = table["lfdr"].where(table["lfdr"].isna(), 0.0), table["lfsr"].clip(upper=0.49)
+    lfsr = table["lfsr"].to_numpy(copy=True)
+    lfsr[rows] = np.where(np.arange(len(rows)) % 40 == 0, 0.478, 1e-4)
+    table["lfsr"] = lfsr
+    for name, error in (("q_value", "lfdr"), ("s_value", "lfsr")):
+        values = np.full(len(table), np.nan)
+        values[rows] = running_mean(table[error].to_numpy()[rows])
+        table[name] = values
+    assert (table["s_value"].dropna() < 0.05).all()
+    joint = changed(contrast, name="rows", table=table.assign(leading_row="a"))
+    path = tmp_path / "rules.html"
+    text = render_report([changed(contrast, table=table), joint], dataset="one", versions={}, study=study)
+    path.write_text(text, encoding="utf-8")
+    page = Page(driver, path, tmp_path)
+    value = "return document.getElementById('rate').value"
+    assert page.run(value) == "s_value"
+    assert page.counts() == listed(table, 0.05, 0)
+    assert sum(page.counts()) == (lfsr[rows] < 0.475).sum() < len(rows)
+    assert page.text("#count-false").endswith("of them unchanged or of the other sign, by the model")
+    page.set("#contrast", 1, "change")
+    page.until(lambda: page.run(value) == "q_value")
+    assert page.counts() == listed(table, 0.05, 0, "q_value")
+    assert sum(page.counts()) > (lfsr[rows] < 0.475).sum()
+    assert page.text("#count-false").endswith("of them unchanged, by the model")
+    page.set("#rate", "s_value", "change")
+    page.until(lambda: page.counts() == listed(table, 0.05, 0))
     assert page.console() == []
 
 

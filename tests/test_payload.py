@@ -14,7 +14,7 @@ from test_report import page, result_table
 
 from ebgenes import ordination
 from ebgenes.densities import slab_density
-from ebgenes.fdr import running_mean
+from ebgenes.fdr import COIN_TOSS, running_mean
 from ebgenes.model import Counts, Effects, MixturePrior, Study
 from ebgenes.report import ContrastPage, payload
 from ebgenes.simulate import simulate_counts
@@ -87,6 +87,12 @@ def test_a_page_holds_every_gene_and_number() -> None:
     lfdr = 10 ** -(columns["log_lfdr"] * steps["log_lfdr"])
     for level in (0.001, 0.05, 0.2):
         assert (running_mean(lfdr) < level).sum() == (table["q_value"] < level).sum()
+    assert packed.meta["coin_toss"] == COIN_TOSS
+    told = packed.meta["contrasts"][0]
+    assert (told["rate"], told["error"]) == ("s_value", "lfsr")
+    joint = payload.pack_page([replace(contrast, table=contrast.table.assign(leading_row="a"))], study, "d")
+    told = joint.meta["contrasts"][0]
+    assert (told["rate"], told["error"]) == ("q_value", "lfdr")
     assert np.isnan(columns["se"]).all()
 
 

@@ -102,6 +102,9 @@ def simulated(n: int = 20_000, seed: int = 7, n_untested: int = 500) -> pd.DataF
     table["post_mean"] = (share * keep).sum(axis=1) * estimate
     table["lfdr"] = share[:, 0]
     table["q_value"] = running_mean(share[:, 0])
+    against = special.ndtr(-np.abs(estimate[:, None]) * np.sqrt(PRIOR.scale**2 / (variance * se[:, None] ** 2)))
+    table["lfsr"] = share[:, 0] + (share[:, 1:] * against[:, 1:]).sum(axis=1)
+    table["s_value"] = running_mean(table["lfsr"].to_numpy())
     table["pooled"] = 0.01
     table["status"] = "ok"
     untested = table.iloc[:n_untested].copy()
@@ -197,7 +200,7 @@ def test_labels_are_disjoint_and_inside(table: pd.DataFrame, name: str) -> None:
     assert_legible(figure, ax)
     tested = table[table["status"] == "ok"]
     size = tested["post_mean"].abs()
-    first = tested.assign(size=size).sort_values(["lfdr", "size"], ascending=[True, False]).head(40)
+    first = tested.assign(size=size).sort_values(["lfsr", "size"], ascending=[True, False]).head(40)
     lost = re.search(r"(\d+) labels? not shown: (.*)", note(ax).replace("\n", " "))
     shown = {label.get_text() for label in gene_labels(ax)}
     missing = set(lost.group(2).split(", ")) if lost else set()
@@ -235,7 +238,7 @@ def test_volcano_draws_every_tested_gene(table: pd.DataFrame, x: str, y: str) ->
 def test_counts_of_the_groups(table: pd.DataFrame, name: str) -> None:
     figure = plots.draw(name, table, PRIOR, up="higher in $trt$", down="lower in trt", level=0.01)
     ax = figure.axes[0]
-    listed = table[(table["status"] == "ok") & (table["q_value"] < 0.01)]
+    listed = table[(table["status"] == "ok") & (table["s_value"] < 0.01) & (table["lfsr"] < 0.495)]
     n_up, n_down = int((listed["post_mean"] > 0).sum()), int((listed["post_mean"] < 0).sum())
     assert min(n_up, n_down) > 100
     assert len(drawn(ax, "up")) == n_up
@@ -243,7 +246,14 @@ def test_counts_of_the_groups(table: pd.DataFrame, name: str) -> None:
     words = [text.get_text() for text in ax.get_legend().get_texts()]
     assert f"{n_up:,} higher in $trt$" in words
     assert f"{n_down:,} lower in trt" in words
-    assert ax.get_title("left") == f"{n_up:,} higher in $trt$, {n_down:,} lower in trt (FDR 1%)"
+    assert ax.get_title("left") == f"{n_up:,} higher in $trt$, {n_down:,} lower in trt (false sign rate 1%)"
+    # No height of the axis tells a list by signs from the rest; of several rows it is by lfdr, and one does.
+    assert not any(text.startswith("end of the list") for text in words)
+    joint = plots.draw(name, table.assign(leading_row="a"), PRIOR, level=0.01).axes[0]
+    assert joint.get_title("left").endswith("(false discovery rate 1%)")
+    assert len(drawn(joint, "rest")) == ((table["status"] == "ok") & (table["q_value"] >= 0.01)).sum()
+    ended = [text.get_text().startswith("end of the list (lfdr ") for text in joint.get_legend().get_texts()]
+    assert sum(ended) == (name == "volcano")
 
 
 def test_genes_beyond_the_axis_are_at_its_edge_and_counted(table: pd.DataFrame) -> None:
@@ -287,7 +297,7 @@ def test_labels_without_room_are_named(table: pd.DataFrame) -> None:
 
 def test_label_zero_and_more_labels_than_genes(table: pd.DataFrame) -> None:
     assert gene_labels(plots.draw("volcano", table, PRIOR, label=0).axes[0]) == []
-    few = table.head(5).assign(q_value=0.0)
+    few = table.head(5).assign(s_value=0.0, lfsr=0.0)
     assert len(gene_labels(plots.draw("volcano", few, PRIOR, label=50).axes[0])) == 5
 
 
@@ -322,11 +332,11 @@ def test_extreme_tables(table: pd.DataFrame, name: str, case: str) -> None:
     changed = {
         "empty": table.head(0),
         "untested": table[table["status"] != "ok"],
-        "no hit": ok.assign(q_value=0.9),
-        "all hits": ok.assign(q_value=0.001),
+        "no hit": ok.assign(s_value=0.9),
+        "all hits": ok.assign(lfsr=0.001, s_value=0.001),
         "one gene": ok.head(1),
-        "lfdr 0": ok.assign(lfdr=0.0, q_value=0.0),
-        "lfdr 1": ok.assign(lfdr=1.0, q_value=1.0),
+        "lfdr 0": ok.assign(**dict.fromkeys(("lfdr", "q_value", "lfsr", "s_value"), 0.0)),
+        "lfdr 1": ok.assign(**dict.fromkeys(("lfdr", "q_value", "lfsr", "s_value"), 1.0)),
         "p 0": ok.assign(p_value=0.0),
         "effect 0": ok.assign(log2_fc=0.0, post_mean=0.0),
         "pi0 1": ok,
@@ -345,10 +355,10 @@ def test_extreme_tables(table: pd.DataFrame, name: str, case: str) -> None:
 
 def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
     n = len(HOSTILE)
-    hostile = table[table["status"] == "ok"].head(400).reset_index(drop=True).assign(lfdr=0.5, q_value=0.5)
+    hostile = table[table["status"] == "ok"].head(400).reset_index(drop=True).assign(lfdr=0.5, lfsr=0.5, s_value=0.5)
     hostile.loc[: n - 1, "gene_name"] = HOSTILE
-    hostile.loc[: n - 1, "lfdr"] = np.geomspace(1e-30, 1e-20, n)
-    hostile.loc[: n - 1, "q_value"] = 0.0
+    hostile.loc[: n - 1, "lfdr"] = hostile.loc[: n - 1, "lfsr"] = np.geomspace(1e-30, 1e-20, n)
+    hostile.loc[: n - 1, "s_value"] = 0.0
     hostile.loc[: n - 1, "post_mean"] = np.linspace(-3, 3, n)
     words = {"up": "higher in $trt_$ <script>", "down": "_lower & \x00\n$"}
     figure = plots.draw("volcano", hostile, PRIOR, title="$a_ <script>", label=n, **words)
@@ -446,10 +456,10 @@ def test_qq_of_null_genes_lies_on_the_line() -> None:
 def test_heat_map_holds_the_most_certain_genes(table: pd.DataFrame, study: Study) -> None:
     small = table[table["status"] == "ok"].head(300).reset_index(drop=True)
     small.loc[3, "gene_name"] = "$x_$"
-    small.loc[3, "lfdr"] = 0.0
+    small.loc[3, "lfsr"] = 0.0
     figure = plots.draw("heatmap", small, PRIOR, study=study)
     ax = figure.axes[0]
-    best = small.nsmallest(40, "lfdr").sort_values("post_mean", ascending=False)
+    best = small.nsmallest(40, "lfsr").sort_values("post_mean", ascending=False)
     assert [label.get_text() for label in ax.get_yticklabels()] == best["gene_name"].tolist()
     shown = np.asarray(ax.collections[0].get_array()).reshape(40, 6)
     height = np.log2(study.counts.count / np.exp(study.counts.log_size) + 4)[best.index]

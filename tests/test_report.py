@@ -41,7 +41,7 @@ def result_table(n: int = 200) -> pd.DataFrame:
     table["q_value"] = table["s_value"] = running_mean(table["lfdr"].to_numpy())
     table["pooled"] = 0.02
     table.loc[n - 20 :, "status"] = "low_count"
-    table.loc[n - 20 :, ["post_mean", "lfdr", "q_value", "log2_fc"]] = np.nan
+    table.loc[n - 20 :, ["post_mean", "lfdr", "q_value", "lfsr", "s_value", "log2_fc"]] = np.nan
     return table
 
 
@@ -156,10 +156,27 @@ def test_what_draws_say_of_the_list_is_told() -> None:
     fdp = {"mean": 0.051, "interval": [0.03, 0.0801], "probability": 0.9, "above_0.1": 0.004}
     text = Reader(render(page(fdp=fdp))).text
     assert "5.1% of the list, with a probability of 90% between 3% and 8%" in text
-    assert "False share" not in Reader(render(page())).text
+    assert "Unchanged genes in the list" not in Reader(render(page())).text
 
 
-def test_table_holds_the_smallest_lfdr_in_order() -> None:
+def test_page_tells_the_rule_of_its_list() -> None:
+    """By signs; of several rows by q values."""
+    table = result_table().assign(lfsr=lambda each: each["lfdr"] ** 0.2)
+    table["s_value"] = np.nan
+    table.loc[:179, "s_value"] = running_mean(table["lfsr"][:180].to_numpy())
+    n_signs, n_q = int((table["s_value"] < 0.05).sum()), int((table["q_value"] < 0.05).sum())
+    assert 0 < n_signs < n_q
+    text = Reader(render(page(table=table))).text
+    assert f"{n_signs} genes are in the list at a false sign rate of 5%" in text
+    assert "an s value below 5% and an lfsr below 47.5%" in text
+    assert "Smallest local false sign rates first" in text
+    joint = Reader(render(page(table=table.assign(leading_row="a")))).text
+    assert f"{n_q} genes are in the list at a false discovery rate of 5%" in joint
+    assert "The list holds the genes with a q value below 5%" in joint
+    assert "Smallest local false discovery rates first" in joint
+
+
+def test_table_holds_the_surest_genes_in_order() -> None:
     shuffled = result_table().sample(frac=1, random_state=1)
     rows = [row for row in Reader(render(page(table=shuffled))).cells if row[0].startswith("ENSG")]
     assert [row[0] for row in rows] == [f"ENSG{i:05d}" for i in range(TOP)]
@@ -174,7 +191,7 @@ def test_table_holds_the_smallest_lfdr_in_order() -> None:
 
 
 def test_ties_rank_by_effect_and_zero_hits_are_marked() -> None:
-    table = result_table(60).assign(lfdr=0.5, q_value=0.5, status="ok")
+    table = result_table(60).assign(lfsr=0.5, s_value=0.5, status="ok")
     table["post_mean"] = np.arange(60) - 30.0
     reader = Reader(render(page(table=table)))
     rows = [row for row in reader.cells if row[0].startswith("ENSG")]

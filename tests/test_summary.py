@@ -75,6 +75,22 @@ def test_the_order_of_hyperparameters_does_not_depend_on_how_they_came():
     assert list(summarize(one, FIT, 0.05)["engine"].items()) == list(summarize(other, FIT, 0.05)["engine"].items())
 
 
+def test_discoveries_count_the_list_by_signs(rng):
+    """As the table has it, whether its lfsr is at hand or not; under pi0 = 0 q would list every gene."""
+    theta = rng.normal(0, 1, 400)
+    made = eb.effects_from_summary([f"g{i}" for i in range(400)], theta + rng.normal(0, 0.5, 400), np.full(400, 0.5))
+    prior = MixturePrior(weight=np.array([0.0, 1.0]), scale=np.array([0.0, 1.0]))
+    known = eb.posterior(made, prior)
+    fit = replace(FIT, prior=prior, fixed_null=replace(FIT, prior=replace(prior, weight=np.array([0.5, 0.5]))))
+    found = summarize(made, fit, 0.05)["discoveries"]
+    assert found == summarize(made, fit, 0.05, lfsr=known.lfsr)["discoveries"]
+    rate = np.sort(known.lfsr)
+    mean = np.cumsum(rate) / np.arange(1, 401)
+    assert found["s_value"] == np.sum((mean < 0.05) & (rate < 0.475)) > 100
+    assert found["q_value"] == 400 > found["s_value"] + 50
+    assert found["q_value"] > found["fixed_null"]["s_value"] > 0
+
+
 def test_the_shortest_interval_holds_its_share(rng):
     draws = rng.binomial(40, 0.1, 4000) / 40
     low, high = shortest_interval(draws, 0.9)

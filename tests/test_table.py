@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import ebgenes as eb
 from ebgenes.errors import InputError
-from ebgenes.fdr import adjust_bh
+from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import Screen, text_array
-from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, ranking, restyle, tested as has_results
+from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, in_list, ranking, restyle, tested as has_results
 
 
 @pytest.fixture
@@ -131,20 +132,69 @@ def test_unknown_style(fitted):
 
 def test_sentence_counts_what_the_table_holds(fitted):
     table = eb.results_table(*fitted)
-    found = table[table["q_value"] < 0.1]
+    found = table[(table["s_value"] < 0.1) & (table["lfsr"] < 0.45)]
+    n_adjusted = (table["adj_p_value"] < 0.1).sum()
     said = eb.sentence(table, "higher in trt", "lower in trt", 0.1)
-    assert f"{len(found)} of 500 tested genes" in said
+    assert said.startswith(
+        f"{len(found)} of 500 tested genes differ at a false sign rate of 0.1, which counts unchanged genes as errors: "
+    )
     assert f"{(found['post_mean'] > 0).sum()} higher in trt, {(found['post_mean'] < 0).sum()} lower in trt" in said
-    assert f"about {found['lfdr'].sum():.{1 if found['lfdr'].sum() < 10 else 0}f} of them" in said
+    expected = found["lfsr"].sum()
+    assert f"about {expected:.{1 if expected < 10 else 0}f} of them are expected to be wrong. " in said
+    assert said.endswith(
+        f"Benjamini-Hochberg on the same p-values lists {n_adjusted}, at a false discovery rate of 0.1."
+    )
+    assert len(found) > 10
+    assert n_adjusted > 10
 
 
 def test_sentence_says_of_an_empty_list_that_it_is_empty(fitted):
     table = eb.results_table(*fitted)
-    best = table.loc[table["q_value"].idxmin()]
-    said = eb.sentence(table, "higher in trt", "lower in trt", best["q_value"] / 2)
-    assert said.startswith("none of 500 tested genes differs at a false discovery rate of ")
-    assert said.endswith(f"the smallest q-value is {best['q_value']:.2g} ({best['gene_name']}).")
-    one = eb.sentence(table, "higher in trt", "lower in trt", best["q_value"] * (1 + 1e-12))
+    best = table.loc[table["s_value"].idxmin()]
+    said = eb.sentence(table, "higher in trt", "lower in trt", best["s_value"] / 2)
+    assert said.startswith("none of 500 tested genes differs at a false sign rate of ")
+    assert f"; the smallest s-value is {best['s_value']:.2g} ({best['gene_name']}). Benjamini-Hochberg" in said
+    one = eb.sentence(table, "higher in trt", "lower in trt", best["s_value"] * (1 + 1e-12))
     assert "1 of 500 tested genes" in one
     nothing = eb.sentence(table.assign(status="low_count"), "up", "down")
     assert nothing == "no gene was tested."
+
+
+def test_a_gene_of_either_sign_is_not_in_the_list(fitted):
+    """Changed, surely, and nobody knows in which direction: q lists it, the list does not."""
+    table = eb.results_table(*fitted).head(4)
+    table["lfdr"], table["lfsr"] = [0.0, 0.0, 0.0, 0.001], [0.001, 0.002, 0.003, 0.45]
+    table["q_value"], table["s_value"] = (running_mean(table[name].to_numpy()) for name in ("lfdr", "lfsr"))
+    assert (table["q_value"] < 0.05).all()
+    np.testing.assert_array_equal(in_list(table, 0.05), [True, True, True, False])
+    # With many sure genes the mean would allow for a coin toss.
+    sure = pd.concat([table.head(3)] * 100 + [table.tail(1).assign(lfsr=0.49)], ignore_index=True)
+    sure["s_value"] = running_mean(sure["lfsr"].to_numpy())
+    assert sure["s_value"].max() < 0.05
+    assert in_list(sure, 0.05).sum() == 300
+    # Rows without a result are never in it, whatever they hold.
+    assert not in_list(table.assign(status="low_count"), 0.05).any()
+
+
+def test_where_every_gene_responds_the_list_has_those_of_known_sign(rng):
+    """With pi0 = 0 every lfdr is 0, so that q lists all of 2,000 genes, a third of which have signs by chance."""
+    theta, se = rng.normal(0, 0.5, 2000), np.full(2000, 0.5)
+    effects = eb.effects_from_summary([f"g{i}" for i in range(2000)], theta + rng.normal(0, se), se)
+    prior = eb.model.MixturePrior(weight=np.array([0.0, 1.0]), scale=np.array([0.0, 0.5]))
+    table = eb.results_table(effects, eb.posterior(effects, prior))
+    assert (table["q_value"] < 0.05).all()
+    listed = in_list(table, 0.05)
+    wrong = np.sign(theta) != np.sign(table["post_mean"])
+    assert 100 < listed.sum() < 1000
+    assert wrong.mean() > 0.2
+    # Two standard errors of a share of .05 above it.
+    assert wrong[listed].mean() < 0.05 + 2 * np.sqrt(0.05 * 0.95 / listed.sum())
+    assert table["lfsr"][listed].max() < 0.475
+
+
+def test_the_list_of_several_rows_is_by_q(fitted):
+    table = eb.results_table(*fitted).assign(leading_row="a", lfsr=0.9, s_value=0.9)
+    np.testing.assert_array_equal(in_list(table, 0.1), table["q_value"] < 0.1)
+    said = eb.sentence(table, "up", "down", 0.1)
+    assert f"{(table['q_value'] < 0.1).sum()} of 500 tested genes differ at a false discovery rate of 0.1: " in said
+    assert "of them are expected to be false. Benjamini-Hochberg on the same p-values lists " in said

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ebgenes.model import FloatArray
 from ebgenes.plots.style import COLOUR, HISTOGRAM, INK, MARKER, SIZE, BoolArray, Range, displayed, number_of_genes
-from ebgenes.table import tested
+from ebgenes.table import in_list, most_certain, rate_words, tested
 
 
 def tested_genes(table: pd.DataFrame) -> pd.DataFrame:
@@ -35,17 +35,21 @@ def minus_log10(rate: FloatArray) -> FloatArray:
 
 def groups_of(genes: pd.DataFrame, level: float) -> dict[str, BoolArray]:
     """Which genes are in the list, by direction, (G,) each; every gene is in exactly one group."""
-    listed = numbers_of(genes, "q_value") < level
+    listed = in_list(genes, level)
     effect = numbers_of(genes, "post_mean")
     up, down = listed & (effect > 0), listed & (effect < 0)
     return {"rest": ~(up | down), "down": down, "up": up}
 
 
-def most_certain(genes: pd.DataFrame, level: float, label: int) -> pd.DataFrame:
-    """The first `label` genes of the list: smallest lfdr, ties by size of effect."""
-    listed = genes[numbers_of(genes, "q_value") < level]
-    order = np.lexsort((-np.abs(numbers_of(listed, "post_mean")), numbers_of(listed, "lfdr")))
-    return listed.iloc[order[: max(label, 0)]]
+def named_genes(genes: pd.DataFrame, level: float, label: int) -> pd.DataFrame:
+    """The first `label` genes of the list, the most certain."""
+    listed = genes[in_list(genes, level)]
+    return listed.iloc[most_certain(listed)[: max(label, 0)]]
+
+
+def level_words(table: pd.DataFrame, level: float) -> str:
+    """The list's error rate: "false sign rate 5%"."""
+    return f"{rate_words(table)} {100 * level:g}%"
 
 
 def cap_of(size: FloatArray) -> float:
@@ -154,14 +158,14 @@ def group_entries(groups: dict[str, BoolArray], up: str, down: str, n_beyond: in
     return entries
 
 
-def counts_title(groups: dict[str, BoolArray], up: str, down: str, level: float) -> str:
-    """What was found, as a heading."""
+def counts_title(groups: dict[str, BoolArray], up: str, down: str, rate: str) -> str:
+    """What was found, as a heading; `rate` as `level_words` has it."""
     n_up, n_down = int(groups["up"].sum()), int(groups["down"].sum())
     if sum(len(members) for members in groups.values()) == 0:
         return "No tested genes"
     if n_up + n_down == 0:
-        return f"No gene in the list (FDR {100 * level:g}%)"
-    return f"{n_up:,} {displayed(up, 40)}, {n_down:,} {displayed(down, 40)} (FDR {100 * level:g}%)"
+        return f"No gene in the list ({rate})"
+    return f"{n_up:,} {displayed(up, 40)}, {n_down:,} {displayed(down, 40)} ({rate})"
 
 
 def draw_histogram(ax: Axes, value: FloatArray, edges: FloatArray, weight: float, label: str) -> FloatArray:

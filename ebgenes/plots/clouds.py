@@ -13,10 +13,11 @@ from ebgenes.plots.axes import (
     draw_cloud,
     group_entries,
     groups_of,
+    level_words,
     log_axis,
     log_range,
     minus_log10,
-    most_certain,
+    named_genes,
     numbers_of,
     padded,
     sides,
@@ -35,6 +36,7 @@ from ebgenes.plots.style import (
     gene_labels,
     require_one_of,
 )
+from ebgenes.table import is_joint
 
 _X_AXES = {"post_mean": "posterior mean of the log2 fold change", "log2_fc": "log2 fold change (no pooling)"}
 _Y_AXES = {"lfdr": "\N{MINUS SIGN}log10 local false discovery rate", "p_value": "\N{MINUS SIGN}log10 p-value"}
@@ -51,13 +53,15 @@ def _labelled_cloud(
     notes: list[str],
 ) -> None:
     cloud = np.column_stack([np.clip(value, *end) for value, end in zip(coordinates, ends, strict=True)])
-    chosen = most_certain(genes, level, label)
+    chosen = named_genes(genes, level, label)
     chosen = chosen[np.asarray(~np.isnan(cloud[chosen.index]).any(axis=1), dtype=bool)]
     label_genes(ax, cloud[chosen.index], gene_labels(chosen), cloud, title, notes)
 
 
 def _list_boundary(genes: pd.DataFrame, groups: dict[str, BoolArray]) -> float | None:
-    """The largest lfdr in the list; None if the list is empty or its end cannot be drawn."""
+    """The largest lfdr of a list by lfdr; None where the list is by signs, or its end cannot be drawn."""
+    if not is_joint(genes):
+        return None
     listed = ~groups["rest"]
     largest = float(numbers_of(genes, "lfdr")[listed].max(initial=0.0))
     return largest if largest > 0 else None
@@ -89,9 +93,9 @@ def volcano(
     y
         ``lfdr`` or ``p_value``, drawn as -log10.
     level
-        The list holds the genes with ``q_value < level``.
+        Of the list (`ebgenes.table.in_list`).
     label
-        How many genes of the list to name: smallest lfdr first, ties by size of effect.
+        How many genes of the list to name, the most certain first (`ebgenes.table.most_certain`).
     up, down
         What a positive and a negative effect mean, in words.
 
@@ -125,7 +129,8 @@ def volcano(
     ax.set_ylabel(_Y_AXES[y])
     add_legend(ax, entries, lines_below=2)
     notes = [beyond_note(n_beyond), absent_note(int(np.isnan(effect + certainty).sum()), f"{x} or {y}")]
-    _labelled_cloud(ax, genes, (effect, certainty), ends, label, level, counts_title(groups, up, down, level), notes)
+    title = counts_title(groups, up, down, level_words(genes, level))
+    _labelled_cloud(ax, genes, (effect, certainty), ends, label, level, title, notes)
     return ax
 
 
@@ -162,5 +167,6 @@ def ma(
     ax.set_ylabel(f"{_X_AXES['post_mean']}\n{directions(up, down)}", parse_math=False)
     add_legend(ax, group_entries(groups, up, down, n_beyond))
     notes = [beyond_note(n_beyond), absent_note(int(np.isnan(mean + effect).sum()), "a mean count")]
-    _labelled_cloud(ax, genes, (mean, effect), ends, label, level, counts_title(groups, up, down, level), notes)
+    title = counts_title(groups, up, down, level_words(genes, level))
+    _labelled_cloud(ax, genes, (mean, effect), ends, label, level, title, notes)
     return ax

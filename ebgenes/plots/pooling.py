@@ -17,6 +17,7 @@ from ebgenes.plots.axes import (
     draw_histogram,
     genes_axis,
     groups_of,
+    level_words,
     log_axis,
     log_range,
     middle_of,
@@ -123,7 +124,7 @@ def shrinkage(
     words = {
         "up": displayed(up, 40),
         "down": displayed(down, 40),
-        "rest": f"not in the list (FDR {100 * level:g}%)",
+        "rest": f"not in the list ({level_words(table, level)})",
     }
     entries += [
         (Line2D([], [], color=COLOUR[key], linewidth=2), words[key]) for key in ("up", "down", "rest")

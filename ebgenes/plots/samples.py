@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 
 from ebgenes.model import FloatArray, Study
 from ebgenes.ordination import PRIOR_COUNT
-from ebgenes.plots.axes import numbers_of, tested_genes
+from ebgenes.plots.axes import level_words, numbers_of, tested_genes
 from ebgenes.plots.style import FAINT, INK, SMALL, displayed, gene_labels, set_heading
+from ebgenes.table import in_list, most_certain
 
 _GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours for groups of samples."""
@@ -123,8 +124,8 @@ def heat_map(table: pd.DataFrame, study: Study, ax: Axes, *, genes: int = 40, le
     judged = tested_genes(table)
     place = {str(gene): row for row, gene in enumerate(study.counts.gene)}
     judged = judged[judged["gene_id"].isin(list(place))].reset_index(drop=True)
-    listed = numbers_of(judged, "q_value") < level
-    shown = judged.iloc[np.argsort(numbers_of(judged, "lfdr"), kind="stable")[:genes]]
+    n_listed = int(in_list(judged, level).sum())
+    shown = judged.iloc[most_certain(judged)[:genes]]
     shown = shown.iloc[np.argsort(-numbers_of(shown, "post_mean"), kind="stable")]
     if not len(shown):
         ax.set_axis_off()
@@ -149,8 +150,7 @@ def heat_map(table: pd.DataFrame, study: Study, ax: Axes, *, genes: int = 40, le
         ax.set_xlabel(f"{len(samples):,} samples")
     ax.tick_params(length=0)
     ax.get_figure(root=True).colorbar(drawn, ax=ax, shrink=0.5, label="log2 distance from the gene's mean")  # type: ignore[union-attr]
-    n_listed = int(listed.sum())
-    note = f"{n_listed:,} genes are in the list (FDR {100 * level:g}%)"
+    note = f"{n_listed:,} genes are in the list ({level_words(judged, level)})"
     set_heading(ax, f"The {len(shown)} most certain genes", [note])
     return ax
 

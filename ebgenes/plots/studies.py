@@ -11,8 +11,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ebgenes.plots.axes import numbers_of, tested_genes
+from ebgenes.plots.axes import tested_genes
 from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, add_legend, displayed, set_heading
+from ebgenes.table import most_certain
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
@@ -39,8 +40,7 @@ def forest(table: pd.DataFrame, own: pd.DataFrame, studies: Mapping[str, Any], a
         The same axes.
     """
     judged = tested_genes(table)
-    size = np.abs(numbers_of(judged, "post_mean"))
-    chosen = judged.iloc[np.lexsort((-size, numbers_of(judged, "lfdr")))[:genes]]
+    chosen = judged.iloc[most_certain(judged)[:genes]]
     lines = own.set_index("gene_id").loc[list(chosen["gene_id"])]
     names = list(studies["study"])
     height = 0.64 / (len(names) + 1)

@@ -12,15 +12,25 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ebgenes.fdr import COIN_TOSS
 from ebgenes.model import MixturePrior, Study
 from ebgenes.report.payload import GeneRows, Likelihoods, StudyLines, pack_page
 from ebgenes.report.words import printable
-from ebgenes.table import COLUMNS, JOINT_COLUMNS, sentence, tested
+from ebgenes.table import (
+    COLUMNS,
+    JOINT_COLUMNS,
+    error_column,
+    in_list,
+    is_joint,
+    most_certain,
+    rate_words,
+    sentence,
+    tested,
+)
 
 TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
@@ -89,7 +99,7 @@ class ContrastPage:
     up, down
         What a positive and a negative effect mean, in words.
     level
-        The list holds the genes with ``q_value < level``.
+        Of the list (`ebgenes.table.in_list`).
     interval
         Probability of the intervals.
     interval_method
@@ -261,12 +271,15 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
     """What the template shows of a contrast, in words and rows."""
     fitted = tested(page.table)
     judged = page.table[fitted]
-    listed = judged["q_value"].to_numpy(dtype=float) < page.level
     return {
         "page": page,
         "sentence": sentence(page.table, page.up, page.down, page.level),
         "n_tested": len(judged),
-        "n_listed": int(listed.sum()),
+        "n_listed": int(in_list(judged, page.level).sum()),
+        "rate": rate_words(page.table),
+        "by_sign": not is_joint(page.table),
+        "sorted": {"lfsr": "local false sign rates", "lfdr": "local false discovery rates"}[error_column(page.table)],
+        "cap": COIN_TOSS * (1 - page.level),
         "doubtful": _reasons(judged["status"]),
         "untested": _reasons(page.table.loc[~fitted, "status"]),
         "rows": _top_rows(judged, page),
@@ -282,17 +295,17 @@ def _reasons(status: pd.Series[str]) -> list[str]:
 
 
 def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
-    """The genes with the smallest lfdr, ties by size of effect."""
-    size = np.abs(tested["post_mean"].to_numpy(dtype=float))
-    first = tested.iloc[np.lexsort((-size, tested["lfdr"].to_numpy(dtype=float)))[:TOP]]
+    """The most certain genes."""
+    first = tested.iloc[most_certain(tested)[:TOP]]
+    listed = in_list(first, page.level)
     rows: list[dict[str, Any]] = [
         {str(column): value for column, value in row.items()} for row in first.to_dict("records")
     ]
-    for row in rows:
+    for row, found in zip(rows, listed, strict=True):
         row["gene_name"] = row["gene_name"] if isinstance(row["gene_name"], str) else ""
         row["direction"] = page.up if row["post_mean"] > 0 else page.down
         row["notes"] = [] if row["status"] == "ok" else [row["status"]]
-        if not row["q_value"] < page.level:
+        if not found:
             row["notes"].append("not in the list")
     return rows
 

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ebgenes.densities import slab_density
+from ebgenes.fdr import COIN_TOSS
 from ebgenes.model import (
     Counts,
     Curve,
@@ -26,7 +27,7 @@ from ebgenes.model import (
 )
 from ebgenes.ordination import principal_components
 from ebgenes.report.words import UNTESTED_WORDS, printable
-from ebgenes.table import COLUMNS, tested
+from ebgenes.table import COLUMNS, error_column, rate_column, tested
 
 if TYPE_CHECKING:
     from ebgenes.report import ContrastPage
@@ -264,6 +265,7 @@ def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) 
         "mean_step": MEAN_STEP,
         "statuses": STATUSES,
         "columns": COLUMNS,
+        "coin_toss": COIN_TOSS,
         "reasons": [UNTESTED_WORDS.get(str(each), printable(str(each))) for each in reasons],
         "contrasts": contrasts,
         "samples": None if study is None else samples_told(study, [page.column for page in pages]),
@@ -376,6 +378,9 @@ def _told(page: ContrastPage) -> dict[str, Any]:
     return {
         **{name: printable(getattr(page, name)) for name in ("name", "up", "down")},
         **{name: getattr(page, name) for name in ("level", "interval", "threshold")},
+        # What makes the list, and what tells how certain a gene is.
+        "rate": rate_column(page.table),
+        "error": error_column(page.table),
         "prior": {
             "pi0": prior.pi0,
             "drift": prior.null_scale,
@@ -396,9 +401,9 @@ def _shown_counts(pages: Sequence[ContrastPage], row: pd.Index[str], n_samples: 
     room = max(MOST_COUNTS // max(n_samples, 1), 1)
     if len(row) <= room:
         return None
-    least = pd.concat([page.table.set_index("gene_id")["lfdr"] for page in pages]).groupby(level=0).min()
-    lfdr = least.reindex(row).to_numpy(dtype=float)
-    return np.sort(np.argsort(np.where(np.isnan(lfdr), np.inf, lfdr), kind="stable")[:room])
+    errors = [page.table.set_index("gene_id")[error_column(page.table)] for page in pages]
+    least = pd.concat(errors).groupby(level=0).min().reindex(row).to_numpy(dtype=float)
+    return np.sort(np.argsort(np.where(np.isnan(least), np.inf, least), kind="stable")[:room])
 
 
 def _counts(counts: Counts, genes: pd.Index[str]) -> str:

@@ -189,7 +189,7 @@ def test_snakemakes_own_report_has_every_figure_with_its_caption(checkout: Path)
         "Dispersions of study",
     ):
         assert words in page
-    assert "genes with a q value below 0.05" in " ".join(page.split())
+    assert "genes with an s value below 0.05" in " ".join(page.split())
     captions = {path.stem for path in (ROOT / "workflow/report").iterdir()}
     of_some = {"covariates", "hidden", "stored", "rows", "sharing", "forest"}
     assert captions == {*FIGURES, *of_some, "heatmap", "pca", "dispersion", "page", "workflow"}

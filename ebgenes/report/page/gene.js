@@ -117,7 +117,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
         list.hidden = true;
         return;
       }
-      const { data, meta: contrast, group } = now();
+      const { data, meta: contrast, group, rate, rateWords } = now();
       // One curve cannot tell why several effects were shrunk together.
       curved.hidden = Boolean(contrast.rows);
       rowed.hidden = !contrast.rows;
@@ -128,7 +128,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
       facts.textContent = Number.isNaN(about.postMean)
         ? "This gene has no result in this contrast."
         : `Posterior mean ${effectText(about.postMean)} (${percentText(contrast.interval)} interval ${effectText(data.ci_low[gene])} to ${effectText(data.ci_high[gene])}), ` +
-          `lfdr ${rateText(about.lfdr)}, q ${rateText(data.q_value[gene])}: ${listed ? `in the list, ${listed}` : "not in the list"}.`;
+          `lfdr ${rateText(about.lfdr)}, lfsr ${rateText(data.lfsr[gene])}, ${rateWords} ${rateText(data[rate][gene])}: ${listed ? `in the list, ${listed}` : "not in the list"}.`;
       const before = about.nullShare ?? contrast.prior.pi0;
       const kept = about.estimate === 0 ? 0 : (about.postMean - contrast.prior.mode) / (about.estimate - contrast.prior.mode);
       why.textContent = Number.isNaN(about.postMean) ? "" :

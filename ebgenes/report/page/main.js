@@ -1,6 +1,6 @@
 // The page's state and who follows it.
 
-const RATES = { q_value: "q value", s_value: "s value", adj_p_value: "adjusted p" };
+const RATES = { s_value: "s value", q_value: "q value", adj_p_value: "adjusted p" };
 const LEVELS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5];
 
 const byId = (id) => document.getElementById(id);
@@ -18,7 +18,7 @@ async function start() {
   let countsOf = () => null;
 
   const state = {
-    contrast: 0, rate: "q_value", level: contrasts[0].level, effect: 0, sort: { key: "lfdr", down: false },
+    contrast: 0, rate: null, level: contrasts[0].level, effect: 0, sort: { key: contrasts[0].error, down: false },
     text: "", only: "all", chosen: null, chosenWords: "", pasted: null, gene: -1, zoom: null,
   };
   await load(0);
@@ -27,11 +27,18 @@ async function start() {
 
   // ---- which genes are listed
 
+  // A contrast's own rate makes its list until the reader chooses one.
+  const rateOf = (i) => state.rate ?? contrasts[i].rate;
+  const rateHere = () => rateOf(state.contrast);
+  /** Probability that a gene is wrongly in the list. */
+  const errorHere = () => data()[rateHere() === "s_value" ? "lfsr" : "lfdr"];
   function groupsOf(i) {
-    const { post_mean: effect, [state.rate]: rate } = datas[i];
+    const { post_mean: effect, lfsr, [rateOf(i)]: rate } = datas[i];
+    // The list by signs leaves out what is hardly better known than a toss of a coin.
+    const most = rateOf(i) === "s_value" ? meta.coin_toss * (1 - state.level) : Infinity;
     const codes = new Uint8Array(nGenes);
     for (let gene = 0; gene < nGenes; gene++)
-      if (rate[gene] < state.level && Math.abs(effect[gene]) >= state.effect) codes[gene] = effect[gene] > 0 ? 2 : effect[gene] < 0 ? 1 : 0;
+      if (rate[gene] < state.level && !(lfsr[gene] >= most) && Math.abs(effect[gene]) >= state.effect) codes[gene] = effect[gene] > 0 ? 2 : effect[gene] < 0 ? 1 : 0;
     return codes;
   }
   let codes = groupsOf(0);
@@ -52,14 +59,14 @@ async function start() {
     { genes: listed.up, shape: "up", size: 2.8, colour: "up", alpha: 0.75 },
   ];
   const mostCertain = () => {
-    const { lfdr, post_mean: effect } = data();
-    const order = (a, b) => lfdr[a] - lfdr[b] || Math.abs(effect[b]) - Math.abs(effect[a]);
+    const { [contrast().error]: error, post_mean: effect } = data();
+    const order = (a, b) => error[a] - error[b] || Math.abs(effect[b]) - Math.abs(effect[a]);
     return [...listed.up, ...listed.down].sort(order).slice(0, LABELS).map((gene) => ({ gene, text: label(gene) }));
   };
   const counted = () => `${whole(listed.up.length)} ${contrast().up}, ${whole(listed.down.length)} ${contrast().down}`;
   const tip = (gene) => [
     isolated(short(label(gene), 40)), isolated(short(ids[gene], 40)),
-    `posterior mean ${effectText(data().post_mean[gene])}, ${RATES[state.rate]} ${rateText(data()[state.rate][gene])}`,
+    `posterior mean ${effectText(data().post_mean[gene])}, ${RATES[rateHere()]} ${rateText(data()[rateHere()][gene])}`,
   ];
   const fileStem = (kind) => `${meta.dataset}_${contrast().name}_${kind}`;
   const common = {
@@ -76,7 +83,8 @@ async function start() {
       if (state.effect > 0) lines.push({ along: "x", at: state.effect, dash: [3, 3] }, { along: "x", at: -state.effect, dash: [3, 3] });
       let end = Infinity;
       for (const gene of [...listed.up, ...listed.down]) end = Math.min(end, y[gene]);
-      if (state.rate === "q_value" && Number.isFinite(end)) lines.push({ along: "y", at: end, dash: [5, 4] });
+      // Only a list by lfdr ends at a height of this axis.
+      if (rateHere() === "q_value" && Number.isFinite(end)) lines.push({ along: "y", at: end, dash: [5, 4] });
       return {
         x: data().post_mean, y, lines, layers: layers(), labels: mostCertain,
         xEnds: sides(data().post_mean), yEnds: padded(0, 1.06 * Math.max(cap(y), 1), 0.02),
@@ -127,8 +135,8 @@ async function start() {
   function ordered(rows) {
     const { key, down } = state.sort;
     const sign = down ? -1 : 1;
-    const { lfdr, post_mean: effect } = data();
-    const tie = (a, b) => lfdr[a] - lfdr[b] || Math.abs(effect[b]) - Math.abs(effect[a]) || a - b;
+    const { [contrast().error]: error, post_mean: effect } = data();
+    const tie = (a, b) => error[a] - error[b] || Math.abs(effect[b]) - Math.abs(effect[a]) || a - b;
     if (["id", "name", "status"].includes(key)) return rows.sort((a, b) => sign * collator.compare(valueOf(key, a), valueOf(key, b)) || tie(a, b));
     const values = key === "base_mean" ? baseMean : data()[key];
     return rows.sort((a, b) => {
@@ -179,7 +187,7 @@ async function start() {
   }) : () => null;
   const panel = makeGenePanel(byId("gene"), {
     meta: { samples: meta.samples, rows: contrasts.some(({ rows }) => rows), label, id: (gene) => ids[gene] }, countsOf: (gene) => countsOf(gene), name: fileStem, groups: grouping,
-    now: () => ({ data: data(), meta: contrast(), group: word }),
+    now: () => ({ data: data(), meta: contrast(), group: word, rate: rateHere(), rateWords: RATES[rateHere()] }),
   });
   function pick(gene) {
     state.gene = gene;
@@ -208,13 +216,14 @@ async function start() {
   function recount(anew = false) {
     regroup();
     const found = listed.up.length + listed.down.length;
-    const { lfdr } = data();
-    const expected = [...listed.up, ...listed.down].reduce((sum, gene) => sum + lfdr[gene], 0);
+    const error = errorHere();
+    const expected = [...listed.up, ...listed.down].reduce((sum, gene) => sum + error[gene], 0);
+    const wrong = rateHere() === "s_value" ? "unchanged or of the other sign" : "unchanged";
     byId("count-up").textContent = whole(listed.up.length);
     byId("count-down").textContent = whole(listed.down.length);
     byId("words-up").textContent = contrast().up;
     byId("words-down").textContent = contrast().down;
-    byId("count-false").textContent = found ? `about ${expected < 10 ? expected.toFixed(1) : whole(expected)} (${percentText(expected / found)}) of them unchanged, by the model` : "no gene in the list";
+    byId("count-false").textContent = found ? `about ${expected < 10 ? expected.toFixed(1) : whole(expected)} (${percentText(expected / found)}) of them ${wrong}, by the model` : "no gene in the list";
     // What shows the list follows; all else only another contrast.
     if (anew) redrawAll();
     else for (const chart of [volcano, maPlot, pooling]) chart?.redraw();
@@ -321,6 +330,7 @@ async function start() {
     state.chosen = null;
     sections.forEach((section) => (section.hidden = Number(section.dataset.contrast) !== i));
     for (const [name, words] of Object.entries(RATES)) byId("rate").querySelector(`[value=${name}]`).textContent = words;
+    byId("rate").value = rateHere();
     recount(true);
   }
   byId("contrast")?.addEventListener("change", (event) => turnTo(Number(event.target.value)));
