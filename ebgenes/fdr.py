@@ -12,8 +12,8 @@ LAMBDA = np.linspace(0.05, 0.95, 19)
 
 SMOOTHER_DF = 3
 
-COIN_TOSS = 0.5
-"""lfsr of a gene that is surely changed and of whose direction nothing is known."""
+COIN_TOSS = 0.475
+"""lfsr from which a gene's direction is as good as unknown: .5 is that of a gene that is surely changed to either side."""
 
 
 def adjust_bh(p_value: FloatArray) -> FloatArray:
@@ -43,7 +43,7 @@ def running_mean(local_rate: FloatArray) -> FloatArray:
 def listed_by_sign(lfsr: FloatArray, s_value: FloatArray, level: float) -> BoolArray:
     """Which genes are in the list at a level of its false sign rate, (G,): all whose direction is known.
 
-    They have ``s_value < level`` and ``lfsr < COIN_TOSS * (1 - level)``.
+    They have ``s_value < level`` and ``lfsr < COIN_TOSS``.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def listed_by_sign(lfsr: FloatArray, s_value: FloatArray, level: float) -> BoolA
 
     Source: Stephens (2017), Biostatistics 18, 275.
     """
-    return np.asarray((s_value < level) & (lfsr < COIN_TOSS * (1 - level)))
+    return np.asarray((s_value < level) & (lfsr < COIN_TOSS))
 
 
 def storey_pi0(p_value: FloatArray, method: str = "smoother") -> float:

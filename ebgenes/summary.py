@@ -16,6 +16,7 @@ from ebgenes.effects.failed import all_statuses
 from ebgenes.errors import listing
 from ebgenes.fdr import adjust_bh, listed_by_sign, running_mean
 from ebgenes.gibbs import convergence_caution, diagnose, list_discoveries
+from ebgenes.lists import false_proportions, list_range
 from ebgenes.model import (
     HIDDEN_ARRAYS,
     RANDOM_ARRAYS,
@@ -40,8 +41,11 @@ from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, confli
 from ebgenes.prior.stored import as_applied, z_histogram
 from ebgenes.table import p_values
 
-WIDE_NULL = 0.1
-"""Standard deviation of the null, log2, above which replicates share unrecorded variation."""
+MUCH_SHARED = 0.05
+"""Share of the residual variance from which what replicates have in common is worth a word."""
+
+FEW_UNCHANGED = 0.3
+"""Share of unchanged genes below which nothing that is said of them is sure."""
 
 RIGHT_SPREAD = (0.85, 1.15)
 """Standard deviations of the null genes' z-scores that pass without a word."""
@@ -82,6 +86,9 @@ def summarize(
     told = None if covariates is None else _told(effects, fit, covariates, p_value)
     without = fit.without_covariates
     sampled = None if drawn is None else _sampled(drawn[0], int(drawn[1].sum()))
+    lfsr = posterior(effects, fit.prior).lfsr if lfsr is None else lfsr
+    listed = listed_by_sign(lfsr, running_mean(lfsr), level) if drawn is None else drawn[1]
+    shares = false_proportions(effects, fit.prior, listed) if drawn is None else list_discoveries(effects, *drawn)
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
     applied = None if fit.stored is None else _applied(effects, fit, stored)
     if applied is not None and applied["conflict"]["p_value"] < CONTRADICTED:
@@ -108,7 +115,8 @@ def summarize(
         "stored": applied,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
         "gibbs": sampled,
-        "fdp": None if drawn is None else discovery_proportion(list_discoveries(effects, *drawn), drawn[1]),
+        "fdp": discovery_proportion(shares, listed),
+        "list_range": _list_range(effects, fit, level),
         "warnings": warnings,
         "comparison": None if models is None else _compared(models),
         # The fit itself is not random, a comparison is.
@@ -182,6 +190,20 @@ def _sampled(draws: GibbsDraws, n_listed: int) -> dict[str, Any]:
     }
 
 
+def _list_range(effects: Effects, fit: EmFit, level: float) -> dict[str, Any] | None:
+    """How long the list would be at the ends of what is known of the null, in numbers and in words."""
+    found = list_range(effects, fit.prior, level, FDP_PROBABILITY)
+    if found is None or fit.drift is None:
+        return None
+    low, high = found
+    source = f"residuals with {fit.drift.df:g} degrees of freedom leave open" if fit.drift.seen else "no residuals tell"
+    words = (
+        f"How far estimates of unchanged genes drift together, {source}: the list would have between {low:,} and "
+        f"{high:,} genes over the likely range of it."
+    )
+    return {"range": [low, high], "probability": FDP_PROBABILITY, "words": words}
+
+
 FDP_PROBABILITY = 0.9
 
 
@@ -247,8 +269,8 @@ def _applied(effects: Effects, fit: EmFit, path: str | None) -> dict[str, Any]:
 
 def further_words(summary: Mapping[str, Any]) -> list[str]:
     """What is to be said beside the sentence about the list."""
-    stored = summary.get("stored")
-    return [*drawn_words(summary), *([stored["words"]] if stored else []), *random_words(summary)]
+    told = [part["words"] for part in (summary.get("list_range"), summary.get("stored")) if part]
+    return [*drawn_words(summary), *told, *random_words(summary)]
 
 
 def random_words(summary: Mapping[str, Any]) -> list[str]:
@@ -261,11 +283,9 @@ def random_words(summary: Mapping[str, Any]) -> list[str]:
 
 
 def drawn_words(summary: Mapping[str, Any]) -> list[str]:
-    """What draws of the prior add to the sentence about the list, and whether they can be relied on."""
+    """How much of the list is false, and whether draws of the prior can be relied on."""
     fdp, sampled = summary.get("fdp"), summary.get("gibbs")
-    if not sampled:
-        return []
-    caution = [sampled["caution"]] if sampled["caution"] else []
+    caution = [sampled["caution"]] if sampled and sampled["caution"] else []
     if not fdp:
         return caution
     low, high = fdp["interval"]
@@ -373,22 +393,13 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "counts from 0); log2_fc and p-values are from 0."
         )
     if effects.hidden is not None:
+        if not effects.hidden.apart.all():
+            notes.insert(0, _not_apart(effects.hidden))
         notes.append(hidden_words(effects.hidden))
     choice = None if effects.random is None else effects.random.choice
     if choice is not None and choice.verdict == "fixed":
         notes.append(choice.words)
-    signs = []
-    if fit.prior.null_scale > WIDE_NULL:
-        signs.append(f"the null's standard deviation is {fit.prior.null_scale:.2f} log2")
-    # Where hardly a gene is unchanged, it is not a number.
-    if sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]:
-        signs.append(f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected")
-    if signs:
-        notes.append(
-            f"Replicates {'share' if fit.prior.null_scale > WIDE_NULL else 'may share'} hidden variation"
-            f"{' beyond what was found' if effects.hidden is not None else ''} ({'; '.join(signs)}): "
-            "error rates hold on average over experiments, not surely for this one."
-        )
+    notes += null_words(fit, sigma0)
     for status, words in DOUBTFUL.items():
         n_genes = int(np.sum(all_statuses(effects) == status))
         if n_genes > 0:
@@ -408,6 +419,46 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
                 f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
             )
     return notes
+
+
+def null_words(fit: EmFit, sigma0: float) -> list[str]:
+    """What speaks against unchanged genes varying as their errors say, and what to do."""
+    drift, scale = fit.drift, fit.prior.null_scale
+    found = []
+    if drift is not None:
+        shared = float(drift.excess.sum())
+        if drift.seen and shared > MUCH_SHARED:
+            found.append(
+                f"Replicates share hidden variation: {100 * shared:.0f}% of the residual variance has a cause that the "
+                f"design does not record. What it does to the comparison is known from {drift.df:g} residual degrees of "
+                f"freedom alone; estimates are taken to drift by {scale:.2g} log2 on average. Record its cause in the "
+                "design (batch, donor, day), or add replicates."
+            )
+        if fit.prior.pi0 < FEW_UNCHANGED:
+            found.append(
+                f"Small effects are everywhere: hardly a gene is sure to be unchanged (their share is about "
+                f"{100 * fit.prior.pi0:.0f}%). Genes are listed for their direction being known; ask for effects beyond a "
+                "size that matters (report.lfc_threshold) where the list is too long to be of use."
+            )
+        return found
+    # Where hardly a gene is unchanged, it is not a number.
+    if fit.prior.pi0 > FEW_UNCHANGED and (sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]):
+        found.append(
+            f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected: replicates may "
+            "share hidden variation, or many effects are small. prior.null: estimated allows for it."
+        )
+    return found
+
+
+def _not_apart(hidden: HiddenFactors) -> str:
+    """What to say first where a factor is the comparison as good as itself."""
+    goes = listing([f"{abs(r):.2f}" for r, apart in zip(hidden.correlation, hidden.apart, strict=True) if not apart])
+    return (
+        f"A factor among the residuals goes along with the comparison itself (correlation {goes}), as samples that respond "
+        "to different degrees do, and as no random allocation of samples would. Only its part along the residuals was "
+        "taken out, so that the response stays; if it is a batch that was processed together with one group, this study "
+        "cannot tell the two apart, and the list is of both."
+    )
 
 
 def hidden_words(hidden: HiddenFactors) -> str:

@@ -52,13 +52,13 @@ def test_a_list_by_signs_holds_no_more_errors_than_its_level(rate, level):
     """And no gene whose sign is hardly better known than a coin's; the surest come first, and none is left out."""
     listed = listed_by_sign(rate, running_mean(rate), level)
     assert not listed.any() or rate[listed].mean() < level
-    assert np.all(rate[listed] < 0.5 * (1 - level))
+    assert np.all(rate[listed] < 0.475)
     assert not listed.any() or np.all(listed[rate <= rate[listed].max()])
     # The next gene would break one of the two conditions.
     rest = np.sort(rate[~listed])
     if len(rest):
         more = rate <= rest[0]
-        assert rate[more].mean() >= level - 1e-12 or rest[0] >= 0.5 * (1 - level)
+        assert rate[more].mean() >= level - 1e-12 or rest[0] >= 0.475
 
 
 def test_sure_genes_do_not_pay_for_coin_tosses():

@@ -189,7 +189,7 @@ def changed(contrast: ContrastPage, **values: Any) -> ContrastPage:
 
 def held(table: pd.DataFrame, level: float, rate: str = "s_value") -> pd.Series:
     """Which genes are in the list: by signs, or by another rate."""
-    by_sign = table["lfsr"] < 0.5 * (1 - level)
+    by_sign = table["lfsr"] < 0.475
     return (table[rate] < level) & (by_sign if rate == "s_value" else True)
 
 

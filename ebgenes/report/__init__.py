@@ -279,7 +279,7 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
         "rate": rate_words(page.table),
         "by_sign": not is_joint(page.table),
         "sorted": {"lfsr": "local false sign rates", "lfdr": "local false discovery rates"}[error_column(page.table)],
-        "cap": COIN_TOSS * (1 - page.level),
+        "cap": COIN_TOSS,
         "doubtful": _reasons(judged["status"]),
         "untested": _reasons(page.table.loc[~fitted, "status"]),
         "rows": _top_rows(judged, page),

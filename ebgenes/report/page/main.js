@@ -35,7 +35,7 @@ async function start() {
   function groupsOf(i) {
     const { post_mean: effect, lfsr, [rateOf(i)]: rate } = datas[i];
     // The list by signs leaves out what is hardly better known than a toss of a coin.
-    const most = rateOf(i) === "s_value" ? meta.coin_toss * (1 - state.level) : Infinity;
+    const most = rateOf(i) === "s_value" ? meta.coin_toss : Infinity;
     const codes = new Uint8Array(nGenes);
     for (let gene = 0; gene < nGenes; gene++)
       if (rate[gene] < state.level && !(lfsr[gene] >= most) && Math.abs(effect[gene]) >= state.effect) codes[gene] = effect[gene] > 0 ? 2 : effect[gene] < 0 ? 1 : 0;

@@ -1,0 +1,105 @@
+"""How long a list is, and how much of it is false, under everything that a fit leaves possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import special
+
+from ebgenes.fdr import listed_by_sign, running_mean
+from ebgenes.model import BoolArray, Effects, FloatArray, MixturePrior
+from ebgenes.posteriors import as_seen, component_likelihoods, posterior
+from ebgenes.prior.fit import picked, thinned
+
+MOST_GENES = 5_000
+"""Genes, evenly taken, whose list stands for that of all where only its length is asked for."""
+
+N_VALUES = 2_000
+"""Values that stand for a posterior."""
+
+FEW = 10.0
+"""Expected false genes up to which their number is taken for Poisson, beyond for normal."""
+
+
+def list_range(effects: Effects, prior: MixturePrior, level: float, probability: float) -> tuple[int, int] | None:
+    """Lengths of the list by signs at the ends of what is likely of the null; None where nothing is left open.
+
+    Parameters
+    ----------
+    effects, prior
+        G genes and what was fitted to them.
+    level
+        Of the list.
+    probability
+        Of the equal-tailed range of the null's scale between whose ends the list is asked for.
+
+    Returns
+    -------
+    low, high
+        Estimated from some of the genes where there are many.
+    """
+    nulls = prior.nulls
+    if nulls is None or prior.null_share is not None:
+        return None
+    drifts, which = np.unique(nulls.scale[:, 0], return_inverse=True)
+    below = np.cumsum(np.bincount(which, nulls.probability))
+    tail = (1 - probability) / 2
+    ends = {int(np.searchsorted(below, tail)), min(int(np.searchsorted(below, 1 - tail)), len(drifts) - 1)}
+    few = thinned(effects, max(len(effects.gene) // MOST_GENES, 1))
+    lengths = []
+    for end in ends:
+        rows = np.flatnonzero(which == end)
+        part = nulls.probability[rows] / nulls.probability[rows].sum()
+        single = replace(
+            prior, scale=nulls.scale[rows[0]], weight=part @ nulls.weight[rows], nulls=None
+        )  # fmt: skip
+        lfsr = posterior(few, single).lfsr
+        lengths.append(listed_by_sign(lfsr, running_mean(lfsr), level).mean() * len(effects.gene))
+    return round(min(lengths)), round(max(lengths))
+
+
+def false_proportions(effects: Effects, prior: MixturePrior, chosen: BoolArray) -> FloatArray:
+    """Posterior of the share of null genes in a list: values that are about as probable as each other, (N,), ascending.
+
+    Under each prior that a fit leaves possible a listed gene is null with its probability there, independently of the
+    others.
+
+    Parameters
+    ----------
+    effects, prior
+        G genes and what was fitted to them.
+    chosen
+        Which genes are on the list, (G,).
+    """
+    n_listed = int(chosen.sum())
+    if n_listed == 0:
+        return np.zeros(N_VALUES)
+    nulls = prior.nulls
+    own = prior if prior.null_share is None else replace(prior, null_share=prior.null_share[chosen])
+    some = picked(effects, np.flatnonzero(chosen))
+    scale = prior.scale[None, :] if nulls is None else nulls.scale
+    probability = np.ones(1) if nulls is None else nulls.probability
+    likelihoods = component_likelihoods(as_seen(some, prior), prior.family)
+    values = []
+    known: dict[bytes, FloatArray] = {}
+    for a, share in enumerate(probability):
+        key = scale[a].tobytes()
+        if key not in known:
+            loglik = likelihoods(scale[a], None)
+            known[key] = np.exp(loglik - loglik.max(axis=1, keepdims=True))
+        joint = known[key] * (own.weights(n_listed) if nulls is None else nulls.weight[a])
+        lfdr = joint[:, 0] / joint.sum(axis=1)
+        values.append(_number_false(lfdr, max(round(share * N_VALUES), 1)) / n_listed)
+    return np.sort(np.concatenate(values))
+
+
+def _number_false(lfdr: FloatArray, n_values: int) -> FloatArray:
+    """Quantiles of how many genes are null, each with its probability, (N,)."""
+    level = (np.arange(n_values) + 0.5) / n_values
+    expected = float(lfdr.sum())
+    if expected > FEW:
+        sd = float(np.sqrt(np.sum(lfdr * (1 - lfdr))))
+        return np.asarray(np.clip(expected + sd * special.ndtri(level), 0.0, len(lfdr)))
+    number = np.arange(len(lfdr) + 1)[: int(expected + 10 * np.sqrt(expected + 1)) + 10]
+    return np.asarray(np.minimum(np.searchsorted(special.pdtr(number, expected), level), len(lfdr)), dtype=float)
