@@ -13,7 +13,7 @@ LAMBDA = np.linspace(0.05, 0.95, 19)
 SMOOTHER_DF = 3
 
 COIN_TOSS = 0.475
-"""lfsr from which a gene's direction is as good as unknown: .5 is that of a gene that is surely changed to either side."""
+"""lfsr from which a gene's direction is as good as unknown; .5 is that of one that is changed to either side."""
 
 
 def adjust_bh(p_value: FloatArray) -> FloatArray:

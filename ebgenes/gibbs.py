@@ -165,8 +165,8 @@ def draw_gibbs(
     Notes
     -----
     Genes' components are summed out. P(null) has a uniform prior, or the log odds of being changed have that of the
-    covariates; the slabs' shares are uniform on their simplex, a single slab's scale is half-t, and the null's scales are about
-    as probable as the fit has them; where it was estimated P(null) is Beta(4, 1) instead. A
+    covariates; the slabs' shares are uniform on their simplex, a single slab's scale is half-t, and the null's scales
+    are about as probable as the fit has them; where it was estimated P(null) is Beta(4, 1) instead. A
     sweep takes many steps on a likelihood of 64 weighted representatives, each slice sampling along a line or a
     Metropolis step of a scale, and accepts them together by what the likelihood of all genes says beside it.
 

@@ -922,7 +922,9 @@ def read_common(path: str | os.PathLike[str]) -> Common:
             if file.attrs.get("format") != "ebgenes common 2":
                 raise InputError(f"{found} is not a common.h5 of this version of ebgenes. Make it anew.")
             text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
-            array = {name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text}
+            array = {
+                name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text
+            }
             words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
             scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None

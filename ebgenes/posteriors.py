@@ -239,9 +239,12 @@ def mixture_of(parts: Sequence[tuple[float, Posterior]]) -> Posterior:
         first,
         mean=center,
         sd=np.sqrt(square),
+        lower=mean("lower"),
+        upper=mean("upper"),
         lfdr=lfdr,
         lfsr=np.minimum(lfdr + wrong, 1.0),
-        **{name: mean(name) for name in ("lower", "upper", "up", "down")},
+        up=mean("up"),
+        down=mean("down"),
     )
 
 
@@ -295,7 +298,10 @@ def posterior(
     if weight is None and prior.nulls is not None:
         asked_of = {"interval": interval, "threshold": threshold}
         return mixture_of(
-            [(share, posterior(effects, single, weight=own, **asked_of)) for share, single, own in _by_null(effects, prior)]
+            [
+                (share, posterior(effects, single, weight=own, **asked_of))
+                for share, single, own in _by_null(effects, prior)
+            ]
         )
     effects = as_seen(effects, prior)
     out = np.empty((len(effects.gene), 8))

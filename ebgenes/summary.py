@@ -423,29 +423,29 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
 
 def null_words(fit: EmFit, sigma0: float) -> list[str]:
     """What speaks against unchanged genes varying as their errors say, and what to do."""
-    drift, scale = fit.drift, fit.prior.null_scale
+    drift, pi0 = fit.drift, fit.prior.pi0
     found = []
     if drift is not None:
         shared = float(drift.excess.sum())
         if drift.seen and shared > MUCH_SHARED:
             found.append(
                 f"Replicates share hidden variation: {100 * shared:.0f}% of the residual variance has a cause that the "
-                f"design does not record. What it does to the comparison is known from {drift.df:g} residual degrees of "
-                f"freedom alone; estimates are taken to drift by {scale:.2g} log2 on average. Record its cause in the "
-                "design (batch, donor, day), or add replicates."
+                "design does not record. How it moves the comparison is known no better than "
+                f"{drift.df:g} residual degrees of freedom tell: estimates are taken to drift by "
+                f"{fit.prior.null_scale:.2g} log2. Record the cause in the design (batch, donor, day), or add "
+                "replicates."
             )
-        if fit.prior.pi0 < FEW_UNCHANGED:
+        if pi0 < FEW_UNCHANGED:
             found.append(
-                f"Small effects are everywhere: hardly a gene is sure to be unchanged (their share is about "
-                f"{100 * fit.prior.pi0:.0f}%). Genes are listed for their direction being known; ask for effects beyond a "
-                "size that matters (report.lfc_threshold) where the list is too long to be of use."
+                f"Small effects are everywhere: about {100 * pi0:.0f}% of the genes are unchanged, and which ones "
+                "cannot be told. Genes are listed where their direction is known. Where the list is too long to be of "
+                "use, ask for effects of a size that matters (report.lfc_threshold, prob_up and prob_down)."
             )
-        return found
     # Where hardly a gene is unchanged, it is not a number.
-    if fit.prior.pi0 > FEW_UNCHANGED and (sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]):
+    elif pi0 > FEW_UNCHANGED and (sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]):
         found.append(
-            f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected: replicates may "
-            "share hidden variation, or many effects are small. prior.null: estimated allows for it."
+            f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected: replicates "
+            "may share hidden variation, or many effects are small. prior.null: estimated allows for both."
         )
     return found
 
@@ -454,10 +454,10 @@ def _not_apart(hidden: HiddenFactors) -> str:
     """What to say first where a factor is the comparison as good as itself."""
     goes = listing([f"{abs(r):.2f}" for r, apart in zip(hidden.correlation, hidden.apart, strict=True) if not apart])
     return (
-        f"A factor among the residuals goes along with the comparison itself (correlation {goes}), as samples that respond "
-        "to different degrees do, and as no random allocation of samples would. Only its part along the residuals was "
-        "taken out, so that the response stays; if it is a batch that was processed together with one group, this study "
-        "cannot tell the two apart, and the list is of both."
+        f"A factor among the residuals goes along with the comparison itself (correlation {goes}), as samples do that "
+        "respond to different degrees. Only its part along the residuals was taken out, so that the response stays. If "
+        "it is a batch that was processed together with one group, this study cannot tell the two apart, and the list "
+        "is of both: repeat the comparison within batches."
     )
 
 

@@ -83,8 +83,9 @@ def write_together(
     known = estimate, eb.covariances_of(se, correlation)
     called = [each.name for each in conditions]
     seen = [each.effects.residuals for each in conditions]
-    asked_of = {"learn": settings.learn, "null_weight": settings.null_weight}
-    fit = eb.fit_multivariate(*known, condition=called, residuals=seen, **asked_of)
+    fit = eb.fit_multivariate(
+        *known, condition=called, learn=settings.learn, null_weight=settings.null_weight, residuals=seen
+    )
     posterior = eb.multivariate_posterior(fit.prior, *known)
     summary = summarize_multivariate(fit, posterior, correlation, estimate, report.level)
     summary |= {"name": group, "correlation": settings.correlation, "versions": eb.versions()}

@@ -63,8 +63,8 @@ LEAST_LOADING = 0.02
 MOST_INFLATED = 10.0
 """Variance inflation beyond which a factor cannot be told from the comparison.
 
-The usual bound for collinear regressors, at a correlation of .95. Random allocation gives no such factor, with 4 degrees
-of freedom once in 250 studies; a response that all samples of a group have to different degrees does.
+The usual bound for collinear regressors, at a correlation of .95. Random allocation gives no such factor (with 4
+degrees of freedom once in 250 studies); a response that samples of a group show to different degrees does.
 """
 
 DELTA_NODES = np.linspace(-6, 6, 241)
@@ -133,7 +133,7 @@ def add_hidden_factors(
         share=share,
         correlation=correlation,
         loading_sd=spread,
-        apart=apart,
+        apart=apart.astype(float),
         n_controls=0 if controls is None else int(controls.sum()),
     )
     if part is not counts:
@@ -153,7 +153,8 @@ def residual_axes(counts: Counts, design: Design) -> ResidualAxes:
 
     Notes
     -----
-    What chance gives the axes is seen by turning every gene's residuals to a random direction: genes then share nothing.
+    What chance gives the axes is seen by turning every gene's residuals to a random direction, so that genes share
+    nothing.
     """
     part, _ = _thinned(counts, None)
     response, weight = voom(part, design.matrix)

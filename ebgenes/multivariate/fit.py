@@ -23,7 +23,17 @@ from ebgenes.model import (
 from ebgenes.multivariate.estimates import Estimates, checked, loglik_matrix, loglik_rows
 from ebgenes.multivariate.patterns import canonical_patterns, learned_patterns, normalized, patterns_of_sets
 from ebgenes.posteriors import null_probability
-from ebgenes.prior.fit import IN_MEMORY, LOWEST, MIN_SCALE, NULL_WEIGHT, best_weights, fit_em, in_blocks, in_memory, slab_grid
+from ebgenes.prior.fit import (
+    IN_MEMORY,
+    LOWEST,
+    MIN_SCALE,
+    NULL_WEIGHT,
+    best_weights,
+    fit_em,
+    in_blocks,
+    in_memory,
+    slab_grid,
+)
 from ebgenes.prior.weights import SOLVERS
 
 STRONG_LFDR = 0.05

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior, Nulls
-from ebgenes.posteriors import NORMAL, around, component_likelihoods, stretched
+from ebgenes.posteriors import around, component_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
 from ebgenes.prior.null import (
     NARROW,

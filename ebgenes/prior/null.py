@@ -58,6 +58,9 @@ SPARSE = 9.0
 PENALTIES = (0.0, 3.0, 12.0, 48.0)
 """Unchanged genes that are added to those there are: each gives the best weights at another share of the null."""
 
+LEAST_SHARE = 1e-5
+"""Shares of null genes are not taken to be smaller."""
+
 SHARES = np.linspace(0.0005, 0.9995, 1000)
 
 
@@ -146,14 +149,14 @@ def profile_share(fit: Callable[[float, FloatArray | None], EmFit], null_weight:
     slope: list[float] = []
     for penalty in PENALTIES if several else (null_weight - 1,):
         found = fit(penalty, fits[-1].prior.weight if fits else None)
-        share = max(found.prior.pi0, 1e-5)
-        if fits and share - max(fits[-1].prior.pi0, 1e-5) < 1e-6:
+        pi0 = max(found.prior.pi0, LEAST_SHARE)
+        if fits and pi0 - max(fits[-1].prior.pi0, LEAST_SHARE) < 1e-6:
             continue
         fits.append(found)
-        loglik.append(float(found.loglik[-1]) - (penalty * np.log(share) if penalty else 0.0))
+        loglik.append(float(found.loglik[-1]) - (penalty * np.log(pi0) if penalty else 0.0))
         # Where the penalised log likelihood is greatest, that of the data falls as the penalty rises.
-        slope.append(-penalty / share)
-    share = np.array([max(each.prior.pi0, 1e-5) for each in fits])
+        slope.append(-penalty / pi0)
+    share = np.array([max(each.prior.pi0, LEAST_SHARE) for each in fits])
     if len(fits) == 1:
         log_share = np.log(share[0])
         evidence = loglik[0] + np.log(null_weight) + (null_weight - 1) * log_share
@@ -163,7 +166,7 @@ def profile_share(fit: Callable[[float, FloatArray | None], EmFit], null_weight:
     given, evidence = _averaged(curve, null_weight - 1)
     _, some_null = _averaged(curve, SPARSE)
     cell = np.searchsorted((share[1:] + share[:-1]) / 2, SHARES)
-    mass = np.bincount(cell, given, len(fits))
+    mass = np.asarray(np.bincount(cell, given, len(fits)), dtype=float)
     return Profile(tuple(fits), np.array(loglik), mass, evidence, some_null)
 
 
@@ -182,7 +185,7 @@ def _curve(x: FloatArray, y: FloatArray, slope: FloatArray) -> FloatArray:
     # Hermite's cubic between two points.
     curve = (1 + 2 * t) * (1 - t) ** 2 * y[k] + t**2 * (3 - 2 * t) * y[k + 1]
     curve += width * t * (1 - t) * ((1 - t) * slope[k] - t * slope[k + 1])
-    for end, inner, outside in ((0, 1, SHARES < x[0]), (-1, -2, SHARES > x[-1])):
+    for end, inner, outside in ((0, 1, x[0] > SHARES), (-1, -2, x[-1] < SHARES)):
         bend = min((slope[end] - slope[inner]) / (x[end] - x[inner]), 0.0)
         step = SHARES[outside] - x[end]
         curve[outside] = y[end] + slope[end] * step + 0.5 * bend * step**2
