@@ -41,7 +41,10 @@ from rates import (
 from sets import EFFECT_SD, Cell, draw, effects, factor_scores, simulate
 
 import ebgenes as eb
-from ebgenes.model import BoolArray, Effects, EmFit, FloatArray, Posterior
+from ebgenes.lists import false_proportions
+from ebgenes.model import BoolArray, Effects, EmFit, FloatArray
+from ebgenes.summary import discovery_proportion
+from ebgenes.table import in_list
 
 N_GENES = 4000
 SIZES = (3, 6, 10, 40)
@@ -110,11 +113,10 @@ def every_cell(n_genes: int) -> Iterator[tuple[str, Cell, int]]:
         yield "small" if small else "full", cell, n
 
 
-def interval_of_fdp(
-    effects: Effects, fit: EmFit, posterior: Posterior, listed: BoolArray
-) -> tuple[float, float] | None:
-    """A 90% interval of the false discovery proportion of a list, (G,), where the fit can tell one: not yet."""
-    return None
+def interval_of_fdp(effects: Effects, fit: EmFit, listed: BoolArray) -> tuple[float, float] | None:
+    """The 90% interval of the false discovery proportion of a list, (G,), as `prior.json` has it."""
+    told = discovery_proportion(false_proportions(effects, fit.prior, listed), listed)
+    return None if told is None else tuple(told["interval"])
 
 
 def fdp_held(interval: tuple[float, float] | None, fdp: float) -> float:
@@ -174,7 +176,7 @@ def score(seed: int, *, cell: Cell) -> list[Row]:
     first, raw = rates["likelihood, q-value"], rates["likelihood, BH"]["rmse"]
     robust = eb.with_intervals(posterior, own, fit.prior, "robust")
     robust_frame = by_own.assign(low=robust.lower, high=robust.upper)
-    interval = interval_of_fdp(own, fit, posterior, table["q_value"].to_numpy() < LEVEL)
+    interval = interval_of_fdp(own, fit, np.asarray(in_list(table, LEVEL)))
     first |= {
         "rmse_raw": raw,
         "rmse_ratio": first["rmse"] / raw,
@@ -184,7 +186,7 @@ def score(seed: int, *, cell: Cell) -> list[Row]:
         "factors": 0 if own.hidden is None else len(own.hidden.share),
         "cpu_s_effects": estimated - started,
         "cpu_s_prior": judged - estimated,
-        "fdp_held": fdp_held(interval, first["fdp"]),
+        "fdp_held": fdp_held(interval, rates["likelihood, s-value"]["fdp"]),
     }
     return [{"method": method, **row} for method, row in rates.items()]
 
