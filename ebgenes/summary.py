@@ -442,10 +442,12 @@ def null_words(fit: EmFit, sigma0: float) -> list[str]:
                 "use, ask for effects of a size that matters (report.lfc_threshold, prob_up and prob_down)."
             )
     # Where hardly a gene is unchanged, it is not a number.
-    elif pi0 > FEW_UNCHANGED and (sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]):
+    unseen = drift is None or not drift.seen
+    if unseen and pi0 > FEW_UNCHANGED and (sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]):
         found.append(
             f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected: replicates "
-            "may share hidden variation, or many effects are small. prior.null: estimated allows for both."
+            "may share hidden variation, or many effects are small. prior.null: estimated allows for both; counts, in "
+            "place of a table of estimates, tell which."
         )
     return found
 

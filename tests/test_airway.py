@@ -13,7 +13,6 @@ from scipy import sparse
 
 import ebgenes as eb
 from ebgenes.config import parse_config
-from ebgenes.summary import WIDE_NULL
 
 UP_IN_TRT = {
     "ENSG00000120129": "DUSP1",
@@ -163,7 +162,7 @@ def test_the_prior_file_says_how_it_was_fitted(results):
     assert found["q_value"] >= found["s_value"] == listed.sum() > 1000
     assert found["fixed_null"]["q_value"] >= found["fixed_null"]["s_value"] > found["s_value"]
     assert prior["fixed_null"]["null_scale"] == 0
-    assert (prior["null_scale"] > WIDE_NULL) == any("hidden variation" in note for note in prior["warnings"])
+    assert any("hidden variation" in note for note in prior["warnings"])
     assert {"ebgenes", "numpy", "numba"} <= prior["versions"].keys()
 
 

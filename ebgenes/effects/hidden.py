@@ -25,7 +25,7 @@ ENOUGH_GENES = 500
 """Beyond so many counts factors are sought among evenly spaced genes, these or more: scores need no others."""
 
 FEWEST_GENES = 100
-"""Among fewer, `auto` seeks no factor."""
+"""Among fewer, `auto` seeks no factor, and what residuals have in common is not known."""
 
 N_FLIPS = 10
 SEED = 20_000
@@ -141,8 +141,8 @@ def add_hidden_factors(
     return with_covariates(design, shifted, "hidden", _belief(loadings, spread)), found
 
 
-def residual_axes(counts: Counts, design: Design) -> ResidualAxes:
-    """How the residual variance of standardized genes lies along the design's residual axes.
+def residual_axes(counts: Counts, design: Design) -> ResidualAxes | None:
+    """How the residual variance of standardized genes lies along the design's residual axes; None where few genes tell.
 
     Parameters
     ----------
@@ -156,6 +156,8 @@ def residual_axes(counts: Counts, design: Design) -> ResidualAxes:
     What chance gives the axes is seen by turning every gene's residuals to a random direction, so that genes share
     nothing.
     """
+    if len(counts.gene) < FEWEST_GENES:
+        return None
     part, _ = _thinned(counts, None)
     response, weight = voom(part, design.matrix)
     residual, scale = _residuals(response, weight, design.matrix)
