@@ -89,7 +89,8 @@ def false_proportions(effects: Effects, prior: MixturePrior, chosen: BoolArray) 
             loglik = likelihoods(scale[a], None)
             known[key] = np.exp(loglik - loglik.max(axis=1, keepdims=True))
         joint = known[key] * (own.weights(n_listed) if nulls is None else nulls.weight[a])
-        lfdr = joint[:, 0] / joint.sum(axis=1)
+        # Scales beyond the range of numbers tell nothing of a gene.
+        lfdr = np.nan_to_num(joint[:, 0] / joint.sum(axis=1), nan=1.0)
         values.append(_number_false(lfdr, max(round(share * N_VALUES), 1)) / n_listed)
     return np.sort(np.concatenate(values))
 

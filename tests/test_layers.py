@@ -28,6 +28,7 @@ LAYERS = [
         "gibbs",
         "intervals",
         "joint",
+        "lists",
         "multivariate",
         "mixed_model",
         "mundlak",

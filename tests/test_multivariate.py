@@ -13,11 +13,10 @@ import ebgenes as eb
 from ebgenes import io
 from ebgenes.errors import InputError
 from ebgenes.fdr import running_mean
-from ebgenes.model import MultivariatePrior
+from ebgenes.model import MixturePrior, MultivariatePrior
 from ebgenes.multivariate.estimates import checked, loglik_matrix
 from ebgenes.multivariate.patterns import _sets, deconvolve, learned_patterns
 from ebgenes.multivariate.summary import plain
-from ebgenes.prior.fit import MIN_SCALE
 
 REFERENCE = Path(__file__).parent / "reference" / "mash"
 CONDITIONS = 5
@@ -115,7 +114,11 @@ def simulated(n_genes: int = 900, seed: int = 3) -> tuple[np.ndarray, np.ndarray
 
 @pytest.mark.parametrize("null", ["fixed", "estimated"])
 def test_one_condition_is_the_univariate_fit(null):
-    """The same likelihoods to the same solver; `estimated` starts it elsewhere, and both end within 1e-8 a gene."""
+    """The same likelihoods to the same solver.
+
+    `estimated` averages over nulls in one condition alone; over several it takes their root mean square as the drift,
+    so that its fit is that of a null fixed at 0 to estimates with the drift in their errors.
+    """
     rng = np.random.default_rng(8)
     n_genes = 800
     theta = np.where(rng.random(n_genes) < 0.3, rng.normal(0, 2, n_genes), 0)
@@ -124,22 +127,25 @@ def test_one_condition_is_the_univariate_fit(null):
     effects = eb.effects_from_summary(range(n_genes), estimate, se)
     alone = eb.fit_em(effects, null=null, null_weight=2)
     several = eb.fit_multivariate(estimate[:, None], eb.covariances_of(se[:, None]), null=null, null_weight=2)
-    exact = 1e-11 if null == "fixed" else 1e-5
     assert (alone.prior.null_scale > 0) == (null == "estimated")
     np.testing.assert_allclose(several.prior.scale[1:], alone.prior.scale[1:], rtol=1e-15)
     np.testing.assert_allclose(np.sqrt(several.prior.drift[0, 0]), alone.prior.null_scale, rtol=1e-14)
-    np.testing.assert_allclose(several.loglik[-1], alone.loglik[-1], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(several.prior.weight, alone.prior.weight, rtol=0, atol=exact)
+    drift = alone.prior.null_scale
+    wide = eb.effects_from_summary(range(n_genes), estimate, np.hypot(se, drift))
+    plain_fit = eb.fit_em(wide, null="fixed", scale=several.prior.scale[1:], null_weight=2)
+    np.testing.assert_allclose(several.loglik[-1], plain_fit.loglik[-1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(several.prior.weight, plain_fit.prior.weight, rtol=0, atol=1e-11)
+    with_drift = MixturePrior(weight=several.prior.weight, scale=[drift, *several.prior.scale[1:]])
     given = MultivariatePrior(
         condition=["a"],
-        weight=alone.prior.weight,
+        weight=several.prior.weight,
         scale=several.prior.scale,
         pattern_of=several.prior.pattern_of,
         pattern=several.prior.pattern,
         covariance=several.prior.covariance,
-        drift=[[alone.prior.null_scale**2]],
+        drift=[[drift**2]],
     )
-    one = eb.posterior(effects, alone.prior)
+    one = eb.posterior(effects, with_drift)
     found = eb.multivariate_posterior(given, estimate[:, None], eb.covariances_of(se[:, None]))
     for name in ("mean", "sd", "lfdr", "lfsr", "up", "down"):
         np.testing.assert_allclose(getattr(found, name)[:, 0], getattr(one, name), rtol=1e-9, atol=1e-12, err_msg=name)
@@ -228,9 +234,15 @@ def test_what_must_not_matter(fitted, monkeypatch):
     flipped = eb.multivariate_posterior(fit.prior, -estimate, covariance)
     np.testing.assert_array_equal(flipped.mean, -post.mean)
     np.testing.assert_array_equal(flipped.up, post.down)
-    # Units: everything three times as large.
-    larger = eb.fit_multivariate(3 * estimate, 9 * covariance, min_scale=3 * MIN_SCALE)
+    # Units: everything three times as large, and so are the slabs, which start at half a standard error.
+    larger = eb.fit_multivariate(3 * estimate, 9 * covariance)
+    np.testing.assert_allclose(larger.prior.scale, 3 * fit.prior.scale, rtol=1e-12)
     np.testing.assert_allclose(larger.prior.weight, fit.prior.weight, atol=1e-5)
+    # Conditions in another order: the same slabs and the same fit.
+    moved = eb.fit_multivariate(estimate[:, order], covariance[:, order][:, :, order])
+    np.testing.assert_allclose(moved.prior.scale, fit.prior.scale, rtol=1e-12)
+    assert moved.loglik[-1] == pytest.approx(fit.loglik[-1], abs=1e-3)
+    assert moved.prior.pi0 == pytest.approx(fit.prior.pi0, abs=1e-4)
     monkeypatch.setenv("EBGENES_THREADS", "3")
     parallel = eb.fit_multivariate(estimate, covariance)
     np.testing.assert_array_equal(parallel.prior.weight, fit.prior.weight)

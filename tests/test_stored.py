@@ -31,9 +31,9 @@ def a_study(seed: int, n_genes: int, pi0: float, sd: float = 1.2) -> Effects:
 
 
 def test_stored_weights_alone():
-    """With no weight of its own the fit is the stored prior, but for the null's scale."""
+    """With no weight of its own the fit is the stored prior, but for the scale of the null."""
     effects = a_study(1, 300, 0.8)
-    fit = eb.fit_em(effects, stored=STORED, own_weight=0.0)
+    fit = eb.fit_em(effects, stored=STORED, own_weight=0.0, null="fixed")
     applied = as_applied(STORED, fit.prior)
     assert fit.stored_weight == 1
     assert applied.null_scale == fit.prior.null_scale == 0

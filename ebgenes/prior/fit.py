@@ -33,6 +33,9 @@ MIN_SCALE = 0.3 / np.log(2)
 LOWEST = 0.5
 """Smallest slab scale, in median standard errors, where residuals bound the null's scale: small effects are effects."""
 
+LOWEST_WITH_COVARIATES = 1.0
+"""The same where covariates move the share of unchanged genes, which has to be told apart from slabs for each value."""
+
 NULL_WEIGHT = 4.0
 """Where the null's scale is estimated: the share of unchanged genes is Beta(4, 1), given that scale."""
 
@@ -64,6 +67,10 @@ SEARCHED, SEARCHED_SLOWLY = 200_000, 5_000
 for families whose likelihoods take long."""
 
 SLOW = ("half_normal", "half_uniform", "npmle")
+
+SLOW_UNDER_DRIFT = ("half_normal", "half_uniform", "point_laplace")
+"""Families whose likelihoods take long beside a drift: they take the root mean square of the null that `scale_normal`
+finds."""
 
 SMALL_STEP = 0.1
 """Median standard errors from 0 at which is tried whether another mode than 0 is worth looking for."""
@@ -177,10 +184,13 @@ def fit_em(
     if covariates is not None and (null_weight not in {None, 1} or list(covariates.gene) != list(effects.gene)):
         raise InputError("covariates need a null_weight of 1 and the effects' genes in their order.")
     estimated = null == "estimated"
-    null_weight = (NULL_WEIGHT if estimated else 1.0) if null_weight is None else null_weight
+    if null_weight is None:
+        # A stored prior has a share of its own.
+        null_weight = NULL_WEIGHT if estimated and stored is None else 1.0
     _check(effects, family, null, solver, mode, 1.0 if min_scale is None else min_scale, null_weight)
     if min_scale is None:
-        min_scale = LOWEST * float(np.median(effects.se)) if estimated else MIN_SCALE
+        lowest = LOWEST if covariates is None else LOWEST_WITH_COVARIATES
+        min_scale = lowest * float(np.median(effects.se)) if estimated else MIN_SCALE
     if stored is not None:
         require_storable(stored, family)
         if covariates is not None:
@@ -207,9 +217,13 @@ def fit_em(
 
     few = thinned(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if family in SLOW else SEARCHED), 1))
 
+    likely = None
+    if estimated and family in SLOW_UNDER_DRIFT:
+        likely = fit_em(effects, min_scale=min_scale, null_weight=null_weight).prior.null_scale
+
     def solved(center: float) -> tuple[EmFit, _Problem, float]:
         every = around(effects, center)
-        return _solved(problem, every, every if few is effects else around(few, center), scale, family, null)
+        return _solved(problem, every, every if few is effects else around(few, center), scale, family, null, likely)
 
     def height(moved: Effects, drift: float) -> float:
         return float(problem(moved, scale).fit(drift).loglik[-1])
@@ -244,6 +258,7 @@ def _solved(
     scale: FloatArray | None,
     family: str,
     null: str,
+    likely: float | None,
 ) -> tuple[EmFit, _Problem, float]:
     """The fit around a mode of 0, the problem it solves, and kappa; the null's scale and kappa searched among few."""
     whole = problem(effects, scale)
@@ -258,7 +273,7 @@ def _solved(
 
     if null == "estimated":
         rough = posed(thinned(few, max(len(few.gene) // SEARCHED_SLOWLY, 1)), 1.0)
-        return _fit_nulls(whole, posed(few, 1.0), rough, effects), whole, 1.0
+        return _fit_nulls(whole, posed(few, 1.0), rough, effects, likely), whole, 1.0
     if null != "kappa":
         return at(1.0), whole, 1.0
     fit = at(1.0)
@@ -393,14 +408,14 @@ def _fit_grid(whole: _Problem, searched: _Problem) -> EmFit:
     return fixed if searched is whole else whole.fit(0.0, near=fixed.prior.weight)
 
 
-def _best_slab(problem: _Problem, drift: float) -> FloatArray:
+def _best_slab(problem: _Problem, drift: float, tolerance: float = 1e-4) -> FloatArray:
     """The scale of a single slab of greatest likelihood, (1,), at a scale of the null."""
     low, high = np.log(problem.slab[0]), np.log(problem.slab[-1])
 
     def height(log_scale: float) -> float:
         return float(problem.fit(drift, np.exp([log_scale])).loglik[-1])
 
-    search = minimize_scalar(lambda x: -height(x), bounds=(low, high), method="bounded", options={"xatol": 1e-4})
+    search = minimize_scalar(lambda x: -height(x), bounds=(low, high), method="bounded", options={"xatol": tolerance})
     # A bounded search never visits its ends.
     return np.exp([max((float(search.x), low, high), key=height)])
 
@@ -410,10 +425,17 @@ def _fit_single(whole: _Problem, searched: _Problem) -> EmFit:
     return whole.fit(0.0, _best_slab(searched, 0.0))
 
 
-def _fit_nulls(whole: _Problem, searched: _Problem, rough: _Problem, effects: Effects) -> EmFit:
+def _fit_nulls(
+    whole: _Problem,
+    searched: _Problem,
+    rough: _Problem,
+    effects: Effects,
+    likely: float | None,
+) -> EmFit:
     """All that residuals and effects leave possible of the null, and how probable each is.
 
-    Some genes tell how probable, and fewer, `rough`, which scales are worth a look.
+    Some genes tell how probable, and fewer, `rough`, which scales are worth a look. Where a likely
+    scale is known already it stays.
     """
     typical = float(np.median(effects.se))
     known = drift_prior(effects.residuals, effects.hidden, typical)
@@ -421,26 +443,36 @@ def _fit_nulls(whole: _Problem, searched: _Problem, rough: _Problem, effects: Ef
     # A stored prior has a share of its own, and of many point masses some stand in for the null.
     several = searched.stored is None and searched.family != "npmle"
 
-    def profile(drift: float) -> Profile:
-        fit = searched.at(drift, _best_slab(searched, drift) if single else None)
+    first = _best_slab(searched, 0.0) if single else None
+
+    def profile(drift: float, slab: FloatArray | None) -> Profile:
+        fit = searched.at(drift, slab)
         return profile_share(lambda penalty, near: fit(1 + penalty, near), searched.null_weight, several=several)
 
     def height(drift: float) -> float:
-        slab = _best_slab(rough, drift) if single else None
-        return float(rough.at(drift, slab)(1.0, None).loglik[-1]) * searched.n_genes / rough.n_genes
+        return float(rough.at(drift, first)(1.0, None).loglik[-1]) * searched.n_genes / rough.n_genes
 
     drifts = np.zeros(1)
-    if known.largest > NARROW * typical:
+    # Point masses stand in for any drift.
+    if likely is not None:
+        drifts = np.array([likely])
+    elif known.largest > NARROW * typical and searched.family != "npmle":
         largest = min(FURTHER * largest_worth(height, known.largest, typical), known.largest)
         if largest > NARROW * typical:
             drifts = largest * np.array([0.0, *PLACES])
-    profiles = [profile(float(drift)) for drift in drifts]
+    slabs: list[FloatArray | None] = [first] * len(drifts)
+    if first is not None and len(drifts) > 1:
+        # A single slab's scale changes little with the null's, and evenly with its variance.
+        last = _best_slab(searched, float(drifts[-1]), 0.02)
+        slabs = [first * (last / first) ** part for part in (drifts / drifts[-1]) ** 2]
+    profiles = [profile(float(drift), slab) for drift, slab in zip(drifts, slabs, strict=True)]
     probability = null_probabilities(profiles, drift_mass(known, drifts)) if len(drifts) > 1 else np.ones(1)
     best = int(np.argmax(probability))
     if searched is not whole:
         profiles[best] = _refitted(whole, profiles[best])
     fit = _averaged(profiles, probability, best)
-    return replace(fit, drift=known, fixed_null=_averaged(profiles[:1], np.ones(1), 0))
+    without = profiles[0] if drifts[0] == 0 else profile(0.0, first)
+    return replace(fit, drift=known, fixed_null=_averaged([without], np.ones(1), 0))
 
 
 def _refitted(whole: _Problem, profile: Profile) -> Profile:
