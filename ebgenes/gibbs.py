@@ -28,7 +28,8 @@ from ebgenes.model import (
     MixturePrior,
     Posterior,
 )
-from ebgenes.posteriors import as_seen, averaged_weights, component_likelihoods, mixture_of, posterior
+from ebgenes.posterior_mixtures import mixture_of
+from ebgenes.posteriors import as_seen, averaged_weights, component_likelihoods, posterior
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior, with_share
 from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, in_memory, picked
 from ebgenes.prior.refit import free_slabs
@@ -325,11 +326,9 @@ def _drifts(fit: EmFit) -> tuple[FloatArray, FloatArray]:
     nulls = fit.prior.nulls
     if nulls is None or fit.prior.stretch != 1:
         return np.array([fit.prior.null_scale]), np.zeros(1)
-    drifts, which = np.unique(nulls.scale[:, 0], return_inverse=True)
-    probability = np.bincount(which, nulls.probability)
-    evidence = np.array([nulls.evidence[which == j][0] for j in range(len(drifts))])
-    log_prior = np.log(probability) - evidence
-    return drifts, log_prior - log_prior.max()
+    groups = nulls.by_scale()
+    log_prior = np.array([np.log(nulls.probability[rows].sum()) - nulls.evidence[rows[0]] for _, rows in groups])
+    return np.array([drift for drift, _ in groups]), log_prior - log_prior.max()
 
 
 def _start(fit: EmFit, n_columns: int) -> FloatArray:
@@ -420,14 +419,13 @@ def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.9
 
     Notes
     -----
-    Means, variances and probabilities are averages. Under each scale of the null intervals are those of the averaged
-    distribution; over scales of the null their ends are averaged.
+    Under each scale of the null everything is of the averaged distribution; over scales of the null see `mixture_of`.
     """
     parts: list[tuple[float, Posterior]] = []
     step = -(-len(draws.weight) // AVERAGED)
     seen = as_seen(effects, draws.prior)
     likelihoods = component_likelihoods(seen, draws.prior.family)
-    for own in _alike(draws.null_scale[::step]):
+    for own in _by_drift(draws.null_scale[::step]):
         own = own * step
         drift = float(draws.null_scale[own].mean())
         scale, weights = _components(draws.prior.family, drift, draws.scale[own], draws.weight[own])
@@ -438,10 +436,10 @@ def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.9
         known = posterior(effects, prior, interval=interval, threshold=threshold, weight=gene_weight)
         parts.append((len(own) / len(draws.weight[::step]), known))
 
-    return mixture_of(parts)
+    return mixture_of(parts, draws.prior.mode)
 
 
-def _alike(null_scale: FloatArray) -> list[IntArray]:
+def _by_drift(null_scale: FloatArray) -> list[IntArray]:
     """Which draws have nearly the same scale of the null: all where there is one, else `GROUPS` groups."""
     order = np.argsort(null_scale, kind="stable")
     return np.array_split(order, min(GROUPS, len(np.unique(null_scale))))

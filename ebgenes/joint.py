@@ -112,9 +112,10 @@ def joint_posterior(
     unit = effects.unit
     mean, sd = known.mean / unit, known.sd / unit
     lower, upper = _interval(mean, sd, known.lfdr, interval)
+    center, spread = _if_real(mean, sd, known.lfdr)
+    half = special.ndtri((1 + interval) / 2) * spread
     up, down = known.up, known.down
     if threshold > 0:
-        center, spread = _if_real(mean, sd, known.lfdr)
         up, down = ((1 - known.lfdr) * special.ndtr((side * center - threshold) / spread) for side in (1, -1))
     names = text_array(["none", *prior.pattern])
     share = np.column_stack([known.lfdr_all, known.pattern_share])
@@ -125,6 +126,8 @@ def joint_posterior(
         sd=sd,
         lower=lower,
         upper=upper,
+        lower_changed=center - half,
+        upper_changed=center + half,
         covariance=_covariance(estimate, covariance, prior) / np.outer(unit, unit),
         lfdr=known.lfdr_all,
         lfsr=known.lfsr,
@@ -214,7 +217,7 @@ def leading_effects(effects: JointEffects, posterior: JointPosterior) -> tuple[E
         hidden=effects.hidden,
         failed=effects.failed,
     )
-    names = ("mean", "sd", "lower", "upper", "lfsr", "up", "down")
+    names = ("mean", "sd", "lower", "upper", "lower_changed", "upper_changed", "lfsr", "up", "down")
     known = Posterior(
         gene=effects.gene,
         lfdr=posterior.lfdr,

@@ -9,7 +9,7 @@ from scipy import special
 
 from ebgenes.fdr import listed_by_sign, running_mean
 from ebgenes.model import BoolArray, Effects, FloatArray, MixturePrior
-from ebgenes.posteriors import as_seen, component_likelihoods, posterior
+from ebgenes.posteriors import component_probabilities, null_probability, posterior
 from ebgenes.prior.fit import picked, thinned
 
 MOST_GENES = 5_000
@@ -42,18 +42,15 @@ def list_range(effects: Effects, prior: MixturePrior, level: float, probability:
     nulls = prior.nulls
     if nulls is None or prior.null_share is not None:
         return None
-    drifts, which = np.unique(nulls.scale[:, 0], return_inverse=True)
-    below = np.cumsum(np.bincount(which, nulls.probability))
+    groups = [rows for _, rows in nulls.by_scale()]
+    below = np.cumsum([nulls.probability[rows].sum() for rows in groups])
     tail = (1 - probability) / 2
-    ends = {int(np.searchsorted(below, tail)), min(int(np.searchsorted(below, 1 - tail)), len(drifts) - 1)}
+    ends = {int(np.searchsorted(below, tail)), min(int(np.searchsorted(below, 1 - tail)), len(groups) - 1)}
     few = thinned(effects, max(len(effects.gene) // MOST_GENES, 1))
     lengths = []
     for end in ends:
-        rows = np.flatnonzero(which == end)
-        part = nulls.probability[rows] / nulls.probability[rows].sum()
-        single = replace(
-            prior, scale=nulls.scale[rows[0]], weight=part @ nulls.weight[rows], nulls=None
-        )  # fmt: skip
+        _, weight, scale = nulls.joined(groups[end])
+        single = replace(prior, scale=scale, weight=weight, nulls=None)
         lfsr = posterior(few, single).lfsr
         lengths.append(listed_by_sign(lfsr, running_mean(lfsr), level).mean() * len(effects.gene))
     return round(min(lengths)), round(max(lengths))
@@ -75,23 +72,14 @@ def false_proportions(effects: Effects, prior: MixturePrior, chosen: BoolArray) 
     n_listed = int(chosen.sum())
     if n_listed == 0:
         return np.zeros(N_VALUES)
-    nulls = prior.nulls
     own = prior if prior.null_share is None else replace(prior, null_share=prior.null_share[chosen])
     some = picked(effects, np.flatnonzero(chosen))
-    scale = prior.scale[None, :] if nulls is None else nulls.scale
-    probability = np.ones(1) if nulls is None else nulls.probability
-    likelihoods = component_likelihoods(as_seen(some, prior), prior.family)
-    values = []
-    known: dict[bytes, FloatArray] = {}
-    for a, share in enumerate(probability):
-        key = scale[a].tobytes()
-        if key not in known:
-            loglik = likelihoods(scale[a], None)
-            known[key] = np.exp(loglik - loglik.max(axis=1, keepdims=True))
-        joint = known[key] * (own.weights(n_listed) if nulls is None else nulls.weight[a])
-        # Scales beyond the range of numbers tell nothing of a gene.
-        lfdr = np.nan_to_num(joint[:, 0] / joint.sum(axis=1), nan=1.0)
-        values.append(_number_false(lfdr, max(round(share * N_VALUES), 1)) / n_listed)
+    if prior.nulls is None:
+        return _number_false(null_probability(some, own), N_VALUES) / n_listed
+    values = [
+        _number_false(each[:, 0], max(round(share * N_VALUES), 1)) / n_listed
+        for share, each in component_probabilities(some, own)
+    ]
     return np.sort(np.concatenate(values))
 
 

@@ -714,6 +714,8 @@ class JointPosterior:
     sd: FloatArray
     lower: FloatArray
     upper: FloatArray
+    lower_changed: FloatArray
+    upper_changed: FloatArray
     covariance: FloatArray
     lfdr: FloatArray
     lfsr: FloatArray
@@ -725,12 +727,13 @@ class JointPosterior:
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        names = ("mean", "sd", "lower", "upper", "covariance", "lfdr", "lfsr", "up", "down")
+        ends = ("lower", "upper", "lower_changed", "upper_changed")
+        names = ("mean", "sd", *ends, "covariance", "lfdr", "lfsr", "up", "down")
         _set(self, gene=_text(self.gene), row=_text(self.row), pattern=_text(self.pattern))
         _set(self, leading=np.array(self.leading, dtype=np.int64))
         _set(self, **{name: _float(getattr(self, name)) for name in names})
         n_genes, shape = len(self.gene), (len(self.gene), len(self.row))
-        _require_shape(self, **dict.fromkeys(("mean", "sd", "lower", "upper", "lfsr", "up", "down"), shape))
+        _require_shape(self, **dict.fromkeys(("mean", "sd", *ends, "lfsr", "up", "down"), shape))
         _require_shape(self, lfdr=(n_genes,), leading=(n_genes,), pattern=(n_genes,), covariance=(*shape, shape[1]))
 
 
@@ -757,6 +760,24 @@ class Nulls:
         _set(self, **{each.name: _float(getattr(self, each.name)) for each in fields(self)})
         shape = self.probability.shape
         _require_shape(self, weight=(*shape, self.weight.shape[1]), scale=self.weight.shape, evidence=shape)
+
+    def by_scale(self) -> list[tuple[float, IntArray]]:
+        """Scales of the null, ascending, and the priors that have each."""
+        scales, which = np.unique(self.scale[:, 0], return_inverse=True)
+        return [(float(scale), np.flatnonzero(which == k)) for k, scale in enumerate(scales)]
+
+    def joined(self, rows: IntArray) -> tuple[float, FloatArray, FloatArray]:
+        """Some of the priors as one: their probability, and weights and scales (K,), of mean variances."""
+        share, weight, scale = self.probability[rows], self.weight[rows], self.scale[rows]
+        mean = np.array(scale[0])
+        if np.ptp(scale, axis=0).any():
+            # A slab that has no weight at a scale of the null has no say in how wide it is; the null always has.
+            mass = share[:, None] * weight
+            mass[:, 0] = share
+            mass += 1e-12 * share[:, None]
+            mean = np.sqrt((mass * scale**2).sum(axis=0) / mass.sum(axis=0))
+            mean[1:] = np.maximum.accumulate(mean[1:])
+        return float(share.sum()), share @ weight / share.sum(), mean
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -1012,6 +1033,8 @@ class Posterior:
         Posterior mean and standard deviation of the effect.
     lower, upper
         Equal-tailed credible interval.
+    lower_changed, upper_changed
+        The same given that the gene is changed; missing where no gene can be.
     lfdr
         P(null | data).
     lfsr
@@ -1027,6 +1050,8 @@ class Posterior:
     sd: FloatArray
     lower: FloatArray
     upper: FloatArray
+    lower_changed: FloatArray
+    upper_changed: FloatArray
     lfdr: FloatArray
     lfsr: FloatArray
     up: FloatArray

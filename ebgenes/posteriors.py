@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from ebgenes.kernels.mixture import mean_odds
 from ebgenes.kernels.posterior import mixture_posterior
 from ebgenes.kernels.student import component_loglik
 from ebgenes.model import Effects, FloatArray, IntArray, MixturePrior, Nulls, Posterior
+from ebgenes.posterior_mixtures import mixture_of
 
 NORMAL = ("scale_normal", "point_normal")
 SLABS = {
@@ -57,8 +58,7 @@ def null_probability(effects: Effects, prior: MixturePrior, weight: FloatArray |
     weight, (G, K), stands in place of the prior's where it is given.
     """
     if weight is None and prior.nulls is not None:
-        parts = _by_null(effects, prior)
-        return np.asarray(sum(share * null_probability(effects, single, own) for share, single, own in parts))
+        return np.asarray(sum(share * each[:, 0] for share, each in component_probabilities(effects, prior)))
     effects = as_seen(effects, prior)
     weight = prior.weights(len(effects.gene)) if weight is None else weight
     with np.errstate(divide="ignore"):
@@ -95,6 +95,48 @@ def component_likelihoods(
         return out
 
     return matrix
+
+
+POINTS_A_DOUBLING, NEIGHBOURS = 4, 8
+"""Widths of slabs at which likelihoods are known, and how many of them a polynomial goes through. In between, where a
+likelihood counts, its log is right to 1e-5 if it is a normal's, and to .01 for genes that tell next to nothing."""
+
+
+def interpolated_likelihoods(
+    effects: Effects, family: str, low: float, high: float
+) -> Callable[[FloatArray, slice | None], FloatArray]:
+    """`component_likelihoods` for many calls: of normal slabs that with the drift are from low to high wide.
+
+    Their log likelihoods are polynomials of the log width between values that are computed once. Others, and those of
+    blocks of genes, are computed each time.
+    """
+    exact = component_likelihoods(effects, family)
+    if family not in NORMAL:
+        return exact
+    n_known = int(np.ceil(POINTS_A_DOUBLING * np.log2(high / low))) + NEIGHBOURS
+    known = low * 2 ** ((np.arange(n_known) - NEIGHBOURS // 2 + 1) / POINTS_A_DOUBLING)
+    table = exact(np.concatenate([[0.0], known]), None)[:, 1:]
+
+    def matrix(scale: FloatArray, genes: slice | None = None) -> FloatArray:
+        width = np.hypot(scale[1:], scale[0])
+        if genes is not None or len(width) == 0 or width.min() < low * (1 - 1e-9) or width.max() > high * (1 + 1e-9):
+            return exact(scale, genes)
+        slabs = table @ _polynomial(POINTS_A_DOUBLING * np.log2(width / known[0]), n_known)
+        return np.column_stack([exact(scale[:1], None), slabs])
+
+    return matrix
+
+
+def _polynomial(place: FloatArray, n_known: int) -> FloatArray:
+    """Lagrange's weights of values at 0, 1, ... for polynomials through the nearest of them, (n_known, K)."""
+    weight = np.zeros((n_known, len(place)))
+    first = np.clip(np.floor(place).astype(int) - NEIGHBOURS // 2 + 1, 0, n_known - NEIGHBOURS)
+    for k, (start, x) in enumerate(zip(first, place, strict=True)):
+        node = start + np.arange(NEIGHBOURS)
+        for j in node:
+            others = node[node != j]
+            weight[j, k] = np.prod((x - others) / (j - others))
+    return weight
 
 
 Rows = Callable[[slice, FloatArray, FloatArray], None]
@@ -180,28 +222,61 @@ def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[An
     return work
 
 
-Part = tuple[float, MixturePrior, FloatArray]
-"""One scale of the null: its probability, the prior there, and weights of each gene's own, (G, K)."""
-
+Part = tuple[float, MixturePrior, FloatArray, FloatArray]
+"""Some of the nulls: their probability, a prior that stands for theirs, weights of each gene's own (G, K) under which
+components are as probable as they are on average over these nulls, and each gene's lfdr, (G,)."""
 
 MOST_PARTS = 2
 """Scales of the null at which whole posteriors are computed: neighbours are taken together."""
 
 
+def component_probabilities(effects: Effects, prior: MixturePrior) -> Iterator[tuple[float, FloatArray]]:
+    """Of each null that a fit leaves possible, its probability and P(component | data), (G, K)."""
+    nulls = cast(Nulls, prior.nulls)
+    of = _likelihoods_by_null(effects, prior)
+    for share, weight, scale in zip(nulls.probability, nulls.weight, nulls.scale, strict=True):
+        yield float(share), _probabilities(of(scale), weight)
+
+
 def _by_null(effects: Effects, prior: MixturePrior) -> list[Part]:
     """The priors that a prior leaves possible, those with nearly the same scales as one."""
     nulls = cast(Nulls, prior.nulls)
-    likelihoods = component_likelihoods(as_seen(effects, prior), prior.family)
+    of = _likelihoods_by_null(effects, prior)
     parts = []
     for rows in _alike(nulls):
-        share = nulls.probability[rows]
-        scale = share @ nulls.scale[rows] / share.sum()
-        scale[0] = np.sqrt(share @ nulls.scale[rows, 0] ** 2 / share.sum())
-        loglik = likelihoods(scale, None)
-        own = averaged_weights(np.exp(loglik - loglik.max(axis=1, keepdims=True)), nulls.weight[rows], share)
-        single = replace(prior, scale=scale, weight=share @ nulls.weight[rows] / share.sum(), nulls=None)
-        parts.append((float(share.sum()), single, own))
+        share, weight, scale = nulls.joined(rows)
+        each = (nulls.probability[a] / share * _probabilities(of(nulls.scale[a]), nulls.weight[a]) for a in rows)
+        mean = np.asarray(sum(each))
+        own = mean / np.maximum(of(scale), 1e-300)
+        own /= own.sum(axis=1, keepdims=True)
+        parts.append((share, replace(prior, scale=scale, weight=weight, nulls=None), own, mean[:, 0]))
     return parts
+
+
+def _likelihoods_by_null(effects: Effects, prior: MixturePrior) -> Callable[[FloatArray], FloatArray]:
+    """A function from scales (K,) to each gene's likelihoods (G, K) relative to its largest."""
+    scale = cast(Nulls, prior.nulls).scale
+    low, high = np.abs(scale[:, 1:]).min(initial=np.inf), np.hypot(scale[:, 0].max(), np.abs(scale).max())
+    known = interpolated_likelihoods(as_seen(effects, prior), prior.family, low, high)
+    made: dict[bytes, FloatArray] = {}
+
+    def of(scale: FloatArray) -> FloatArray:
+        # Several shares of the null at one scale follow each other.
+        key = scale.tobytes()
+        if key not in made:
+            made.clear()
+            loglik = known(scale, None)
+            made[key] = np.exp(loglik - loglik.max(axis=1, keepdims=True))
+        return made[key]
+
+    return of
+
+
+def _probabilities(likelihood: FloatArray, weight: FloatArray) -> FloatArray:
+    joint = likelihood * weight
+    total = joint.sum(axis=1, keepdims=True)
+    # Where all are beyond the range of numbers they tell nothing of a gene.
+    return np.asarray(np.where(total > 0, joint / np.maximum(total, 1e-300), weight))
 
 
 def _alike(nulls: Nulls) -> list[IntArray]:
@@ -209,50 +284,13 @@ def _alike(nulls: Nulls) -> list[IntArray]:
 
     Those two first whose union costs least: their distance squared, times the probability of the less probable.
     """
-    scales, which = np.unique(nulls.scale[:, 0], return_inverse=True)
-    groups = [np.flatnonzero(which == k) for k in range(len(scales))]
+    groups = [rows for _, rows in nulls.by_scale()]
     while len(groups) > MOST_PARTS:
         share = np.array([nulls.probability[rows].sum() for rows in groups])
         middle = np.array([nulls.probability[rows] @ nulls.scale[rows, 0] for rows in groups]) / share
         first = int(np.argmin(np.diff(middle) ** 2 * np.minimum(share[1:], share[:-1])))
         groups[first : first + 2] = [np.concatenate(groups[first : first + 2])]
     return groups
-
-
-def mixture_of(parts: Sequence[tuple[float, Posterior]]) -> Posterior:
-    """The mixture of posteriors with given shares, which sum to 1.
-
-    Means, variances and probabilities are averages, lfsr that of the sign that is more probable over all; ends of
-    intervals are averaged.
-    """
-    first = parts[0][1]
-
-    def mean(name: str) -> FloatArray:
-        return np.asarray(sum(share * getattr(part, name) for share, part in parts))
-
-    center, lfdr = mean("mean"), mean("lfdr")
-    square = sum(share * (part.sd**2 + (part.mean - center) ** 2) for share, part in parts)
-    # P(sign wrong | changed) is the smaller side's probability; where priors differ on the side, the other's counts.
-    positive = np.asarray(sum(share * _positive(part) for share, part in parts))
-    wrong = np.maximum(np.minimum(positive, 1 - lfdr - positive), 0.0)
-    return replace(
-        first,
-        mean=center,
-        sd=np.sqrt(square),
-        lower=mean("lower"),
-        upper=mean("upper"),
-        lfdr=lfdr,
-        lfsr=np.minimum(lfdr + wrong, 1.0),
-        up=mean("up"),
-        down=mean("down"),
-    )
-
-
-def _positive(part: Posterior) -> FloatArray:
-    """P(changed and effect > mode), (G,); lfsr says how much lies on the less probable side."""
-    # Beyond a threshold both may be 0.
-    up = np.where(part.up == part.down, part.mean > 0, part.up > part.down)
-    return np.where(up, 1 - part.lfsr, part.lfsr - part.lfdr)
 
 
 def posterior(
@@ -295,22 +333,29 @@ def posterior(
         raise InputError(f"interval must lie strictly between 0 and 1; found {interval}. Give for example 0.95.")
     if not threshold >= 0:
         raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
-    if weight is None and prior.nulls is not None:
-        asked_of = {"interval": interval, "threshold": threshold}
-        return mixture_of(
-            [
-                (share, posterior(effects, single, weight=own, **asked_of))
-                for share, single, own in _by_null(effects, prior)
-            ]
-        )
-    effects = as_seen(effects, prior)
-    out = np.empty((len(effects.gene), 8))
     asked = float(interval), float(threshold)
-    weight = np.broadcast_to(prior.weights(len(out)) if weight is None else weight, (len(out), len(prior.scale)))
+    if weight is None and prior.nulls is not None:
+        parts = _by_null(effects, prior)
+        return mixture_of(
+            [(share, _posterior(effects, single, own, lfdr, *asked)) for share, single, own, lfdr in parts], prior.mode
+        )
+    return _posterior(effects, prior, prior.weights(len(effects.gene)) if weight is None else weight, None, *asked)
+
+
+def _posterior(
+    effects: Effects, prior: MixturePrior, weight: FloatArray, lfdr: FloatArray | None, interval: float,
+    threshold: float,
+) -> Posterior:  # fmt: skip
+    """The posterior under one null, given weights (G, K) or (1, K), and lfdrs where they are known already."""
+    effects = as_seen(effects, prior)
+    out = np.empty((len(effects.gene), 10))
+    asked = interval, threshold
+    weight = np.broadcast_to(weight, (len(out), len(prior.scale)))
     if prior.family not in NORMAL:
         work = _general_work(effects, prior, weight, *asked, out)
     elif effects.grid is not None and effects.loglik is not None:
-        lfdr = null_probability(effects, replace(prior, mode=0.0, stretch=1.0), weight)
+        if lfdr is None:
+            lfdr = null_probability(effects, replace(prior, mode=0.0, stretch=1.0), weight)
         work = _grid_work(effects.grid, effects.loglik, lfdr, prior, weight, *asked, out)
     else:
         known = (effects.estimate, effects.se, effects.df)
@@ -320,13 +365,15 @@ def posterior(
             mixture_posterior(*gene, np.array(weight[block]), prior.scale, *asked, out[block])
 
     map_blocks(work, len(out))
-    mean, sd, lower, upper, lfdr, lfsr, up, down = np.ascontiguousarray(out.T)
+    mean, sd, lower, upper, lfdr, lfsr, up, down, lower_changed, upper_changed = np.ascontiguousarray(out.T)
     return Posterior(
         gene=effects.gene,
         mean=mean + prior.mode,
         sd=sd,
         lower=lower + prior.mode,
         upper=upper + prior.mode,
+        lower_changed=lower_changed + prior.mode,
+        upper_changed=upper_changed + prior.mode,
         lfdr=lfdr,
         lfsr=lfsr,
         up=up,
@@ -376,7 +423,7 @@ def _general_work(
     return work
 
 
-def averaged_weights(likelihood: FloatArray, draws: FloatArray, share: FloatArray | None = None) -> FloatArray:
+def averaged_weights(likelihood: FloatArray, draws: FloatArray) -> FloatArray:
     """Weights under which each gene's posterior is the average of its posteriors over draws of the weights.
 
     Parameters
@@ -385,8 +432,6 @@ def averaged_weights(likelihood: FloatArray, draws: FloatArray, share: FloatArra
         Of each gene under each component, (G, K), rows up to a factor.
     draws
         Weights, (D, K).
-    share
-        How much each draw counts, (D,); None: all alike.
 
     Returns
     -------
@@ -395,6 +440,5 @@ def averaged_weights(likelihood: FloatArray, draws: FloatArray, share: FloatArra
         has the posterior probability L_gk w_dk / sum_j w_dj L_gj under draw d.
     """
     out = np.empty_like(likelihood)
-    share = np.ones(len(draws)) if share is None else share
-    map_blocks(lambda block: mean_odds(likelihood[block], draws, share, out[block]), len(likelihood))
+    map_blocks(lambda block: mean_odds(likelihood[block], draws, out[block]), len(likelihood))
     return out

@@ -312,6 +312,23 @@ def test_averaged_weights_average_posteriors(rng, kind, family):
     np.testing.assert_allclose(whole.sd**2 + whole.mean**2, square, **tolerance)
 
 
+@pytest.mark.parametrize("kind", ["normal", "t", "grid"])
+@pytest.mark.parametrize("family", ["scale_normal", *SLABS])
+def test_intervals_given_that_a_gene_is_changed(kind, family):
+    """Those of the same prior without a null, under which half of the mass may lie on either side of 0."""
+    effects = likelihood_kinds()[kind]
+    scale = np.array([0.1, 0.6, 2.0]) if family == "scale_normal" else SLABS[family]
+    weight = np.append(0.7, np.full(len(scale) - 1, 0.3 / (len(scale) - 1)))
+    prior = MixturePrior(weight=weight, scale=scale, family=family, mode=0.2)
+    found = eb.posterior(effects, prior)
+    weight[0] = 0.0
+    changed = eb.posterior(effects, replace(prior, weight=weight / weight.sum()))
+    np.testing.assert_allclose(found.lower_changed, changed.lower, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(found.upper_changed, changed.upper, rtol=1e-6, atol=1e-7)
+    none = eb.posterior(effects, MixturePrior(weight=[1.0, 0.0], scale=[0.0, 1.0]))
+    assert np.isnan([none.lower_changed, none.upper_changed]).all()
+
+
 def test_draws_that_cannot_have_made_a_gene_are_left_out():
     """Half of the draws have no weight on the one slab that reaches an effect of 60 standard errors."""
     likelihood = np.array([[0.0, 1.0], [1.0, 0.5]])

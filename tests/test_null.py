@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 import ebgenes as eb
 from ebgenes import io
@@ -12,7 +13,8 @@ from ebgenes.effects.hidden import residual_axes
 from ebgenes.fdr import listed_by_sign, running_mean
 from ebgenes.lists import false_proportions, list_range
 from ebgenes.model import HiddenFactors, MixturePrior, Nulls, ResidualAxes
-from ebgenes.posteriors import mixture_of, null_probability
+from ebgenes.posterior_mixtures import mixture_of
+from ebgenes.posteriors import null_probability
 from ebgenes.prior.null import CUT, N_DRAWS, drift_mass, drift_prior, excess_variance
 from ebgenes.summary import cautions, summarize
 
@@ -199,14 +201,15 @@ def test_posteriors_are_averages_over_nulls():
         for p, w, s in zip(share, weight, scale, strict=True)
     ]
     found, lfdr = eb.posterior(effects, prior), sum(p * part.lfdr for p, part in parts)
-    assert_allclose(found.lfdr, lfdr, rtol=1e-8)
-    assert_allclose(null_probability(effects, prior), lfdr, rtol=1e-8)
-    assert_allclose(found.up, sum(p * part.up for p, part in parts), rtol=1e-8)
-    assert_allclose(found.lfsr, lfdr + np.minimum(found.up, found.down), rtol=1e-6, atol=1e-12)
+    # Likelihoods between widths that are known are interpolated.
+    assert_allclose(found.lfdr, lfdr, rtol=1e-5)
+    assert_allclose(null_probability(effects, prior), lfdr, rtol=1e-5)
+    assert_allclose(found.up, sum(p * part.up for p, part in parts), rtol=1e-5)
+    assert_allclose(found.lfsr, lfdr + np.minimum(found.up, found.down), rtol=1e-5, atol=1e-12)
     mean = sum(p * part.mean for p, part in parts)
-    assert_allclose(found.mean, mean, rtol=1e-8)
+    assert_allclose(found.mean, mean, rtol=1e-5)
     square = sum(p * (part.sd**2 + part.mean**2) for p, part in parts) - mean**2
-    assert_allclose(found.sd, np.sqrt(square), rtol=1e-6)
+    assert_allclose(found.sd, np.sqrt(square), rtol=1e-5)
 
 
 def test_lfsr_of_a_mixture_is_that_of_one_sign():
@@ -287,3 +290,43 @@ def test_a_factor_that_is_the_comparison_keeps_its_part_along_the_residuals():
     assert np.corrcoef(effects.estimate, response[kept] / np.log(2))[0, 1] > 0.8
     notes = cautions(effects, eb.fit_em(effects), {"sigma0": 1.0})
     assert notes[0].startswith("A factor among the residuals goes along with the comparison itself")
+
+
+def test_intervals_of_a_mixture_end_at_its_tails():
+    """Nulls of different widths: .025 of the mixture lies below the lower end, also given that the gene is changed."""
+    rng = np.random.default_rng(14)
+    estimate, se = rng.normal(0, 0.5, 400), rng.uniform(0.1, 0.2, 400)
+    effects = eb.effects_from_summary([f"g{i}" for i in range(400)], estimate, se)
+    priors = [
+        MixturePrior(weight=[0.9, 0.1], scale=[0.25, 1.0]),
+        MixturePrior(weight=[0.1, 0.5, 0.4], scale=[0.0, 0.2, 1.0]),
+    ]
+    share = (0.4, 0.6)
+    found = mixture_of([(s, eb.posterior(effects, prior)) for s, prior in zip(share, priors, strict=True)])
+
+    def below(at):
+        """Null probability and P(changed and effect <= at), (2, G)."""
+        total = np.zeros((2, 400))
+        for s, prior in zip(share, priors, strict=True):
+            variance, slab = se[:, None] ** 2 + prior.scale[0] ** 2, np.append(0, prior.scale[1:] ** 2)
+            part = prior.weight * stats.norm.pdf(estimate[:, None], 0, np.sqrt(variance + slab))
+            part *= s / part.sum(axis=1, keepdims=True)
+            sd = np.sqrt(variance * slab / (variance + slab))[:, 1:]
+            center = (estimate[:, None] * slab / (variance + slab))[:, 1:]
+            total += [part[:, 0], (part[:, 1:] * stats.norm.cdf(at[:, None], center, sd)).sum(axis=1)]
+        return total
+
+    null, _ = below(found.lower)
+    for end, tail in ((found.lower, 0.025), (found.upper, 0.975)):
+        changed = below(end)[1]
+        atom = end == 0
+        assert 0 < atom.sum() < 400
+        assert (changed[atom] <= tail + 1e-6).all()
+        assert ((changed + null)[atom] >= tail - 1e-6).all()
+        miss = np.abs((changed + null * (end > 0))[~atom] - tail)
+        assert miss.max() < 0.01
+        assert miss.mean() < 0.001
+    for end, tail in ((found.lower_changed, 0.025), (found.upper_changed, 0.975)):
+        assert_allclose(below(end)[1] / (1 - null), tail, atol=0.01)
+    alone = eb.posterior(effects, priors[0])
+    assert_allclose(mixture_of([(0.3, alone), (0.7, alone)]).lower, alone.lower, atol=1e-6)

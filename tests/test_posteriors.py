@@ -11,7 +11,7 @@ import ebgenes as eb
 from ebgenes.errors import InputError
 from ebgenes.fdr import listed_by_sign, running_mean
 from ebgenes.model import MixturePrior
-from ebgenes.posteriors import null_probability
+from ebgenes.posteriors import interpolated_likelihoods, loglik_matrix, null_probability
 
 SCENARIOS = ["spiky", "near_normal", "flat_top", "skew", "big_normal", "bimodal", "hetero_spiky", "all_null"]
 
@@ -145,7 +145,8 @@ def test_areas_add_up(airway_effects):
     np.testing.assert_allclose(post.lfsr, 1 - np.maximum(post.up, post.down), atol=1e-9)
     assert np.all(post.lower <= post.mean + 1e-12)
     assert np.all(post.mean <= post.upper + 1e-12)
-    np.testing.assert_allclose(null_probability(airway_effects, fit.prior), post.lfdr, rtol=1e-9)
+    # Likelihoods are interpolated in one and computed in the other.
+    np.testing.assert_allclose(null_probability(airway_effects, fit.prior), post.lfdr, rtol=1e-6)
 
 
 def test_the_far_tail_keeps_its_digits():
@@ -214,3 +215,19 @@ def test_lfdr_is_calibrated_and_intervals_cover(rng, df):
     sure = post.lfdr < 1e-4
     assert sure.any() == np.isinf(df)
     assert covered[sure].sum() >= 0.95 * sure.sum() - 3 * np.sqrt(0.05 * 0.95 * sure.sum())
+
+
+def test_interpolated_likelihoods_are_those_computed(rng, airway_effects):
+    """Of normal slabs between the widths asked for; others are computed."""
+    se = np.exp(rng.normal(-2, 0.5, 300))
+    normal = eb.effects_from_summary([f"g{i}" for i in range(300)], rng.normal(0, 1, 300), se)
+    for effects, tolerance in ((normal, 3e-5), (airway_effects, 0.01)):
+        low = 0.5 * float(np.median(effects.se))
+        find = interpolated_likelihoods(effects, "scale_normal", low, 8.0)
+        for drift in (0.0, 0.3 * low, 2 * low):
+            scale = np.concatenate([[drift], low * 2 ** np.linspace(0.1, 4, 12)])
+            found, exact = find(scale, None), loglik_matrix(effects, scale)
+            matters = exact > exact.max(axis=1, keepdims=True) - 10
+            np.testing.assert_allclose(found[matters], exact[matters], atol=tolerance)
+        narrow = np.array([0.0, 0.1 * low])
+        np.testing.assert_array_equal(find(narrow, None), loglik_matrix(effects, narrow))

@@ -167,7 +167,7 @@ def score(seed: int, *, cell: Cell) -> list[Row]:
     posterior = eb.posterior(own, fit.prior)
     judged = time.process_time()
     table = eb.results_table(own, posterior)
-    by_own = by_q(own, posterior)
+    by_own = by_q(table)
     rates = {
         "likelihood, q-value": measures(by_own, known.truth) | lfdr_gaps(posterior.lfdr, known.truth),
         "likelihood, s-value": measures(by_s(table), known.truth),

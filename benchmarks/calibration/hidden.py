@@ -19,7 +19,7 @@ from itertools import product
 
 import numpy as np
 from command import add_engines, command_line, show, two_workers
-from methods import answers_in_r
+from methods import answers_in_r, by_p, by_q, by_s
 from rates import Row, average, list_rates, write_rows
 from sets import N_GENES, Cell, KnownSet, draw, factor_scores
 
@@ -81,9 +81,11 @@ def rates_with(known: KnownSet, engine: str, hidden_factors: str | int) -> tuple
     """How many factors an engine took, and the error rates of its lists, by what they are cut by."""
     effects = eb.fit_effects(known.counts, known.design, engine=engine, hidden_factors=hidden_factors)
     table = eb.results_table(effects, eb.posterior(effects, eb.fit_em(effects).prior))
-    by_q = list_rates(table["q_value"], table["lfdr"], table["post_mean"], known.truth)
-    by_p = list_rates(table["adj_p_value"], table["p_value"], table["log2_fc"], known.truth)
-    return 0 if effects.hidden is None else len(effects.hidden.share), {"q-value": by_q, "BH": by_p}
+    lists = {"s-value": by_s(table), "q-value": by_q(table), "BH": by_p(table)}
+    rates = {
+        name: list_rates(one["adjusted"], one["order"], one["estimate"], known.truth) for name, one in lists.items()
+    }
+    return 0 if effects.hidden is None else len(effects.hidden.share), rates
 
 
 def peer_rates(cell: Cell, n_sets: int) -> Iterator[list[Row]]:

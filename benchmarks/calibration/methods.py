@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rates import LEVEL
 from sets import KnownSet
 
 import ebgenes as eb
-from ebgenes.model import Effects, Posterior
+from ebgenes.model import Effects, MixturePrior
+from ebgenes.table import in_list
 
 HERE = Path(__file__).parent
 COLUMNS = ("adjusted", "order", "estimate", "low", "high", "p_value", "lfdr")
@@ -40,20 +42,25 @@ def frame(**column: Any) -> pd.DataFrame:
     return table.reset_index(drop=True).reindex(columns=list(COLUMNS)).astype(float)
 
 
-def by_q(effects: Effects, posterior: Posterior) -> pd.DataFrame:
-    table = eb.results_table(effects, posterior)
+def by_s(table: pd.DataFrame) -> pd.DataFrame:
+    """The list that is given by default, whose genes have more certain signs than a coin's besides."""
+    listed = table["s_value"].where(in_list(table, LEVEL), 1.0)
+    return _ours(table, listed, table["lfsr"])
+
+
+def by_q(table: pd.DataFrame) -> pd.DataFrame:
+    return _ours(table, table["q_value"], table["lfdr"])
+
+
+def _ours(table: pd.DataFrame, adjusted: pd.Series, order: pd.Series) -> pd.DataFrame:
     return frame(
-        adjusted=table["q_value"],
-        order=table["lfdr"],
+        adjusted=adjusted,
+        order=order,
         estimate=table["post_mean"],
         low=table["ci_low"],
         high=table["ci_high"],
         lfdr=table["lfdr"],
     )
-
-
-def by_s(table: pd.DataFrame) -> pd.DataFrame:
-    return frame(adjusted=table["s_value"], order=table["lfsr"], estimate=table["post_mean"])
 
 
 def by_p(table: pd.DataFrame) -> pd.DataFrame:
@@ -66,25 +73,24 @@ def ours(known: KnownSet) -> Iterator[Answer]:
     """Both engines; of the default one the default prior, others, one with a covariate, and draws."""
     effects = eb.fit_effects(known.counts, known.design)
     fit = eb.fit_em(effects)
-    posterior = eb.posterior(effects, fit.prior)
-    yield "likelihood", by_q(effects, posterior)
-    table = eb.results_table(effects, posterior)
-    yield "likelihood, s-value", by_s(table)
+    table = eb.results_table(effects, eb.posterior(effects, fit.prior))
+    yield "likelihood", by_s(table)
+    yield "likelihood, q-value", by_q(table)
     yield "likelihood, BH", by_p(table)
     asked = eb.build_covariates(effects.gene, {"base_mean": effects.base_mean}, ["base_mean"])
-    with_mean = eb.fit_em(effects, covariates=asked)
-    yield "likelihood, covariate base_mean", by_q(effects, eb.posterior(effects, with_mean.prior))
+    yield "likelihood, covariate base_mean", _under(effects, eb.fit_em(effects, covariates=asked).prior)
     for family, null in FAMILIES.items():
-        yield (
-            f"likelihood, {family}",
-            by_q(effects, eb.posterior(effects, eb.fit_em(effects, family=family, null=null).prior)),
-        )
+        yield f"likelihood, {family}", _under(effects, eb.fit_em(effects, family=family, null=null).prior)
     draws = eb.draw_gibbs(effects, fit, seed=1, **SWEEPS)
-    yield "likelihood, Gibbs", by_q(effects, eb.full_posterior(effects, draws))
+    yield "likelihood, Gibbs", by_s(eb.results_table(effects, eb.full_posterior(effects, draws)))
     effects = eb.fit_effects(known.counts, known.design, engine="moderated_t")
-    posterior = eb.posterior(effects, eb.fit_em(effects).prior)
-    yield "moderated_t", by_q(effects, posterior)
-    yield "moderated_t, BH", by_p(eb.results_table(effects, posterior))
+    table = eb.results_table(effects, eb.posterior(effects, eb.fit_em(effects).prior))
+    yield "moderated_t", by_s(table)
+    yield "moderated_t, BH", by_p(table)
+
+
+def _under(effects: Effects, prior: MixturePrior) -> pd.DataFrame:
+    return by_s(eb.results_table(effects, eb.posterior(effects, prior)))
 
 
 def of_deseq2(found: pd.DataFrame, adjusted: pd.Series) -> pd.DataFrame:

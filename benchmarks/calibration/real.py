@@ -160,7 +160,7 @@ def our_lists(one: Fitted) -> list[Listed]:
     raw = one.table["log2_fc"].to_numpy()
     by_sign = by_s(one.table)
     return [
-        Listed(method="q < .05", found=by_q(one.effects, eb.posterior(one.effects, one.fit.prior)), raw=raw),
+        Listed(method="q < .05", found=by_q(one.table), raw=raw),
         Listed(method="s < .05", found=by_sign, raw=raw),
         Listed(method="s < .01", found=by_sign, raw=raw, level=STRICT),
         Listed(method="own p, BH", found=by_p(one.table), raw=raw),

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from command import add_engines, command_line, two_workers
+from methods import by_p, by_q, by_s
 from plasmodes import SHARE_CHANGED, Replicates, read_replicates, thin
 from rates import LEVEL, Row, average, list_rates, write_rows
 from sets import EFFECT_SD, QUESTION
@@ -88,13 +89,12 @@ def _rates(
     effects = eb.fit_effects(counts, design, engine=engine, hidden_factors=factors)
     table = eb.results_table(effects, eb.posterior(effects, eb.fit_em(effects).prior))
     taken = 0 if effects.hidden is None else len(effects.hidden.share)
-    lists = (("q-value", "q_value", "lfdr", "post_mean"), ("BH", "adj_p_value", "p_value", "log2_fc"))
-    for name, adjusted, order, sign in lists:
+    for name, one in {"s-value": by_s(table), "q-value": by_q(table), "BH": by_p(table)}.items():
         if truth.any():
-            row = list_rates(table[adjusted], table[order], table[sign], truth)
+            row = list_rates(one["adjusted"], one["order"], one["estimate"], truth)
         else:
             # Where nothing differs, only the length of the list means something.
-            calls = int((table[adjusted] < LEVEL).sum())
+            calls = int((one["adjusted"] < LEVEL).sum())
             row = {"calls": calls, "sets_with_calls": calls > 0}
         yield {"method": f"{engine}, {label}, {factors}, {name}", "factors": taken, **row}
 

@@ -160,8 +160,7 @@ def residual_axes(counts: Counts, design: Design) -> ResidualAxes | None:
         return None
     part, _ = _thinned(counts, None)
     response, weight = voom(part, design.matrix)
-    residual, scale = _residuals(response, weight, design.matrix)
-    standard = residual * np.sqrt(weight) / scale[:, None]
+    standard, _ = _standard_residuals(response, weight, design.matrix)
     df = design.matrix.shape[0] - design.matrix.shape[1]
     size = np.sqrt(np.sum(standard**2, axis=1))
     rng = np.random.default_rng(SEED)
@@ -258,8 +257,7 @@ def _find(response: FloatArray, weight: FloatArray, design: FloatArray, most: in
     rng = np.random.default_rng(SEED)
     while score.shape[1] < most:
         wider = np.column_stack([design, score])
-        residual, scale = _residuals(response, weight, wider)
-        standard = residual * np.sqrt(weight) / scale[:, None]
+        standard, scale = _standard_residuals(response, weight, wider)
         value, axis = np.linalg.eigh(_gram(standard))
         share, further = _first_share(np.asarray(value)), score.shape[1] > 0
         if tested and further and n_samples - design.shape[1] < FEW_DF and share < MOST_OF_THE_REST:
@@ -272,11 +270,12 @@ def _find(response: FloatArray, weight: FloatArray, design: FloatArray, most: in
     return np.asarray(score * np.sqrt(n_samples))
 
 
-def _residuals(response: FloatArray, weight: FloatArray, design: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Residuals (G, S), and the genes' standard deviations at weight 1, (G,), squeezed together."""
+def _standard_residuals(response: FloatArray, weight: FloatArray, design: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Residuals (G, S) over their standard deviations, and these at weight 1, (G,), squeezed together."""
     _, _, variance, fitted = weighted_regression(response, weight, design, np.zeros(design.shape[1]))
     require_variation(variance)
-    return response - fitted, _moderated_sd(variance, design.shape[0] - design.shape[1])
+    scale = _moderated_sd(variance, design.shape[0] - design.shape[1])
+    return (response - fitted) * np.sqrt(weight) / scale[:, None], scale
 
 
 def _moderated_sd(variance: FloatArray, df: int) -> FloatArray:

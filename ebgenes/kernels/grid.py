@@ -36,6 +36,7 @@ FARTHEST = 300.0
 STEEP = 0.4
 LAGUERRE_NODES, LAGUERRE_WEIGHTS = np.polynomial.laguerre.laggauss(16)
 HALF_LOG_2PI = 0.9189385332046727
+LOG_NARROW_STEP = math.log(NARROW_STEP)
 
 
 @kernel
@@ -169,21 +170,34 @@ def prepare(grid, loglik, curvature, theta, weight, size, top, count):
     return most
 
 
+@summing
+def _sum_exp(value, n, highest):
+    """sum_i exp(value_i - highest) over the first n."""
+    total = 0.0
+    for i in range(n):
+        total += exp(value[i] - highest)
+    return total
+
+
+@kernel
+def _log_sum_exp(value, n):
+    """log sum_i exp(value_i) over the first n."""
+    highest = -math.inf
+    for i in range(n):
+        highest = max(highest, value[i])
+    return highest + log(_sum_exp(value, n, highest))
+
+
 @kernel
 def _log_mean(center, spread, x, y, curvature, theta, value):
     """log int L(center + d) N(d; 0, spread^2) dd for a spread in which L is smooth; theta and value are work space."""
     for i in range(NARROW_NODES):
         theta[i] = center + spread * (NARROW_STEP * i - NARROW_END)
     spline_values(theta, NARROW_NODES, x, y, curvature, value)
-    highest = -math.inf
     for i in range(NARROW_NODES):
         z = NARROW_STEP * i - NARROW_END
         value[i] -= 0.5 * z * z
-        highest = max(highest, value[i])
-    total = 0.0
-    for i in range(NARROW_NODES):
-        total += exp(value[i] - highest)
-    return highest + log(total * NARROW_STEP) - HALF_LOG_2PI
+    return _log_sum_exp(value, NARROW_NODES) + LOG_NARROW_STEP - HALF_LOG_2PI
 
 
 @kernel
@@ -244,6 +258,22 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
         stretch = math.sqrt(1.0 + (drift / size) ** 2)
         for t in range(n_nodes):
             out_grid[g, t] = center + stretch * (x[t] - center)
+        half_precision = 0.5 / (drift * drift)
+        step = NARROW_STEP * drift
+        n = math.ceil((out_grid[g, n_nodes - 1] - out_grid[g, 0]) / step) + NARROW_NODES
+        if drift < NARROW * size and n <= MAX_NODES:
+            # Even nodes serve all points, each of which takes those near it.
+            low = out_grid[g, 0] - NARROW_END * drift
+            for i in range(n):
+                theta[i] = low + step * i
+            spline_values(theta, n, x, y, curvature, value)
+            for t in range(n_nodes):
+                point = out_grid[g, t]
+                first = min(int((point - out_grid[g, 0]) / step + 0.5), n - NARROW_NODES)
+                for i in range(NARROW_NODES):
+                    width[i] = value[first + i] - half_precision * (theta[first + i] - point) ** 2
+                out_loglik[g, t] = _log_sum_exp(width, NARROW_NODES) + LOG_NARROW_STEP - HALF_LOG_2PI
+            continue
         if drift < NARROW * size:
             for t in range(n_nodes):
                 out_loglik[g, t] = _log_mean(out_grid[g, t], drift, x, y, curvature, theta, value)
@@ -251,17 +281,12 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
         n, _ = _place(x, center, size, STEP, theta, width)
         spline_values(theta, n, x, y, curvature, value)
         for i in range(n):
-            width[i] = log(width[i])
+            value[i] += log(width[i])
         for t in range(n_nodes):
-            highest = -math.inf
+            point = out_grid[g, t]
             for i in range(n):
-                gap = (theta[i] - out_grid[g, t]) / drift
-                highest = max(highest, value[i] + width[i] - 0.5 * gap * gap)
-            total = 0.0
-            for i in range(n):
-                gap = (theta[i] - out_grid[g, t]) / drift
-                total += exp(value[i] + width[i] - 0.5 * gap * gap - highest)
-            out_loglik[g, t] = highest + log(total) - log(drift) - HALF_LOG_2PI
+                width[i] = value[i] - half_precision * (theta[i] - point) ** 2
+            out_loglik[g, t] = _log_sum_exp(width, n) - log(drift) - HALF_LOG_2PI
 
 
 @kernel
@@ -382,7 +407,8 @@ def _quantile(f, theta, begin, end, target):
 
 @kernel
 def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshold, out):
-    """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down, of effects without drift (`add_drift`).
+    """Fill out (G, 10): mean, sd, lower, upper, lfdr, lfsr, up, down, and lower and upper given that the gene is
+    changed, of effects without drift (`add_drift`).
 
     grid, loglik (G, T), lfdr (G,); weight (G, K), of each gene, and scale (K,) of the prior, whose first component is
     the point mass at 0 and whose slabs ascend; active the indices of the slabs that have weight in some gene.
@@ -398,6 +424,8 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshol
         null = lfdr[g] if len(active) > 0 else 1.0
         for column in range(8):
             out[g, column] = 0.0
+        out[g, 8] = math.nan
+        out[g, 9] = math.nan
         out[g, 4] = null
         out[g, 5] = null
         if len(active) == 0:
@@ -470,6 +498,7 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshol
                 target = (tail if tail <= beside else tail - null) / real
                 bound = _quantile(density, theta, begin, end, target)
                 out[g, 2 if side > 0 else 3] = side * bound
+            out[g, 8 if side > 0 else 9] = side * _quantile(density, theta, begin, end, tail)
             if side > 0:
                 # What holds below holds above in the mirror: no probability is ever taken from 1.
                 for i in range(n // 2):

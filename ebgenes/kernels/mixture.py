@@ -38,10 +38,8 @@ def weight_derivatives(likelihood, weight, active, gradient, hessian):
 
 
 @kernel
-def mean_odds(likelihood, draws, share, out):
+def mean_odds(likelihood, draws, out):
     """Fill out (G, K) with the mean over draws x (D, K) of x_dk / (L x_d)_g, scaled to sum 1; likelihood L (G, K).
-
-    Draws count by their share (D,).
 
     Draws under which a gene could not have come about as far as numbers tell are left out for it.
     """
@@ -55,7 +53,7 @@ def mean_odds(likelihood, draws, share, out):
                 total += likelihood[g, k] * draws[d, k]
             if total > 0.0:
                 for k in range(n_components):
-                    out[g, k] += share[d] * draws[d, k] / total
+                    out[g, k] += draws[d, k] / total
         whole = 0.0
         for k in range(n_components):
             whole += out[g, k]

@@ -267,9 +267,9 @@ def slab_posterior(
     family, weight, scale, interval, threshold, estimate, se, df, log_weight, variance, n_terms, grid, loglik,
     curvature, size, out,
 ):  # fmt: skip
-    """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down; the rest as in `slab_loglik`.
+    """Fill out (G, 10): mean, sd, lower, upper, lfdr, lfsr, up, down, and both ends given that the gene is changed.
 
-    weight (G, K): of each gene, up to a factor.
+    The rest as in `slab_loglik`. weight (G, K): of each gene, up to a factor.
     """
     edge = np.empty(MAX_PANELS + 2)
     theta = np.empty(MAX_NODES)
@@ -322,16 +322,23 @@ def slab_posterior(
         out[g, 5] = lfdr + min(positive, negative) / total
         out[g, 6] = up / total
         out[g, 7] = down / total
-        # From below for the lower end, from above for the upper: no probability is ever taken from 1.
-        for side in (1, -1):
+        # From below for the lower end, from above for the upper: no probability is ever taken from 1. Then given that
+        # the gene is changed, that is without the null.
+        for end in range(4):
+            side = 1 if end % 2 == 0 else -1
+            column = (2 if end < 2 else 8) + end % 2
             beside = negative if side > 0 else positive
-            target = 0.5 * (1.0 - interval) * total
+            atom = null if end < 2 else 0.0
+            target = 0.5 * (1.0 - interval) * (positive + negative + atom)
             bound = 0.0
-            if beside < target <= beside + null:
-                out[g, 2 if side > 0 else 3] = bound
+            if beside < target <= beside + atom:
+                out[g, column] = bound
+                continue
+            if positive + negative == 0.0:
+                out[g, column] = math.nan
                 continue
             if target > beside:
-                target -= null
+                target -= atom
             j = 0 if side > 0 else n_edges - 2
             while 0 <= j + side < n_edges - 1 and target > mass[j]:
                 target -= mass[j]
@@ -363,7 +370,7 @@ def slab_posterior(
                 if moved <= 1e-10 * size[g]:
                     break
             zero[0] = 0.0
-            out[g, 2 if side > 0 else 3] = start + side * length
+            out[g, column] = start + side * length
 
 
 @kernel
@@ -423,24 +430,27 @@ def point_posterior(
         out[g, 5] = share[0] + min(positive, negative)
         out[g, 6] = up
         out[g, 7] = down
-        tail = 0.5 * (1.0 - interval)
-        for side in (1, -1):
+        for end in range(4):
+            side = 1 if end % 2 == 0 else -1
+            column = (2 if end < 2 else 8) + end % 2
+            atom = share[0] if end < 2 else 0.0
+            tail = 0.5 * (1.0 - interval) * (1.0 if end < 2 else positive + negative)
             reached = 0.0
-            bound = 0.0
+            bound = 0.0 if end < 2 or positive + negative > 0.0 else math.nan
             placed = False
             for i in range(1, n_places):
                 k = i if side > 0 else n_places - i
                 if not placed and place[k] * side > 0.0:
                     # The null's own mass lies between the negative places and the positive.
                     placed = True
-                    reached += share[0]
-                    if reached >= tail:
+                    reached += atom
+                    if atom > 0.0 and reached >= tail:
                         break
                 reached += share[k]
-                if reached >= tail:
+                if share[k] > 0.0 and reached >= tail:
                     bound = place[k]
                     break
-            out[g, 2 if side > 0 else 3] = bound
+            out[g, column] = bound
 
 
 @kernel

@@ -9,7 +9,7 @@ import numpy as np
 from ebgenes.kernels.jit import kernel
 from ebgenes.kernels.student import MAX_NODES, error_nodes
 
-# Terms of a smaller share than this are left out of intervals, whose tails hold 1e6 times as much in all.
+# Terms of a smaller share of the slabs than this are left out of intervals, whose tails hold 1e6 times as much in all.
 NEGLIGIBLE = 1e-11
 
 
@@ -64,7 +64,7 @@ def mixture_quantile(probability, start, atom, share, center, spread, n_terms):
 
 @kernel
 def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out):
-    """Fill out (G, 8): mean, sd, lower, upper, lfdr, lfsr, up, down.
+    """Fill out (G, 10): mean, sd, lower, upper, lfdr, lfsr, up, down, and both ends given that the gene is changed.
 
     Component (k, q) has marginal likelihood pi_k w_q N(b; 0, V + tau_k^2), V = v_q + scale_0^2, and
     within it theta ~ N(b tau_k^2/(V + tau_k^2), V tau_k^2/(V + tau_k^2)); tau_0 = 0. weight (G, K): of each gene, up
@@ -121,11 +121,12 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
                 up += part * _upper_tail((threshold - m) / s)
                 down += part * _upper_tail((threshold + m) / s)
         second = lfdr * mean * mean
+        real = 1.0 - lfdr
         kept = 0
         for i in range(n_nodes, n_terms):
             part = share[i] / total
             second += part * (spread[i] ** 2 + (center[i] - mean) ** 2)
-            if part > NEGLIGIBLE:
+            if part > NEGLIGIBLE * real:
                 share[kept] = part
                 center[kept] = center[i]
                 spread[kept] = spread[i]
@@ -139,10 +140,15 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
         positive = right if b > 0.0 else wrong
         negative = wrong if b > 0.0 else right
         out[g, 2] = mixture_quantile(tail, mean - reach, lfdr, share, center, spread, kept)
+        out[g, 8] = mixture_quantile(tail * real, mean - reach, 0.0, share, center, spread, kept)
         # The upper end is minus the lower end of the mirror image: no 1 - tail, and signs mirror exactly.
         for i in range(kept):
             center[i] = -center[i]
         out[g, 3] = -mixture_quantile(tail, -mean - reach, lfdr, share, center, spread, kept)
+        out[g, 9] = -mixture_quantile(tail * real, -mean - reach, 0.0, share, center, spread, kept)
+        if kept == 0:
+            out[g, 8] = math.nan
+            out[g, 9] = math.nan
         out[g, 4] = lfdr
         out[g, 5] = lfdr + min(positive, negative)
         out[g, 6] = up if threshold > 0.0 else positive

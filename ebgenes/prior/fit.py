@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior, Nulls
-from ebgenes.posteriors import around, component_likelihoods, stretched
+from ebgenes.posteriors import around, component_likelihoods, interpolated_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
 from ebgenes.prior.null import (
     NARROW,
@@ -204,10 +204,15 @@ def fit_em(
             # A uniform slab ends at its scale, and must hold the largest effect.
             times = 2.0 if family == "half_uniform" else 1.0
             slab = point_places(effects, min_scale) if family == "npmle" else slab_grid(effects, min_scale, times)
+        slab = np.asarray(slab, dtype=float) if stored is None else joined_slabs(slab, stored)
+        if estimated and len(effects.gene) * len(slab) <= IN_MEMORY:
+            likelihoods = interpolated_likelihoods(effects, family, float(slab[0]), float(np.sqrt(2) * slab[-1]))
+        else:
+            likelihoods = component_likelihoods(effects, family)
         return _Problem(
-            likelihoods=component_likelihoods(effects, family),
+            likelihoods=likelihoods,
             n_genes=len(effects.gene),
-            slab=np.asarray(slab, dtype=float) if stored is None else joined_slabs(slab, stored),
+            slab=slab,
             family=family,
             solver=solver,
             null_weight=null_weight,
@@ -442,7 +447,6 @@ def _fit_nulls(
     single = searched.family in SINGLE
     # A stored prior has a share of its own, and of many point masses some stand in for the null.
     several = searched.stored is None and searched.family != "npmle"
-
     first = _best_slab(searched, 0.0) if single else None
 
     def profile(drift: float, slab: FloatArray | None) -> Profile:
@@ -469,22 +473,19 @@ def _fit_nulls(
     probability = null_probabilities(profiles, drift_mass(known, drifts)) if len(drifts) > 1 else np.ones(1)
     best = int(np.argmax(probability))
     if searched is not whole:
-        profiles[best] = _refitted(whole, profiles[best])
-    fit = _averaged(profiles, probability, best)
+        profiles[best] = _refitted(profiles[best], whole.at(float(drifts[best]), slabs[best]))
+    fit = _joined(profiles, probability, best)
     without = profiles[0] if drifts[0] == 0 else profile(0.0, first)
-    return replace(fit, drift=known, fixed_null=_averaged([without], np.ones(1), 0))
+    return replace(fit, drift=known, fixed_null=_joined([without], np.ones(1), 0))
 
 
-def _refitted(whole: _Problem, profile: Profile) -> Profile:
+def _refitted(profile: Profile, fit: Callable[..., EmFit]) -> Profile:
     """The same with the weights of all genes, where only some were searched among."""
-    fits = []
-    for penalty_fit in profile.fits:
-        prior = penalty_fit.prior
-        fits.append(whole.fit(prior.null_scale, prior.scale[1:] if whole.family in SINGLE else None, prior.weight))
-    return replace(profile, fits=tuple(fits))
+    found = [fit(1 + more, each.prior.weight) for more, each in zip(profile.penalty, profile.fits, strict=True)]
+    return replace(profile, fits=tuple(found))
 
 
-def _averaged(profiles: list[Profile], probability: FloatArray, best: int) -> EmFit:
+def _joined(profiles: list[Profile], probability: FloatArray, best: int) -> EmFit:
     """The fits of several profiles as one, whose prior holds all that are likely."""
     rows = [
         (share * mass, fit, profile.evidence)
@@ -494,20 +495,18 @@ def _averaged(profiles: list[Profile], probability: FloatArray, best: int) -> Em
     ]
     every, evidence = [row[1] for row in rows], np.array([row[2] for row in rows])
     shares = np.array([row[0] for row in rows])
-    shares /= shares.sum()
     weight, scale = (np.array([getattr(fit.prior, name) for fit in every]) for name in ("weight", "scale"))
-    mean = shares @ scale
-    mean[0] = np.sqrt(shares @ scale[:, 0] ** 2)
+    nulls = Nulls(probability=shares / shares.sum(), weight=weight, scale=scale, evidence=evidence)
+    _, mean_weight, mean_scale = nulls.joined(np.arange(len(rows)))
     chosen = profiles[best].fits[int(np.argmax(profiles[best].mass))]
-    prior = replace(
-        chosen.prior,
-        weight=shares @ weight / (shares @ weight).sum(),
-        scale=mean,
-        nulls=Nulls(probability=shares, weight=weight, scale=scale, evidence=evidence) if len(rows) > 1 else None,
-    )
     return replace(
         chosen,
-        prior=prior,
+        prior=replace(
+            chosen.prior,
+            weight=mean_weight / mean_weight.sum(),
+            scale=mean_scale,
+            nulls=nulls if len(rows) > 1 else None,
+        ),
         loglik=profiles[best].fits[0].loglik,
         certificate=max(fit.certificate for fit in every),
         converged=all(fit.converged for fit in every),

@@ -114,6 +114,8 @@ class Profile:
     ----------
     fits
         One for each share, ascending, (N,).
+    penalty
+        Unchanged genes that were added for each, (N,).
     loglik
         Log likelihood of each, without penalties, (N,).
     mass
@@ -125,6 +127,7 @@ class Profile:
     """
 
     fits: tuple[EmFit, ...]
+    penalty: tuple[float, ...]
     loglik: FloatArray
     mass: FloatArray
     evidence: float
@@ -145,6 +148,7 @@ def profile_share(fit: Callable[[float, FloatArray | None], EmFit], null_weight:
         Whether the share may be moved; else there is one fit, of the prior's own penalty.
     """
     fits: list[EmFit] = []
+    kept: list[float] = []
     loglik: list[float] = []
     slope: list[float] = []
     for penalty in PENALTIES if several else (null_weight - 1,):
@@ -153,6 +157,7 @@ def profile_share(fit: Callable[[float, FloatArray | None], EmFit], null_weight:
         if fits and pi0 - max(fits[-1].prior.pi0, LEAST_SHARE) < 1e-6:
             continue
         fits.append(found)
+        kept.append(penalty)
         loglik.append(float(found.loglik[-1]) - (penalty * np.log(pi0) if penalty else 0.0))
         # Where the penalised log likelihood is greatest, that of the data falls as the penalty rises.
         slope.append(-penalty / pi0)
@@ -161,16 +166,16 @@ def profile_share(fit: Callable[[float, FloatArray | None], EmFit], null_weight:
         log_share = np.log(share[0])
         evidence = loglik[0] + np.log(null_weight) + (null_weight - 1) * log_share
         some_null = loglik[0] + np.log(SPARSE + 1) + SPARSE * log_share
-        return Profile(tuple(fits), np.array(loglik), np.ones(1), float(evidence), float(some_null))
+        return Profile(tuple(fits), tuple(kept), np.array(loglik), np.ones(1), float(evidence), float(some_null))
     curve = _curve(share, np.array(loglik), np.array(slope))
-    given, evidence = _averaged(curve, null_weight - 1)
-    _, some_null = _averaged(curve, SPARSE)
+    given, evidence = _share_posterior(curve, null_weight - 1)
+    _, some_null = _share_posterior(curve, SPARSE)
     cell = np.searchsorted((share[1:] + share[:-1]) / 2, SHARES)
     mass = np.asarray(np.bincount(cell, given, len(fits)), dtype=float)
-    return Profile(tuple(fits), np.array(loglik), mass, evidence, some_null)
+    return Profile(tuple(fits), tuple(kept), np.array(loglik), mass, evidence, some_null)
 
 
-def _averaged(curve: FloatArray, more: float) -> tuple[FloatArray, float]:
+def _share_posterior(curve: FloatArray, more: float) -> tuple[FloatArray, float]:
     """Posterior of the share at `SHARES`, summing to 1, and log mean likelihood, under a prior Beta(1 + more, 1)."""
     height = curve + more * np.log(SHARES) + np.log(1 + more)
     weight = np.exp(height - height.max())
