@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ebgenes.errors import InputError
-from ebgenes.model import BoolArray, FloatArray
+from ebgenes.model import BoolArray, Effects, FloatArray
 
 LAMBDA = np.linspace(0.05, 0.95, 19)
 """P-values above which hardly any gene is changed: pi0 is read off the share of genes there."""
@@ -14,6 +14,25 @@ SMOOTHER_DF = 3
 
 COIN_TOSS = 0.475
 """lfsr from which a gene's direction is as good as unknown; .5 is that of one that is changed to either side."""
+
+
+def two_sided_p(statistic: FloatArray, df: FloatArray) -> FloatArray:
+    """P(|t| >= |statistic|) of Student's t with df degrees of freedom (normal where infinite), (G,)."""
+    # Imported here: drawing a table needs none of it.
+    from scipy import special
+
+    size = np.abs(statistic)
+    finite = np.isfinite(df)
+    p_value = 2 * special.ndtr(-size)
+    p_value[finite] = 2 * special.stdtr(df[finite], -size[finite])
+    return np.asarray(p_value)
+
+
+def p_values(effects: Effects) -> FloatArray:
+    """Two-sided p-values of no effect, (G,), from each gene's own likelihood."""
+    if effects.p_value is not None:
+        return effects.p_value
+    return two_sided_p(effects.estimate / effects.se, effects.df)
 
 
 def adjust_bh(p_value: FloatArray) -> FloatArray:

@@ -14,9 +14,9 @@ import ebgenes
 from ebgenes.comparison import Criteria, rank_models
 from ebgenes.effects.failed import all_statuses
 from ebgenes.errors import listing
-from ebgenes.fdr import adjust_bh, listed_by_sign, running_mean
+from ebgenes.fdr import adjust_bh, listed_by_sign, p_values, running_mean
 from ebgenes.gibbs import convergence_caution, diagnose, list_discoveries
-from ebgenes.lists import false_proportions, list_range
+from ebgenes.lists import false_proportions, list_range, scattered
 from ebgenes.model import (
     HIDDEN_ARRAYS,
     RANDOM_ARRAYS,
@@ -39,7 +39,6 @@ from ebgenes.posteriors import null_probability, posterior
 from ebgenes.prior import likelihood_stretch, null_spread
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
 from ebgenes.prior.stored import as_applied, z_histogram
-from ebgenes.table import p_values
 
 MUCH_SHARED = 0.05
 """Share of the residual variance from which what replicates have in common is worth a word."""
@@ -88,7 +87,10 @@ def summarize(
     sampled = None if drawn is None else _sampled(drawn[0], int(drawn[1].sum()))
     lfsr = posterior(effects, fit.prior).lfsr if lfsr is None else lfsr
     listed = listed_by_sign(lfsr, running_mean(lfsr), level) if drawn is None else drawn[1]
-    shares = false_proportions(effects, fit.prior, listed) if drawn is None else list_discoveries(effects, *drawn)
+    if drawn is None:
+        shares = false_proportions(effects, fit.prior, listed)
+    else:
+        shares = scattered(list_discoveries(effects, *drawn), effects, listed)
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
     applied = None if fit.stored is None else _applied(effects, fit, stored)
     if applied is not None and applied["conflict"]["p_value"] < CONTRADICTED:

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.fdr import adjust_bh, listed_by_sign, running_mean
+from ebgenes.fdr import adjust_bh, listed_by_sign, p_values, running_mean
 from ebgenes.model import (
     BoolArray,
     Effects,
-    FloatArray,
     IntArray,
     JointEffects,
     JointPosterior,
@@ -33,8 +32,6 @@ COLUMNS = {
     "post_sd": "posterior standard deviation of the effect",
     "ci_low": "lower end of the interval of the effect, of the kind report.interval_method names",
     "ci_high": "upper end of the interval",
-    "ci_low_changed": "lower end of the interval that the effect would have if the gene were known to be changed",
-    "ci_high_changed": "upper end of that interval",
     "lfdr": "local false discovery rate: P(null | data)",
     "q_value": "mean lfdr of this gene and all with a smaller one",
     "lfsr": "local false sign rate: P(sign wrong or null | data)",
@@ -45,6 +42,9 @@ COLUMNS = {
     "shrinkage": "1 - post_mean / log2_fc (1 where log2_fc is 0)",
     "status": "ok; outlier, to be read with care; without a result: low_count or all_zero; not_converged, the fit "
     "failed; no_information, any effect is as likely",
+    "ci_low_changed": "lower end of the interval that the effect has if the gene is known to be changed; missing where "
+    "no gene can be",
+    "ci_high_changed": "upper end of that interval",
 }
 JOINT_COLUMNS = {
     "leading_row": "the row most certain to differ from 0: the effect is its own, test and lfdr are of all rows",
@@ -79,25 +79,6 @@ UNTESTED = ("low_count", "all_zero", "not_converged", "no_information")
 """Statuses of genes without a result: those that were not fitted and those whose fit failed."""
 
 TEXT_COLUMNS = ("gene_id", "gene_name", "status")
-
-
-def two_sided_p(statistic: FloatArray, df: FloatArray) -> FloatArray:
-    """P(|t| >= |statistic|) of Student's t with df degrees of freedom (normal where infinite), (G,)."""
-    # Imported here: drawing a table needs none of it.
-    from scipy import special
-
-    size = np.abs(statistic)
-    finite = np.isfinite(df)
-    p_value = 2 * special.ndtr(-size)
-    p_value[finite] = 2 * special.stdtr(df[finite], -size[finite])
-    return np.asarray(p_value)
-
-
-def p_values(effects: Effects) -> FloatArray:
-    """Two-sided p-values of no effect, (G,), from each gene's own likelihood."""
-    if effects.p_value is not None:
-        return effects.p_value
-    return two_sided_p(effects.estimate / effects.se, effects.df)
 
 
 def tested(table: pd.DataFrame) -> pd.Series[bool]:

@@ -111,8 +111,8 @@ def _read(
     folder: Path, asked: Sequence[Asked], design_of: Callable[[Study, str], Design]
 ) -> tuple[list[Condition], dict[str, str]]:
     """The conditions, and names of the genes by their ids."""
+    from ebgenes.fdr import p_values
     from ebgenes.multivariate.conditions import Condition
-    from ebgenes.table import p_values
 
     conditions: list[Condition] = []
     names: dict[str, str] = {}

@@ -19,8 +19,8 @@ from ebgenes.fdr import (
     storey_pi0,
     tail_rate,
     threshold_rate,
+    two_sided_p,
 )
-from ebgenes.table import two_sided_p
 
 rates = st.lists(st.floats(0, 1), min_size=1, max_size=40).map(np.array)
 

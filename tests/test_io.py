@@ -407,7 +407,7 @@ def test_a_missing_optional_library_is_named(tmp_path: Path, monkeypatch: Any, s
     ("content", "fragment"),
     [
         (b"", "not a readable table"),
-        (b"gene_id\tx\na\t1\n", "21 columns are missing (first: gene_name)"),
+        (b"gene_id\tx\na\t1\n", "23 columns are missing (first: gene_name)"),
         ("\t".join(COLUMNS).encode() + b"\ng" + b"\tx" * 21 + b"\n", "could not convert string to float"),
         (b"\x89PNG\r\n\x1a\n\x00\xff", "not a readable table"),
     ],

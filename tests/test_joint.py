@@ -15,8 +15,8 @@ from ebgenes.dispersion import fit_variance_prior, squeeze_variances
 from ebgenes.effects.joint import f_point, f_tail, squared_distance
 from ebgenes.effects.moderated_t import regression_rows, voom
 from ebgenes.errors import InputError
+from ebgenes.fdr import p_values
 from ebgenes.model import Counts, text_array
-from ebgenes.table import p_values
 
 CELLS = eb.all_of("cell")
 ROWS = ("cell[T.N061011]", "cell[T.N080611]", "cell[T.N61311]")

@@ -36,6 +36,7 @@ LAYERS = [
         "ordination",
         "outliers",
         "pooling",
+        "posterior_mixtures",
         "posteriors",
         "prior",
         "random_factors",

@@ -11,8 +11,7 @@ from scipy import stats
 import ebgenes as eb
 from ebgenes.design import with_covariates
 from ebgenes.errors import InputError
-from ebgenes.fdr import listed_by_sign
-from ebgenes.table import p_values
+from ebgenes.fdr import listed_by_sign, p_values
 
 
 def study(seed, n, **options):

@@ -11,7 +11,7 @@ import ebgenes as eb
 from ebgenes import io
 from ebgenes.effects.hidden import residual_axes
 from ebgenes.fdr import listed_by_sign, running_mean
-from ebgenes.lists import false_proportions, list_range
+from ebgenes.lists import false_proportions, list_range, scattered
 from ebgenes.model import HiddenFactors, MixturePrior, Nulls, ResidualAxes
 from ebgenes.posterior_mixtures import mixture_of
 from ebgenes.posteriors import null_probability
@@ -221,7 +221,9 @@ def test_lfsr_of_a_mixture_is_that_of_one_sign():
     assert mixture_of([(0.5, up), (0.5, down)]).lfsr == pytest.approx(0.5)
 
 
-def test_false_share_of_a_list_against_draws():
+def test_false_share_of_a_list_against_draws(monkeypatch):
+    """Of independent genes."""
+    monkeypatch.setattr("ebgenes.lists.scattered", lambda proportion, *_: np.sort(proportion))
     effects, _ = normal_effects(np.random.default_rng(10), 400, 0.1)
     prior, share, weight, scale = two_nulls()
     chosen = null_probability(effects, prior) < 0.5
@@ -234,6 +236,25 @@ def test_false_share_of_a_list_against_draws():
     drawn = np.concatenate(drawn)
     # Steps of one gene, and Poisson's or the normal's shape in place of the exact one.
     assert_allclose(np.quantile(found, [0.05, 0.5, 0.95]), np.quantile(drawn, [0.05, 0.5, 0.95]), atol=2 / chosen.sum())
+
+
+@pytest.mark.parametrize("excess", [0.02, 0.06])
+def test_false_share_strays_as_far_as_what_is_shared_makes_tails_stray(excess, monkeypatch):
+    """The variance of all null genes' z-scores is 1 - e + e T^2, T normal: so many are beyond z each time."""
+    monkeypatch.setattr("ebgenes.lists.MISFIT", 0.0)
+    axes = ResidualAxes(variance=np.append(1 + 40 * excess, np.ones(39)), chance=np.ones(40))
+    effects, _ = normal_effects(np.random.default_rng(15), 2000, 0.0, residuals=axes)
+    p_value = eb.results_table(effects, eb.posterior(effects, MixturePrior(weight=[0.5, 0.5], scale=[0, 1])))["p_value"]
+    chosen = p_value.to_numpy() < 0.01
+    assert scattered(np.zeros(5), effects, chosen).max() == 0
+    found = scattered(np.full(20_000, 0.04), effects, chosen)
+    assert np.median(found) == pytest.approx(0.04, rel=0.03)
+    z = stats.norm.isf(np.quantile(p_value[chosen], 0.9) / 2)
+    shared = excess_variance(axes)
+    drawn = 1 - shared.sum() + np.random.default_rng(16).standard_normal((50_000, 2)) ** 2 @ shared
+    beyond = stats.norm.sf(z / np.sqrt(drawn))
+    # To first order in what is shared.
+    assert found.std() / found.mean() == pytest.approx(beyond.std() / beyond.mean(), rel=0.25)
 
 
 def test_a_list_is_longer_under_a_narrow_null():

@@ -31,7 +31,7 @@ def test_columns_are_the_contracts(fitted):
         gene_id gene_name base_mean log2_fc se df stat p_value adj_p_value post_mean post_sd ci_low ci_high lfdr
         q_value lfsr s_value prob_up prob_down pooled shrinkage status
     """
-    assert list(table.columns) == contract.split()
+    assert list(table.columns) == [*contract.split(), "ci_low_changed", "ci_high_changed"]
     assert all(COLUMNS[name] for name in table.columns)
 
 

@@ -18,12 +18,12 @@ from ebgenes import io
 from ebgenes.cli import main
 from ebgenes.config import parse_config
 from ebgenes.errors import InputError, InputErrors
+from ebgenes.fdr import p_values
 from ebgenes.model import MultivariatePosterior
 from ebgenes.multivariate.conditions import Condition, design_correlation, joined, normal_se, residual_correlation
 from ebgenes.multivariate.sharing import gene_patterns, sharing, sharing_sentence
 from ebgenes.multivariate.tables import CONDITION_COLUMNS, GENE_COLUMNS
 from ebgenes.pipeline import estimate, plan_cell_types, prepare_cell_type, sum_dataset, together
-from ebgenes.table import p_values
 
 
 def test_small_p_values_make_normal_errors_wider():

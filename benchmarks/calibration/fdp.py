@@ -20,6 +20,7 @@ import pandas as pd
 import ebgenes as eb
 from ebgenes.fdr import running_mean
 from ebgenes.gibbs import list_discoveries
+from ebgenes.lists import scattered
 from ebgenes.model import BoolArray, Effects
 from ebgenes.summary import shortest_interval
 
@@ -50,7 +51,7 @@ def judged(effects: Effects, null: BoolArray, seed: int) -> dict[str, float]:
     fit = eb.fit_em(effects, null="fixed")
     draws = eb.draw_gibbs(effects, fit, chains=2, draws=400, warmup=200, seed=seed)
     chosen = running_mean(eb.full_posterior(effects, draws).lfdr) < 0.05
-    proportion = list_discoveries(effects, draws, chosen)
+    proportion = scattered(list_discoveries(effects, draws, chosen), effects, chosen)
     low, high = shortest_interval(proportion, 0.9)
     true = float(null[chosen].mean()) if chosen.any() else 0.0
     return {
