@@ -462,10 +462,12 @@ def _asked(options: argparse.Namespace) -> tuple[Study, Design, EffectsSettings,
 def _contrast(options: argparse.Namespace) -> None:
     effects: Effects | JointEffects
     if options.chunks:
+        from ebgenes.config import parse_section
         from ebgenes.effects.chunks import gathered
         from ebgenes.io import read_effects
 
-        effects = gathered([read_effects(path) for path in options.chunks])
+        settings = parse_section("effects", _yaml(options.effects, "--effects"))
+        effects = gathered([read_effects(path) for path in options.chunks], settings.composition)
     else:
         effects = _estimated(options)
     _write_effects(options.effects_out, effects)

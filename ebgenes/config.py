@@ -154,6 +154,7 @@ class EffectsSettings:
     dispersion_tails: str
     outliers: str
     hidden_factors: str | int
+    composition: str
     chunks: int
     batch: int
     fixed_or_random: str

@@ -90,6 +90,11 @@ def of_genes(counts: Counts, genes: BoolArray | slice) -> Counts:
     )
 
 
+def given_sizes(counts: Counts) -> bool:
+    """Whether counts are compared by offsets that a user gave, which nothing moves."""
+    return counts.log_size is not None and counts.log_size.ndim == 2 and counts.length is None
+
+
 def normalize(counts: Counts, method: str = "median_ratio") -> Counts:
     """Counts with size factors; counts that bring offsets of their own keep them.
 

@@ -282,9 +282,9 @@ def _asked_row(question: Mapping[str, Any]) -> Comparison | Combination:
 
 def estimate(study: Study, design: Design, settings: EffectsSettings, controls: TextArray | None = None) -> Effects:
     """Every gene's effect with its likelihood."""
-    chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
     if design.random:
         return estimate_random(study, design, settings)
+    chosen = options(settings, "engine", "hidden_factors", "composition", *ENGINE_OPTIONS)
     effects = eb.fit_effects(study.counts, design, controls=controls, **chosen)
     return replace(effects, hidden=_beside_sheet(effects.hidden, study))
 
@@ -320,7 +320,7 @@ def estimate_any(
     """Every gene's effect or, where the design's question has several rows, effects."""
     if design.joint is None:
         return estimate(study, design, settings, controls)
-    chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
+    chosen = options(settings, "engine", "hidden_factors", "composition", *ENGINE_OPTIONS)
     joint: JointEffects = eb.fit_joint_effects(study.counts, design, controls=controls, **chosen)
     return replace(joint, hidden=_beside_sheet(joint.hidden, study))
 
@@ -329,7 +329,7 @@ def estimate_random(study: Study, design: Design, settings: EffectsSettings) -> 
     """Effects of a design with random factors, and whether these can be relied on."""
     from ebgenes.mundlak import choose_fixed_or_random, fixed_beside_random, with_group_means
 
-    chosen = options(settings, "engine", "hidden_factors", *ENGINE_OPTIONS)
+    chosen = options(settings, "engine", "hidden_factors", "composition", *ENGINE_OPTIONS)
     if settings.fixed_or_random == "within":
         return eb.fit_effects(study.counts, with_group_means(design), **chosen)
     effects: Effects = eb.fit_effects(study.counts, design, **chosen)

@@ -92,6 +92,13 @@ def summarize(
     else:
         shares = scattered(list_discoveries(effects, *drawn), effects, listed)
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
+    if listed.mean() > NEARLY_ALL:
+        warnings.insert(
+            0,
+            f"{100 * listed.mean():.0f}% of the genes are in the list. Whether all have moved together, against what "
+            "the size factors take for unchanged, only controls can tell: give offsets from spike-ins or from genes "
+            "known not to respond.",
+        )
     applied = None if fit.stored is None else _applied(effects, fit, stored)
     if applied is not None and applied["conflict"]["p_value"] < CONTRADICTED:
         warnings.insert(0, applied["words"])
@@ -241,6 +248,36 @@ def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> dict[str,
         "above_0.1": float(np.mean(proportion > 0.1)),
     }
 
+
+def _moved(scalars: Mapping[str, float]) -> str | None:
+    """Where unchanged genes lie by the size factors, in words; None where that is 0, also in every row."""
+    shifts = {name: value for name, value in scalars.items() if name == "size_shift" or name.startswith("size_shift: ")}
+    told = [
+        f"{value:+.2f} log2" + (f" ({name.partition(': ')[2]})" if ": " in name else "")
+        for name, value in shifts.items()
+        if value != 0
+    ]
+    if not told:
+        return None
+    return (
+        f"By the size factors unchanged genes lie around {listing(told)}, as where effects of one direction outweigh "
+        "the others. Effects, intervals and p-values count from there (effects.composition: none counts from the size "
+        "factors)."
+    )
+
+
+def _minority(share: float) -> str:
+    return (
+        f"Only about {100 * share:.0f}% of the genes lie around one value, and are taken for the unchanged ones. "
+        "Whether they are only controls can tell: give offsets from spike-ins or from genes known not to respond."
+    )
+
+
+MAJORITY = 0.5
+"""Share of genes around one value from which it is taken for that of the unchanged ones without a warning."""
+
+NEARLY_ALL = 0.8
+"""Share of the genes in the list from which a shift of all of them is as likely an explanation."""
 
 CONTRADICTED = 0.01
 """p-value of the conflict with a stored prior below which it is a warning."""
@@ -394,6 +431,11 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "direction move the size factors. lfdr, lfsr and the lists made of them count from there (prior.mode: zero "
             "counts from 0); log2_fc and p-values are from 0."
         )
+    moved = _moved(effects.scalars)
+    if moved:
+        notes.append(moved)
+    if effects.scalars.get("size_shift", 0.0) and effects.scalars["size_shift_share"] < MAJORITY:
+        notes.insert(0, _minority(effects.scalars["size_shift_share"]))
     if effects.hidden is not None:
         if not effects.hidden.apart.all():
             notes.insert(0, _not_apart(effects.hidden))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ebgenes.effects.composition import measured_from_unchanged
 from ebgenes.effects.engine import Asked, made_ready
 from ebgenes.effects.failed import gathered_failed
 from ebgenes.effects.likelihood import Common, learn_common
@@ -45,8 +46,8 @@ def chunk(n_genes: int, which: int, n_chunks: int) -> slice:
     return slice(n_genes * (which - 1) // n_chunks, n_genes * which // n_chunks)
 
 
-def gathered(parts: Sequence[Effects]) -> Effects:
-    """Effects of all genes, (G,), from those of chunks in their order.
+def gathered(parts: Sequence[Effects], composition: str = "auto") -> Effects:
+    """Effects of all genes, (G,), from those of chunks in their order; composition as in `fit_effects`.
 
     Raises
     ------
@@ -61,4 +62,5 @@ def gathered(parts: Sequence[Effects]) -> Effects:
                 f"{part.contrast!r}). Make all of them from the same common.h5."
             )
     whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
-    return replace(first, failed=gathered_failed(parts), **whole)
+    every = replace(first, failed=gathered_failed(parts), **whole)
+    return every if composition == "none" or first.scalars["given_sizes"] else measured_from_unchanged(every)

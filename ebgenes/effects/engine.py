@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import cast
 
-from ebgenes.counts import normalize, require_distinct
+import numpy as np
+
+from ebgenes.counts import given_sizes, normalize, require_distinct
 from ebgenes.design import with_covariates
+from ebgenes.effects.composition import (
+    find_center,
+    measured_from_unchanged,
+    require_composition,
+    told_of,
+    with_moved_sizes,
+)
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
 from ebgenes.effects.moderated_t import fit_moderated_t
@@ -30,6 +39,7 @@ def fit_effects(
     covariates: FloatArray | None = None,
     hidden_factors: int | str = "auto",
     controls: TextArray | None = None,
+    composition: str = "auto",
 ) -> Effects:
     """Estimate the design's contrast for every gene.
 
@@ -64,6 +74,10 @@ def fit_effects(
         Ids of genes that do not respond (spike-ins, housekeeping genes), 10 or more: they alone tell how far hidden
         factors and the contrast go together. None: all genes do, by a regression that effects do not move as long
         as most genes have none.
+    composition
+        Where many genes change in one direction size factors follow them, and unchanged genes lie beside 0. ``auto``:
+        effects are measured from where these lie, if that is well known and size factors were estimated; ``none``:
+        from the size factors.
 
     Raises
     ------
@@ -77,6 +91,7 @@ def fit_effects(
     """
     if design.contrast is None:
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
+    require_composition(composition)
     engine = resolved(design, engine)
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
@@ -91,11 +106,21 @@ def fit_effects(
         from ebgenes.effects.mixed import fit_mixed
 
         effects = fit_mixed(counts, design, contrast)
+        if composition == "auto" and not given_sizes(counts):
+            center = find_center(effects)
+            if center.known:
+                moved = with_moved_sizes(counts, design.matrix, contrast.weight[None], np.array([center.place]))
+                effects = fit_mixed(moved, design, contrast)
+            effects = replace(effects, scalars={**effects.scalars, **told_of(center)})
     else:
         from ebgenes.effects.likelihood import effects_of, learn_common
 
-        return effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
-    return replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
+        effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
+    if engine != "likelihood":
+        effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
+    if engine == "mixed" or composition == "none" or given_sizes(counts):
+        return effects
+    return measured_from_unchanged(effects)
 
 
 def resolved(design: Design, engine: str) -> str:

@@ -8,7 +8,8 @@ from typing import cast
 import numpy as np
 from scipy import special
 
-from ebgenes.counts import base_mean
+from ebgenes.counts import base_mean, given_sizes
+from ebgenes.effects.composition import center_of, require_composition, with_moved_sizes
 from ebgenes.effects.engine import Asked, made_ready, resolved
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.moderated_t import moderate
@@ -28,6 +29,7 @@ def fit_joint_effects(
     covariates: FloatArray | None = None,
     hidden_factors: int | str = "auto",
     controls: TextArray | None = None,
+    composition: str = "auto",
 ) -> JointEffects:
     """Estimate all rows of the design's question for every gene, and test that they are 0.
 
@@ -41,7 +43,7 @@ def fit_joint_effects(
         ``likelihood``, which ``auto`` stands for: p-values from likelihood ratios, averaged over the dispersion's
         posterior.
         ``moderated_t``: from moderated F statistics.
-    trend, robust, dispersion_tails, outliers, covariates, hidden_factors, controls
+    trend, robust, dispersion_tails, outliers, covariates, hidden_factors, controls, composition
         As in `fit_effects`.
 
     Raises
@@ -59,16 +61,29 @@ def fit_joint_effects(
         raise InputError(
             "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
         )
+    require_composition(composition)
     engine = resolved(design, engine)
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
-    if engine == "moderated_t":
-        effects = _moderated_f(counts, design, trend=trend, robust=robust)
-    else:
-        effects = _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers)
+
+    def fitted(counts: Counts) -> JointEffects:
+        if engine == "moderated_t":
+            return _moderated_f(counts, design, trend=trend, robust=robust)
+        return _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers)
+
+    effects = fitted(counts)
+    if composition == "auto" and not given_sizes(counts):
+        error = np.sqrt(np.einsum("grr->gr", effects.covariance))
+        centers = [center_of(effects.estimate[:, r], error[:, r]) for r in range(len(effects.row))]
+        shift = np.array([center.place if center.known else 0.0 for center in centers])
+        if shift.any():
+            rows = cast(JointContrast, design.joint).weight
+            effects = fitted(with_moved_sizes(counts, design.matrix, rows, shift))
+        told = {f"size_shift: {name}": float(each) for name, each in zip(effects.row, shift, strict=True)}
+        effects = replace(effects, scalars={**effects.scalars, **told})
     return replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ebgenes.counts import base_mean
+from ebgenes.counts import base_mean, given_sizes
 from ebgenes.effects.failed import without_failed
 from ebgenes.kernels.grid import summarise
 from ebgenes.kernels.jit import map_blocks, read_only
@@ -124,7 +124,11 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             up=contrast.up,
             down=contrast.down,
             engine="likelihood",
-            scalars=dispersion_scalars(prior, residual_df),
+            scalars={
+                **dispersion_scalars(prior, residual_df),
+                "contrast_range": extent,
+                "given_sizes": given_sizes(common.counts),
+            },
             grid=grid / unit,
             loglik=loglik,
             status=text_array(status),

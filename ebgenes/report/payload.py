@@ -60,7 +60,7 @@ MOST_ROW_VALUES = 150_000
 MOST_COUNTS = 1_500_000
 """Counts on a page; beyond, those of the most certain genes are kept."""
 
-EFFECTS = ("log2_fc", "post_mean", "ci_low", "ci_high")
+EFFECTS = ("log2_fc", "post_mean", "ci_low", "ci_high", "ci_low_changed", "ci_high_changed")
 ERRORS = ("se", "post_sd")
 RATES = ("p_value", "lfdr", "lfsr")
 STATUSES = ("ok", "outlier")

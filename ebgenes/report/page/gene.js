@@ -127,7 +127,8 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
       const listed = { up: contrast.up, down: contrast.down }[group(gene)];
       facts.textContent = Number.isNaN(about.postMean)
         ? "This gene has no result in this contrast."
-        : `Posterior mean ${effectText(about.postMean)} (${percentText(contrast.interval)} interval ${effectText(data.ci_low[gene])} to ${effectText(data.ci_high[gene])}), ` +
+        : `Posterior mean ${effectText(about.postMean)} (${percentText(contrast.interval)} interval ${effectText(data.ci_low[gene])} to ${effectText(data.ci_high[gene])}` +
+          `${Number.isNaN(data.ci_low_changed[gene]) ? "" : `; if it is changed, ${effectText(data.ci_low_changed[gene])} to ${effectText(data.ci_high_changed[gene])}`}), ` +
           `lfdr ${rateText(about.lfdr)}, lfsr ${rateText(data.lfsr[gene])}, ${rateWords} ${rateText(data[rate][gene])}: ${listed ? `in the list, ${listed}` : "not in the list"}.`;
       const before = about.nullShare ?? contrast.prior.pi0;
       const kept = about.estimate === 0 ? 0 : (about.postMean - contrast.prior.mode) / (about.estimate - contrast.prior.mode);

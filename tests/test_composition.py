@@ -1,0 +1,162 @@
+"""Many genes changed in one direction: size factors follow them, effects do not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+import ebgenes as eb
+from ebgenes.design import compare
+from ebgenes.effects.chunks import chunk, common_of, gathered
+from ebgenes.effects.composition import find_center, measured_from_unchanged
+from ebgenes.effects.likelihood import effects_of
+from ebgenes.errors import InputError
+from ebgenes.model import text_array
+from ebgenes.summary import summarize
+
+QUESTION = compare("group", baseline="control", target="treated")
+
+
+def raised(share: float, n: int, seed: int = 1, n_genes: int = 2000):
+    """Counts, design and true effects, a share of which is raised by |N(0, .8 nat)|."""
+    rng = np.random.default_rng(seed)
+
+    def law(rng, mean):
+        size = np.abs(0.8 / np.log(2) * rng.standard_normal(len(mean)))
+        return np.where(rng.random(len(mean)) < share, size, 0.0)
+
+    made = eb.simulate_counts(rng, n_genes=n_genes, n_per_group=n, effect_law=law)
+    design = eb.build_design(made.samples, "~ group", QUESTION)
+    screen = eb.screen_genes(made.counts, design)
+    return eb.keep_expressed(made.counts, screen), design, made.effect[screen.kept]
+
+
+@pytest.mark.parametrize("engine", ["likelihood", "moderated_t"])
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_unchanged_genes_lie_at_0_where_many_are_raised(engine, share):
+    counts, design, truth = raised(share, 5)
+    from_sizes = eb.fit_effects(counts, design, engine=engine, composition="none")
+    null = truth == 0
+    bias = float(np.median(from_sizes.estimate[null]))
+    assert bias < -0.15
+    effects = eb.fit_effects(counts, design, engine=engine)
+    assert effects.scalars["size_shift"] == pytest.approx(bias, abs=0.05)
+    assert effects.scalars["size_shift_share"] == pytest.approx(1 - share, abs=0.12)
+    assert_allclose(effects.estimate, from_sizes.estimate - effects.scalars["size_shift"])
+    known = eb.posterior(effects, eb.fit_em(effects).prior)
+    table = eb.results_table(effects, known)
+    assert (table["p_value"][null] < 0.05).mean() == pytest.approx(0.05, abs=0.025)
+    assert ((known.lower <= truth) & (truth <= known.upper)).mean() == pytest.approx(0.95, abs=0.03)
+    listed = (table["s_value"] < 0.05).to_numpy()
+    assert null[listed].mean() < 0.1
+    assert listed[~null].mean() > 0.4
+
+
+def test_balanced_effects_stay():
+    rng = np.random.default_rng(3)
+    made = eb.simulate_counts(rng, n_genes=2000, n_per_group=4, pi0=0.6)
+    design = eb.build_design(made.samples, "~ group", QUESTION)
+    counts = eb.keep_expressed(made.counts, eb.screen_genes(made.counts, design))
+    effects = eb.fit_effects(counts, design)
+    assert effects.scalars["size_shift"] == 0
+    plain = eb.fit_effects(counts, design, composition="none")
+    for name in ("estimate", "grid", "p_value"):
+        np.testing.assert_array_equal(getattr(effects, name), getattr(plain, name))
+
+
+def test_a_mixture_without_a_null_has_no_center():
+    """Genes that are all changed, most of them down, hold no value for that of the unchanged ones."""
+    rng = np.random.default_rng(4)
+    effect = np.where(rng.random(3000) < 0.7, -np.abs(rng.normal(0, 0.4, 3000)), rng.gamma(1.5, 0.5, 3000))
+    effects = eb.effects_from_summary(
+        [f"g{i}" for i in range(3000)], effect + rng.normal(0, 0.1, 3000), np.full(3000, 0.1)
+    )
+    moved = measured_from_unchanged(effects)
+    assert find_center(effects).share < 0.2 or abs(moved.scalars["size_shift"]) < 0.1
+
+
+def test_units_of_the_comparison_do_not_matter():
+    counts, design, _ = raised(0.3, 5)
+    effects = eb.fit_effects(counts, design)
+    times = 1e-3
+    contrast = replace(design.contrast, weight=times * design.contrast.weight)
+    other = eb.fit_effects(counts, replace(design, contrast=contrast))
+    assert_allclose(other.scalars["size_shift"], times * effects.scalars["size_shift"], rtol=1e-3)
+    assert_allclose(other.p_value, effects.p_value, rtol=0.05, atol=1e-12)
+
+
+def test_given_sizes_are_left_alone():
+    counts, design, _ = raised(0.3, 5)
+    offset = np.tile(eb.normalize(counts).log_size, (len(counts.gene), 1))
+    assert "size_shift" not in eb.fit_effects(replace(counts, log_size=offset), design).scalars
+
+
+def test_chunks_of_genes_are_moved_together():
+    counts, design, _ = raised(0.3, 4, n_genes=600)
+    whole = eb.fit_effects(counts, design)
+    common = common_of(counts, design)
+    parts = [effects_of(common, chunk(len(counts.gene), k, 3)) for k in (1, 2, 3)]
+    together = gathered(parts)
+    assert together.scalars == whole.scalars
+    for name in ("estimate", "grid", "p_value"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(whole, name))
+    assert "size_shift" not in gathered(parts, "none").scalars
+
+
+def test_what_is_said_of_it():
+    counts, design, _ = raised(0.6, 5)
+    effects = eb.fit_effects(counts, design)
+    told = summarize(effects, eb.fit_em(effects), 0.05)["warnings"]
+    assert "only controls can tell" in told[0]
+    assert any("By the size factors unchanged genes lie around -0." in words for words in told)
+
+
+def test_an_unknown_option_is_refused():
+    counts, design, _ = raised(0.3, 3, n_genes=100)
+    with pytest.raises(InputError, match="unknown composition 'on'"):
+        eb.fit_effects(counts, design, composition="on")
+
+
+@pytest.mark.parametrize("engine", ["likelihood", "moderated_t"])
+def test_every_row_of_a_question_is_measured_from_its_own_unchanged_genes(engine):
+    """The third group has 40% of the genes raised, the second none."""
+    rng = np.random.default_rng(8)
+    group = np.repeat(["a", "b", "c"], 4)
+    samples = pd.DataFrame({"group": group}, index=pd.Index([f"s{i}" for i in range(12)], name="sample"))
+    raise_by = np.where(rng.random(1500) < 0.4, np.abs(0.8 * rng.standard_normal(1500)), 0.0)
+    shift = np.outer(raise_by, group == "c")
+    made = eb.simulate_counts(rng, n_genes=1500, n_per_group=6, pi0=1.0, shift=shift)
+    counts = replace(made.counts, sample=text_array(samples.index))
+    design = eb.build_design(samples, "~ group", eb.all_of("group"))
+    counts = eb.keep_expressed(counts, eb.screen_genes(counts, design))
+    kept = np.isin(made.counts.gene, counts.gene)
+    plain = eb.fit_joint_effects(counts, design, engine=engine, composition="none")
+    effects = eb.fit_joint_effects(counts, design, engine=engine)
+    null = raise_by[kept] == 0
+    assert np.abs(np.median(effects.estimate[null], axis=0)).max() < 0.04
+    shifts = [effects.scalars[f"size_shift: {row}"] for row in effects.row]
+    assert_allclose(plain.estimate - effects.estimate, np.broadcast_to(shifts, plain.estimate.shape), atol=0.02)
+    assert min(shifts) < -0.1
+    assert (effects.p_value[null] < 0.05).mean() < (plain.p_value[null] < 0.05).mean()
+    assert (effects.p_value[null] < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_random_factors_beside_raised_genes():
+    rng = np.random.default_rng(9)
+    treated, donor = np.tile([False, True], 6), np.repeat([f"d{i}" for i in range(6)], 2)
+    samples = pd.DataFrame(
+        {"group": np.where(treated, "treated", "control"), "donor": donor},
+        index=pd.Index([f"s{i}" for i in range(12)], name="sample"),
+    )
+    raise_by = np.where(rng.random(1500) < 0.4, np.abs(0.8 * rng.standard_normal(1500)), 0.0)
+    shift = np.outer(raise_by, treated) + 0.2 * rng.standard_normal((1500, 6))[:, np.repeat(np.arange(6), 2)]
+    made = eb.simulate_counts(rng, n_genes=1500, n_per_group=6, pi0=1.0, shift=shift)
+    counts = replace(made.counts, sample=text_array(samples.index))
+    design = eb.build_design(samples, "~ group + (1|donor)", QUESTION)
+    counts = eb.keep_expressed(counts, eb.screen_genes(counts, design))
+    null = raise_by[np.isin(made.counts.gene, counts.gene)] == 0
+    effects = eb.fit_effects(counts, design)
+    assert effects.scalars["size_shift"] < -0.1
+    assert abs(np.median(effects.estimate[null])) < 0.05
