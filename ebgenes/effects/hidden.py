@@ -25,7 +25,10 @@ ENOUGH_GENES = 500
 """Beyond so many counts factors are sought among evenly spaced genes, these or more: scores need no others."""
 
 FEWEST_GENES = 100
-"""Among fewer, `auto` seeks no factor, and what residuals have in common is not known."""
+"""Among fewer, `auto` seeks no factor."""
+
+FEWEST_WITH_AXES = 20
+"""Genes from which residual axes tell of the null: chance is large among few, and only what is beyond it counts."""
 
 N_FLIPS = 10
 SEED = 20_000
@@ -156,7 +159,7 @@ def residual_axes(counts: Counts, design: Design) -> ResidualAxes | None:
     What chance gives the axes is seen by turning every gene's residuals to a random direction, so that genes share
     nothing.
     """
-    if len(counts.gene) < FEWEST_GENES:
+    if len(counts.gene) < FEWEST_WITH_AXES:
         return None
     part, _ = _thinned(counts, None)
     response, weight = voom(part, design.matrix)
