@@ -130,6 +130,8 @@ class ContrastPage:
         Column of the sample sheet that is compared, or None.
     fdp
         prior.json's ``fdp``, the posterior of the list's false discovery proportion, or None.
+    list_range
+        prior.json's ``list_range``, how long the list may be over what is left open of the null, or None.
     stored
         prior.json's ``stored``, what became of a stored prior, or None.
     studies
@@ -164,6 +166,7 @@ class ContrastPage:
     random: Mapping[str, Any] | None = None
     column: str | None = None
     fdp: Mapping[str, Any] | None = None
+    list_range: Mapping[str, Any] | None = None
     stored: Mapping[str, Any] | None = None
     studies: Mapping[str, Any] | None = None
     lines: StudyLines | None = None
