@@ -182,6 +182,22 @@ def require_distinct(counts: Counts) -> None:
         )
 
 
+def require_counted(counts: Counts) -> None:
+    """Refuse genes without any count, of which no effect can be told.
+
+    Raises
+    ------
+    InputError
+        Where a gene has 0 in every sample.
+    """
+    empty = ~counts.count.any(axis=1)
+    if empty.any():
+        raise InputError(
+            f"{int(empty.sum())} of {len(empty)} genes have no count in any sample (first: {counts.gene[empty][0]}). "
+            "Leave them out with keep_expressed(counts, screen_genes(counts, design))."
+        )
+
+
 def _require_reads(counts: Counts) -> None:
     empty = counts.count.sum(axis=0) == 0
     if empty.any():

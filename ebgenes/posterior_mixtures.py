@@ -10,8 +10,8 @@ from scipy.special import ndtr, ndtri, ndtri_exp
 
 from ebgenes.model import FloatArray, Posterior
 
-HALVINGS = 18
-"""Of the range between the parts' own ends, in which the mixture's lies."""
+HALVINGS = 9
+"""Of the range between the parts' own ends, in which the mixture's lies; a straight line does the rest."""
 
 LEAST = 1e-300
 
@@ -151,8 +151,13 @@ def _quantile(
 
     zero = below(np.zeros(len(low)))
     spans = (low <= 0) & (high >= 0) & (zero <= tail) & (zero + atom >= tail)
+    less, more = np.zeros(len(low)), np.ones(len(low))
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        reached = below(middle) + np.where(middle >= 0, atom, 0.0) >= tail
+        mass = below(middle) + np.where(middle >= 0, atom, 0.0)
+        reached = mass >= tail
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    return np.where(spans, 0.0, (low + high) / 2)
+        less, more = np.where(reached, less, mass), np.where(reached, mass, more)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.nan_to_num((tail - less) / (more - less), nan=0.5)
+    return np.where(spans, 0.0, low + np.clip(share, 0.0, 1.0) * (high - low))

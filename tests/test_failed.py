@@ -17,6 +17,7 @@ from ebgenes.cli import main
 from ebgenes.effects.chunks import chunk, common_of, gathered
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.likelihood import effects_of
+from ebgenes.errors import InputError
 from ebgenes.fdr import adjust_bh
 from ebgenes.model import Counts, Effects, text_array
 from ebgenes.table import UNTESTED, tested as has_results
@@ -194,3 +195,13 @@ def test_effects_of_a_table_are_as_they_were():
     assert isinstance(made, Effects)
     assert made.failed is None
     assert without_failed(made) is made
+
+
+def test_genes_without_counts_are_refused(rng):
+    made = eb.simulate_counts(rng, n_genes=60, n_per_group=3)
+    design = eb.build_design(made.samples, "~ group", eb.compare("group", baseline="control", target="treated"))
+    count = np.array(made.counts.count)
+    count[[4, 7]] = 0
+    message = f"2 of 60 genes have no count in any sample .first: {made.counts.gene[4]}.*keep_expressed"
+    with pytest.raises(InputError, match=message):
+        eb.fit_effects(replace(made.counts, count=count), design)

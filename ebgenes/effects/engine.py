@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from ebgenes.counts import given_sizes, normalize, require_distinct
+from ebgenes.counts import given_sizes, normalize, require_counted, require_distinct
 from ebgenes.design import with_covariates
 from ebgenes.effects.composition import (
     find_center,
@@ -191,6 +191,7 @@ def made_ready(
         raise InputError(f"hidden_factors must be auto or a whole number, at least 0; found {hidden_factors!r}.")
     require_fitting(design.formula, bool(design.random), {**asdict(asked), "hidden_factors": hidden_factors})
     require_distinct(counts)
+    require_counted(counts)
     if covariates is not None:
         design = with_covariates(design, covariates)
     require_replicates(design)
