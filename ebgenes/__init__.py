@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         screen_genes as screen_genes,
         with_base_mean as with_base_mean,
         with_offsets as with_offsets,
+        with_size_factors as with_size_factors,
     )
     from ebgenes.design import (
         all_of as all_of,
@@ -141,6 +142,7 @@ _HOME = {
     "with_group_means": "ebgenes.mundlak",
     "with_intervals": "ebgenes.intervals",
     "with_offsets": "ebgenes.counts",
+    "with_size_factors": "ebgenes.counts",
     "write_table": "ebgenes.io",
 }
 _ROOMS = {"datasets": "ebgenes.datasets", "plot": "ebgenes.plots", "pooling": "ebgenes.pooling"}

@@ -18,12 +18,21 @@ from ebgenes.config import (
     EffectsSettings,
     MultivariateSettings,
     annotation_columns,
+    size_factor_controls,
     taken_together,
 )
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.inputs import peek
 from ebgenes.model import Design, text_array
-from ebgenes.pipeline import annotation, contrast_design, options, stored_prior
+from ebgenes.pipeline import (
+    annotation,
+    contrast_design,
+    given_factors,
+    offset_doubts,
+    options,
+    stored_prior,
+    taken_for_factors,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,6 +145,10 @@ class _Findings:
         self.lines.extend(line for line in lines if line not in self.lines)
         self.lines.append(f"{self.name}/{contrast}: {describe_comparison(design)}")
 
+    def tell(self, words: str) -> None:
+        """A line of the dataset's own."""
+        self.lines.append(f"{self.name}: {words}")
+
     def attempt(self, work: Callable[[], Result], part: str = "") -> Result | None:
         """The result, or None where there is a message instead."""
         try:
@@ -159,11 +172,9 @@ def _check_dataset(
     if dataset.controls is not None:
         controls = dataset.controls
         found.attempt(lambda: io.read_controls(controls))
-    if dataset.offsets is not None:
-        offsets = dataset.offsets
-        found.attempt(lambda: io.existing_file(offsets))
     if sheet is None:
         return None
+    found.attempt(lambda: _check_sizes(dataset, sheet, found))
     for contrast, question in dataset.contrasts.items():
         design = found.attempt(
             lambda question=question, contrast=contrast: contrast_design(  # type: ignore[misc]
@@ -183,6 +194,27 @@ def _check_dataset(
     if dataset.pseudobulk is None:
         return found.attempt(lambda: _bulk(dataset, sheet, size, config.effects))
     return found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
+
+
+def _check_sizes(dataset: DatasetSettings, sheet: pd.DataFrame, found: _Findings) -> None:
+    """Size factors or offsets that the dataset names; of offsets the beginning of the file."""
+    controls = size_factor_controls(dataset)
+    if controls is not None:
+        found.tell(f"size factors come from {len(io.read_controls(controls))} control genes ({controls}) alone")
+    elif dataset.offsets is None and dataset.size_factors is None and dataset.controls is not None:
+        found.tell(
+            "controls tell hidden factors from the comparison and do not touch size factors; if these should come "
+            f"from the same genes, add size_factors: {{controls: {dataset.controls}}}"
+        )
+    factor = given_factors(dataset, sheet)
+    if factor is not None:
+        if dataset.offsets is not None:
+            found.tell(taken_for_factors(dataset.offsets))
+        found.tell(f"size factors as given, from {factor.min():.3g} to {factor.max():.3g}")
+    elif dataset.offsets is not None:
+        offset = io.first_offsets(dataset.offsets, text_array(sheet.index))
+        for words in offset_doubts(dataset.offsets, offset):
+            found.tell(words)
 
 
 def _check_together(

@@ -148,7 +148,13 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--samples", required=True, help="sample sheet")
     made.add_argument("--design", required=True, help="formula, such as '~ batch + condition'")
     made.add_argument("--genes", help="annotation with gene_id and gene_name")
-    made.add_argument("--offsets", help="natural-log offsets, genes by samples")
+    scale = made.add_mutually_exclusive_group()
+    scale.add_argument("--offsets", help="natural-log offsets, genes by samples")
+    scale.add_argument(
+        "--size-factors", default="null",
+        help="size factors of your own, as YAML: a file with one a sample, '{column: NAME}' of the sheet, or "
+        "'{controls: FILE}' with genes that alone tell them",
+    )  # fmt: skip
     made.add_argument("--layer", help="layer of the .h5ad")
     made.add_argument("--strandedness", default="auto", help="of STAR's counts: unstranded, forward or reverse")
     made.add_argument("--tx2gene", help="genes of salmon's or kallisto's transcripts: table or GTF")
@@ -325,7 +331,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _counts(options: argparse.Namespace) -> None:
-    from ebgenes.config import DatasetSettings, parse_reference, parse_section
+    from ebgenes.config import DatasetSettings, parse_reference, parse_section, parse_size_factors
     from ebgenes.io import write_study
     from ebgenes.pipeline import prepare, prepare_cell_type
 
@@ -340,6 +346,7 @@ def _counts(options: argparse.Namespace) -> None:
         samples=options.samples,
         genes=options.genes,
         offsets=options.offsets,
+        size_factors=parse_size_factors(_yaml(options.size_factors, "--size-factors")),
         controls=None,
         design=options.design,
         reference=parse_reference(_yaml(options.reference, "--reference")),
@@ -355,7 +362,7 @@ def _counts(options: argparse.Namespace) -> None:
         cell_type = {folder: name for name, folder in folder_names(sums.cell_type).items()}
         if options.folder not in cell_type:
             raise InputError(f"no cell type has the folder {options.folder!r}; there are: {listing(cell_type)}.")
-        study = prepare_cell_type(dataset, sums, cell_type[options.folder], options.normalization)
+        study = prepare_cell_type(dataset, sums, cell_type[options.folder], options.normalization, say=_note)
     write_study(options.out, study)
 
 

@@ -135,6 +135,7 @@ class DatasetSettings:
     samples: str
     genes: str | None
     offsets: str | None
+    size_factors: str | dict[str, str] | None
     controls: str | None
     design: str
     reference: dict[str, Any]
@@ -310,7 +311,11 @@ def parse_config(content: Any) -> Config:
     content = _text_keys(content)
     _require_valid(content, schema(), "the config")
     datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
-    messages = [message for name, dataset in datasets.items() for message in _cannot_be_joined(name, dataset)]
+    messages = [
+        message
+        for name, dataset in datasets.items()
+        for message in (*_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
+    ]
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
     sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
@@ -387,6 +392,12 @@ def parse_contrast(content: Any) -> dict[str, Any]:
     """One contrast as plain values, checked alone."""
     _require_valid(content, {**schema()["$defs"]["contrast"], "$defs": schema()["$defs"]}, "the contrast")
     return dict(content)
+
+
+def parse_size_factors(content: Any) -> str | dict[str, str] | None:
+    """Where size factors come from, checked alone."""
+    _require_valid(content, schema()["$defs"]["dataset"]["properties"]["size_factors"], "size_factors")
+    return dict(content) if isinstance(content, Mapping) else content
 
 
 def parse_reference(content: Any) -> dict[str, Any]:
@@ -473,6 +484,23 @@ def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> 
     return [name for name, question in dataset.contrasts.items() if not is_joint(question)]
 
 
+def _sized_twice(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """A mistake where two keys say how samples compare."""
+    if dataset.offsets is not None and dataset.size_factors is not None:
+        yield f"datasets.{name}: offsets and size_factors both say how samples compare; leave one of them out."
+
+
+def size_factor_controls(dataset: DatasetSettings) -> str | None:
+    """The file of genes that alone tell size factors, where the dataset names one."""
+    asked = dataset.size_factors
+    return asked.get("controls") if isinstance(asked, dict) else None
+
+
+def size_factor_file(dataset: DatasetSettings) -> str | None:
+    """The file that size factors need: their own, or that of control genes."""
+    return dataset.size_factors if isinstance(dataset.size_factors, str) else size_factor_controls(dataset)
+
+
 def _cannot_be_joined(name: str, dataset: DatasetSettings) -> Iterator[str]:
     """Mistakes in what is to be taken together."""
     for group, settings in dataset.multivariate.items():
@@ -548,6 +576,8 @@ def _explain(error: Any) -> Iterator[str]:
         return
     elif rule in ("minItems", "maxItems") and error.schema.get("minItems") == error.schema.get("maxItems"):
         yield f"{place}found {found}; it must have {value} entries."
+    elif rule == "maxProperties":
+        yield f"{place}found {found}; give one of {listing(known)}."
     elif rule == "minProperties" or rule == "minItems":
         yield f"{place}is empty; give at least one entry."
     else:

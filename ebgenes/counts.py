@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ebgenes.errors import InputError
+from ebgenes.errors import InputError, listing
 from ebgenes.model import BoolArray, Counts, Design, FloatArray, IntArray, Screen, TextArray, text_array
 
 NORMALIZATIONS = ("median_ratio", "poscounts", "tmm", "tmmwsp")
+
+LARGEST_FACTOR = 1e40
+"""Size factors beyond it, or its inverse, are no sizes of samples."""
 
 
 def smallest_group(design: Design) -> int:
@@ -85,18 +89,20 @@ def of_genes(counts: Counts, genes: BoolArray | slice) -> Counts:
     if log_size is not None and log_size.ndim == 2:
         log_size = log_size[genes]
     length = None if counts.length is None else counts.length[genes]
-    return Counts(
-        gene=counts.gene[genes], sample=counts.sample, count=counts.count[genes], log_size=log_size, length=length
-    )
+    return replace(counts, gene=counts.gene[genes], count=counts.count[genes], log_size=log_size, length=length)
 
 
 def given_sizes(counts: Counts) -> bool:
-    """Whether counts are compared by offsets that a user gave, which nothing moves."""
+    """Whether counts are compared by sizes that a user gave, or of genes that a user named, which nothing moves."""
+    if counts.sizes_given is not None:
+        return counts.sizes_given
     return counts.log_size is not None and counts.log_size.ndim == 2 and counts.length is None
 
 
-def normalize(counts: Counts, method: str = "median_ratio") -> Counts:
-    """Counts with size factors; counts that bring offsets of their own keep them.
+def normalize(
+    counts: Counts, method: str = "median_ratio", *, controls: TextArray | Sequence[str] | None = None
+) -> Counts:
+    """Counts with size factors; counts that bring sizes of their own keep them.
 
     Counts of genes with average transcript lengths get an offset for each gene and sample: size factors are those of
     counts per length, and a longer gene is expected to have more reads.
@@ -108,11 +114,15 @@ def normalize(counts: Counts, method: str = "median_ratio") -> Counts:
     method
         ``median_ratio`` (DESeq2's default), ``poscounts`` (DESeq2's for sparse data), ``tmm`` or
         ``tmmwsp`` (edgeR's).
+    controls
+        Ids of genes that are the same in all samples (spike-ins, housekeeping genes): size factors are theirs, as with
+        DESeq2's ``controlGenes``, and count as given. None: all genes tell them.
 
     Raises
     ------
     InputError
-        For an unknown method, a sample without a read, or no gene to compare samples by.
+        For an unknown method, a sample without a read (of the controls, where there are some), no gene to compare
+        samples by, no control among the genes, or controls beside sizes that counts bring.
 
     Notes
     -----
@@ -120,13 +130,40 @@ def normalize(counts: Counts, method: str = "median_ratio") -> Counts:
     normalization factors are.
     """
     if counts.log_size is not None:
+        if controls is not None:
+            raise InputError("the counts bring size factors or offsets. Leave these out, or the control genes.")
         return counts
     _require_reads(counts)
-    if counts.length is None:
-        return replace(counts, log_size=np.log(_size_factors(counts.count, method)))
-    log_length = _relative_length(counts.length)
-    log_factor = np.log(_size_factors(counts.count / np.exp(log_length), method))
-    return replace(counts, log_size=log_length + (log_factor - log_factor.mean()), length=counts.length)
+    telling = counts if controls is None else of_genes(counts, _controls_among(counts, controls))
+    given = controls is not None
+    if counts.length is None or telling.length is None:
+        return replace(counts, log_size=np.log(_size_factors(telling.count, method)), sizes_given=given)
+    log_factor = np.log(_size_factors(telling.count / np.exp(_relative_length(telling.length)), method))
+    return replace(counts, log_size=_beside_lengths(counts.length, log_factor), sizes_given=given)
+
+
+def _beside_lengths(length: FloatArray, log_factor: FloatArray) -> FloatArray:
+    """Offsets of genes with lengths, (G, S), of size factors, (S,)."""
+    return np.asarray(_relative_length(length) + (log_factor - log_factor.mean()))
+
+
+def _controls_among(counts: Counts, controls: TextArray | Sequence[str]) -> BoolArray:
+    """Which genes are controls, (G,), every sample having reads of theirs."""
+    known = np.isin(counts.gene.astype(str), np.asarray(controls).astype(str))
+    if not known.any():
+        raise InputError(
+            f"none of {len(controls)} control genes that size factors are to come from is among the "
+            f"{len(counts.gene)} genes that were kept (first controls: {listing(controls, 3)}; first genes: "
+            f"{listing(counts.gene, 3)}). Do the ids match, and do the controls have reads enough?"
+        )
+    empty = counts.count[known].sum(axis=0) == 0
+    if empty.any():
+        raise InputError(
+            f"{int(empty.sum())} of {len(empty)} samples have no reads of the {int(known.sum())} control genes that "
+            f"size factors are to come from (first: {counts.sample[empty][0]}). Were the controls added to every "
+            "sample? Name others, or leave these samples out of the sheet and the counts."
+        )
+    return np.asarray(known)
 
 
 def _relative_length(length: FloatArray) -> FloatArray:
@@ -156,7 +193,50 @@ def with_offsets(counts: Counts, offset: FloatArray) -> Counts:
         Natural-log offsets, (G, S): the mean is ``exp(offset)`` times the gene's level. Each
         gene's are centred on 0, so that its base mean stays on the scale of its counts.
     """
-    return replace(counts, log_size=offset - offset.mean(axis=1, keepdims=True))
+    return replace(counts, log_size=offset - offset.mean(axis=1, keepdims=True), sizes_given=True)
+
+
+def with_size_factors(counts: Counts, factor: FloatArray | Sequence[float]) -> Counts:
+    """Counts whose samples have the user's own size factors; lengths of transcripts are allowed for beside them.
+
+    Parameters
+    ----------
+    counts
+        G genes, S samples.
+    factor
+        One a sample, (S,), in any unit: they are divided by their geometric mean, so that base means stay on the
+        scale of the counts.
+
+    Raises
+    ------
+    InputError
+        Where there is not one a sample, or one is not a finite number above 0.
+    """
+    value = np.asarray(factor, dtype=float)
+    if value.shape != counts.sample.shape:
+        raise InputError(f"there are {value.size} size factors and {len(counts.sample)} samples. Give one a sample.")
+    require_factors(value, value, counts.sample)
+    log_factor = np.log(value) - np.log(value).mean()
+    log_size = log_factor if counts.length is None else _beside_lengths(counts.length, log_factor)
+    return replace(counts, log_size=log_size, sizes_given=True)
+
+
+def require_factors(factor: FloatArray, shown: Sequence[object] | FloatArray, sample: TextArray) -> None:
+    """Refuse what cannot be size factors of samples, all (S,), told as they are shown.
+
+    Raises
+    ------
+    InputError
+        Where one is not a finite number above 0, or far out of any range.
+    """
+    with np.errstate(invalid="ignore"):
+        bad = ~((factor > 0) & (factor >= 1 / LARGEST_FACTOR) & (factor <= LARGEST_FACTOR))
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise InputError(
+            f"size factors must be finite numbers above 0; {int(bad.sum())} of {len(bad)} samples have none (first: "
+            f"{sample[first]}: {str(shown[first])[:40]!r}). Give the factors themselves, not their logarithms."
+        )
 
 
 def require_distinct(counts: Counts) -> None:
@@ -384,4 +464,4 @@ def match_samples(counts: Counts, sheet: TextArray) -> Counts:
     if log_size is not None:
         log_size = log_size[..., order]
     length = None if counts.length is None else counts.length[:, order]
-    return Counts(gene=counts.gene, sample=sheet, count=counts.count[:, order], log_size=log_size, length=length)
+    return replace(counts, sample=sheet, count=counts.count[:, order], log_size=log_size, length=length)

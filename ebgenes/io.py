@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ebgenes.counts import given_sizes
 from ebgenes.errors import InputError, listing
 from ebgenes.model import (
     BESIDE_ARRAYS,
@@ -457,23 +458,31 @@ def read_null(path: str | os.PathLike[str], table: pd.DataFrame) -> BoolArray:
 
 def read_offsets(path: str | os.PathLike[str], counts: Counts) -> FloatArray:
     """Natural-log offsets, (G, S), in the counts' order, from a table of genes by samples."""
-    frame = _read_table(path, numeric=True)
-    missing = [name for name in counts.gene if name not in frame.index]
-    absent = [name for name in counts.sample if name not in frame.columns]
+    return _offsets_of(_read_table(path, numeric=True), path, counts.gene, counts.sample)
+
+
+def first_offsets(path: str | os.PathLike[str], sample: TextArray) -> FloatArray:
+    """Offsets of the first genes of a file, (G, S); errors as `read_offsets`."""
+    frame = _read_table(path, numeric=True, most=BEGINNING)
+    return _offsets_of(frame, path, text_array(frame.index), sample)
+
+
+def _offsets_of(frame: pd.DataFrame, path: str | os.PathLike[str], gene: TextArray, sample: TextArray) -> FloatArray:
+    missing = [name for name in gene if name not in frame.index]
+    absent = [name for name in sample if name not in frame.columns]
     for names, what in ((missing, "genes"), (absent, "samples")):
         if names:
             raise InputError(
-                f"{path}: {len(names)} {what} of the counts have no offsets (first: {names[0]}). Add them."
+                f"{path}: {len(names)} {what} of the counts have no offsets (first: {names[0]}). Add them; size "
+                "factors, one a sample, go under the key size_factors."
             )
-    values = (
-        frame.loc[list(counts.gene), list(counts.sample)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    )
+    values = frame.loc[list(gene), list(sample)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
     bad = ~(np.abs(values) <= LARGEST_OFFSET)
     if bad.any():
         g, s = np.argwhere(bad)[0]
         raise InputError(
             f"{path}: offsets must be natural logs, numbers from -{LARGEST_OFFSET} to {LARGEST_OFFSET}; "
-            f"{int(bad.sum())} of {bad.size} are not (first: {counts.gene[g]}, sample {counts.sample[s]}). "
+            f"{int(bad.sum())} of {bad.size} are not (first: {gene[g]}, sample {sample[s]}). "
             "Take the logarithm of size factors."
         )
     return np.asarray(values)
@@ -506,6 +515,7 @@ def study_to_anndata(study: Study) -> AnnData:
     adata.uns["ebgenes"] = {
         "sheet_index": study.samples.index.name or "",
         "sheet_columns": np.array([str(name) for name in study.samples.columns], dtype=object),
+        "sizes_given": given_sizes(counts),
         "screen": {
             "gene": np.array(screen.gene, dtype=object),
             "status": np.array(screen.status, dtype=object),
@@ -540,8 +550,9 @@ def read_study(path: str | os.PathLike[str]) -> Study:
     )
     samples = samples.set_axis(list(adata.uns["ebgenes"]["sheet_columns"]), axis=1)
     samples.index.name = adata.uns["ebgenes"]["sheet_index"] or None
+    given = adata.uns["ebgenes"].get("sizes_given")
     return Study(
-        counts=Counts(gene=counts.gene, sample=counts.sample, count=counts.count, log_size=log_size),
+        counts=replace(counts, log_size=log_size, sizes_given=None if given is None else bool(given)),
         samples=samples,
         screen=Screen(**adata.uns["ebgenes"]["screen"]),
     )
@@ -880,7 +891,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
     if contrast is None:
         raise ValueError("write_common needs a contrast")
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = "ebgenes common 2"
+        file.attrs["format"] = "ebgenes common 3"
         text = {
             "gene": counts.gene,
             "sample": counts.sample,
@@ -901,6 +912,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
         words = {"formula": design.formula, "name": contrast.name, "up": contrast.up, "down": contrast.down}
         for name, value in {**words, "tails": common.prior.tails}.items():
             file.attrs[name] = value
+        file.attrs["sizes_given"] = given_sizes(counts)
         prior = file.create_group("prior")
         for name in PRIOR_SCALARS:
             prior.attrs[name] = getattr(common.prior, name)
@@ -919,7 +931,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
     found = existing_file(path)
     try:
         with h5py.File(found, "r") as file:
-            if file.attrs.get("format") != "ebgenes common 2":
+            if file.attrs.get("format") != "ebgenes common 3":
                 raise InputError(f"{found} is not a common.h5 of this version of ebgenes. Make it anew.")
             text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
             array = {
@@ -927,6 +939,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
             }
             words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
             scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
+            given = bool(file.attrs["sizes_given"])
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
             residuals = _read_residuals(file)
     except InputError:
@@ -935,7 +948,13 @@ def read_common(path: str | os.PathLike[str]) -> Common:
         raise InputError(f"{found} is not a readable file of what genes share: {_oneline(error)}") from None
     contrast = Contrast(weight=array["weight"], **{name: words[name] for name in ("name", "up", "down")})
     return Common(
-        counts=Counts(gene=text["gene"], sample=text["sample"], count=array["count"], log_size=array["log_size"]),
+        counts=Counts(
+            gene=text["gene"],
+            sample=text["sample"],
+            count=array["count"],
+            log_size=array["log_size"],
+            sizes_given=given,
+        ),
         base_mean=array["base_mean"],
         design=Design(
             sample=text["sample"],

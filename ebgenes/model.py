@@ -83,6 +83,9 @@ class Counts:
         normalization. ``count / exp(log_size)`` is comparable across samples.
     length
         Average transcript lengths, (G, S), where transcripts were quantified; else None.
+    sizes_given
+        Whether the sizes are a user's own, or of genes that a user named, which nothing moves. None: nobody said;
+        offsets without lengths are.
     """
 
     gene: TextArray
@@ -90,6 +93,7 @@ class Counts:
     count: IntArray
     log_size: FloatArray | None = None
     length: FloatArray | None = None
+    sizes_given: bool | None = None
 
     def __post_init__(self) -> None:
         count = self.count

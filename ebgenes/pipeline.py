@@ -29,6 +29,7 @@ from ebgenes.config import (
     figure_names,
     joint_mistakes,
     row_figure_names,
+    size_factor_controls,
 )
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.model import (
@@ -73,6 +74,10 @@ ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
 
 OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"), (STORED_FIGURE, "stored"))
 """Figures that some contrasts have, and the part of prior.json that they show."""
+
+
+FEW_CONTROLS = 10
+"""Control genes below which size factors made of them are called noisy."""
 
 
 UNFINISHED = "draws.unfinished.npz"
@@ -172,27 +177,85 @@ def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], N
     reading = eb.read_input(dataset.counts, samples, **chosen)
     for note in reading.notes:
         say(note)
-    return _screened(dataset, eb.match_samples(reading.counts, text_array(samples.index)), samples, normalization)
+    return _screened(dataset, eb.match_samples(reading.counts, text_array(samples.index)), samples, normalization, say)
 
 
-def prepare_cell_type(dataset: DatasetSettings, sums: Pseudobulk, cell_type: str, normalization: str) -> Study:
+def prepare_cell_type(
+    dataset: DatasetSettings,
+    sums: Pseudobulk,
+    cell_type: str,
+    normalization: str,
+    say: Callable[[str], None] = lambda message: None,
+) -> Study:
     """The study of one cell type: the samples that have enough of its cells, and what `prepare` does."""
     if dataset.pseudobulk is None:
         raise ValueError("the dataset has no cells")
     counts = sums.counts_of(cell_type, **options(dataset.pseudobulk, "min_cells", "min_counts"))
     samples = io.read_samples(dataset.samples).loc[list(counts.sample)]
-    return _screened(dataset, counts, samples, normalization)
+    return _screened(dataset, counts, samples, normalization, say)
 
 
-def _screened(dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str) -> Study:
-    if dataset.offsets is not None:
-        counts = eb.with_offsets(counts, io.read_offsets(dataset.offsets, counts))
+def _screened(
+    dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str, say: Callable[[str], None]
+) -> Study:
+    counts = _with_given_sizes(dataset, counts, samples, say)
     names = {} if dataset.genes is None else io.read_gene_names(dataset.genes)
     design = eb.build_design(samples, dataset.design, reference=dataset.reference)
     screen = eb.screen_genes(counts, design, name=names, **options(dataset.keep, "min_count", "min_samples"))
-    kept = eb.normalize(eb.keep_expressed(counts, screen), normalization)
+    path = size_factor_controls(dataset)
+    controls = None if path is None else io.read_controls(path)
+    kept = eb.normalize(eb.keep_expressed(counts, screen), normalization, controls=controls)
+    if controls is not None:
+        found = int(np.isin(kept.gene.astype(str), controls.astype(str)).sum())
+        few = "" if found >= FEW_CONTROLS else "; so few leave them noisy, and with them every effect"
+        say(f"size factors are those of {found} of {len(controls)} control genes{few}")
     eb.require_distinct(kept)
     return Study(counts=kept, samples=samples, screen=eb.with_base_mean(screen, counts, kept))
+
+
+def _with_given_sizes(
+    dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, say: Callable[[str], None]
+) -> Counts:
+    """Counts with the offsets or size factors that the dataset names, if it does."""
+    if dataset.offsets is not None:
+        factor = given_factors(dataset, samples)
+        if factor is None:
+            offset = io.read_offsets(dataset.offsets, counts)
+            for words in offset_doubts(dataset.offsets, offset):
+                say(words)
+            return eb.with_offsets(counts, offset)
+        say(taken_for_factors(dataset.offsets))
+    else:
+        factor = given_factors(dataset, samples)
+    return counts if factor is None else eb.with_size_factors(counts, factor)
+
+
+def given_factors(dataset: DatasetSettings, samples: pd.DataFrame) -> FloatArray | None:
+    """The size factors that a dataset names, (S,); None where it names none, offsets or control genes."""
+    from ebgenes.inputs.sizes import column_size_factors, offsets_as_size_factors, read_size_factors
+
+    asked, sample = dataset.size_factors, text_array(samples.index)
+    if dataset.offsets is not None:
+        return offsets_as_size_factors(dataset.offsets, sample)
+    if isinstance(asked, str):
+        return read_size_factors(asked, sample)
+    return column_size_factors(samples, asked["column"]) if asked is not None and "column" in asked else None
+
+
+def taken_for_factors(path: str) -> str:
+    """What is said of a file of size factors that was given as offsets."""
+    return f"{path} has one value a sample: these are taken for size factors. Name the file under size_factors."
+
+
+def offset_doubts(path: str, offset: FloatArray) -> Iterator[str]:
+    """A warning where offsets look like size factors that nobody took the logarithm of."""
+    from ebgenes.inputs.sizes import look_like_factors
+
+    if look_like_factors(offset):
+        yield (
+            f"warning: all offsets of {path} are above 0, {offset.mean():.2f} on average, as size factors are. "
+            "Offsets are their natural logarithms; are these?"
+        )
 
 
 def sum_dataset(dataset: DatasetSettings, say: Callable[[str], None] = lambda message: None) -> Pseudobulk:
@@ -517,7 +580,7 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
             if part["contrasts"]:
                 asked = {contrast: dataset.contrasts[contrast] for contrast in part["contrasts"]}
                 only = replace(dataset, contrasts=asked, multivariate={})
-                study = prepare_cell_type(only, sums, part["cell_type"], normalization)
+                study = prepare_cell_type(only, sums, part["cell_type"], normalization, say)
                 write_page = _run_study(outdir, f"{name}/{folder}", only, study, config, progress)
                 if dataset.multivariate:
                     waiting.append(write_page)
@@ -783,7 +846,7 @@ def contrast_page(
         stored=summary.get("stored"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
         rows=None if joint is None else gene_rows(joint.effects, joint.posterior),
-        normalization="offsets" if dataset.offsets is not None else config.effects.normalization,
+        normalization=scale_name(dataset, study.counts, config.effects.normalization),
         n_samples=len(study.samples),
         groups=eb.describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
@@ -792,6 +855,16 @@ def contrast_page(
         interval_method=method,
         threshold=config.report.lfc_threshold,
     )
+
+
+def scale_name(dataset: DatasetSettings, counts: Counts, normalization: str) -> str:
+    """What samples are compared by: ``offsets`` or ``size_factors`` as given, or a normalization, of which genes."""
+    if size_factor_controls(dataset) is not None:
+        return f"{normalization} of control genes"
+    if dataset.offsets is None and dataset.size_factors is None:
+        return normalization
+    by_gene = counts.log_size is not None and counts.log_size.ndim > 1
+    return "offsets" if dataset.offsets is not None and by_gene else "size_factors"
 
 
 def _along(joint: JointTold | None) -> str | None:

@@ -92,12 +92,12 @@ def summarize(
     else:
         shares = scattered(list_discoveries(effects, *drawn), effects, listed)
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
-    if listed.mean() > NEARLY_ALL:
+    if listed.mean() > NEARLY_ALL and not effects.scalars.get("given_sizes"):
         warnings.insert(
             0,
             f"{100 * listed.mean():.0f}% of the genes are in the list. Whether all have moved together, against what "
-            "the size factors take for unchanged, only controls can tell: give offsets from spike-ins or from genes "
-            "known not to respond.",
+            "the size factors take for unchanged, only controls can tell: name spike-ins, or genes known not to "
+            "respond, under size_factors.controls.",
         )
     applied = None if fit.stored is None else _applied(effects, fit, stored)
     if applied is not None and applied["conflict"]["p_value"] < CONTRADICTED:
@@ -269,7 +269,8 @@ def _moved(scalars: Mapping[str, float]) -> str | None:
 def _minority(share: float) -> str:
     return (
         f"Only about {100 * share:.0f}% of the genes lie around one value, and are taken for the unchanged ones. "
-        "Whether they are only controls can tell: give offsets from spike-ins or from genes known not to respond."
+        "Whether they are only controls can tell: name spike-ins, or genes known not to respond, under "
+        "size_factors.controls."
     )
 
 

@@ -184,8 +184,8 @@ def test_figures() -> None:
 
 
 KEYS_OF_A_DATASET = (
-    "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, controls, design, random, "
-    "reference, contrasts, keep, multivariate"
+    "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, size_factors, controls, "
+    "design, random, reference, contrasts, keep, multivariate"
 )
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"

@@ -338,3 +338,16 @@ def test_the_spread_of_loadings_is_known(strength):
     assert own.min() == hidden.loading_sd[0]
     assert own[0] == np.inf
     assert np.mean(own == hidden.loading_sd[0]) > 0.99
+
+
+def test_lengths_of_transcripts_do_not_stop_the_search_among_fewer_genes(monkeypatch: pytest.MonkeyPatch):
+    """From half a million counts on; equal lengths change nothing."""
+    monkeypatch.setattr("ebgenes.effects.hidden.MANY_VALUES", 5_000)
+    rng = np.random.default_rng(3)
+    made = eb.simulate_counts(rng, n_genes=1500, n_per_group=4)
+    design = eb.build_design(made.samples, "~ group", eb.compare("group", baseline="control", target="treated"))
+    counts = eb.keep_expressed(made.counts, eb.screen_genes(made.counts, design))
+    long = eb.normalize(replace(counts, length=np.full(counts.count.shape, 900.0)))
+    found = eb.fit_effects(long, design, engine="moderated_t", hidden_factors=1)
+    plain = eb.fit_effects(eb.normalize(counts), design, engine="moderated_t", hidden_factors=1)
+    np.testing.assert_allclose(found.hidden.score, plain.hidden.score, rtol=1e-6, atol=1e-8)

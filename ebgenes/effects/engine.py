@@ -118,7 +118,9 @@ def fit_effects(
         effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
-    if engine == "mixed" or composition == "none" or given_sizes(counts):
+    if given_sizes(counts):
+        return replace(effects, scalars={**effects.scalars, "given_sizes": True})
+    if engine == "mixed" or composition == "none":
         return effects
     return measured_from_unchanged(effects)
 

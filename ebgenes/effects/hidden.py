@@ -248,7 +248,8 @@ def _thinned(counts: Counts, controls: BoolArray | None) -> tuple[Counts, BoolAr
         return counts, telling
     log_size = np.log(library_size(counts))
     log_size = log_size[kept] if log_size.ndim > 1 else log_size
-    part = replace(counts, gene=counts.gene[kept], count=counts.count[kept], log_size=log_size)
+    # Lengths are in the sizes already.
+    part = replace(counts, gene=counts.gene[kept], count=counts.count[kept], log_size=log_size, length=None)
     # Sizes are relative to the mean library, which is a smaller one now.
     return replace(part, log_size=log_size - np.mean(np.log(part.count.sum(axis=0)))), telling[kept]
 

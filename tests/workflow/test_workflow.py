@@ -286,6 +286,38 @@ def test_chunks_of_genes_become_jobs_and_the_same_results(
     assert planned(output_of(snakemake(tmp_path, *run, "--dry-run"))) == Counter()
 
 
+def test_size_factors_of_a_user_reach_the_counts(study: Path, settings: dict[str, Any], tmp_path: Path) -> None:
+    sheet = pd.read_csv(study / "samples.tsv", sep="\t", index_col=0).assign(size=[1.0, 2, 3, 1, 2, 3])
+    sheet.to_csv(tmp_path / "samples.tsv", sep="\t")
+    sheet["size"].to_csv(tmp_path / "it's sizes.tsv", sep="\t")
+    gene = pd.read_csv(study / "counts.tsv.gz", sep="\t", index_col=0).index
+    (tmp_path / "controls.txt").write_text("\n".join(gene[:80]))
+    kinds = {"file": "it's sizes.tsv", "column": {"column": "size"}, "genes": {"controls": "controls.txt"}}
+    one = {**settings["datasets"]["study"], "samples": "samples.tsv"}
+    datasets = {name: {**one, "size_factors": each} for name, each in kinds.items()}
+    cell_data = cells.write_study(tmp_path)
+    donors = pd.read_csv(cell_data["samples"], sep="\t", index_col=0)
+    donors.assign(size=np.linspace(1, 2, len(donors))).to_csv(cell_data["samples"], sep="\t")
+    datasets["blood"] = {**cell_data, "size_factors": {"column": "size"}}
+    write_config(tmp_path / "mine.yaml", {**settings, "datasets": datasets})
+    run = ["--snakefile", WORKFLOW, "--configfile", "mine.yaml"]
+    targets = [f"out/{name}/counts.h5ad" for name in kinds]
+    folder = "out/blood/B_cell"
+    output_of(snakemake(tmp_path, *targets, f"{folder}/counts.h5ad", *run))
+    made = {name: anndata.read_h5ad(tmp_path / f"out/{name}/counts.h5ad") for name in kinds}
+    expected = np.log(sheet["size"]) - np.log(sheet["size"]).mean()
+    for name in ("file", "column"):
+        np.testing.assert_allclose(made[name].obsm["log_size"][:, 0], expected, atol=1e-12)
+    assert np.ptp(made["genes"].obsm["log_size"]) > 0
+    assert all(each.uns["ebgenes"]["sizes_given"] for each in made.values())
+    assert anndata.read_h5ad(tmp_path / folder / "counts.h5ad").uns["ebgenes"]["sizes_given"]
+    # The file is an input, the key a parameter.
+    (tmp_path / "controls.txt").write_text("\n".join(gene[:90]))
+    datasets["column"]["size_factors"] = None
+    write_config(tmp_path / "mine.yaml", {**settings, "datasets": datasets})
+    assert planned(output_of(snakemake(tmp_path, *targets, *run, "--dry-run"))) == Counter({"counts": 2})
+
+
 def test_a_batch_of_contrasts_is_one_job_and_gives_the_same_results(
     settings: dict[str, Any], in_process: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ try:
         parse_config,
         plain_values,
         row_figure_names,
+        size_factor_file,
         studies_figure_names,
         taken_together,
     )
@@ -45,6 +46,7 @@ def refuse_wildcards():
     for name, settings in SETTINGS.datasets.items():
         for key in ("counts", "samples", "genes", "offsets", "controls", "tx2gene"):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
+        paths[f"datasets.{name}.size_factors"] = size_factor_file(settings) or ""
         if settings.pseudobulk:
             paths[f"datasets.{name}.pseudobulk.cells"] = settings.pseudobulk.cells or ""
     for name, settings in SETTINGS.studies.items():
@@ -159,6 +161,12 @@ def source(name):
     return find
 
 
+def size_factors(wildcards):
+    """The file that size factors come from, or nothing."""
+    path = size_factor_file(dataset(wildcards))
+    return [] if path is None else local(path)
+
+
 def annotation(wildcards):
     """The genes' annotation where covariates need it."""
     needed = annotation_columns(SETTINGS.prior.covariates)
@@ -173,6 +181,12 @@ def stored_prior(wildcards):
 def flag_of(option, value):
     """An option and its value, quoted for the shell; nothing where the value is missing."""
     return f"--{option}={shlex.quote(str(value))}" if value else ""
+
+
+def size_factors_flag(wildcards):
+    """The option of size factors that the dataset names, if it does."""
+    asked = dataset(wildcards).size_factors
+    return flag_of("size-factors", json.dumps(asked) if asked else None)
 
 
 def settings_json(section):

@@ -4,6 +4,7 @@ rule counts:
         samples=source("samples"),
         genes=source("genes"),
         offsets=source("offsets"),
+        size_factors=size_factors,
         tx2gene=source("tx2gene"),
     output:
         f"{DATASET}/counts.h5ad",
@@ -24,12 +25,13 @@ rule counts:
         normalization=SETTINGS.effects.normalization,
         genes=lambda wildcards, input: flag_of("genes", input.genes),
         offsets=lambda wildcards, input: flag_of("offsets", input.offsets),
+        size_factors=lambda wildcards: size_factors_flag(wildcards),
         layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
         tx2gene=lambda wildcards, input: flag_of("tx2gene", input.tx2gene),
         format=lambda wildcards: dataset(wildcards).format,
         strandedness=lambda wildcards: dataset(wildcards).strandedness,
     shell:
-        "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.layer} "
+        "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.size_factors} {params.layer} "
         "--format {params.format:q} --strandedness {params.strandedness:q} {params.tx2gene} "
         "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
         "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
@@ -65,6 +67,7 @@ checkpoint plan:
         samples=source("samples"),
         genes=source("genes"),
         offsets=source("offsets"),
+        size_factors=size_factors,
     output:
         os.path.join(OUTDIR, "{cells}", "cell_types.json"),
     log:
@@ -89,6 +92,7 @@ rule cell_type_counts:
         samples=source("samples"),
         genes=source("genes"),
         offsets=source("offsets"),
+        size_factors=size_factors,
     output:
         os.path.join(OUTDIR, "{cells}", "{cell_type}", "counts.h5ad"),
     log:
@@ -107,8 +111,9 @@ rule cell_type_counts:
         pseudobulk=lambda wildcards: json.dumps(asdict(dataset(wildcards).pseudobulk)),
         genes=lambda wildcards, input: flag_of("genes", input.genes),
         offsets=lambda wildcards, input: flag_of("offsets", input.offsets),
+        size_factors=lambda wildcards: size_factors_flag(wildcards),
     shell:
-        "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} "
+        "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.size_factors} "
         "--pseudobulk {params.pseudobulk:q} --folder {wildcards.cell_type:q} "
         "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
         "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
