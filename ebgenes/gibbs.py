@@ -31,9 +31,10 @@ from ebgenes.model import (
 from ebgenes.posterior_mixtures import mixture_of
 from ebgenes.posteriors import as_seen, averaged_weights, component_likelihoods, posterior
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior, with_share
-from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, in_memory, picked
+from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, picked
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
+from ebgenes.prior.weights import in_memory
 
 SLABS = 33
 """Scales of a single slab that are told apart, over the range where its likelihood is within e^-8 of its peak."""

@@ -10,10 +10,12 @@ from numpy.testing import assert_allclose
 import ebgenes as eb
 from ebgenes.design import compare
 from ebgenes.effects.chunks import chunk, common_of, gathered
-from ebgenes.effects.composition import find_center, measured_from_unchanged
+from ebgenes.effects.composition import measured_from_unchanged
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError
+from ebgenes.fdr import listed_by_sign, running_mean
 from ebgenes.model import text_array
+from ebgenes.prior.center import find_center
 from ebgenes.summary import summarize
 
 QUESTION = compare("group", baseline="control", target="treated")
@@ -160,3 +162,22 @@ def test_random_factors_beside_raised_genes():
     effects = eb.fit_effects(counts, design)
     assert effects.scalars["size_shift"] < -0.1
     assert abs(np.median(effects.estimate[null])) < 0.05
+
+
+def test_a_table_of_raised_genes_is_judged_from_its_unchanged_ones():
+    """Estimates that were moved by size factors: the list counts from -.3, effects stay as they are."""
+    rng = np.random.default_rng(11)
+    theta = np.where(rng.random(4000) < 0.35, np.abs(rng.standard_normal(4000)), 0.0) - 0.3
+    se = rng.uniform(0.1, 0.3, 4000)
+    effects = eb.effects_from_summary([f"g{i}" for i in range(4000)], theta + se * rng.standard_normal(4000), se)
+    fit = eb.fit_em(effects)
+    assert fit.prior.mode == pytest.approx(-0.3, abs=0.02)
+    known = eb.posterior(effects, fit.prior)
+    listed = listed_by_sign(known.lfsr, running_mean(known.lfsr), 0.05)
+    assert (theta[listed] == -0.3).mean() < 0.07
+    # Unchanged genes lie at the mode as it was found, not at -.3.
+    covered, changed = (known.lower <= theta) & (theta <= known.upper), theta != -0.3
+    assert covered[changed].mean() > 0.85
+    from_zero = eb.posterior(effects, eb.fit_em(effects, mode="zero").prior)
+    listed = listed_by_sign(from_zero.lfsr, running_mean(from_zero.lfsr), 0.05)
+    assert (theta[listed] == -0.3).mean() > 0.3

@@ -14,8 +14,8 @@ from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, ResidualAxes, text_array
 from ebgenes.negative_binomial import REACH
 from ebgenes.posteriors import loglik_matrix
-from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, in_memory, slab_grid
-from ebgenes.prior.weights import SOLVERS, Likelihood, derivatives
+from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, slab_grid
+from ebgenes.prior.weights import SOLVERS, Likelihood, derivatives, in_memory
 
 
 def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, drift=0.0, se=0.4) -> Effects:

@@ -10,7 +10,6 @@ import numpy as np
 from ebgenes.counts import given_sizes, normalize, require_counted, require_distinct
 from ebgenes.design import with_covariates
 from ebgenes.effects.composition import (
-    find_center,
     measured_from_unchanged,
     require_composition,
     told_of,
@@ -22,6 +21,7 @@ from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
 from ebgenes.formulas import ENGINES, require_fitting
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, ResidualAxes, TextArray
+from ebgenes.prior.center import find_center
 
 TAILS = ("normal", "t5")
 OUTLIERS = ("keep", "winsorize")

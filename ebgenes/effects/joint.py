@@ -9,12 +9,13 @@ import numpy as np
 from scipy import special
 
 from ebgenes.counts import base_mean, given_sizes
-from ebgenes.effects.composition import center_of, require_composition, with_moved_sizes
+from ebgenes.effects.composition import require_composition, with_moved_sizes
 from ebgenes.effects.engine import Asked, made_ready, resolved
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.moderated_t import moderate
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Design, FloatArray, JointContrast, JointEffects, TextArray, text_array
+from ebgenes.prior.center import center_of
 
 
 def fit_joint_effects(

@@ -28,13 +28,10 @@ from ebgenes.prior.fit import (
     LOWEST,
     MIN_SCALE,
     NULL_WEIGHT,
-    best_weights,
     fit_em,
-    in_blocks,
-    in_memory,
     slab_grid,
 )
-from ebgenes.prior.weights import SOLVERS
+from ebgenes.prior.weights import SOLVERS, best_weights, in_blocks, in_memory
 
 STRONG_LFDR = 0.05
 """Local false discovery rate, in some condition alone, of the genes that patterns are learned from."""

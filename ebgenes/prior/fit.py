@@ -13,6 +13,7 @@ from scipy.optimize import minimize_scalar
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior, Nulls
 from ebgenes.posteriors import around, component_likelihoods, interpolated_likelihoods, stretched
+from ebgenes.prior.center import find_center
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
 from ebgenes.prior.null import (
     NARROW,
@@ -25,7 +26,7 @@ from ebgenes.prior.null import (
     profile_share,
 )
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
-from ebgenes.prior.weights import SOLVERS, Likelihood, Weights
+from ebgenes.prior.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
 
 MIN_SCALE = 0.3 / np.log(2)
 """Smallest slab scale, log2 (0.3 nat), where the null's scale is given: slabs that reach 0 make pi0 unidentifiable."""
@@ -46,7 +47,7 @@ NEGLIGIBLE = 2e-3
 """Probability below which one of the priors that are averaged is left out."""
 
 DRIFT_GAIN = 1.92
-"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which kappa stays 1, and the mode 0."""
+"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which kappa stays 1."""
 
 KAPPA_RANGE = (0.5, 3.0)
 
@@ -71,9 +72,6 @@ SLOW = ("half_normal", "half_uniform", "npmle")
 SLOW_UNDER_DRIFT = ("half_normal", "half_uniform", "point_laplace")
 """Families whose likelihoods take long beside a drift: they take the root mean square of the null that `scale_normal`
 finds."""
-
-SMALL_STEP = 0.1
-"""Median standard errors from 0 at which is tried whether another mode than 0 is worth looking for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -126,7 +124,7 @@ def fit_em(
     min_scale: float | None = None,
     scale: FloatArray | None = None,
     null_weight: float | None = None,
-    mode: str = "zero",
+    mode: str = "auto",
     covariates: Covariates | None = None,
     stored: MixturePrior | None = None,
     own_weight: float | None = None,
@@ -161,8 +159,9 @@ def fit_em(
         Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
         maximum likelihood; ashr's default is 10. None: 4 where the null is estimated, else 1.
     mode
-        ``zero``: the null and all slabs lie around 0; ``estimated``: around one value, found by maximum likelihood;
-        ``auto``: around 0 unless another value gains more than 1.92 in log likelihood.
+        ``zero``: the null and all slabs lie around 0; ``auto``: those of tables of estimates (engine ``normal``) around
+        where unchanged genes lie, if that is well known (`ebgenes.prior.center`); effects of counts are measured from
+        there already, or from sizes that a user gave. ``estimated``: around one value, found by maximum likelihood.
     covariates
         What else is known of the genes; see `build_covariates`.
     stored
@@ -233,15 +232,13 @@ def fit_em(
     def height(moved: Effects, drift: float) -> float:
         return float(problem(moved, scale).fit(drift).loglik[-1])
 
-    center = _mode(few, lambda moved: height(moved, 0.0)) if mode == "estimated" else 0.0
+    center = 0.0
+    if mode == "estimated":
+        center = _mode(few, lambda moved: height(moved, 0.0))
+    elif mode == "auto" and effects.engine == "normal":
+        found = find_center(effects)
+        center = found.place if found.known else 0.0
     fit, last, kappa = solved(center)
-    if mode == "auto":
-        drift = fit.prior.null_scale
-        found = _mode_if_worth(few, lambda moved: height(moved, drift))
-        if found != 0:
-            other = solved(found)
-            if other[0].loglik[-1] - fit.loglik[-1] > DRIFT_GAIN:
-                center, (fit, last, kappa) = found, other
     if covariates is not None:
         fit = _with_covariates(fit, last, covariates if fit.drift is None else with_share(covariates, fit.prior.pi0))
     if stored is not None:
@@ -356,40 +353,6 @@ def _two_sided(effects: Effects) -> slice | FloatArray:
         return slice(None)
     ends = effects.loglik[:, [0, -1]].max(axis=1)
     return np.asarray(ends < effects.loglik.max(axis=1) - 2)
-
-
-def in_memory(loglik: FloatArray) -> Likelihood:
-    """Log likelihoods (G, K) in memory as the solvers take them."""
-    top = loglik.max(axis=1)
-    matrix = np.exp(loglik - top[:, None])
-    return Likelihood(
-        shape=(matrix.shape[0], matrix.shape[1]), block=lambda block: (matrix[block], float(top[block].sum()))
-    )
-
-
-def in_blocks(rows: Callable[[slice], FloatArray], shape: tuple[int, int]) -> Likelihood:
-    """The same, (G, K) = shape, of which `rows` makes blocks of genes each time they are asked for."""
-
-    def block(genes: slice) -> tuple[FloatArray, float]:
-        loglik = rows(genes)
-        top = loglik.max(axis=1)
-        return np.exp(loglik - top[:, None]), float(top.sum())
-
-    return Likelihood(shape=shape, block=block)
-
-
-def best_weights(
-    likelihood: Likelihood, solver: str = "sqp", near: FloatArray | None = None, null_weight: float = 1.0
-) -> Weights:
-    """The best weights at given likelihoods of the components, the first of which is the null."""
-    n_components = likelihood.shape[1]
-    even = np.full(n_components, 1 / n_components)
-    start = even if near is None else 0.99 * near + 0.01 * even
-    penalty = None
-    if null_weight > 1:
-        penalty = np.zeros(n_components)
-        penalty[0] = null_weight - 1
-    return SOLVERS[solver](likelihood, start, penalty)
 
 
 def fit_weights(
@@ -535,33 +498,13 @@ def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
     heights = [loglik(around(effects, float(place))) for place in places]
     best = int(np.argmax(heights))
     low, high = places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)]
-    return _best_mode(effects, loglik, (low, high), 1e-6 * max(float(high - low), 1e-12))
-
-
-def _best_mode(
-    effects: Effects, loglik: Callable[[Effects], float], bounds: tuple[float, float], tolerance: float
-) -> float:
     search = minimize_scalar(
         lambda mode: -loglik(around(effects, float(mode))),
-        bounds=bounds,
+        bounds=(low, high),
         method="bounded",
-        options={"xatol": tolerance},
+        options={"xatol": 1e-6 * max(float(high - low), 1e-12)},
     )
     return float(search.x)
-
-
-def _mode_if_worth(effects: Effects, loglik: Callable[[Effects], float]) -> float:
-    """The common mode where a parabola through three log likelihoods near 0 promises a gain, else 0."""
-    step = SMALL_STEP * float(np.median(effects.se))
-    some = thinned(effects, max(len(effects.gene) // SEARCHED_SLOWLY, 1))
-    left, here, right = (loglik(around(some, place)) for place in (-step, 0.0, step))
-    slope, bend = (right - left) / (2 * step), (2 * here - left - right) / step**2
-    promised = slope**2 / (2 * max(bend, 1e-300)) * len(effects.gene) / len(some.gene)
-    if promised < DRIFT_GAIN:
-        return 0.0
-    reach = 3 * max(abs(slope) / max(bend, 1e-300), step)
-    reach = min(reach, float(np.abs(effects.estimate).max()))
-    return _best_mode(effects, loglik, (0, reach) if slope > 0 else (-reach, 0), step / 100)
 
 
 def _moved(fit: EmFit, mode: float, kappa: float = 1.0) -> EmFit:

@@ -7,7 +7,8 @@ from scipy.optimize import minimize_scalar
 
 from ebgenes.model import Effects, FloatArray, MixturePrior
 from ebgenes.posteriors import as_seen, component_likelihoods
-from ebgenes.prior.fit import SINGLE, fit_weights, in_memory
+from ebgenes.prior.fit import SINGLE, fit_weights
+from ebgenes.prior.weights import in_memory
 
 REACH = np.log(4)
 """How far from the fitted scale of a single slab, as a logarithm, another is sought."""

@@ -276,3 +276,37 @@ def _finished(weight: FloatArray, path: list[float], state: _State) -> Weights:
 Solver = Callable[[Likelihood, FloatArray, "FloatArray | None"], Weights]
 
 SOLVERS: dict[str, Solver] = {"sqp": solve_sqp, "em": solve_em, "squarem": solve_squarem}
+
+
+def in_memory(loglik: FloatArray) -> Likelihood:
+    """Log likelihoods (G, K) in memory as the solvers take them."""
+    top = loglik.max(axis=1)
+    matrix = np.exp(loglik - top[:, None])
+    return Likelihood(
+        shape=(matrix.shape[0], matrix.shape[1]), block=lambda block: (matrix[block], float(top[block].sum()))
+    )
+
+
+def in_blocks(rows: Callable[[slice], FloatArray], shape: tuple[int, int]) -> Likelihood:
+    """The same, (G, K) = shape, of which `rows` makes blocks of genes each time they are asked for."""
+
+    def block(genes: slice) -> tuple[FloatArray, float]:
+        loglik = rows(genes)
+        top = loglik.max(axis=1)
+        return np.exp(loglik - top[:, None]), float(top.sum())
+
+    return Likelihood(shape=shape, block=block)
+
+
+def best_weights(
+    likelihood: Likelihood, solver: str = "sqp", near: FloatArray | None = None, null_weight: float = 1.0
+) -> Weights:
+    """The best weights at given likelihoods of the components, the first of which is the null."""
+    n_components = likelihood.shape[1]
+    even = np.full(n_components, 1 / n_components)
+    start = even if near is None else 0.99 * near + 0.01 * even
+    penalty = None
+    if null_weight > 1:
+        penalty = np.zeros(n_components)
+        penalty[0] = null_weight - 1
+    return SOLVERS[solver](likelihood, start, penalty)
