@@ -42,7 +42,7 @@ DROP = 8.0
 """Log likelihood below the peak at which a range of scales ends."""
 
 HALF_T = (4.0, 2.0)
-"""Degrees of freedom and scale, log2, of the half-t prior of a single slab's scale.
+"""Degrees of freedom and scale, log2 over the range of the data, of the half-t prior of a single slab's scale.
 
 Source: Gelman (2006), Bayesian Anal. 1, 515.
 """
@@ -289,7 +289,7 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
     log_prior = np.array([log_drift[i] for i, _ in place])
     if prior.family in SINGLE:
         # Even steps of the log scale stand for as much of the scale as it is large.
-        df, unit = HALF_T
+        df, unit = HALF_T[0], HALF_T[1] / effects.usual_unit
         width = np.array([slabs[j, 0] for _, j in place])
         log_prior += -(df + 1) / 2 * np.log1p((width / unit) ** 2 / df) + np.log(width)
     design, coefficient_prior = np.ones((1, n_genes)), np.zeros((1, 4))

@@ -96,7 +96,7 @@ def measured_from_unchanged(effects: Effects) -> Effects:
     from ebgenes.negative_binomial import FAR
 
     grid = effects.grid - found.place
-    unit = np.log(2) * effects.scalars["contrast_range"]
+    unit = np.log(2) * effects.told_unit
     p_value = summaries(grid * unit, effects.loglik, FAR)[:, 3]
     return replace(effects, estimate=estimate, grid=grid, p_value=p_value)
 
@@ -163,7 +163,7 @@ def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     bend = (2 * top - height(place - small)[0] - height(place + small)[0]) / small**2
     return Center(
         place=place,
-        se=1 / np.sqrt(max(bend * step, 1e-12)),
+        se=1 / np.sqrt(max(bend * step, 1e-12 / typical**2)),
         gain=(top - at_zero) * step,
         share=share,
     )

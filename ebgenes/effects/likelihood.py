@@ -99,8 +99,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
     # What a nat means for an effect per unit of a covariate is up to its units; over the range of the
     # data it is a fold change like any other, and there nodes and tails are placed.
-    effect = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
-    extent = float(np.ptp(effect)) or float(np.abs(effect).max())
+    extent = design.contrast_range
     unit = LOG2 * extent
     route, precision = route_for(residual_df), precision_of(design)
     grid, loglik, converged = effect_likelihood(
@@ -134,6 +133,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             status=text_array(status),
             hidden=common.hidden,
             residuals=common.residuals,
+            unit=extent,
         )
     )
 

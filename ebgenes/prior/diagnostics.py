@@ -50,7 +50,7 @@ def null_spread(p_value: FloatArray) -> float:
     return float(np.exp(brentq(excess, low, high)))
 
 
-def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
+def likelihood_stretch(effects: Effects) -> float:
     """The kappa by which all likelihoods should be stretched around their estimates, null fixed at 0.
 
     By marginal maximum likelihood with the prior's weights fitted anew at each kappa: 1 where the
@@ -59,7 +59,7 @@ def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
     """
     step = -(-len(effects.gene) // MOST_GENES)
     few = thinned(effects, step)
-    scales = np.concatenate([[0.0], slab_grid(few, min_scale)])
+    scales = np.concatenate([[0.0], slab_grid(few, MIN_SCALE / effects.usual_unit)])
 
     def loglik(kappa: float) -> float:
         matrix = component_likelihoods(stretched(few, kappa))(scales, None)

@@ -152,10 +152,10 @@ def fit_em(
     solver
         How weights are found: ``sqp``, or its slow oracles ``em`` and ``squarem``; all reach the same optimum.
     min_scale
-        Smallest slab scale, in the units of the effects; None: half a median standard error where the null is
-        estimated, else `MIN_SCALE`, for log2.
+        Smallest slab scale, log2 over the range of the data (`Effects.unit`; where that is unknown, in the units of
+        the effects); None: half a median standard error where the null is estimated, else `MIN_SCALE`.
     scale
-        Slab scales to use in place of the grid, (n,), positive and ascending; for ``point_normal`` and
+        Slab scales to use in place of the grid, in the units of min_scale, (n,), positive and ascending; for ``point_normal`` and
         ``point_laplace`` the first and last bound the search; for ``npmle`` places of point masses, ascending.
     null_weight
         Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
@@ -190,9 +190,14 @@ def fit_em(
     _check(effects, family, null, solver, mode, 1.0 if min_scale is None else min_scale, null_weight)
     if min_scale is None:
         lowest = LOWEST if covariates is None else LOWEST_WITH_COVARIATES
-        min_scale = lowest * float(np.median(effects.se)) if estimated else MIN_SCALE
+        min_scale = lowest * float(np.median(effects.se)) if estimated else MIN_SCALE / effects.usual_unit
+    else:
+        min_scale /= effects.told_unit
+    if scale is not None:
+        scale = np.asarray(scale, dtype=float) / effects.told_unit
     if stored is not None:
         require_storable(stored, family)
+        stored = stored.in_unit(effects.told_unit)
         if covariates is not None:
             raise InputError("covariates cannot be used together with a stored prior. Leave one of them out.")
         if own_weight is not None and not 0 <= own_weight <= 1:
@@ -224,7 +229,7 @@ def fit_em(
 
     likely = None
     if estimated and family in SLOW_UNDER_DRIFT:
-        likely = fit_em(effects, min_scale=min_scale, null_weight=null_weight).prior.null_scale
+        likely = fit_em(effects, min_scale=min_scale * effects.told_unit, null_weight=null_weight).prior.null_scale
 
     def solved(center: float) -> tuple[EmFit, _Problem, float]:
         every = around(effects, center)
@@ -253,7 +258,7 @@ def fit_em(
             NotConverged,
             stacklevel=2,
         )
-    return _moved(fit, center, kappa)
+    return _moved(fit, center, kappa, effects.told_unit)
 
 
 def _solved(
@@ -564,14 +569,14 @@ def _mode_if_worth(effects: Effects, loglik: Callable[[Effects], float]) -> floa
     return _best_mode(effects, loglik, (0, reach) if slope > 0 else (-reach, 0), step / 100)
 
 
-def _moved(fit: EmFit, mode: float, kappa: float = 1.0) -> EmFit:
-    """The fit to the effects as they were before they were measured from a mode and stretched."""
+def _moved(fit: EmFit, mode: float, kappa: float, unit: float) -> EmFit:
+    """The fit to the effects, of a unit, as they were before they were measured from a mode and stretched."""
     fixed, without = fit.fixed_null, fit.without_covariates
     return replace(
         fit,
-        prior=replace(fit.prior, mode=mode, stretch=kappa),
-        fixed_null=None if fixed is None else _moved(fixed, mode),
-        without_covariates=None if without is None else _moved(without, mode, kappa),
+        prior=replace(fit.prior, mode=mode, stretch=kappa, unit=unit),
+        fixed_null=None if fixed is None else _moved(fixed, mode, 1.0, unit),
+        without_covariates=None if without is None else _moved(without, mode, kappa, unit),
     )
 
 
