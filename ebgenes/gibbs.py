@@ -34,6 +34,7 @@ from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, 
 from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, in_memory, picked
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
+from ebgenes.prior.units import as_fold_changes, multiplied, multiplied_draws
 
 SLABS = 33
 """Scales of a single slab that are told apart, over the range where its likelihood is within e^-8 of its peak."""
@@ -179,6 +180,9 @@ def draw_gibbs(
             raise InputError(f"gibbs.{name} must be at least {least}; found {value}.")
     if (fit.prior.null_share is None) != (covariates is None):
         raise InputError("draws take the covariates that the prior was fitted with, no others and not without.")
+    n_genes, usual, told = len(effects.gene), effects.usual_unit, effects.told_unit
+    if usual != 1:
+        effects, fit = as_fold_changes(effects), multiplied(fit, usual, 1.0, n_genes)
     planes = make_planes(effects, fit, covariates)
     sweeps = warmup + draws
     key = _digest(planes, chains, seed)
@@ -220,7 +224,8 @@ def draw_gibbs(
             state = onward(state, min(CHUNK, sweeps - done), done, 1)
             save(state)
             progress(chains * state.state.shape[1], chains * sweeps)
-    return _draws(planes, state, fit, warmup, seed)
+    drawn = _draws(planes, state, fit, warmup, seed)
+    return drawn if usual == 1 else multiplied_draws(drawn, 1 / usual, told, n_genes)
 
 
 def _next(state: ChainState) -> dict[str, Any]:
@@ -289,7 +294,7 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
     log_prior = np.array([log_drift[i] for i, _ in place])
     if prior.family in SINGLE:
         # Even steps of the log scale stand for as much of the scale as it is large.
-        df, unit = HALF_T[0], HALF_T[1] / effects.usual_unit
+        df, unit = HALF_T
         width = np.array([slabs[j, 0] for _, j in place])
         log_prior += -(df + 1) / 2 * np.log1p((width / unit) ** 2 / df) + np.log(width)
     design, coefficient_prior = np.ones((1, n_genes)), np.zeros((1, 4))

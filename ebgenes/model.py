@@ -870,7 +870,10 @@ class MixturePrior:
         """The same prior for effects of another unit, which are as many times as large as theirs is smaller."""
         if unit == self.unit:
             return self
-        times = self.unit / unit
+        return self.multiplied(self.unit / unit, unit)
+
+    def multiplied(self, times: float, unit: float) -> MixturePrior:
+        """The prior of effects that are so many times as large, and whose unit is given."""
         nulls = None if self.nulls is None else replace(self.nulls, scale=times * self.nulls.scale)
         return replace(self, scale=times * self.scale, mode=times * self.mode, nulls=nulls, unit=unit)
 

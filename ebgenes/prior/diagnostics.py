@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 from ebgenes.model import Effects, FloatArray
 from ebgenes.posteriors import component_likelihoods, stretched
 from ebgenes.prior.fit import KAPPA_RANGE, MIN_SCALE, best_stretch, fit_weights, in_memory, slab_grid, thinned
+from ebgenes.prior.units import as_fold_changes
 
 MOST_GENES = 2000
 """Genes that kappa is estimated from, evenly taken: its standard error is then some .04."""
@@ -58,8 +59,8 @@ def likelihood_stretch(effects: Effects) -> float:
     stopped by its limits, .5 and 3: effects of nearly all genes pass for a want of width, and kappa is unknown.
     """
     step = -(-len(effects.gene) // MOST_GENES)
-    few = thinned(effects, step)
-    scales = np.concatenate([[0.0], slab_grid(few, MIN_SCALE / effects.usual_unit)])
+    few = thinned(effects if effects.unit == 1 else as_fold_changes(effects), step)
+    scales = np.concatenate([[0.0], slab_grid(few, MIN_SCALE)])
 
     def loglik(kappa: float) -> float:
         matrix = component_likelihoods(stretched(few, kappa))(scales, None)

@@ -25,6 +25,7 @@ from ebgenes.prior.null import (
     profile_share,
 )
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
+from ebgenes.prior.units import as_fold_changes, multiplied
 from ebgenes.prior.weights import SOLVERS, Likelihood, Weights
 
 MIN_SCALE = 0.3 / np.log(2)
@@ -155,8 +156,9 @@ def fit_em(
         Smallest slab scale, log2 over the range of the data (`Effects.unit`; where that is unknown, in the units of
         the effects); None: half a median standard error where the null is estimated, else `MIN_SCALE`.
     scale
-        Slab scales to use in place of the grid, in the units of min_scale, (n,), positive and ascending; for ``point_normal`` and
-        ``point_laplace`` the first and last bound the search; for ``npmle`` places of point masses, ascending.
+        Slab scales to use in place of the grid, in the units of min_scale, (n,), positive and ascending; for
+        ``point_normal`` and ``point_laplace`` the first and last bound the search; for ``npmle`` places of point
+        masses, ascending.
     null_weight
         Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
         maximum likelihood; ashr's default is 10. None: 4 where the null is estimated, else 1.
@@ -184,20 +186,27 @@ def fit_em(
     if covariates is not None and (null_weight not in {None, 1} or list(covariates.gene) != list(effects.gene)):
         raise InputError("covariates need a null_weight of 1 and the effects' genes in their order.")
     estimated = null == "estimated"
+    asked_weight = null_weight
     if null_weight is None:
         # A stored prior has a share of its own.
         null_weight = NULL_WEIGHT if estimated and stored is None else 1.0
     _check(effects, family, null, solver, mode, 1.0 if min_scale is None else min_scale, null_weight)
+    if effects.unit != 1:
+        usual, told = effects.usual_unit, effects.told_unit
+        found = fit_em(
+            as_fold_changes(effects), family=family, null=null, solver=solver, mode=mode, covariates=covariates,
+            null_weight=asked_weight, own_weight=own_weight,
+            min_scale=None if min_scale is None else min_scale * usual / told,
+            scale=None if scale is None else np.asarray(scale, dtype=float) * usual / told,
+            stored=None if stored is None else stored.in_unit(told).multiplied(usual, 1.0),
+        )  # fmt: skip
+        return multiplied(found, 1 / usual, told, len(effects.gene))
     if min_scale is None:
         lowest = LOWEST if covariates is None else LOWEST_WITH_COVARIATES
-        min_scale = lowest * float(np.median(effects.se)) if estimated else MIN_SCALE / effects.usual_unit
-    else:
-        min_scale /= effects.told_unit
-    if scale is not None:
-        scale = np.asarray(scale, dtype=float) / effects.told_unit
+        min_scale = lowest * float(np.median(effects.se)) if estimated else MIN_SCALE
     if stored is not None:
         require_storable(stored, family)
-        stored = stored.in_unit(effects.told_unit)
+        stored = stored.in_unit(1.0)
         if covariates is not None:
             raise InputError("covariates cannot be used together with a stored prior. Leave one of them out.")
         if own_weight is not None and not 0 <= own_weight <= 1:
@@ -229,7 +238,7 @@ def fit_em(
 
     likely = None
     if estimated and family in SLOW_UNDER_DRIFT:
-        likely = fit_em(effects, min_scale=min_scale * effects.told_unit, null_weight=null_weight).prior.null_scale
+        likely = fit_em(effects, min_scale=min_scale, null_weight=null_weight).prior.null_scale
 
     def solved(center: float) -> tuple[EmFit, _Problem, float]:
         every = around(effects, center)
@@ -258,7 +267,7 @@ def fit_em(
             NotConverged,
             stacklevel=2,
         )
-    return _moved(fit, center, kappa, effects.told_unit)
+    return _moved(fit, center, kappa)
 
 
 def _solved(
@@ -569,14 +578,14 @@ def _mode_if_worth(effects: Effects, loglik: Callable[[Effects], float]) -> floa
     return _best_mode(effects, loglik, (0, reach) if slope > 0 else (-reach, 0), step / 100)
 
 
-def _moved(fit: EmFit, mode: float, kappa: float, unit: float) -> EmFit:
-    """The fit to the effects, of a unit, as they were before they were measured from a mode and stretched."""
+def _moved(fit: EmFit, mode: float, kappa: float = 1.0) -> EmFit:
+    """The fit to the effects as they were before they were measured from a mode and stretched."""
     fixed, without = fit.fixed_null, fit.without_covariates
     return replace(
         fit,
-        prior=replace(fit.prior, mode=mode, stretch=kappa, unit=unit),
-        fixed_null=None if fixed is None else _moved(fixed, mode, 1.0, unit),
-        without_covariates=None if without is None else _moved(without, mode, kappa, unit),
+        prior=replace(fit.prior, mode=mode, stretch=kappa),
+        fixed_null=None if fixed is None else _moved(fixed, mode),
+        without_covariates=None if without is None else _moved(without, mode, kappa),
     )
 
 
