@@ -600,6 +600,7 @@ def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
         group.attrs["family"] = draws.prior.family
         group.attrs["mode"] = draws.prior.mode
         group.attrs["stretch"] = draws.prior.stretch
+        group.attrs["unit"] = draws.prior.unit
 
 
 def _write_named(group: Any, name: str, values: FloatArray, dimensions: Sequence[str]) -> None:
@@ -622,6 +623,7 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
             arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
             design = file["constant_data/design"][()] if told else None
             attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
+            attributes["unit"] = group.attrs.get("unit", 1.0)
     except (OSError, KeyError) as error:
         raise InputError(f"{found} holds no draws of ebgenes: {_oneline(error)}") from None
     n_chains, n_draws = arrays["loglik"].shape
@@ -640,6 +642,7 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
             family=str(attributes["family"]),
             mode=float(attributes["mode"]),
             stretch=float(attributes["stretch"]),
+            unit=float(attributes["unit"]),
         ),
     )
 

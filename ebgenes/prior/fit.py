@@ -193,14 +193,14 @@ def fit_em(
     _check(effects, family, null, solver, mode, 1.0 if min_scale is None else min_scale, null_weight)
     if effects.unit != 1:
         usual, told = effects.usual_unit, effects.told_unit
-        found = fit_em(
+        plain = fit_em(
             as_fold_changes(effects), family=family, null=null, solver=solver, mode=mode, covariates=covariates,
             null_weight=asked_weight, own_weight=own_weight,
             min_scale=None if min_scale is None else min_scale * usual / told,
             scale=None if scale is None else np.asarray(scale, dtype=float) * usual / told,
             stored=None if stored is None else stored.in_unit(told).multiplied(usual, 1.0),
         )  # fmt: skip
-        return multiplied(found, 1 / usual, told, len(effects.gene))
+        return multiplied(plain, 1 / usual, told, len(effects.gene))
     if min_scale is None:
         lowest = LOWEST if covariates is None else LOWEST_WITH_COVARIATES
         min_scale = lowest * float(np.median(effects.se)) if estimated else MIN_SCALE

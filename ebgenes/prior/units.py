@@ -57,10 +57,13 @@ def multiplied(fit: EmFit, times: float, unit: float, n_genes: int) -> EmFit:
 
 def multiplied_draws(draws: GibbsDraws, times: float, unit: float, n_genes: int) -> GibbsDraws:
     """Draws of the population of effects that are so many times as large, and whose unit is given."""
+    null_scale, scale = times * draws.null_scale, times * draws.scale
+    # Of these draws to the last bit, as a reader of them would have it.
+    mean = np.concatenate([[null_scale.mean()], scale.mean(axis=0)])
     return replace(
         draws,
-        null_scale=times * draws.null_scale,
-        scale=times * draws.scale,
+        null_scale=null_scale,
+        scale=scale,
         loglik=draws.loglik - n_genes * np.log(times),
-        prior=draws.prior.multiplied(times, unit),
+        prior=replace(draws.prior.multiplied(times, unit), scale=mean),
     )
