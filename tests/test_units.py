@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import REFERENCE
 
 import ebgenes as eb
+from ebgenes.cli import main
 from ebgenes.effect_tables import read_effect_table
 from ebgenes.fdr import running_mean
 from ebgenes.gibbs import draw_gibbs, full_posterior
@@ -357,6 +359,33 @@ def test_weights_of_a_contrast_may_have_any_sum(engine):
         lists.append(listed_genes(counts, eb.build_design(samples, "~ 0 + group", question, name="average"), engine))
     assert len(lists[0]) > 20
     assert lists[0] == lists[1] == lists[2]
+
+
+def test_contrasts_taken_together_may_have_units_of_their_own(tmp_path):
+    tables = []
+    for times in (1.0, 50.0):
+        contrasts = {"a_c": {"group[A]": 1, "group[C]": -1}, "b_c": {"group[B]": times, "group[C]": -times}}
+        study = {
+            "counts": str(CASES / "groups_counts.tsv"),
+            "samples": str(CASES / "groups_samples.tsv"),
+            "design": "~ 0 + group",
+            "contrasts": {name: {"coefficients": weight} for name, weight in contrasts.items()},
+            "multivariate": {"both": {}},
+        }
+        content = {
+            "outdir": str(tmp_path / f"{times:g}"),
+            "effects": {"engine": "moderated_t", "hidden_factors": 0},
+            "datasets": {"one": study},
+        }
+        config = tmp_path / "config.yaml"
+        config.write_text(yaml.safe_dump(content))
+        assert main(["run", str(config)]) == 0
+        path = tmp_path / f"{times:g}" / "one" / "multivariate" / "both" / "conditions.tsv"
+        tables.append(pd.read_csv(path, sep="\t"))
+    first, second = tables
+    np.testing.assert_allclose(second["lfsr"], first["lfsr"], rtol=1e-6, atol=1e-11)
+    factor = np.where(first["condition"] == "b_c", 50.0, 1.0)
+    np.testing.assert_allclose(second["post_mean"] / factor, first["post_mean"], rtol=1e-6, atol=1e-10)
 
 
 @pytest.mark.parametrize("null", ["estimated", "fixed", "kappa"])
