@@ -316,6 +316,24 @@ def test_rows_units_do_not_matter(engine):
         np.testing.assert_allclose(found.mean[:, 0] / times, expected.mean[:, 0], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("null", ["estimated", "fixed"])
+def test_conditions_in_another_unit_share_as_much(null):
+    rng = np.random.default_rng(9)
+    theta = np.where(rng.random((300, 1)) < 0.3, rng.normal(0, 1, (300, 1)), 0.0) * np.array([1.0, 0.8, 1.2])
+    se = rng.uniform(0.2, 0.4, (300, 3))
+    estimate = theta + se * rng.standard_normal((300, 3))
+
+    def known(times: float) -> Any:
+        both = times * estimate, eb.covariances_of(times * se)
+        return eb.multivariate_posterior(eb.fit_multivariate(*both, null=null).prior, *both)
+
+    expected = known(1.0)
+    for times in FAR_UNITS:
+        found = known(times)
+        np.testing.assert_allclose(found.lfdr_all, expected.lfdr_all, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(found.mean / times, expected.mean, rtol=1e-5, atol=1e-7)
+
+
 def listed_genes(counts: Counts, design: Any, engine: str) -> set[str]:
     effects = eb.fit_effects(counts, design, engine=engine)
     table = eb.results_table(effects, fitted(effects))
