@@ -613,7 +613,7 @@ def _table(options: argparse.Namespace) -> None:
         for path in options.out:
             write_table(path, table)
         return
-    prior, _ = read_prior(options.prior)
+    prior = read_prior(options.prior)[0].in_unit(effects.told_unit)
     draws = None
     if options.draws:
         from ebgenes.io import read_draws

@@ -34,6 +34,7 @@ from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, 
 from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, picked
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
+from ebgenes.prior.units import as_fold_changes, multiplied, multiplied_draws
 from ebgenes.prior.weights import in_memory
 
 SLABS = 33
@@ -43,7 +44,7 @@ DROP = 8.0
 """Log likelihood below the peak at which a range of scales ends."""
 
 HALF_T = (4.0, 2.0)
-"""Degrees of freedom and scale, log2, of the half-t prior of a single slab's scale.
+"""Degrees of freedom and scale, log2 over the range of the data, of the half-t prior of a single slab's scale.
 
 Source: Gelman (2006), Bayesian Anal. 1, 515.
 """
@@ -180,6 +181,9 @@ def draw_gibbs(
             raise InputError(f"gibbs.{name} must be at least {least}; found {value}.")
     if (fit.prior.null_share is None) != (covariates is None):
         raise InputError("draws take the covariates that the prior was fitted with, no others and not without.")
+    n_genes, usual, told = len(effects.gene), effects.usual_unit, effects.told_unit
+    if usual != 1:
+        effects, fit = as_fold_changes(effects), multiplied(fit, usual, 1.0, n_genes)
     planes = make_planes(effects, fit, covariates)
     sweeps = warmup + draws
     key = _digest(planes, chains, seed)
@@ -221,7 +225,8 @@ def draw_gibbs(
             state = onward(state, min(CHUNK, sweeps - done), done, 1)
             save(state)
             progress(chains * state.state.shape[1], chains * sweeps)
-    return _draws(planes, state, fit, warmup, seed)
+    drawn = _draws(planes, state, fit, warmup, seed)
+    return drawn if usual == 1 else multiplied_draws(drawn, 1 / usual, told, n_genes)
 
 
 def _next(state: ChainState) -> dict[str, Any]:

@@ -611,6 +611,7 @@ def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
         group.attrs["family"] = draws.prior.family
         group.attrs["mode"] = draws.prior.mode
         group.attrs["stretch"] = draws.prior.stretch
+        group.attrs["unit"] = draws.prior.unit
 
 
 def _write_named(group: Any, name: str, values: FloatArray, dimensions: Sequence[str]) -> None:
@@ -633,6 +634,7 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
             arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
             design = file["constant_data/design"][()] if told else None
             attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
+            attributes["unit"] = group.attrs.get("unit", 1.0)
     except (OSError, KeyError) as error:
         raise InputError(f"{found} holds no draws of ebgenes: {_oneline(error)}") from None
     n_chains, n_draws = arrays["loglik"].shape
@@ -651,6 +653,7 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
             family=str(attributes["family"]),
             mode=float(attributes["mode"]),
             stretch=float(attributes["stretch"]),
+            unit=float(attributes["unit"]),
         ),
     )
 
@@ -682,6 +685,8 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
         file.attrs["format"] = "ebgenes effects 3"
         for name in EFFECT_WORDS:
             file.attrs[name] = getattr(effects, name)
+        if effects.unit is not None:
+            file.attrs["unit"] = effects.unit
         scalars = file.create_group("scalars")
         for name, value in effects.scalars.items():
             scalars.attrs[name] = value
@@ -873,6 +878,7 @@ def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
             random = _read_random(file["random"]) if "random" in file else None
             told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
             told["residuals"] = _read_residuals(file)
+            told["unit"] = file.attrs.get("unit")
             return Effects(failed=_read_failed(file), **told, **text, **stored)
     except InputError:
         raise
@@ -1023,6 +1029,7 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
             **{name: content[name] for name in ("weight", "scale", "family")},
             mode=content.get("mode", 0.0),
             stretch=content.get("stretch", 1.0),
+            unit=content.get("unit", 1.0),
             null_share=(content.get("covariates") or {}).get("null_share"),
             nulls=Nulls(**content["nulls"]) if content.get("nulls") else None,
         )
@@ -1034,6 +1041,8 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
             raise ValueError("its scales are not finite, or the null's is below 0")
         if prior.family not in SIGNED and not (prior.scale >= 0).all():
             raise ValueError("its scales are not finite numbers >= 0")
+        if not 0 < prior.unit < np.inf:
+            raise ValueError("its unit is not a finite number above 0")
         engine = content.get("engine", {})
         content["engine"] = {name: value if name == "name" else float(value) for name, value in engine.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -22,6 +22,7 @@ from ebgenes.model import (
     text_array,
 )
 from ebgenes.multivariate import fit_multivariate, multivariate_posterior
+from ebgenes.prior.fit import MIN_SCALE
 
 UP, DOWN = "up in leading row", "down in leading row"
 """What the signs of a gene's leading effect mean."""
@@ -57,6 +58,8 @@ def fit_joint(
     The likelihood is made normal by `as_normal`.
     """
     estimate, covariance = as_normal(effects)
+    if min_scale is None and null == "fixed":
+        min_scale = MIN_SCALE
     return fit_multivariate(
         estimate, covariance, condition=list(effects.row), null=null, min_scale=min_scale, null_weight=null_weight,
         residuals=[effects.residuals] * len(effects.row), solver=solver,

@@ -7,7 +7,7 @@ Effects are log2 everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,9 @@ TextArray = NDArray[np.object_]
 
 LARGEST = 1e100
 """Beyond it and its inverse, squares leave the range of floating-point numbers."""
+
+USUAL_SE = 0.25
+"""Median standard error, log2, that effects of unknown units are taken to have: between two groups of three to five."""
 
 
 def text_array(values: Iterable[Any]) -> TextArray:
@@ -317,6 +320,15 @@ class Design:
         for factor in self.random:
             _require_shape(factor, code=(len(self.sample),))
 
+    @property
+    def contrast_range(self) -> float:
+        """How far an effect of 1 in the contrast moves the samples apart; see `Effects.unit`."""
+        if self.contrast is None:
+            raise ValueError("the design has no contrast")
+        weight = self.contrast.weight
+        effect = self.matrix @ weight / (weight @ weight)
+        return float(np.ptp(effect)) or float(np.abs(effect).max())
+
 
 HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation", "loading_sd", "apart")
 """Arrays of `HiddenFactors`, the same names in every file."""
@@ -583,6 +595,10 @@ class Effects:
         Random factors of the design, or None.
     failed
         Genes of the input that are not among these because their fit failed, or None.
+    unit
+        How far an effect of 1 moves the samples apart: effects times this are fold changes over the range of the data,
+        log2, whatever a covariate's units or a contrast's weights. None where that is unknown, as of a table of
+        estimates.
     """
 
     gene: TextArray
@@ -603,6 +619,7 @@ class Effects:
     residuals: ResidualAxes | None = None
     random: RandomEffects | None = None
     failed: Failed | None = None
+    unit: float | None = 1.0
 
     def __post_init__(self) -> None:
         _set(
@@ -610,6 +627,7 @@ class Effects:
             gene=_text(self.gene),
             status=_text(_all_ok(len(self.gene)) if self.status is None else self.status),
             scalars={str(name): float(value) for name, value in self.scalars.items()},
+            unit=None if self.unit is None else float(self.unit),
             **{name: _float(getattr(self, name)) for name in ("estimate", "se", "df", "base_mean")},
         )
         shape = (len(self.gene),)
@@ -621,6 +639,16 @@ class Effects:
             raise ValueError("Effects takes grid and loglik together")
         if self.grid is not None and self.loglik is not None:
             _require_shape(self, grid=(len(self.gene), self.grid.shape[1]), loglik=self.grid.shape)
+
+    @property
+    def told_unit(self) -> float:
+        """What scales that a user or another study gives, log2, are to be divided by: unknown units are theirs."""
+        return 1.0 if self.unit is None else self.unit
+
+    @property
+    def usual_unit(self) -> float:
+        """What fixed scales, log2, are to be divided by: unknown units are those in which errors are as usual."""
+        return USUAL_SE / float(np.median(self.se)) if self.unit is None else self.unit
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -811,6 +839,9 @@ class MixturePrior:
     nulls
         What is uncertain of the null: the priors over which posteriors are averaged, else None; ``weight`` and
         ``scale`` are then their averages, of the null's variance for ``scale[0]``.
+    unit
+        Of the effects it is of, as `Effects` have it: scales times this are log2 over the range of the data. 1 where
+        that is unknown.
     """
 
     weight: FloatArray
@@ -820,10 +851,11 @@ class MixturePrior:
     stretch: float = 1.0
     null_share: FloatArray | None = None
     nulls: Nulls | None = None
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
         _set(self, weight=_float(self.weight), scale=_float(self.scale))
-        _set(self, mode=float(self.mode), stretch=float(self.stretch))
+        _set(self, mode=float(self.mode), stretch=float(self.stretch), unit=float(self.unit))
         _require_shape(self, weight=(len(self.scale),))
         if self.null_share is not None:
             _set(self, null_share=_float(self.null_share))
@@ -837,6 +869,17 @@ class MixturePrior:
     def null_scale(self) -> float:
         """Standard deviation of the null, log2."""
         return float(self.scale[0])
+
+    def in_unit(self, unit: float) -> MixturePrior:
+        """The same prior for effects of another unit, which are as many times as large as theirs is smaller."""
+        if unit == self.unit:
+            return self
+        return self.multiplied(self.unit / unit, unit)
+
+    def multiplied(self, times: float, unit: float) -> MixturePrior:
+        """The prior of effects that are so many times as large, and whose unit is given."""
+        nulls = None if self.nulls is None else replace(self.nulls, scale=times * self.nulls.scale)
+        return replace(self, scale=times * self.scale, mode=times * self.mode, nulls=nulls, unit=unit)
 
     def weights(self, n_genes: int) -> FloatArray:
         """Every gene's own weights, (G, K), or (1, K) where all genes share them."""

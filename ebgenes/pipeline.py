@@ -418,7 +418,7 @@ def write_beside(
     beside = effects.random.beside
     fixed_lfdr = None
     if np.isfinite(beside.fixed).all():
-        fixed = eb.effects_from_summary(effects.gene, beside.fixed, beside.fixed_se, beside.fixed_df)
+        fixed = eb.effects_from_summary(effects.gene, beside.fixed, beside.fixed_se, beside.fixed_df, unit=effects.unit)
         # A stored prior or covariates are of the random effects' list; the plain prior tells the fits apart.
         fixed_lfdr = null_probability(fixed, learn(fixed, replace(settings, covariates=[])).prior)
     table = side_by_side(effects, null_probability(effects, prior), fixed_lfdr)

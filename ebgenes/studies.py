@@ -35,7 +35,7 @@ from ebgenes.prior.null import excess_variance
 LOG2 = np.log(2)
 
 KAPPAS = np.concatenate([[0.0], np.geomspace(0.02, 2.56, 8)])
-"""Where kappa is first sought, log2."""
+"""Where kappa is first sought, log2 over the range of the data."""
 
 SEARCHED = 5_000
 """Genes, evenly taken, among which kappa is sought where there are twice as many."""
@@ -241,10 +241,11 @@ def combine_studies(joined: StudySet, kappa: float) -> Effects:
     map_blocks(
         lambda block: multiply_studies(grid, loglik, row[block], joined.weight, nodes[block], product[block]), len(row)
     )
-    found = summaries(nodes * LOG2, product, FAR)
     told = _told(joined, kappa)
+    unit = LOG2 * usual_unit(joined.part)
+    found = summaries(nodes * unit, product, FAR)
     return Effects(
-        estimate=found[:, 0] / LOG2, se=found[:, 1] / LOG2, df=found[:, 2], p_value=found[:, 3], grid=nodes,
+        estimate=found[:, 0] / unit, se=found[:, 1] / unit, df=found[:, 2], p_value=found[:, 3], grid=nodes,
         loglik=product, **told,
     )  # fmt: skip
 
@@ -286,7 +287,20 @@ def _told(joined: StudySet, kappa: float) -> dict[str, Any]:
         "up": first.up,
         "down": first.down,
         "residuals": _widest(joined.part),
+        "unit": common_unit(joined.part),
     }
+
+
+def common_unit(parts: Sequence[Effects]) -> float | None:
+    """The geometric mean of the studies' units that are known: their data may have other ranges of one covariate."""
+    known = [part.unit for part in parts if part.unit is not None]
+    return float(np.exp(np.mean(np.log(known)))) if known else None
+
+
+def usual_unit(parts: Sequence[Effects]) -> float:
+    """The same, and where no unit is known that in which standard errors are as usual; see `Effects.usual_unit`."""
+    known = common_unit(parts)
+    return float(np.exp(np.mean([np.log(part.usual_unit) for part in parts]))) if known is None else known
 
 
 def _widest(parts: Sequence[Effects]) -> ResidualAxes | None:
@@ -313,8 +327,9 @@ def learn_kappa(joined: StudySet, family: str = "scale_normal", most: int = SEAR
             tried[kappa] = float(fit_em(effects, family=family, null="fixed").loglik[-1] + factor.sum())
         return tried[kappa]
 
-    best = int(np.argmax([loglik(float(kappa)) for kappa in KAPPAS]))
-    low, high = KAPPAS[max(best - 1, 0)], KAPPAS[min(best + 1, len(KAPPAS) - 1)]
+    first = KAPPAS / usual_unit(joined.part)
+    best = int(np.argmax([loglik(float(kappa)) for kappa in first]))
+    low, high = first[max(best - 1, 0)], first[min(best + 1, len(first) - 1)]
     minimize_scalar(
         lambda kappa: -loglik(float(kappa)), bounds=(low, high), method="bounded", options={"xatol": 0.02 * high}
     )

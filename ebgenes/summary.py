@@ -345,6 +345,7 @@ def _plain(fit: EmFit) -> dict[str, Any]:
         "scale": fit.prior.scale.tolist(),
         "mode": fit.prior.mode,
         "stretch": fit.prior.stretch,
+        "unit": fit.prior.unit,
         "nulls": None if fit.prior.nulls is None else _nulls(fit.prior.nulls),
         "solver": fit.solver,
         "certificate": fit.certificate,

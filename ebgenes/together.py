@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.config import DatasetSettings, MultivariateSettings, ReportSettings, multivariate_files, taken_together
@@ -80,7 +82,9 @@ def write_together(
     conditions, names = _read(folder, asked, design_of)
     gene, estimate, se = joined(conditions)
     correlation = error_correlation(conditions, estimate, se, settings.correlation)
-    known = estimate, eb.covariances_of(se, correlation)
+    # Effects of contrasts in any units are alike as fold changes over the range of the data.
+    unit = np.array([each.effects.told_unit for each in conditions])
+    known = unit * estimate, eb.covariances_of(unit * se, correlation)
     called = [each.name for each in conditions]
     seen = [each.effects.residuals for each in conditions]
     fit = eb.fit_multivariate(
@@ -89,9 +93,10 @@ def write_together(
     posterior = eb.multivariate_posterior(fit.prior, *known)
     summary = summarize_multivariate(fit, posterior, correlation, estimate, report.level)
     summary |= {"name": group, "correlation": settings.correlation, "versions": eb.versions()}
+    own = replace(posterior, mean=posterior.mean / unit, sd=posterior.sd / unit)
     tables = {
         "multivariate": gene_table(gene, names, estimate, fit.prior, posterior, report.level),
-        "conditions": condition_table(gene, names, estimate, se, posterior),
+        "conditions": condition_table(gene, names, estimate, se, own),
     }
     for file in multivariate_files(report.figures, report.tables):
         stem, _, suffix = file.partition(".")

@@ -418,9 +418,10 @@ def test_full_bayes_is_refused_without_draws(study: Path, tmp_path: Path, capsys
 def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An exported table enters as other tools' tables do, and with df gives the prior of the effects themselves.
 
-    So it does for the engine whose likelihood is a t, of which df is all there is to know.
+    So it does for the engine whose likelihood is a t, of which df is all there is to know. The smallest slab has to be
+    told, as a table does not say over which range of the data its effects are; weights end within the solver's 1e-8.
     """
-    fixed = ["--prior", "{null: fixed}", "--out"]
+    fixed = ["--prior", "{null: fixed, min_scale: 0.4}", "--out"]
     counts, source = str(study / "out/one/counts.h5ad"), tmp_path / "ours.tsv"
     question = ["--design", "~ group", "--contrast", json.dumps(QUESTION), "--effects", "{engine: moderated_t}"]
     assert main(["effects", counts, *question, "--out", str(tmp_path / "ours.h5")]) == 0
@@ -439,16 +440,18 @@ def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest
     assert said.count("\n") == 1
     ours, content = io.read_prior(tmp_path / "prior.json")
     theirs, _ = io.read_prior(tmp_path / "ours.json")
-    np.testing.assert_array_equal(ours.weight, theirs.weight)
-    np.testing.assert_array_equal(ours.scale, theirs.scale)
+    np.testing.assert_allclose(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours.scale, theirs.scale, rtol=1e-9)
     assert content["engine"] == {"name": "normal"}
     table, run = io.read_table(tmp_path / "genes.tsv"), io.read_table(source)
     assert table["gene_id"].tolist() == run["gene_id"].tolist()
     assert table["status"].tolist() == run["status"].tolist()
     table, fitted = (each[each["status"] == "ok"].reset_index(drop=True) for each in (table, run))
     pd.testing.assert_series_equal(table["gene_id"], fitted["gene_id"])
-    for name in ("log2_fc", "se", "df", "p_value", "post_mean", "lfdr", "lfsr", "q_value"):
+    for name in ("log2_fc", "se", "df", "p_value"):
         pd.testing.assert_series_equal(table[name], fitted[name], check_exact=True)
+    for name in ("post_mean", "lfdr", "lfsr", "q_value"):
+        pd.testing.assert_series_equal(table[name], fitted[name], rtol=1e-5, atol=1e-9)
     assert (tmp_path / "ma.png").read_bytes().startswith(b"\x89PNG")
 
     (tmp_path / "plain.tsv").write_text("gene\testimate\tse\nNA\t1\t0.5\n007\t0\t0.5\n1-Mar\t-3\t0.2\n")

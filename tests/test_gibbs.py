@@ -205,7 +205,8 @@ def test_stand_ins_are_right_to_second_order(rng):
 def test_one_slab_equals_quadrature(rng):
     """Eight genes, point_normal: posterior mean and sd of pi0 and the slab's scale against a fine grid of both."""
     theta = np.array([0, 0, 0.2, 2.5, -3, 0, 1.2, 0.1])
-    effects = effects_of(theta, np.full(8, 0.4), rng)
+    # The half-t prior is of log2 values.
+    effects = replace(effects_of(theta, np.full(8, 0.4), rng), unit=1.0)
     fit = eb.fit_em(effects, family="point_normal", null="fixed")
     draws = eb.draw_gibbs(effects, fit, draws=5000, warmup=500)
     planes = make_planes(effects, fit)

@@ -336,7 +336,8 @@ def test_kappa_widens_what_is_too_narrow(rng, gridded):
     n_genes = 4000
     theta = np.where(rng.random(n_genes) < 0.8, 0, rng.normal(0, 2, n_genes))
     se = rng.uniform(0.15, 0.4, n_genes)
-    narrow = eb.effects_from_summary(np.arange(n_genes), theta + se * rng.normal(size=n_genes), se / 1.5)
+    estimate = theta + se * rng.normal(size=n_genes)
+    narrow = eb.effects_from_summary(np.arange(n_genes), estimate, se / 1.5, unit=1.0)
     if gridded:
         grid = narrow.estimate[:, None] + narrow.se[:, None] * REACH
         loglik = stats.norm.logpdf(grid, narrow.estimate[:, None], narrow.se[:, None])

@@ -56,7 +56,7 @@ def measured_from_unchanged(effects: Effects) -> Effects:
     from ebgenes.negative_binomial import FAR
 
     grid = effects.grid - found.place
-    unit = np.log(2) * effects.scalars["contrast_range"]
+    unit = np.log(2) * effects.told_unit
     p_value = summaries(grid * unit, effects.loglik, FAR)[:, 3]
     return replace(effects, estimate=estimate, grid=grid, p_value=p_value)
 

@@ -118,10 +118,14 @@ def add_hidden_factors(
     loadings = _loadings(response, weight, design.matrix, score)
     share = _explained(response, weight, design.matrix, loadings)
     estimate, unscaled = _beside(response, weight, design.matrix, score, rows)
-    told = [_confounding(estimate[:, r], unscaled[:, r], loadings, telling) for r in range(len(rows))]
-    confounding, error = (np.array([each[i] for each in told]) for i in (0, 1))  # (R, k)
     # Added to a response, these move its rows by 1 each and leave its residuals alone.
     direction = design.matrix @ np.linalg.solve(rows @ rows.T, rows).T
+    extent = np.ptp(direction, axis=0)
+    told = [
+        _confounding(estimate[:, r], unscaled[:, r], loadings, telling, float(extent[r]) or 1.0)
+        for r in range(len(rows))
+    ]
+    confounding, error = (np.array([each[i] for each in told]) for i in (0, 1))  # (R, k)
     chance = _chance_confounding(design.matrix, rows, residual_df)[:, None]
     confounding, error = _believed(confounding, error, chance, residual_df)
     correlation = _correlation(score + direction @ confounding, direction, design.matrix, rows)
@@ -410,9 +414,9 @@ def _belief(found: _Loadings, spread: FloatArray) -> FloatArray:
 
 
 def _confounding(
-    estimate: FloatArray, unscaled: FloatArray, found: _Loadings, telling: BoolArray
+    estimate: FloatArray, unscaled: FloatArray, found: _Loadings, telling: BoolArray, unit: float
 ) -> tuple[FloatArray, FloatArray]:
-    """What a loading of 1 adds to a gene's contrast, Delta, and its standard error, both (k,).
+    """What a loading of 1 adds to a gene's contrast, Delta, and its standard error, both (k,), in the contrast's unit.
 
     Genes without an effect lie on a line through their loadings, which a robust (bisquare) regression finds while
     effects are sparse enough. Loadings carry errors of their own that would flatten the line: their variances, known
@@ -436,7 +440,7 @@ def _confounding(
         clean = gram - np.diag(np.minimum((noise * robust[:, None]).sum(axis=0), (1 - LEAST_RELIABLE) * np.diag(gram)))
         step = np.linalg.solve(clean, np.einsum("g,gi,g->i", robust, x, y)) - line
         line = line + step
-        if np.abs(step).max() < 1e-10 * (1 + np.abs(line).max()):
+        if np.abs(step).max() < 1e-10 * (1 / unit + np.abs(line).max()):
             break
     inverse = np.linalg.inv(clean)
     spread = inverse @ np.einsum("g,gi,gj->ij", (robust * (y - x @ line)) ** 2, x, x) @ inverse

@@ -99,8 +99,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
     # What a nat means for an effect per unit of a covariate is up to its units; over the range of the
     # data it is a fold change like any other, and there nodes and tails are placed.
-    effect = design.matrix @ contrast.weight / (contrast.weight @ contrast.weight)
-    extent = float(np.ptp(effect)) or float(np.abs(effect).max())
+    extent = design.contrast_range
     unit = LOG2 * extent
     route, precision = route_for(residual_df), precision_of(design)
     grid, loglik, converged = effect_likelihood(
@@ -126,7 +125,6 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             engine="likelihood",
             scalars={
                 **dispersion_scalars(prior, residual_df),
-                "contrast_range": extent,
                 "given_sizes": given_sizes(common.counts),
             },
             grid=grid / unit,
@@ -134,6 +132,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             status=text_array(status),
             hidden=common.hidden,
             residuals=common.residuals,
+            unit=extent,
         )
     )
 

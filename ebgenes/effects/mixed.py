@@ -68,6 +68,7 @@ def fit_mixed(counts: Counts, design: Design, contrast: Contrast) -> Effects:
     effects = likelihood_effects(found, counts, contrast)
     return replace(
         effects,
+        unit=design.contrast_range,
         scalars={
             "prior_df": hyperprior.df,
             "prior_variance": hyperprior.variance,

@@ -87,6 +87,7 @@ def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend
         down=contrast.down,
         engine="moderated_t",
         scalars=found.scalars,
+        unit=design.contrast_range,
     )
 
 

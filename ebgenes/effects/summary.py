@@ -23,13 +23,14 @@ def effects_from_summary(
     contrast: str = "effect",
     up: str = "higher",
     down: str = "lower",
+    unit: float | None = None,
 ) -> Effects:
     """Effects from estimates and standard errors: what users of ashr have.
 
     Parameters
     ----------
     gene, estimate, se
-        Ids, effects and standard errors, (G,); log2 unless the prior's scales are in other units.
+        Ids, effects and standard errors, (G,); log2, or in any other unit.
     df
         Degrees of freedom of the standard errors, one for all or one each; None: known exactly
         (normal likelihood).
@@ -37,6 +38,9 @@ def effects_from_summary(
         Mean expression, (G,), where known.
     contrast, up, down
         Name of the comparison and what the signs mean.
+    unit
+        How far an effect of 1 moves the samples apart, log2; None: unknown, and fixed scales of the prior follow the
+        median standard error.
 
     Raises
     ------
@@ -77,6 +81,7 @@ def effects_from_summary(
         down=down,
         engine="normal",
         scalars={},
+        unit=unit,
     )
 
 

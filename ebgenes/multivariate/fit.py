@@ -12,6 +12,7 @@ import numpy as np
 from ebgenes.effects.summary import effects_from_summary
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import (
+    USUAL_SE,
     Effects,
     FloatArray,
     MultivariateFit,
@@ -77,7 +78,8 @@ def fit_multivariate(
     scale
         Slab scales in place of the grid, (n,), positive and ascending; each pattern has all of them.
     min_scale
-        Smallest slab scale; None: that of `fit_em`, the smallest of all conditions.
+        Smallest slab scale, in the units of the estimates; None: that of `fit_em` for effects of unknown unit, the
+        smallest of all conditions.
     null_weight
         Dirichlet weight of the null, as in `fit_em`; 1 for plain maximum likelihood, 10 as mashr.
     residuals
@@ -109,7 +111,7 @@ def fit_multivariate(
     single = _single_conditions(known, names, residuals)
     if min_scale is None:
         typical = min(float(np.median(each.se)) for each in single)
-        min_scale = LOWEST * typical if null == "estimated" else MIN_SCALE
+        min_scale = (LOWEST if null == "estimated" else MIN_SCALE / USUAL_SE) * typical
     if null_weight is None:
         null_weight = NULL_WEIGHT if null == "estimated" else 1.0
     fits = [fit_em(each, null=null, min_scale=min_scale, null_weight=null_weight) for each in single]

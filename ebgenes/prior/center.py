@@ -84,7 +84,7 @@ def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     bend = (2 * top - height(place - small)[0] - height(place + small)[0]) / small**2
     return Center(
         place=place,
-        se=1 / np.sqrt(max(bend * step, 1e-12)),
+        se=1 / np.sqrt(max(bend * step, 1e-12 / typical**2)),
         gain=(top - at_zero) * step,
         share=share,
     )

@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 from ebgenes.model import Effects, FloatArray
 from ebgenes.posteriors import component_likelihoods, stretched
 from ebgenes.prior.fit import KAPPA_RANGE, MIN_SCALE, best_stretch, fit_weights, slab_grid, thinned
+from ebgenes.prior.units import as_fold_changes
 from ebgenes.prior.weights import in_memory
 
 MOST_GENES = 2000
@@ -51,7 +52,7 @@ def null_spread(p_value: FloatArray) -> float:
     return float(np.exp(brentq(excess, low, high)))
 
 
-def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
+def likelihood_stretch(effects: Effects) -> float:
     """The kappa by which all likelihoods should be stretched around their estimates, null fixed at 0.
 
     By marginal maximum likelihood with the prior's weights fitted anew at each kappa: 1 where the
@@ -59,8 +60,8 @@ def likelihood_stretch(effects: Effects, min_scale: float = MIN_SCALE) -> float:
     stopped by its limits, .5 and 3: effects of nearly all genes pass for a want of width, and kappa is unknown.
     """
     step = -(-len(effects.gene) // MOST_GENES)
-    few = thinned(effects, step)
-    scales = np.concatenate([[0.0], slab_grid(few, min_scale)])
+    few = thinned(effects if effects.unit == 1 else as_fold_changes(effects), step)
+    scales = np.concatenate([[0.0], slab_grid(few, MIN_SCALE)])
 
     def loglik(kappa: float) -> float:
         matrix = component_likelihoods(stretched(few, kappa))(scales, None)

@@ -26,6 +26,7 @@ from ebgenes.prior.null import (
     profile_share,
 )
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
+from ebgenes.prior.units import as_fold_changes, multiplied
 from ebgenes.prior.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
 
 MIN_SCALE = 0.3 / np.log(2)
@@ -150,11 +151,12 @@ def fit_em(
     solver
         How weights are found: ``sqp``, or its slow oracles ``em`` and ``squarem``; all reach the same optimum.
     min_scale
-        Smallest slab scale, in the units of the effects; None: half a median standard error where the null is
-        estimated, else `MIN_SCALE`, for log2.
+        Smallest slab scale, log2 over the range of the data (`Effects.unit`; where that is unknown, in the units of
+        the effects); None: half a median standard error where the null is estimated, else `MIN_SCALE`.
     scale
-        Slab scales to use in place of the grid, (n,), positive and ascending; for ``point_normal`` and
-        ``point_laplace`` the first and last bound the search; for ``npmle`` places of point masses, ascending.
+        Slab scales to use in place of the grid, in the units of min_scale, (n,), positive and ascending; for
+        ``point_normal`` and ``point_laplace`` the first and last bound the search; for ``npmle`` places of point
+        masses, ascending.
     null_weight
         Dirichlet weight of the null: (null_weight - 1) log pi0 is added to the log likelihood. 1 for plain
         maximum likelihood; ashr's default is 10. None: 4 where the null is estimated, else 1.
@@ -183,15 +185,27 @@ def fit_em(
     if covariates is not None and (null_weight not in {None, 1} or list(covariates.gene) != list(effects.gene)):
         raise InputError("covariates need a null_weight of 1 and the effects' genes in their order.")
     estimated = null == "estimated"
+    asked_weight = null_weight
     if null_weight is None:
         # A stored prior has a share of its own.
         null_weight = NULL_WEIGHT if estimated and stored is None else 1.0
     _check(effects, family, null, solver, mode, 1.0 if min_scale is None else min_scale, null_weight)
+    if effects.unit != 1:
+        usual, told = effects.usual_unit, effects.told_unit
+        plain = fit_em(
+            as_fold_changes(effects), family=family, null=null, solver=solver, mode=mode, covariates=covariates,
+            null_weight=asked_weight, own_weight=own_weight,
+            min_scale=None if min_scale is None else min_scale * usual / told,
+            scale=None if scale is None else np.asarray(scale, dtype=float) * usual / told,
+            stored=None if stored is None else stored.in_unit(told).multiplied(usual, 1.0),
+        )  # fmt: skip
+        return multiplied(plain, 1 / usual, told, len(effects.gene))
     if min_scale is None:
         lowest = LOWEST if covariates is None else LOWEST_WITH_COVARIATES
         min_scale = lowest * float(np.median(effects.se)) if estimated else MIN_SCALE
     if stored is not None:
         require_storable(stored, family)
+        stored = stored.in_unit(1.0)
         if covariates is not None:
             raise InputError("covariates cannot be used together with a stored prior. Leave one of them out.")
         if own_weight is not None and not 0 <= own_weight <= 1:

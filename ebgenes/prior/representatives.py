@@ -234,7 +234,7 @@ def _features(likelihood: FloatArray, design: FloatArray, start: FloatArray, log
     factor = likelihood.shape[1] / len(likelihood[0, thin])
     some = likelihood[:, thin]
     center, covariance = find_center(some[0], some[1:], design[:, thin], factor, log_prior, start)
-    size, axis = eigh(covariance)
+    size, axis = _axes(covariance)
     root = axis * np.sqrt(np.maximum(size, 0))
     said = np.einsum("dg,de->ge", scores(likelihood[0], likelihood[1:], design, center), root)
     n_columns = len(design)
@@ -242,8 +242,15 @@ def _features(likelihood: FloatArray, design: FloatArray, start: FloatArray, log
         # Genes with the same slopes may still differ in their columns, which bend the likelihood.
         wide = np.einsum("pg,pe->ge", design, root[:n_columns])
         said = np.concatenate([said, 0.5 * wide], axis=1)
-    _, axis = eigh(np.einsum("gi,gj->ij", said - said.mean(axis=0), said - said.mean(axis=0)))
+    _, axis = _axes(np.einsum("gi,gj->ij", said - said.mean(axis=0), said - said.mean(axis=0)))
     return np.asarray(np.einsum("ge,ef->gf", said, axis[:, ::-1][:, :FEATURES]))
+
+
+def _axes(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues, ascending, and eigenvectors, of which rounding must not choose the signs."""
+    size, axis = eigh(covariance)
+    side = np.cos(np.arange(len(axis))) @ axis
+    return size, axis * np.where(side < 0, -1.0, 1.0)
 
 
 def _not_hollow(bend: FloatArray) -> FloatArray:
@@ -255,13 +262,13 @@ def _not_hollow(bend: FloatArray) -> FloatArray:
 def directions(center: FloatArray, covariance: FloatArray, n_columns: int, n_slabs: int) -> FloatArray:
     """Lines along which draws move, (N, D): axes of the covariance, longest first, and of the
     coefficients' own, exchanges of slabs, and of each with the null."""
-    size, axis = eigh(covariance)
+    size, axis = _axes(covariance)
     kept = size > 1e-14 * size.max()
     found = list((axis[:, kept] * np.sqrt(size[kept])).T[::-1])
     precision = np.linalg.pinv(covariance, hermitian=True)
     if n_columns > 1:
         # The other axes all move shares of slabs, of which some end soon; these do not.
-        size, axis = eigh(np.linalg.inv(precision[:n_columns, :n_columns]))
+        size, axis = _axes(np.linalg.inv(precision[:n_columns, :n_columns]))
         alone = np.zeros((n_columns, len(center)))
         alone[:, :n_columns] = (axis * np.sqrt(size)).T
         found += [*alone, *alone]
