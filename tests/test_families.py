@@ -352,7 +352,7 @@ def test_every_family_finds_pi0_and_calibrated_signs(rng, family, df):
     fit = eb.fit_em(effects, family=family)
     assert fit.converged
     known = eb.posterior(effects, fit.prior)
-    np.testing.assert_allclose(known.lfdr, null_probability(effects, fit.prior), rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(known.lfdr, null_probability(effects, fit.prior), rtol=1e-3, atol=1e-12)
     if family != "npmle":
         assert fit.prior.pi0 == pytest.approx(0.8, abs=0.1)
     assert (known.lower <= known.upper).all()
