@@ -78,6 +78,10 @@ _SCALAR_WORDS = {
     "residual_df": "residual degrees of freedom: samples less coefficients",
     "dispersion_floor": "a0 in the trend a0 + a1 / mean of the dispersions",
     "dispersion_slope": "a1 in the trend a0 + a1 / mean of the dispersions",
+    "given_sizes": "1 where size factors or offsets were given",
+    "size_shift": "how far from 0 unchanged genes lay by the size factors, log2; effects are measured from there",
+    "size_shift_se": "the standard error of that place",
+    "size_shift_share": "share of the genes around it",
     "dispersion_spread": "how far log dispersions stray from the log of their trend, natural log",
 }
 
