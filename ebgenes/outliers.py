@@ -13,8 +13,40 @@ from ebgenes.negative_binomial import DispersionPrior
 BORDER = 5.0
 """Standard deviations from the fitted mean, on the scale on which all counts vary alike."""
 
+SUSPECT = 2.5
+"""Standard deviations from a least-squares fit below which no count of a gene can be beyond the border: that fit follows
+an outlier by a third of the way at most."""
+
 LARGEST_LEVERAGE = 0.34
 """A sample with fewer than two others beside it has no one to be compared with."""
+
+
+def genes_with_outliers(counts: Counts, design: FloatArray, prior: DispersionPrior) -> BoolArray:
+    """Genes of which `bound_outliers` would move a count, (G,); most of them are known to be clear at a glance."""
+    if counts.log_size is None:
+        raise ValueError("genes_with_outliers needs normalized counts")
+    found = np.zeros(len(counts.gene), dtype=bool)
+    basis = np.linalg.qr(design)[0]
+    judged = np.sum(basis**2, axis=1) <= LARGEST_LEVERAGE
+    if not judged.any():
+        return found
+    root = np.sqrt(_usual_dispersion(counts, prior))
+    steady = 2 * np.arcsinh(root * np.sqrt(counts.count / np.exp(counts.log_size))) / root
+    left = np.abs(steady - steady @ basis @ basis.T)[:, judged].max(axis=1)
+    suspect = np.flatnonzero(left > SUSPECT)
+    log_size = counts.log_size if counts.log_size.ndim == 1 else counts.log_size[suspect]
+    length = None if counts.length is None else counts.length[suspect]
+    some = replace(
+        counts, gene=counts.gene[suspect], count=counts.count[suspect], log_size=log_size, length=length
+    )  # fmt: skip
+    if len(suspect):
+        found[suspect] = bound_outliers(some, design, prior)[1]
+    return found
+
+
+def _usual_dispersion(counts: Counts, prior: DispersionPrior) -> FloatArray:
+    """One standard deviation above the trend, (G, 1)."""
+    return np.asarray(np.exp(prior.spread) * (prior.floor + prior.slope / base_mean(counts))[:, None])
 
 
 def bound_outliers(counts: Counts, design: FloatArray, prior: DispersionPrior) -> tuple[Counts, BoolArray]:
@@ -45,7 +77,7 @@ def bound_outliers(counts: Counts, design: FloatArray, prior: DispersionPrior) -
     basis = np.linalg.qr(design)[0]
     judged = np.sum(basis**2, axis=1) <= LARGEST_LEVERAGE
     size = np.exp(counts.log_size)
-    alpha = np.exp(prior.spread) * (prior.floor + prior.slope / base_mean(counts))[:, None]
+    alpha = _usual_dispersion(counts, prior)
     fitted = least_absolute(np.log(counts.count / size + 0.5), design)
     mean = np.maximum(np.exp(fitted) - 0.5, 0.0) * size
     root = np.sqrt(alpha)

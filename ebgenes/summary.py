@@ -55,7 +55,8 @@ FEW_DF = 30
 DOUBTFUL = {
     "not_converged": "the maximum of the likelihood was not found, and there is no result",
     "no_information": "any effect is as likely, and there is no result",
-    "outlier": "counts far from their replicates were moved to the border of what the replicates allow",
+    "outlier": "counts far from their replicates, which effects.outliers: winsorize moves to the border of what these "
+    "allow; look at their samples before you trust such a gene",
 }
 """Statuses of genes that are not like the others, and what befell them."""
 

@@ -31,7 +31,7 @@ from ebgenes.negative_binomial import (
     profile_dispersions,
     route_for,
 )
-from ebgenes.outliers import bound_outliers
+from ebgenes.outliers import bound_outliers, genes_with_outliers
 
 if TYPE_CHECKING:
     from ebgenes.effects.engine import Ready
@@ -150,10 +150,12 @@ def dispersions(
     prior = fit_dispersion_prior(counts, profiles, tails=tails)
     status = np.full(len(counts.gene), "ok", dtype=object)
     if outliers == "winsorize":
-        counts, bounded = bound_outliers(counts, design, prior)
-        status[bounded] = "outlier"
+        counts, far = bound_outliers(counts, design, prior)
         profiles = profile_dispersions(counts, design, precision)
         prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    else:
+        far = genes_with_outliers(counts, design, prior)
+    status[far] = "outlier"
     return counts, status, profiles, prior
 
 

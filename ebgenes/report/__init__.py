@@ -49,7 +49,7 @@ _STATUS = {
     "all_zero": "without any count",
     "not_converged": "whose fit failed",
     "no_information": "of which any effect is as likely",
-    "outlier": "with outlying counts, which were bounded",
+    "outlier": "with counts far from their replicates",
 }
 _FIGURE_WORDS = {
     "volcano": "Volcano plot: size of the effect against how certain it is, one point for each tested gene.",
