@@ -14,8 +14,8 @@ BORDER = 5.0
 """Standard deviations from the fitted mean, on the scale on which all counts vary alike."""
 
 SUSPECT = 2.5
-"""Standard deviations from a least-squares fit below which no count of a gene can be beyond the border: that fit follows
-an outlier by a third of the way at most."""
+"""Standard deviations from a least-squares fit below which no count of a gene can be beyond the border: that fit
+follows an outlier by a third of the way at most."""
 
 LARGEST_LEVERAGE = 0.34
 """A sample with fewer than two others beside it has no one to be compared with."""
