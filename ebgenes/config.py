@@ -335,8 +335,8 @@ def parse_config(content: Any) -> Config:
 
 
 JOINT_PRIOR: dict[str, tuple[Any, ...]] = {
-    "family": ("scale_normal",), "fit": ("em",), "null": ("estimated", "fixed"), "mode": ("zero",), "covariates": ([],),
-    "compare": ([],), "stored": (None,),
+    "family": ("scale_normal",), "fit": ("em",), "null": ("estimated", "fixed"), "mode": ("auto", "zero"),
+    "covariates": ([],), "compare": ([],), "stored": (None,),
 }  # fmt: skip
 """What the prior of several rows can be."""
 

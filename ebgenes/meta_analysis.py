@@ -108,7 +108,7 @@ def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Sc
     asked = settings.kappa
     kappa = learn_kappa(joined) if isinstance(asked, str) else _given(float(asked))
     effects = replace(combine_studies(joined, kappa.value), contrast=name)
-    fit = pipeline.learn(effects, config.prior)
+    fit = _learn(effects, config)
     require_normal(fit.prior)
     table = pipeline.tabulate(effects, fit.prior, screen, config.report)
     tested = table.set_index("gene_id").loc[list(effects.gene)]
@@ -120,6 +120,11 @@ def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Sc
     return Pooled(joined=joined, kappa=kappa, effects=effects, fit=fit, table=table, own=own, left_out=left)
 
 
+def _learn(effects: Effects, config: Config) -> EmFit:
+    """The prior of what studies have in common, around their own zero."""
+    return pipeline.learn(effects, replace(config.prior, mode="zero"))
+
+
 def _given(value: float) -> Kappa:
     return Kappa(value=value, interval=(value, value), tried=np.array([value]), loglik=np.zeros(1), p_value=1.0)
 
@@ -128,7 +133,7 @@ def _left_out(joined: StudySet, dropped: int, config: Config, listed: set[str], 
     others = without_study(joined, dropped)
     kappa = learn_kappa(others, most=LEFT_OUT_SEARCHED).value if isinstance(asked, str) else float(asked)
     effects = combine_studies(others, kappa)
-    fit = pipeline.learn(effects, config.prior)
+    fit = _learn(effects, config)
     known = eb.posterior(effects, fit.prior)
     called = pipeline.listed(eb.results_table(effects, known), config.report.level)
     return compare_left_out(joined, dropped, kappa, listed, (effects.gene, called, known.mean, known.sd))
@@ -298,5 +303,5 @@ def require_studies_prior(config: Config) -> None:
     prior = config.prior
     if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
         raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
-    if prior.mode != "zero" or prior.covariates:
-        raise InputError("studies need prior.mode zero and no prior.covariates.")
+    if prior.mode == "estimated" or prior.covariates:
+        raise InputError("studies need a prior.mode other than estimated, and no prior.covariates.")

@@ -99,7 +99,7 @@ def component_likelihoods(
 
 POINTS_A_DOUBLING, NEIGHBOURS = 4, 8
 """Widths of slabs at which likelihoods are known, and how many of them a polynomial goes through. In between, where a
-likelihood counts, its log is right to 1e-5 if it is a normal's, and to .01 for genes that tell next to nothing."""
+likelihood counts, its log is right to 1e-5 if it is a normal's, and to .1 for genes that tell next to nothing."""
 
 
 def interpolated_likelihoods(

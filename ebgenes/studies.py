@@ -324,7 +324,7 @@ def learn_kappa(joined: StudySet, family: str = "scale_normal", most: int = SEAR
     def loglik(kappa: float) -> float:
         if kappa not in tried:
             effects, factor = _combined_normals(some, kappa) if closed else (combine_studies(some, kappa), np.zeros(1))
-            tried[kappa] = float(fit_em(effects, family=family, null="fixed").loglik[-1] + factor.sum())
+            tried[kappa] = float(fit_em(effects, family=family, null="fixed", mode="zero").loglik[-1] + factor.sum())
         return tried[kappa]
 
     first = KAPPAS / usual_unit(joined.part)

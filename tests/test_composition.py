@@ -179,5 +179,5 @@ def test_a_table_of_raised_genes_is_judged_from_its_unchanged_ones():
     covered, changed = (known.lower <= theta) & (theta <= known.upper), theta != -0.3
     assert covered[changed].mean() > 0.85
     from_zero = eb.posterior(effects, eb.fit_em(effects, mode="zero").prior)
-    listed = listed_by_sign(from_zero.lfsr, running_mean(from_zero.lfsr), 0.05)
-    assert (theta[listed] == -0.3).mean() > 0.3
+    fewer = listed_by_sign(from_zero.lfsr, running_mean(from_zero.lfsr), 0.05)
+    assert fewer.sum() < 0.8 * listed.sum()

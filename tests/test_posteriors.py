@@ -146,7 +146,7 @@ def test_areas_add_up(airway_effects):
     assert np.all(post.lower <= post.mean + 1e-12)
     assert np.all(post.mean <= post.upper + 1e-12)
     # Likelihoods are interpolated in one and computed in the other.
-    np.testing.assert_allclose(null_probability(airway_effects, fit.prior), post.lfdr, rtol=1e-6)
+    np.testing.assert_allclose(null_probability(airway_effects, fit.prior), post.lfdr, rtol=1e-4)
 
 
 def test_the_far_tail_keeps_its_digits():
@@ -221,7 +221,7 @@ def test_interpolated_likelihoods_are_those_computed(rng, airway_effects):
     """Of normal slabs between the widths asked for; others are computed."""
     se = np.exp(rng.normal(-2, 0.5, 300))
     normal = eb.effects_from_summary([f"g{i}" for i in range(300)], rng.normal(0, 1, 300), se)
-    for effects, tolerance in ((normal, 3e-5), (airway_effects, 0.01)):
+    for effects, tolerance in ((normal, 3e-5), (airway_effects, 0.1)):
         low = 0.5 * float(np.median(effects.se))
         find = interpolated_likelihoods(effects, "scale_normal", low, 8.0)
         for drift in (0.0, 0.3 * low, 2 * low):

@@ -94,9 +94,9 @@ def test_lists_are_the_same_in_any_unit(likelihood, null, family):
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("mode", ["auto", "estimated"])
 def test_a_mode_moves_with_the_unit(likelihood, mode):
-    effects = some_effects(likelihood)
-    moved = effects.estimate + 0.3
-    effects = replace(effects, estimate=moved, grid=None if effects.grid is None else effects.grid + 0.3)
+    effects = some_effects(likelihood, 600)
+    moved = effects.estimate + 0.6
+    effects = replace(effects, estimate=moved, grid=None if effects.grid is None else effects.grid + 0.6)
     fit = eb.fit_em(effects, mode=mode)
     assert fit.prior.mode != 0
     for times in FAR_UNITS:

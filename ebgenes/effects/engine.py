@@ -193,10 +193,11 @@ def made_ready(
         raise InputError(f"hidden_factors must be auto or a whole number, at least 0; found {hidden_factors!r}.")
     require_fitting(design.formula, bool(design.random), {**asdict(asked), "hidden_factors": hidden_factors})
     require_distinct(counts)
-    require_counted(counts)
     if covariates is not None:
         design = with_covariates(design, covariates)
     require_replicates(design)
+    if engine == "likelihood":
+        require_counted(counts)
     if counts.log_size is None:
         counts = normalize(counts)
     if design.random:

@@ -237,7 +237,9 @@ def fit_em(
 
     likely = None
     if estimated and family in SLOW_UNDER_DRIFT:
-        likely = fit_em(effects, min_scale=min_scale, null_weight=null_weight).prior.null_scale
+        likely = fit_em(
+            effects, min_scale=min_scale, null_weight=null_weight, mode="auto" if mode == "auto" else "zero"
+        ).prior.null_scale
 
     def solved(center: float) -> tuple[EmFit, _Problem, float]:
         every = around(effects, center)
