@@ -296,7 +296,7 @@ def test_genes_to_be_read_with_care_are_told_and_marked() -> None:
     table.loc[[190, 191], "status"] = ["not_converged", "no_information"]
     reader = Reader(render(page(table=table)))
     told = (
-        "180 tested, 2 with outlying counts, which were bounded; 18 with too few counts; 1 whose fit failed; "
+        "180 tested, 2 with counts far from their replicates; 18 with too few counts; 1 whose fit failed; "
         "1 of which any effect is as likely"
     )
     assert told in reader.text
