@@ -50,7 +50,7 @@ def test_a_shift_of_all_genes_is_said():
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ({"outlier": 1}, ["1 gene has the status outlier: counts far from their replicates were moved"]),
+        ({"outlier": 1}, ["1 gene has the status outlier: counts far from their replicates, which"]),
         (
             {"ok": 1, "not_converged": 2},
             ["2 genes have the status not_converged: the maximum of the likelihood was not found"],
