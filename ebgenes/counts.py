@@ -61,7 +61,7 @@ def screen_genes(
     """
     needed = smallest_group(design) if min_samples is None else min_samples
     expressed = np.sum(counts.count >= min_count, axis=1) >= needed
-    empty = np.asarray(counts.count.max(axis=1, initial=0) == 0)
+    empty = _uncounted(counts)
     # Even with min_count 0, a gene without a read has no effect to speak of.
     status = np.where(empty, "all_zero", np.where(expressed, "ok", "low_count"))
     if not np.any(status == "ok"):
@@ -270,12 +270,17 @@ def require_counted(counts: Counts) -> None:
     InputError
         Where a gene has 0 in every sample.
     """
-    empty = np.asarray(counts.count.max(axis=1, initial=0) == 0)
+    empty = _uncounted(counts)
     if empty.any():
         raise InputError(
             f"{int(empty.sum())} of {len(empty)} genes have no count in any sample (first: {counts.gene[empty][0]}). "
             "Leave them out with keep_expressed(counts, screen_genes(counts, design))."
         )
+
+
+def _uncounted(counts: Counts) -> BoolArray:
+    """Genes with 0 in every sample, (G,)."""
+    return np.asarray(counts.count.max(axis=1, initial=0) == 0)
 
 
 def _require_reads(counts: Counts) -> None:

@@ -69,9 +69,10 @@ def list_range(effects: Effects, prior: MixturePrior, level: float, probability:
 
 
 def false_proportions(effects: Effects, prior: MixturePrior, chosen: BoolArray) -> FloatArray:
-    """Posterior of the share of null genes in a list: values that are about as probable as each other, (N,), ascending.
+    """Posterior of the share of null genes in a list: values that are about as probable as each other, (N,).
 
-    Under each prior that a fit leaves possible a listed gene is null with its probability there; see also `scattered`.
+    Under each prior that a fit leaves possible a listed gene is null with its probability there, independently of the
+    others; `scattered` allows for genes as they are.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def false_proportions(effects: Effects, prior: MixturePrior, chosen: BoolArray) 
     else:
         parts = [(share, each[:, 0]) for share, each in component_probabilities(some, own)]
     number = np.concatenate([_number_false(lfdr, max(round(share * N_VALUES), 1)) for share, lfdr in parts])
-    return scattered(number / n_listed, effects, chosen)
+    return number / n_listed
 
 
 def scattered(proportion: FloatArray, effects: Effects, chosen: BoolArray) -> FloatArray:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ebgenes.counts import base_mean
+from ebgenes.counts import base_mean, of_genes
 from ebgenes.model import BoolArray, Counts, FloatArray
 from ebgenes.negative_binomial import DispersionPrior
 
@@ -26,22 +26,25 @@ def genes_with_outliers(counts: Counts, design: FloatArray, prior: DispersionPri
     if counts.log_size is None:
         raise ValueError("genes_with_outliers needs normalized counts")
     found = np.zeros(len(counts.gene), dtype=bool)
-    basis = np.linalg.qr(design)[0]
-    judged = np.sum(basis**2, axis=1) <= LARGEST_LEVERAGE
+    basis, judged = _judged(design)
     if not judged.any():
         return found
-    root = np.sqrt(_usual_dispersion(counts, prior))
-    steady = 2 * np.arcsinh(root * np.sqrt(counts.count / np.exp(counts.log_size))) / root
-    left = np.abs(steady - steady @ basis @ basis.T)[:, judged].max(axis=1)
-    suspect = np.flatnonzero(left > SUSPECT)
-    log_size = counts.log_size if counts.log_size.ndim == 1 else counts.log_size[suspect]
-    length = None if counts.length is None else counts.length[suspect]
-    some = replace(
-        counts, gene=counts.gene[suspect], count=counts.count[suspect], log_size=log_size, length=length
-    )  # fmt: skip
-    if len(suspect):
-        found[suspect] = bound_outliers(some, design, prior)[1]
+    steady = _steady(counts.count / np.exp(counts.log_size), _usual_dispersion(counts, prior))
+    suspect = np.abs(steady - steady @ basis @ basis.T)[:, judged].max(axis=1) > SUSPECT
+    if suspect.any():
+        found[suspect] = bound_outliers(of_genes(counts, suspect), design, prior)[1]
     return found
+
+
+def _judged(design: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """An orthonormal basis of the design, (S, P), and which samples have others to be compared with, (S,)."""
+    basis = np.linalg.qr(design)[0]
+    return basis, np.asarray(np.sum(basis**2, axis=1) <= LARGEST_LEVERAGE)
+
+
+def _steady(count: FloatArray, alpha: FloatArray) -> FloatArray:
+    """Counts on the scale on which negative-binomial ones have unit variance at a dispersion alpha, (G, S)."""
+    return np.asarray(2 * np.arcsinh(np.sqrt(alpha * count)) / np.sqrt(alpha))
 
 
 def _usual_dispersion(counts: Counts, prior: DispersionPrior) -> FloatArray:
@@ -74,19 +77,18 @@ def bound_outliers(counts: Counts, design: FloatArray, prior: DispersionPrior) -
     """
     if counts.log_size is None:
         raise ValueError("bound_outliers needs normalized counts")
-    basis = np.linalg.qr(design)[0]
-    judged = np.sum(basis**2, axis=1) <= LARGEST_LEVERAGE
+    _, judged = _judged(design)
     size = np.exp(counts.log_size)
     alpha = _usual_dispersion(counts, prior)
     fitted = least_absolute(np.log(counts.count / size + 0.5), design)
     mean = np.maximum(np.exp(fitted) - 0.5, 0.0) * size
     root = np.sqrt(alpha)
-    center = 2 * np.arcsinh(np.sqrt(alpha * mean)) / root
+    center = _steady(mean, alpha)
     low = np.sinh(root / 2 * np.maximum(center - BORDER, 0)) ** 2 / alpha
     high = np.sinh(root / 2 * (center + BORDER)) ** 2 / alpha
     outside = judged & ((counts.count < np.floor(low)) | (counts.count > np.ceil(high)))
     bounded = np.where(outside, np.clip(counts.count, np.floor(low), np.ceil(high)), counts.count)
-    return replace(counts, count=bounded.astype(np.int64)), outside.any(axis=1)
+    return replace(counts, count=bounded.astype(np.int64)), np.asarray(outside.any(axis=1))
 
 
 def least_absolute(response: FloatArray, design: FloatArray, iterations: int = 30) -> FloatArray:

@@ -217,17 +217,17 @@ def _with_given_sizes(
     dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, say: Callable[[str], None]
 ) -> Counts:
     """Counts with the offsets or size factors that the dataset names, if it does."""
-    if dataset.offsets is not None:
-        factor = given_factors(dataset, samples)
-        if factor is None:
-            offset = io.read_offsets(dataset.offsets, counts)
-            for words in offset_doubts(dataset.offsets, offset):
-                say(words)
-            return eb.with_offsets(counts, offset)
-        say(taken_for_factors(dataset.offsets))
-    else:
-        factor = given_factors(dataset, samples)
-    return counts if factor is None else eb.with_size_factors(counts, factor)
+    factor = given_factors(dataset, samples)
+    if factor is not None:
+        if dataset.offsets is not None:
+            say(taken_for_factors(dataset.offsets))
+        return eb.with_size_factors(counts, factor)
+    if dataset.offsets is None:
+        return counts
+    offset = io.read_offsets(dataset.offsets, counts)
+    for words in offset_doubts(dataset.offsets, offset):
+        say(words)
+    return eb.with_offsets(counts, offset)
 
 
 def given_factors(dataset: DatasetSettings, samples: pd.DataFrame) -> FloatArray | None:

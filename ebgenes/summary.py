@@ -88,10 +88,7 @@ def summarize(
     sampled = None if drawn is None else _sampled(drawn[0], int(drawn[1].sum()))
     lfsr = posterior(effects, fit.prior).lfsr if lfsr is None else lfsr
     listed = listed_by_sign(lfsr, running_mean(lfsr), level) if drawn is None else drawn[1]
-    if drawn is None:
-        shares = false_proportions(effects, fit.prior, listed)
-    else:
-        shares = scattered(list_discoveries(effects, *drawn), effects, listed)
+    shares = false_proportions(effects, fit.prior, listed) if drawn is None else list_discoveries(effects, *drawn)
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
     if listed.mean() > NEARLY_ALL and not effects.scalars.get("given_sizes"):
         warnings.insert(
@@ -125,7 +122,7 @@ def summarize(
         "stored": applied,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
         "gibbs": sampled,
-        "fdp": discovery_proportion(shares, listed),
+        "fdp": discovery_proportion(scattered(shares, effects, listed), listed),
         "list_range": _list_range(effects, fit, level),
         "warnings": warnings,
         "comparison": None if models is None else _compared(models),

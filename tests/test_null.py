@@ -221,9 +221,8 @@ def test_lfsr_of_a_mixture_is_that_of_one_sign():
     assert mixture_of([(0.5, up), (0.5, down)]).lfsr == pytest.approx(0.5)
 
 
-def test_false_share_of_a_list_against_draws(monkeypatch):
+def test_false_share_of_a_list_against_draws():
     """Of independent genes."""
-    monkeypatch.setattr("ebgenes.lists.scattered", lambda proportion, *_: np.sort(proportion))
     effects, _ = normal_effects(np.random.default_rng(10), 400, 0.1)
     prior, share, weight, scale = two_nulls()
     chosen = null_probability(effects, prior) < 0.5

@@ -41,7 +41,7 @@ from rates import (
 from sets import EFFECT_SD, Cell, draw, effects, factor_scores, simulate
 
 import ebgenes as eb
-from ebgenes.lists import false_proportions
+from ebgenes.lists import false_proportions, scattered
 from ebgenes.model import BoolArray, Effects, EmFit, FloatArray
 from ebgenes.summary import discovery_proportion
 from ebgenes.table import in_list
@@ -115,7 +115,8 @@ def every_cell(n_genes: int) -> Iterator[tuple[str, Cell, int]]:
 
 def interval_of_fdp(effects: Effects, fit: EmFit, listed: BoolArray) -> tuple[float, float] | None:
     """The 90% interval of the false discovery proportion of a list, (G,), as `prior.json` has it."""
-    told = discovery_proportion(false_proportions(effects, fit.prior, listed), listed)
+    shares = scattered(false_proportions(effects, fit.prior, listed), effects, listed)
+    told = discovery_proportion(shares, listed)
     return None if told is None else tuple(told["interval"])
 
 

@@ -63,4 +63,4 @@ def gathered(parts: Sequence[Effects], composition: str = "auto") -> Effects:
             )
     whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
     every = replace(first, failed=gathered_failed(parts), **whole)
-    return every if composition == "none" or first.scalars["given_sizes"] else measured_from_unchanged(every)
+    return every if composition == "none" else measured_from_unchanged(every)

@@ -31,7 +31,7 @@ def require_composition(composition: str) -> None:
 
 
 def measured_from_unchanged(effects: Effects) -> Effects:
-    """The effects, measured from where unchanged genes lie where that is well known, else as they are.
+    """The effects, measured from where unchanged genes lie where that is well known and sizes were not given.
 
     Parameters
     ----------
@@ -44,6 +44,8 @@ def measured_from_unchanged(effects: Effects) -> Effects:
     genes that lie there. Slabs are half-normals, whose weights on both sides are fitted apart, so that effects of one
     direction do not draw the null after them.
     """
+    if effects.scalars.get("given_sizes"):
+        return effects
     found = find_center(effects)
     effects = replace(effects, scalars={**effects.scalars, **told_of(found)})
     if not found.known:
@@ -64,7 +66,7 @@ def measured_from_unchanged(effects: Effects) -> Effects:
 def told_of(center: Center) -> dict[str, float]:
     """What `Effects.scalars` say of it."""
     return {
-        "size_shift": center.place if center.known else 0.0,
+        "size_shift": center.shift,
         "size_shift_se": center.se,
         "size_shift_share": center.share,
     }

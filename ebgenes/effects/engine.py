@@ -118,8 +118,8 @@ def fit_effects(
         effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
-    if given_sizes(counts):
-        return replace(effects, scalars={**effects.scalars, "given_sizes": True})
+        if given_sizes(counts):
+            effects = replace(effects, scalars={**effects.scalars, "given_sizes": True})
     if engine == "mixed" or composition == "none":
         return effects
     return measured_from_unchanged(effects)

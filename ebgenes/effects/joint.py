@@ -79,7 +79,7 @@ def fit_joint_effects(
     if composition == "auto" and not given_sizes(counts):
         error = np.sqrt(np.einsum("grr->gr", effects.covariance))
         centers = [center_of(effects.estimate[:, r], error[:, r]) for r in range(len(effects.row))]
-        shift = np.array([center.place if center.known else 0.0 for center in centers])
+        shift = np.array([center.shift for center in centers])
         if shift.any():
             rows = cast(JointContrast, design.joint).weight
             effects = fitted(with_moved_sizes(counts, design.matrix, rows, shift))

@@ -49,6 +49,11 @@ class Center:
         """Whether it is sure enough that unchanged genes lie there, and not at 0."""
         return self.gain > WORTH and self.share > FEWEST_UNCHANGED
 
+    @property
+    def shift(self) -> float:
+        """By how much effects are to be moved, log2: 0 where that is not sure."""
+        return self.place if self.known else 0.0
+
 
 def find_center(effects: Effects) -> Center:
     """Where unchanged genes lie, by maximum likelihood of a null and half-normals around it."""

@@ -252,8 +252,7 @@ def fit_em(
     if mode == "estimated":
         center = _mode(few, lambda moved: height(moved, 0.0))
     elif mode == "auto" and effects.engine == "normal":
-        found = find_center(effects)
-        center = found.place if found.known else 0.0
+        center = find_center(effects).shift
     fit, last, kappa = solved(center)
     if covariates is not None:
         fit = _with_covariates(fit, last, covariates if fit.drift is None else with_share(covariates, fit.prior.pi0))
