@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.stats import gamma
 
 import ebgenes as eb
-from ebgenes import datasets, pooling
+from ebgenes.classics import datasets, pooling
 
 ROOT = Path(__file__).parents[1]
 OWN, SHRUNK, COMMON = "#0072b2", "#d55e00", "#555555"

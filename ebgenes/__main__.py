@@ -2,6 +2,6 @@
 
 import sys
 
-from ebgenes.cli import main
+from ebgenes.app.cli import main
 
 sys.exit(main())

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.counts import given_sizes
+from ebgenes.data.normalization import given_sizes
+from ebgenes.data.simulate import Simulation
 from ebgenes.errors import InputError, listing
 from ebgenes.model import (
     BESIDE_ARRAYS,
@@ -53,8 +54,7 @@ from ebgenes.model import (
     TextArray,
     text_array,
 )
-from ebgenes.simulate import Simulation
-from ebgenes.table import COLUMNS, JOINT_COLUMNS, TEXT_COLUMNS, is_row_column, ranking, tested
+from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, TEXT_COLUMNS, is_row_column, ranking, tested
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -932,7 +932,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
     import h5py
 
     from ebgenes.effects.likelihood import Common
-    from ebgenes.negative_binomial import DispersionPrior, DispersionProfiles
+    from ebgenes.effects.negative_binomial import DispersionPrior, DispersionProfiles
 
     found = existing_file(path)
     try:
@@ -1072,7 +1072,7 @@ def read_multivariate_prior(path: str | os.PathLike[str]) -> tuple[MultivariateP
 def write_table(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
     """Write a result table by the suffix of its name: .tsv, .csv (with .gz), .parquet, .xlsx or .rnk.
 
-    The last, a ranking for enrichment analysis (`ebgenes.table.ranking`), needs our own names of columns.
+    The last, a ranking for enrichment analysis (`ebgenes.results.table.ranking`), needs our own names of columns.
     """
     name = Path(path).name.lower()
     with whole(path) as temporary:

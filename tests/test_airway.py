@@ -12,7 +12,7 @@ from conftest import ROOT
 from scipy import sparse
 
 import ebgenes as eb
-from ebgenes.config import parse_config
+from ebgenes.app.config import parse_config
 
 UP_IN_TRT = {
     "ENSG00000120129": "DUSP1",
@@ -142,7 +142,7 @@ def test_h5ad_gives_the_same_bits(tmp_path, results, airway_all, storage):
     dataset = config.datasets["airway"]
     from dataclasses import replace
 
-    from ebgenes.pipeline import prepare
+    from ebgenes.app.steps import prepare
 
     study = prepare(replace(dataset, layer="raw" if storage == "layer" else None), "median_ratio")
     stored = eb.read_study(results / "airway/counts.h5ad")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.optimize import linprog
 
-from ebgenes.intervals.average_coverage import Miss, critical_value, worst_miss
+from ebgenes.posteriors.intervals.average_coverage import Miss, critical_value, worst_miss
 
 PUBLISHED = [
     (25.0, 3.0, 0.95, 11.88358367),

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from ebgenes.cli import main
+from ebgenes.app.cli import main
 
 SAMPLES = [f"{group}-{i}" for group in ("ctl", "trt") for i in (1, 2, 3)]
 COMPARISON = {"column": "group", "baseline": "ctl", "target": "trt"}

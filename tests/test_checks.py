@@ -22,8 +22,8 @@ from test_inputs import (
     write_tx2gene,
 )
 
-from ebgenes.checks import Work
-from ebgenes.cli import main
+from ebgenes.app.check import Work
+from ebgenes.app.cli import main
 
 RESOURCES = Path(__file__).parents[1] / "resources"
 DEX = {"column": "dex", "baseline": "untrt", "target": "trt"}

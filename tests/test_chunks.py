@@ -10,7 +10,7 @@ import pytest
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
+from ebgenes.app.cli import main
 from ebgenes.effects.chunks import ARRAYS, chunk, common_of, gathered
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError

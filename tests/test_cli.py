@@ -19,9 +19,9 @@ import yaml
 
 import ebgenes as eb
 from ebgenes import __version__, io
-from ebgenes.cli import main
-from ebgenes.config import DATASET_FIGURES, FIGURES, figure_names
-from ebgenes.table import COLUMNS, STYLES
+from ebgenes.app.cli import main
+from ebgenes.app.config import DATASET_FIGURES, FIGURES, figure_names
+from ebgenes.results.table import COLUMNS, STYLES
 
 VERBS = [
     "init",
@@ -97,7 +97,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from ebgenes.cli import main\n"
+        "from ebgenes.app.cli import main\n"
         "try:\n    main(['--help'])\n"
         "except SystemExit as end:\n    assert not end.code\n"
         f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])\n"
@@ -113,7 +113,7 @@ def test_a_mistake_in_the_config_is_found_before_the_statistics_load(tmp_path: P
     (tmp_path / "config.yaml").write_text("datasets: {}\n", encoding="utf-8")
     code = (
         "import sys\n"
-        "from ebgenes.cli import main\n"
+        "from ebgenes.app.cli import main\n"
         "code = main(['run', 'config.yaml'])\n"
         "print(code, [name for name in ('pandas', 'numba', 'scipy', 'anndata', 'matplotlib') if name in sys.modules])\n"
     )
@@ -484,7 +484,7 @@ def test_warnings_go_to_stderr_in_one_line(
         warnings.warn("the fit has doubts", NotConverged, stacklevel=1)
         return ["checked"]
 
-    monkeypatch.setattr("ebgenes.checks.check", doubtful)
+    monkeypatch.setattr("ebgenes.app.check.check", doubtful)
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     with warnings.catch_warnings():

@@ -10,9 +10,10 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes import comparison, datasets, pooling
+from ebgenes.classics import datasets, pooling
 from ebgenes.errors import InputError
-from ebgenes.posteriors import loglik_matrix
+from ebgenes.posteriors.given_prior import loglik_matrix
+from ebgenes.prior import model_comparison as comparison
 from ebgenes.prior.fit import thinned
 from ebgenes.prior.weight_draws import draw_weights
 

@@ -11,8 +11,8 @@ import yaml
 from conftest import ROOT
 from jsonschema import Draft202012Validator
 
-from ebgenes.cli import STARTER
-from ebgenes.config import (
+from ebgenes.app.cli import STARTER
+from ebgenes.app.config import (
     FIGURES,
     dataset_figure_names,
     figure_names,
@@ -24,13 +24,13 @@ from ebgenes.config import (
     read_config,
     schema,
 )
-from ebgenes.counts import NORMALIZATIONS
-from ebgenes.effects import ENGINES
+from ebgenes.data.normalization import NORMALIZATIONS
+from ebgenes.design.formulas import ENGINES
 from ebgenes.effects.engine import OUTLIERS, TAILS
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.intervals import METHODS
+from ebgenes.numerics.weights import SOLVERS
+from ebgenes.posteriors.intervals.fitted_mixture import METHODS
 from ebgenes.prior.fit import FAMILIES, NULLS
-from ebgenes.prior.weights import SOLVERS
 
 COMPARISON = {"column": "dex", "baseline": "untrt", "target": "trt"}
 

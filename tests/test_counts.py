@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT, reference
 
 import ebgenes as eb
-from ebgenes.counts import base_mean, library_size, median_ratio, poscounts, smallest_group, tmm
+from ebgenes.data.normalization import base_mean, library_size, median_ratio, poscounts, smallest_group, tmm
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, text_array
 

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes.negative_binomial import REACH
-from ebgenes.posteriors import stretched
+from ebgenes.effects.negative_binomial import REACH
+from ebgenes.posteriors.given_prior import stretched
 from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
 
 HOLLOW = np.sign(np.linspace(-1, 1, 4001)) * 40 * np.abs(np.linspace(-1, 1, 4001)) ** 0.5

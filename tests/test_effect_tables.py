@@ -13,11 +13,11 @@ from scipy import stats
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
-from ebgenes.effect_tables import EffectTable, read_effect_table
-from ebgenes.effects.summary import degrees_of_freedom
+from ebgenes.app.cli import main
+from ebgenes.effects.effect_tables import EffectTable, read_effect_table
+from ebgenes.effects.summary_statistics import degrees_of_freedom
 from ebgenes.errors import InputError
-from ebgenes.table import STYLES, restyle
+from ebgenes.results.table import STYLES, restyle
 
 TABLES = REFERENCE / "tables"
 GENES = ["NA", "nan", "1-Mar", "007", "=cmd()"]

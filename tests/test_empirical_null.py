@@ -9,9 +9,8 @@ from conftest import reference
 from scipy import optimize, stats
 
 from ebgenes.errors import InputError
-from ebgenes.prior import fit_empirical_null, z_from_p, z_from_t
-from ebgenes.prior.empirical_null import METHODS, _within, poisson_density
-from ebgenes.splines import natural_spline
+from ebgenes.numerics.splines import natural_spline
+from ebgenes.posteriors.empirical_null import METHODS, _within, fit_empirical_null, poisson_density, z_from_p, z_from_t
 
 TYPES = {"theoretical": 0, "mle": 1, "central": 2}
 ROWS = {"theoretical": "thest", "mle": "mlest", "central": "cmest"}

@@ -13,14 +13,14 @@ import yaml
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
+from ebgenes.app.cli import main
 from ebgenes.effects.chunks import chunk, common_of, gathered
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError
-from ebgenes.fdr import adjust_bh
 from ebgenes.model import Counts, Effects, text_array
-from ebgenes.table import UNTESTED, tested as has_results
+from ebgenes.posteriors.fdr import adjust_bh
+from ebgenes.results.table import UNTESTED, tested as has_results
 
 RESULTS = [
     "log2_fc", "se", "p_value", "adj_p_value", "post_mean", "post_sd", "ci_low", "ci_high", "lfdr", "q_value", "lfsr",
@@ -119,8 +119,8 @@ def test_several_rows(tmp_path: Path, study):
     io.write_joint_effects(tmp_path / "effects.h5", joint)
     found = io.read_any_effects(tmp_path / "effects.h5")
     assert found.failed.place.tolist() == [2, 9]
-    from ebgenes.joint import leading_effects, signals
-    from ebgenes.table import joint_table
+    from ebgenes.analyses.multi_df import leading_effects, signals
+    from ebgenes.results.table import joint_table
 
     known = eb.joint_posterior(found, eb.fit_joint(found).prior)
     table = joint_table(found, known, leading_effects(found, known), signals(known, 0.05))
@@ -173,7 +173,7 @@ def test_a_whole_run_tells_of_them(tmp_path: Path, study):
 
 
 def test_studies_do_without_them(effects):
-    from ebgenes.meta_analysis import joint_screen, with_failures
+    from ebgenes.app.studies import joint_screen, with_failures
     from ebgenes.model import Screen
 
     every = [*effects.gene[:8], NOTHING]

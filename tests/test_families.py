@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
 from ebgenes.model import Effects, MixturePrior
-from ebgenes.posteriors import around, averaged_weights, loglik_matrix, null_probability
+from ebgenes.posteriors.given_prior import around, averaged_weights, loglik_matrix, null_probability
 from ebgenes.prior.fit import FAMILIES
 
 SCENARIOS = (

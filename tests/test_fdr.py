@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from ebgenes.errors import InputError
-from ebgenes.fdr import (
+from ebgenes.posteriors.fdr import (
     adjust_bh,
     equivalence_rate,
     expected_rate,

@@ -12,15 +12,15 @@ from scipy import integrate, special, stats
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
+from ebgenes.app.cli import main
 from ebgenes.errors import InputError
-from ebgenes.gibbs import convergence_caution, list_discoveries, make_planes
-from ebgenes.kernels import gibbs as kernels
 from ebgenes.model import EmFit, MixturePrior
-from ebgenes.posteriors import null_probability
+from ebgenes.numerics import gibbs as kernels
+from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, log_coefficient_prior
+from ebgenes.prior.full_bayes import convergence_caution, list_discoveries, make_planes
 from ebgenes.prior.representatives import derivatives, represent, tangent
-from ebgenes.summary import drawn_words
+from ebgenes.results.summary import drawn_words
 
 SCALES = np.array([0.0, 0.6, 1.5, 4.0])
 

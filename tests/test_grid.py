@@ -12,10 +12,10 @@ from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
 from ebgenes.effects.likelihood import summaries
-from ebgenes.kernels.grid import add_drift, spline_curvature, spline_values
+from ebgenes.effects.negative_binomial import FAR, REACH
 from ebgenes.model import Effects, MixturePrior, text_array
-from ebgenes.negative_binomial import FAR, REACH
-from ebgenes.posteriors import loglik_matrix
+from ebgenes.numerics.grid import add_drift, spline_curvature, spline_values
+from ebgenes.posteriors.given_prior import loglik_matrix
 
 SCALES = np.array([0.0, 0.05, 0.3, 1.0, 4.0, 20.0])
 

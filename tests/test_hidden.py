@@ -11,11 +11,11 @@ import pytest
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
+from ebgenes.app.cli import main
 from ebgenes.effects.hidden import MOST, add_hidden_factors
 from ebgenes.errors import InputError
-from ebgenes.kernels.linear import add_gram
 from ebgenes.model import HiddenFactors, text_array
+from ebgenes.numerics.linear import add_gram
 
 ROOT = Path(__file__).parents[1]
 QUESTION = eb.compare("group", baseline="control", target="treated")

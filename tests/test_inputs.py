@@ -17,11 +17,11 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 import ebgenes as eb
-from ebgenes.cli import main
+from ebgenes.app.cli import main
+from ebgenes.data.formats import read_input, recognise
+from ebgenes.data.quant import sum_to_genes
+from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError
-from ebgenes.inputs import read_input, recognise
-from ebgenes.inputs.quant import sum_to_genes
-from ebgenes.inputs.transcripts import genes_of, read_tx2gene
 from ebgenes.model import Counts, text_array
 
 N_GENES = 40

@@ -19,11 +19,11 @@ from scipy import sparse
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.effects import effects_from_summary
+from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Effects, EmFit, MixturePrior, Screen, Study, text_array
-from ebgenes.summary import summarize
-from ebgenes.table import COLUMNS, TEXT_COLUMNS, ranking, restyle
+from ebgenes.results.summary import summarize
+from ebgenes.results.table import COLUMNS, TEXT_COLUMNS, ranking, restyle
 
 GENES = [
     "NA",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ebgenes.kernels import jit
+from ebgenes.numerics import jit
 
 FIT = """
 import hashlib, numpy as np, ebgenes as eb

@@ -15,11 +15,7 @@ from test_joint import counts_of, sheet_of
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
-from ebgenes.config import parse_config
-from ebgenes.errors import InputError, InputErrors
-from ebgenes.fdr import running_mean
-from ebgenes.joint import (
+from ebgenes.analyses.multi_df import (
     _interval,
     as_normal,
     curve_values,
@@ -29,9 +25,13 @@ from ebgenes.joint import (
     marginal_prior,
     signals,
 )
+from ebgenes.app.cli import main
+from ebgenes.app.config import parse_config
+from ebgenes.errors import InputError, InputErrors
 from ebgenes.model import JointEffects, JointPosterior, MultivariateFit
+from ebgenes.posteriors.fdr import running_mean
 from ebgenes.report.payload import gene_rows
-from ebgenes.table import COLUMNS, JOINT_COLUMNS, joint_table
+from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, joint_table
 
 Known = tuple[JointEffects, MultivariateFit, JointPosterior, np.ndarray]
 

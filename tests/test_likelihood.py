@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes.design import with_covariates
+from ebgenes.design.matrix import with_covariates
 from ebgenes.errors import InputError
-from ebgenes.fdr import listed_by_sign, p_values
+from ebgenes.posteriors.fdr import listed_by_sign, p_values
 
 
 def study(seed, n, **options):

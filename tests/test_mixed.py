@@ -9,16 +9,7 @@ from conftest import REFERENCE
 from scipy import special, stats
 
 import ebgenes as eb
-from ebgenes.checks import check
-from ebgenes.config import parse_config, parse_section
-from ebgenes.effects.mixed import fit_contrast, log_t_mixture, mixed_weights
-from ebgenes.effects.moderated_t import weighted_regression
-from ebgenes.errors import InputError
-from ebgenes.formulas import split_formula, with_random
-from ebgenes.io import write_effects
-from ebgenes.mixed_model import fit_hyperprior, fit_ratios, fit_reml, ratio_grid, scaled_weights
-from ebgenes.model import Counts, Grouping, Study, text_array
-from ebgenes.mundlak import (
+from ebgenes.analyses.fixed_or_random import (
     bias_leverage,
     choose_fixed_or_random,
     fixed_design,
@@ -26,8 +17,17 @@ from ebgenes.mundlak import (
     mixed_factor,
     with_group_means,
 )
-from ebgenes.pipeline import estimate, write_beside
-from ebgenes.random_factors import describe_comparison, describe_factors, exposure, group_means
+from ebgenes.app.check import check
+from ebgenes.app.config import parse_config, parse_section
+from ebgenes.app.steps import estimate, write_beside
+from ebgenes.design.formulas import split_formula, with_random
+from ebgenes.design.random_factors import describe_comparison, describe_factors, exposure, group_means
+from ebgenes.effects.mixed import fit_contrast, log_t_mixture, mixed_weights
+from ebgenes.effects.mixed_model import fit_hyperprior, fit_ratios, fit_reml, ratio_grid, scaled_weights
+from ebgenes.effects.moderated_t import weighted_regression
+from ebgenes.errors import InputError
+from ebgenes.io import write_effects
+from ebgenes.model import Counts, Grouping, Study, text_array
 
 MODELS = {"donor": "~ batch + treated + dose + (1|donor)", "crossed": "~ treated + dose + (1|donor) + (1|site)"}
 
@@ -338,7 +338,7 @@ def test_donors_at_random_give_paired_effects_with_more_to_judge_them_by(paired)
 
 def test_the_same_bits_for_any_number_of_threads(paired, monkeypatch):
     counts, _, designs = paired
-    monkeypatch.setattr("ebgenes.kernels.jit.BLOCK", 64)
+    monkeypatch.setattr("ebgenes.numerics.jit.BLOCK", 64)
     found = []
     for threads in ("1", "3"):
         monkeypatch.setenv("EBGENES_THREADS", threads)

@@ -11,9 +11,9 @@ from test_families import SLABS, likelihood_kinds
 
 import ebgenes as eb
 from ebgenes.errors import InputError
-from ebgenes.intervals import mixture
-from ebgenes.intervals.robust import robust_bounds
 from ebgenes.model import Effects, MixturePrior
+from ebgenes.posteriors.intervals import fitted_mixture as mixture
+from ebgenes.posteriors.intervals.robust import robust_bounds
 from ebgenes.prior.refit import free_weights, refit
 
 

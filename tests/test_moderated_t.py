@@ -8,13 +8,19 @@ from conftest import reference
 from hypothesis import given, settings, strategies as st
 
 import ebgenes as eb
-from ebgenes.design import with_covariates
-from ebgenes.dispersion import _inverse_trigamma, _trend_basis, fit_variance_prior, smooth, squeeze_variances
+from ebgenes.design.matrix import with_covariates
 from ebgenes.effects.moderated_t import voom, weighted_regression
+from ebgenes.effects.robust_variance_prior import fit_robust_variance_prior
+from ebgenes.effects.variance_prior import (
+    _inverse_trigamma,
+    _trend_basis,
+    fit_variance_prior,
+    smooth,
+    squeeze_variances,
+)
 from ebgenes.errors import InputError
-from ebgenes.fdr import two_sided_p
 from ebgenes.model import Counts, text_array
-from ebgenes.robust_dispersion import fit_robust_variance_prior
+from ebgenes.posteriors.fdr import two_sided_p
 
 
 def test_whole_airway_table_equals_limma(airway_effects):

@@ -11,12 +11,12 @@ from scipy import stats
 
 import ebgenes as eb
 from ebgenes import io
+from ebgenes.analyses.conditions.estimates import checked, loglik_matrix
+from ebgenes.analyses.conditions.multivariate_summary import plain
+from ebgenes.analyses.conditions.patterns import _sets, deconvolve, learned_patterns
 from ebgenes.errors import InputError
-from ebgenes.fdr import running_mean
 from ebgenes.model import MixturePrior, MultivariatePrior
-from ebgenes.multivariate.estimates import checked, loglik_matrix
-from ebgenes.multivariate.patterns import _sets, deconvolve, learned_patterns
-from ebgenes.multivariate.summary import plain
+from ebgenes.posteriors.fdr import running_mean
 
 REFERENCE = Path(__file__).parent / "reference" / "mash"
 CONDITIONS = 5

@@ -11,20 +11,7 @@ from scipy import optimize, stats
 from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
-from ebgenes.errors import InputError
-from ebgenes.kernels.negative_binomial import (
-    DEGREE,
-    PANELS,
-    RIDGE,
-    SMALL,
-    adjusted_loglik,
-    condense,
-    dispersion_constant,
-    maximise,
-)
-from ebgenes.kernels.vector import log_rising, lowest_terms
-from ebgenes.model import Counts, text_array
-from ebgenes.negative_binomial import (
+from ebgenes.effects.negative_binomial import (
     CHEAP,
     EXACT,
     DispersionPrior,
@@ -37,6 +24,19 @@ from ebgenes.negative_binomial import (
     route_for,
     sorted_counts,
 )
+from ebgenes.errors import InputError
+from ebgenes.model import Counts, text_array
+from ebgenes.numerics.negative_binomial import (
+    DEGREE,
+    PANELS,
+    RIDGE,
+    SMALL,
+    adjusted_loglik,
+    condense,
+    dispersion_constant,
+    maximise,
+)
+from ebgenes.numerics.vector import log_rising, lowest_terms
 
 PRIOR = DispersionPrior(floor=0.03, slope=2.0, spread=0.6)
 GROUPS = np.repeat([0.0, 1.0], 3)
@@ -202,7 +202,7 @@ def test_tables_give_the_sums_they_stand_for(monkeypatch):
     )
     found = []
     for many in (40, 10**9):
-        monkeypatch.setattr("ebgenes.negative_binomial.MANY", many)
+        monkeypatch.setattr("ebgenes.effects.negative_binomial.MANY", many)
         profiles = profile_dispersions(counts, design)
         found.append((profiles, likelihood_of(counts, design, [0, 1], PRIOR, CHEAP)))
     (one, (grid, loglik)), (other, (direct_grid, direct)) = found

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from ebgenes import datasets, pooling
+from ebgenes.classics import datasets, normal_intervals as normal, pooling
 from ebgenes.errors import InputError
-from ebgenes.intervals import normal
-from ebgenes.intervals.robust import critical_values, effect_moments, robust_bounds
+from ebgenes.posteriors.intervals.robust import critical_values, effect_moments, robust_bounds
 
 SCHOOLS = datasets.eight_schools()
 

@@ -10,13 +10,13 @@ from scipy import stats
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.effects.hidden import residual_axes
-from ebgenes.fdr import listed_by_sign, running_mean
-from ebgenes.lists import false_proportions, list_range, scattered
 from ebgenes.model import HiddenFactors, MixturePrior, Nulls, ResidualAxes
-from ebgenes.posterior_mixtures import mixture_of
-from ebgenes.posteriors import null_probability
+from ebgenes.posteriors.fdr import listed_by_sign, running_mean
+from ebgenes.posteriors.given_prior import null_probability
+from ebgenes.posteriors.lists import false_proportions, list_range, scattered
+from ebgenes.posteriors.mixtures import mixture_of
 from ebgenes.prior.null import CUT, N_DRAWS, drift_mass, drift_prior, excess_variance
-from ebgenes.summary import cautions, summarize
+from ebgenes.results.summary import cautions, summarize
 
 FLAT = ResidualAxes(variance=np.ones(4), chance=np.ones(4))
 
@@ -240,7 +240,7 @@ def test_false_share_of_a_list_against_draws():
 @pytest.mark.parametrize("excess", [0.02, 0.06])
 def test_false_share_strays_as_far_as_what_is_shared_makes_tails_stray(excess, monkeypatch):
     """The variance of all null genes' z-scores is 1 - e + e T^2, T normal: so many are beyond z each time."""
-    monkeypatch.setattr("ebgenes.lists.MISFIT", 0.0)
+    monkeypatch.setattr("ebgenes.posteriors.lists.MISFIT", 0.0)
     axes = ResidualAxes(variance=np.append(1 + 40 * excess, np.ones(39)), chance=np.ones(40))
     effects, _ = normal_effects(np.random.default_rng(15), 2000, 0.0, residuals=axes)
     p_value = eb.results_table(effects, eb.posterior(effects, MixturePrior(weight=[0.5, 0.5], scale=[0, 1])))["p_value"]

@@ -19,15 +19,15 @@ from scipy import special
 from test_payload import skewed
 
 import ebgenes as eb
-from ebgenes import pipeline
-from ebgenes.config import Config, parse_config
-from ebgenes.densities import slab_density
-from ebgenes.fdr import running_mean
+from ebgenes.app import steps as pipeline
+from ebgenes.app.config import Config, parse_config
+from ebgenes.data.simulate import simulate_counts
 from ebgenes.model import Curve, MixturePrior, Study, text_array
-from ebgenes.report import ContrastPage, render_report
+from ebgenes.posteriors.fdr import running_mean
+from ebgenes.prior.densities import slab_density
 from ebgenes.report.payload import GeneRows, StudyLines, bent_nodes, stray_likelihoods
-from ebgenes.simulate import simulate_counts
-from ebgenes.table import tested as has_results
+from ebgenes.report.render import ContrastPage, render_report
+from ebgenes.results.table import tested as has_results
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 LACKING = [

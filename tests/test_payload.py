@@ -12,12 +12,13 @@ import pytest
 from scipy import stats
 from test_report import page, result_table
 
-from ebgenes import ordination
-from ebgenes.densities import slab_density
-from ebgenes.fdr import COIN_TOSS, running_mean
+from ebgenes.data.simulate import simulate_counts
 from ebgenes.model import Counts, Effects, MixturePrior, Study
-from ebgenes.report import ContrastPage, payload
-from ebgenes.simulate import simulate_counts
+from ebgenes.numerics import principal_components as ordination
+from ebgenes.posteriors.fdr import COIN_TOSS, running_mean
+from ebgenes.prior.densities import slab_density
+from ebgenes.report import payload
+from ebgenes.report.render import ContrastPage
 
 
 def unpacked(text: str) -> bytes:

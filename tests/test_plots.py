@@ -20,13 +20,13 @@ from scipy import special
 from statsmodels.stats.proportion import proportion_confint
 
 from ebgenes import plots
-from ebgenes.counts import normalize
+from ebgenes.data.normalization import normalize
+from ebgenes.data.simulate import simulate_counts
 from ebgenes.errors import InputError
-from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import Counts, MixturePrior, Study
-from ebgenes.ordination import principal_components
-from ebgenes.simulate import simulate_counts
-from ebgenes.table import COLUMNS
+from ebgenes.numerics.principal_components import principal_components
+from ebgenes.posteriors.fdr import adjust_bh, running_mean
+from ebgenes.results.table import COLUMNS
 
 HIDDEN = {
     "sample": [f"s{i}" for i in range(8)],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from ebgenes import datasets, pooling
+from ebgenes.classics import datasets, pooling
 from ebgenes.errors import InputError
 
 

@@ -10,12 +10,12 @@ from scipy import stats
 from scipy.optimize import minimize
 
 import ebgenes as eb
+from ebgenes.effects.negative_binomial import REACH
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, ResidualAxes, text_array
-from ebgenes.negative_binomial import REACH
-from ebgenes.posteriors import loglik_matrix
+from ebgenes.numerics.weights import SOLVERS, Likelihood, derivatives, in_memory
+from ebgenes.posteriors.given_prior import loglik_matrix
 from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, slab_grid
-from ebgenes.prior.weights import SOLVERS, Likelihood, derivatives, in_memory
 
 
 def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, drift=0.0, se=0.4) -> Effects:
@@ -116,7 +116,7 @@ def test_many_rows_are_solved_for_after_few(likelihood, monkeypatch):
     many = in_memory(np.log(np.tile(likelihood, (5, 1))))
     start = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
     warm = SOLVERS["sqp"](many, start, None)
-    monkeypatch.setattr("ebgenes.prior.weights.MANY_ROWS", 1_000_000)
+    monkeypatch.setattr("ebgenes.numerics.weights.MANY_ROWS", 1_000_000)
     cold = SOLVERS["sqp"](many, start, None)
     assert len(warm.loglik) < len(cold.loglik)
     assert warm.certificate <= 1e-8
@@ -274,7 +274,7 @@ def test_slabs_start_at_the_smallest_scale_and_reach_the_largest_effect(rng):
 
 def test_a_solver_that_stops_early_says_so(rng, monkeypatch):
     effects = simulated(rng)
-    from ebgenes.prior import weights
+    from ebgenes.numerics import weights
 
     monkeypatch.setitem(
         SOLVERS, "em", lambda like, start, penalty: weights.solve_em(like, start, penalty, max_iterations=3)

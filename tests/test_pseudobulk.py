@@ -18,11 +18,11 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 import ebgenes as eb
-from ebgenes.cli import main
-from ebgenes.config import parse_config
+from ebgenes.app.cli import main
+from ebgenes.app.config import parse_config
+from ebgenes.data import cells
+from ebgenes.data.pseudobulk import Pseudobulk, folder_names, pseudobulk_cells, read_pseudobulk, write_pseudobulk
 from ebgenes.errors import InputError
-from ebgenes.inputs import cells
-from ebgenes.pseudobulk import Pseudobulk, folder_names, pseudobulk_cells, read_pseudobulk, write_pseudobulk
 
 COLUMNS: dict[str, Any] = {"sample": "donor", "cell_type": "cell_type", "cells": None, "layer": None}
 

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ebgenes.fdr import running_mean
 from ebgenes.model import MixturePrior
-from ebgenes.report import TOP, ContrastPage, _smaller, render_report
-from ebgenes.table import COLUMNS, sentence
+from ebgenes.posteriors.fdr import running_mean
+from ebgenes.report.render import TOP, ContrastPage, _smaller, render_report
+from ebgenes.results.table import COLUMNS, sentence
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="

@@ -16,15 +16,15 @@ from conftest import REFERENCE
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
-from ebgenes.config import parse_config
-from ebgenes.counts import given_sizes, median_ratio
+from ebgenes.app.cli import main
+from ebgenes.app.config import parse_config
+from ebgenes.data.given_sizes import column_size_factors, offsets_as_size_factors, read_size_factors
+from ebgenes.data.normalization import given_sizes, median_ratio
 from ebgenes.effects.chunks import common_of, gathered
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.inputs.sizes import column_size_factors, offsets_as_size_factors, read_size_factors
 from ebgenes.model import Counts, text_array
-from ebgenes.table import in_list
+from ebgenes.results.table import in_list
 
 QUESTION = {"column": "group", "baseline": "ctl", "target": "trt"}
 SAMPLES = text_array([f"s{i}" for i in range(1, 7)])

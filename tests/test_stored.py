@@ -10,11 +10,11 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes import cli
-from ebgenes.config import parse_config, plain_values
+from ebgenes.app import cli
+from ebgenes.app.config import parse_config, plain_values
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.model import Effects, MixturePrior
-from ebgenes.posteriors import loglik_matrix
+from ebgenes.posteriors.given_prior import loglik_matrix
 from ebgenes.prior.stored import MEMORY, as_applied, conflict, joined_slabs, stored_shares, z_histogram
 
 STORED = MixturePrior(weight=[0.8, 0.0, 0.2], scale=[0.3, 0.5, 1.2])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from ebgenes.kernels.student import MAX_NODES, component_loglik, error_nodes
+from ebgenes.numerics.student import MAX_NODES, component_loglik, error_nodes
 
 # The quadrature rule promises 2e-7 relative for any df >= 1.
 PROMISE = 2e-7

@@ -13,11 +13,7 @@ from scipy import integrate, stats
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.checks import check
-from ebgenes.config import parse_config
-from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import Effects, MixturePrior
-from ebgenes.studies import (
+from ebgenes.analyses.meta_analysis import (
     OWN_COLUMNS,
     STUDY_COLUMNS,
     StudySet,
@@ -28,6 +24,10 @@ from ebgenes.studies import (
     on_grid,
     without_study,
 )
+from ebgenes.app.check import check
+from ebgenes.app.config import parse_config
+from ebgenes.errors import InputError, InputErrors
+from ebgenes.model import Effects, MixturePrior
 
 PRIOR = MixturePrior(weight=[0.6, 0.4], scale=[0.0, 1.5])
 

@@ -11,7 +11,7 @@ import pytest
 import ebgenes as eb
 from ebgenes.effects.failed import without_failed
 from ebgenes.model import Effects, EmFit, MixturePrior, text_array
-from ebgenes.summary import shortest_interval, summarize
+from ebgenes.results.summary import shortest_interval, summarize
 
 FIT = EmFit(
     prior=MixturePrior(weight=np.array([0.9, 0.1]), scale=np.array([0.0, 1.0])),

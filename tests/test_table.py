@@ -10,9 +10,9 @@ import pytest
 
 import ebgenes as eb
 from ebgenes.errors import InputError
-from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import Screen, text_array
-from ebgenes.table import COLUMNS, STYLES, TEXT_COLUMNS, in_list, ranking, restyle, tested as has_results
+from ebgenes.posteriors.fdr import adjust_bh, running_mean
+from ebgenes.results.table import COLUMNS, STYLES, TEXT_COLUMNS, in_list, ranking, restyle, tested as has_results
 
 
 @pytest.fixture

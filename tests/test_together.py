@@ -15,15 +15,21 @@ from cells import TYPES, write_study
 
 import ebgenes as eb
 from ebgenes import io
-from ebgenes.cli import main
-from ebgenes.config import parse_config
+from ebgenes.analyses.conditions.error_correlation import (
+    Condition,
+    design_correlation,
+    joined,
+    normal_se,
+    residual_correlation,
+)
+from ebgenes.analyses.conditions.multivariate_tables import CONDITION_COLUMNS, GENE_COLUMNS
+from ebgenes.analyses.conditions.sharing import gene_patterns, sharing, sharing_sentence
+from ebgenes.app.cli import main
+from ebgenes.app.config import parse_config
+from ebgenes.app.steps import estimate, plan_cell_types, prepare_cell_type, sum_dataset, together
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.fdr import p_values
 from ebgenes.model import MultivariatePosterior
-from ebgenes.multivariate.conditions import Condition, design_correlation, joined, normal_se, residual_correlation
-from ebgenes.multivariate.sharing import gene_patterns, sharing, sharing_sentence
-from ebgenes.multivariate.tables import CONDITION_COLUMNS, GENE_COLUMNS
-from ebgenes.pipeline import estimate, plan_cell_types, prepare_cell_type, sum_dataset, together
+from ebgenes.posteriors.fdr import p_values
 
 
 def test_small_p_values_make_normal_errors_wider():

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ebgenes.kernels.vector import exp, log, log_rising, lowest_terms
+from ebgenes.numerics.vector import exp, log, log_rising, lowest_terms
 
 
 def test_exp_and_log(rng):

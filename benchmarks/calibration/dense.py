@@ -41,10 +41,10 @@ from rates import (
 from sets import EFFECT_SD, Cell, draw, effects, factor_scores, simulate
 
 import ebgenes as eb
-from ebgenes.lists import false_proportions, scattered
 from ebgenes.model import BoolArray, Effects, EmFit, FloatArray
-from ebgenes.summary import discovery_proportion
-from ebgenes.table import in_list
+from ebgenes.posteriors.lists import false_proportions, scattered
+from ebgenes.results.summary import discovery_proportion
+from ebgenes.results.table import in_list
 
 N_GENES = 4000
 SIZES = (3, 6, 10, 40)

@@ -27,9 +27,7 @@ from command import command_line, show
 from rates import Row, average, interval_coverage, list_rates, p_calibration, write_rows
 
 import ebgenes as eb
-from ebgenes.effects.mixed import fit_contrast, mixed_weights
-from ebgenes.model import Counts, Design, Effects, FloatArray, text_array
-from ebgenes.mundlak import (
+from ebgenes.analyses.fixed_or_random import (
     FARTHEST,
     TOLERABLE,
     bias_leverage,
@@ -39,6 +37,8 @@ from ebgenes.mundlak import (
     ratio_leverage,
     with_group_means,
 )
+from ebgenes.effects.mixed import fit_contrast, mixed_weights
+from ebgenes.model import Counts, Design, Effects, FloatArray, text_array
 
 N_GENES = 2000
 PI0 = 0.85

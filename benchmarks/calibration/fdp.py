@@ -3,7 +3,7 @@
     python benchmarks/calibration/fdp.py [--studies 400] [--counts 30]
 
 Studies are drawn from the model with a normal likelihood, their share of null genes and slabs anew each time, and,
-fewer, as counts (`ebgenes.simulate`, 3 a group, engine likelihood). Each is fitted by EM, drawn from by Gibbs, and its
+fewer, as counts (`simulate_counts`, 3 a group, engine likelihood). Each is fitted by EM, drawn from by Gibbs, and its
 list at q < .05 is compared with the truth. Writes fdp.csv, a row a study; prints the share of true proportions in the
 shortest 90% intervals, ends included, and the probability that the posterior gives these intervals: more than 90%, as a
 proportion takes few values.
@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 import ebgenes as eb
-from ebgenes.fdr import running_mean
-from ebgenes.gibbs import list_discoveries
-from ebgenes.lists import scattered
 from ebgenes.model import BoolArray, Effects
-from ebgenes.summary import shortest_interval
+from ebgenes.posteriors.fdr import running_mean
+from ebgenes.posteriors.lists import scattered
+from ebgenes.prior.full_bayes import list_discoveries
+from ebgenes.results.summary import shortest_interval
 
 
 def normal_study(rng: np.random.Generator, n_genes: int) -> tuple[Effects, BoolArray]:

@@ -24,7 +24,7 @@ from rates import Row, average, list_rates, write_rows
 from sets import N_GENES, Cell, KnownSet, draw, factor_scores
 
 import ebgenes as eb
-from ebgenes.simulate import Simulation
+from ebgenes.data.simulate import Simulation
 
 STRENGTH = {"weak": 0.15, "strong": 0.5}
 SIGNAL = {"sparse": 0.9, "dense": 0.7, "onesided": 0.8}

@@ -20,7 +20,8 @@ import numpy as np
 from rates import write_rows
 
 import ebgenes as eb
-from ebgenes.intervals import METHODS, normal
+from ebgenes.classics import normal_intervals as normal
+from ebgenes.posteriors.intervals.fitted_mixture import METHODS
 
 HERE = Path(__file__).parent
 SETS = {8: 400, 20: 250, 100: 300, 1000: 40, 20_000: 3}

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 import ebgenes as eb
-from ebgenes.fdr import adjust_bh, running_mean
 from ebgenes.model import Counts, text_array
+from ebgenes.posteriors.fdr import adjust_bh, running_mean
 
 sys.path.append(str(Path(__file__).parents[1] / "speed"))
 from measure import measure, write_rows

@@ -22,7 +22,7 @@ from sets import KnownSet
 
 import ebgenes as eb
 from ebgenes.model import Effects, MixturePrior
-from ebgenes.table import in_list
+from ebgenes.results.table import in_list
 
 HERE = Path(__file__).parent
 COLUMNS = ("adjusted", "order", "estimate", "low", "high", "p_value", "lfdr")

@@ -18,9 +18,9 @@ import numpy as np
 from rates import Row, average, list_rates, write_rows
 
 import ebgenes as eb
-from ebgenes.fdr import p_values, running_mean
+from ebgenes.analyses.conditions.error_correlation import normal_se, residual_correlation
 from ebgenes.model import Effects, FloatArray
-from ebgenes.multivariate.conditions import normal_se, residual_correlation
+from ebgenes.posteriors.fdr import p_values, running_mean
 
 HERE = Path(__file__).parent
 GENES, CONDITIONS, SHARE, SETS = 4000, 5, 0.2, 10

@@ -12,8 +12,8 @@ import pandas as pd
 from sets import EFFECT_SD, Cell
 
 import ebgenes as eb
+from ebgenes.data.simulate import Simulation
 from ebgenes.model import Counts, FloatArray, text_array
-from ebgenes.simulate import Simulation
 
 ROOT = Path(__file__).parents[2]
 SHARE_CHANGED = 0.12

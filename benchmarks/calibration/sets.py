@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import special
 
 import ebgenes as eb
+from ebgenes.data.simulate import Simulation
 from ebgenes.model import Counts, Design, FloatArray
-from ebgenes.simulate import Simulation
 
 N_GENES = 8000
 QUESTION = eb.compare("group", baseline="control", target="treated")

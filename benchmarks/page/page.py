@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import ebgenes as eb
-from ebgenes import pipeline
-from ebgenes.config import parse_config
+from ebgenes.app import steps as pipeline
+from ebgenes.app.config import parse_config
+from ebgenes.data.simulate import simulate_counts
 from ebgenes.model import Study
-from ebgenes.report import ContrastPage, render_report
-from ebgenes.simulate import simulate_counts
+from ebgenes.report.render import ContrastPage, render_report
 
 SIZES = ((20_000, 1, 8), (20_000, 10, 24), (60_000, 1, 8), (60_000, 30, 24))
 TOLD = "document.documentElement.dataset"

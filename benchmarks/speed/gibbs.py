@@ -23,8 +23,8 @@ import numpy as np
 from measure import machine, write_rows
 
 import ebgenes as eb
-from ebgenes.gibbs import make_planes
 from ebgenes.model import Effects, GibbsDraws
+from ebgenes.prior.full_bayes import make_planes
 
 
 def study(n_genes: int) -> Effects:

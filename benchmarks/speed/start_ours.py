@@ -12,12 +12,12 @@ from pkgutil import iter_modules
 from studies import simulate
 
 import ebgenes as eb
-import ebgenes.kernels
+import ebgenes.numerics
 
 
 def idle_kernels() -> list[str]:
     """Kernels that this process has neither compiled nor loaded."""
-    homes = [import_module(f"ebgenes.kernels.{module.name}") for module in iter_modules(ebgenes.kernels.__path__)]
+    homes = [import_module(f"ebgenes.numerics.{module.name}") for module in iter_modules(ebgenes.numerics.__path__)]
     found = {value for home in homes for value in vars(home).values() if hasattr(value, "signatures")}
     return sorted(f"{kernel.__module__}.{kernel.__name__}" for kernel in found if not kernel.signatures)
 

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from ebgenes.pseudobulk import read_pseudobulk
+from ebgenes.data.pseudobulk import read_pseudobulk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "speed"))
 from measure import machine, measure, write_rows

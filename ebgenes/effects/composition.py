@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ebgenes.effects.center import Center, find_center
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Effects, FloatArray
-from ebgenes.prior.center import Center, find_center
 
 COMPOSITION = ("auto", "none")
 
@@ -55,7 +55,7 @@ def measured_from_unchanged(effects: Effects) -> Effects:
         return replace(effects, estimate=estimate)
     # Imported here: other engines need none of its kernels.
     from ebgenes.effects.likelihood import summaries
-    from ebgenes.negative_binomial import FAR
+    from ebgenes.effects.negative_binomial import FAR
 
     grid = effects.grid - found.place
     unit = np.log(2) * effects.told_unit

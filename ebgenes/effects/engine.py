@@ -7,8 +7,10 @@ from typing import cast
 
 import numpy as np
 
-from ebgenes.counts import given_sizes, normalize, require_counted, require_distinct
-from ebgenes.design import with_covariates
+from ebgenes.data.normalization import given_sizes, normalize, require_counted, require_distinct
+from ebgenes.design.formulas import ENGINES, require_fitting
+from ebgenes.design.matrix import with_covariates
+from ebgenes.effects.center import find_center
 from ebgenes.effects.composition import (
     measured_from_unchanged,
     require_composition,
@@ -19,9 +21,7 @@ from ebgenes.effects.failed import without_failed
 from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
-from ebgenes.formulas import ENGINES, require_fitting
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, ResidualAxes, TextArray
-from ebgenes.prior.center import find_center
 
 TAILS = ("normal", "t5")
 OUTLIERS = ("keep", "winsorize")

@@ -8,14 +8,14 @@ from typing import cast
 import numpy as np
 from scipy import special
 
-from ebgenes.counts import base_mean, given_sizes
+from ebgenes.data.normalization import base_mean, given_sizes
+from ebgenes.effects.center import center_of
 from ebgenes.effects.composition import require_composition, with_moved_sizes
 from ebgenes.effects.engine import Asked, made_ready, resolved
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.moderated_t import moderate
 from ebgenes.errors import InputError
 from ebgenes.model import Counts, Design, FloatArray, JointContrast, JointEffects, TextArray, text_array
-from ebgenes.prior.center import center_of
 
 
 def fit_joint_effects(
@@ -115,7 +115,7 @@ def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: s
     """Likelihood ratios of the negative binomial, the dispersion integrated out."""
     # Imported here for their kernels, which the other engine need not load.
     from ebgenes.effects.likelihood import LOG2, dispersion_scalars, dispersions, precision_of
-    from ebgenes.negative_binomial import joint_likelihood, route_for
+    from ebgenes.effects.negative_binomial import joint_likelihood, route_for
 
     joint = cast(JointContrast, design.joint)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]

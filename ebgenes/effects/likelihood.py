@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ebgenes.counts import base_mean, given_sizes
+from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.failed import without_failed
-from ebgenes.kernels.grid import summarise
-from ebgenes.kernels.jit import map_blocks, read_only
+from ebgenes.effects.negative_binomial import (
+    FAR,
+    DispersionPrior,
+    DispersionProfiles,
+    effect_likelihood,
+    fit_dispersion_prior,
+    profile_dispersions,
+    route_for,
+)
+from ebgenes.effects.outliers import bound_outliers, genes_with_outliers
 from ebgenes.model import (
     Contrast,
     Counts,
@@ -22,16 +30,8 @@ from ebgenes.model import (
     TextArray,
     text_array,
 )
-from ebgenes.negative_binomial import (
-    FAR,
-    DispersionPrior,
-    DispersionProfiles,
-    effect_likelihood,
-    fit_dispersion_prior,
-    profile_dispersions,
-    route_for,
-)
-from ebgenes.outliers import bound_outliers, genes_with_outliers
+from ebgenes.numerics.grid import summarise
+from ebgenes.numerics.jit import map_blocks, read_only
 
 if TYPE_CHECKING:
     from ebgenes.effects.engine import Ready

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from ebgenes.counts import base_mean
+from ebgenes.data.normalization import base_mean
+from ebgenes.design.random_factors import describe_comparison, describe_factors, group_columns
 from ebgenes.effects.likelihood import summaries
-from ebgenes.effects.moderated_t import voom
-from ebgenes.kernels.jit import map_blocks
-from ebgenes.mixed_model import (
+from ebgenes.effects.mixed_model import (
     Hyperprior,
     RatioFits,
     fit_hyperprior,
@@ -22,9 +21,10 @@ from ebgenes.mixed_model import (
     scaled_weights,
     variance_shares,
 )
+from ebgenes.effects.moderated_t import voom
+from ebgenes.effects.negative_binomial import FAR, REACH
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, Grouping, RandomEffects, text_array
-from ebgenes.negative_binomial import FAR, REACH
-from ebgenes.random_factors import describe_comparison, describe_factors, group_columns
+from ebgenes.numerics.jit import map_blocks
 
 FEWEST_DF = 2
 """Residual degrees of freedom with all groups fixed from which the weights are learned within groups."""

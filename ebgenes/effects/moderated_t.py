@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from ebgenes.counts import base_mean, library_size
-from ebgenes.dispersion import fit_variance_prior, require_variation, smooth, squeeze_variances
-from ebgenes.kernels.jit import map_blocks
-from ebgenes.kernels.linear import weighted_fits
+from ebgenes.data.normalization import base_mean, library_size
+from ebgenes.effects.variance_prior import fit_variance_prior, require_variation, smooth, squeeze_variances
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray
+from ebgenes.numerics.jit import map_blocks
+from ebgenes.numerics.linear import weighted_fits
 
 VOOM_SPAN = 0.5
 
@@ -51,7 +51,7 @@ def moderate(counts: Counts, design: Design, rows: FloatArray, *, trend: bool, r
     level = response.mean(axis=1)
     if robust:
         # Imported here for its scipy.stats, half a second that the plain prior need not pay.
-        from ebgenes.robust_dispersion import fit_robust_variance_prior as fit_prior
+        from ebgenes.effects.robust_variance_prior import fit_robust_variance_prior as fit_prior
     else:
         fit_prior = fit_variance_prior
     prior = fit_prior(variance, residual_df, level=level if trend else None)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ebgenes.model import FloatArray
 from ebgenes.plots.style import COLOUR, HISTOGRAM, INK, MARKER, SIZE, BoolArray, Range, displayed, number_of_genes
-from ebgenes.table import in_list, most_certain, rate_words, tested
+from ebgenes.results.table import in_list, most_certain, rate_words, tested
 
 
 def tested_genes(table: pd.DataFrame) -> pd.DataFrame:

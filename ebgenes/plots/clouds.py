@@ -36,7 +36,7 @@ from ebgenes.plots.style import (
     gene_labels,
     require_one_of,
 )
-from ebgenes.table import is_joint
+from ebgenes.results.table import is_joint
 
 _X_AXES = {"post_mean": "posterior mean of the log2 fold change", "log2_fc": "log2 fold change (no pooling)"}
 _Y_AXES = {"lfdr": "\N{MINUS SIGN}log10 local false discovery rate", "p_value": "\N{MINUS SIGN}log10 p-value"}
@@ -93,9 +93,9 @@ def volcano(
     y
         ``lfdr`` or ``p_value``, drawn as -log10.
     level
-        Of the list (`ebgenes.table.in_list`).
+        Of the list (`ebgenes.results.table.in_list`).
     label
-        How many genes of the list to name, the most certain first (`ebgenes.table.most_certain`).
+        How many genes of the list to name, the most certain first (`ebgenes.results.table.most_certain`).
     up, down
         What a positive and a negative effect mean, in words.
 

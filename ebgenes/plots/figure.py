@@ -25,7 +25,7 @@ from ebgenes.plots.sharing import sharing_matrix
 from ebgenes.plots.stored import predicted_z
 from ebgenes.plots.studies import forest
 from ebgenes.plots.style import INK, STYLE, displayed, gene_labels, require_one_of
-from ebgenes.table import tested
+from ebgenes.results.table import tested
 
 FIGURES = (
     "volcano", "ma", "prior", "shrinkage", "diagnostics", "covariates", "hidden", "stored", "forest",
@@ -202,7 +202,7 @@ def draw_rows(table: pd.DataFrame, effects: JointEffects, posterior: JointPoster
     Parameters
     ----------
     table
-        As `ebgenes.table.joint_table` makes it, for the genes' names.
+        As `ebgenes.results.table.joint_table` makes it, for the genes' names.
     effects, posterior
         As in `ebgenes.plots.rows.gene_rows`.
     genes

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import special
 
-from ebgenes.joint import curve_values
+from ebgenes.analyses.multi_df import curve_values
 from ebgenes.model import Curve, FloatArray, JointEffects, JointPosterior
 from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, displayed
 

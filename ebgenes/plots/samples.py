@@ -11,10 +11,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from ebgenes.model import FloatArray, Study
-from ebgenes.ordination import PRIOR_COUNT
+from ebgenes.numerics.principal_components import PRIOR_COUNT
 from ebgenes.plots.axes import level_words, numbers_of, tested_genes
 from ebgenes.plots.style import FAINT, INK, SMALL, displayed, gene_labels, set_heading
-from ebgenes.table import in_list, most_certain
+from ebgenes.results.table import in_list, most_certain
 
 _GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours for groups of samples."""
@@ -57,7 +57,7 @@ def components(told: Mapping[str, Any], column: str | None, ax: Axes) -> Axes:
     Parameters
     ----------
     told
-        ``sample`` (S,), ``score`` (S, k), ``share`` (k,) as of `ebgenes.ordination.principal_components`, and
+        ``sample`` (S,), ``score`` (S, k), ``share`` (k,) as of `principal_components`, and
         ``sheet``, columns of the sample sheet as text by name.
     column, ax
         As in `hidden_scores`.

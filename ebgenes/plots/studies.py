@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from ebgenes.plots.axes import tested_genes
 from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, add_legend, displayed, set_heading
-from ebgenes.table import most_certain
+from ebgenes.results.table import most_certain
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 

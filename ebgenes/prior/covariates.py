@@ -16,7 +16,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.model import BoolArray, FloatArray, Odds, TextArray, text_array
-from ebgenes.splines import natural_spline
+from ebgenes.numerics.splines import natural_spline
 
 FOLDS = 5
 """A gene's prior is learned from the other four fifths of the genes."""

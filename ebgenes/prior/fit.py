@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from ebgenes.effects.center import find_center
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior, Nulls
-from ebgenes.posteriors import around, component_likelihoods, interpolated_likelihoods, stretched
-from ebgenes.prior.center import find_center
+from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
+from ebgenes.posteriors.given_prior import around, component_likelihoods, interpolated_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
 from ebgenes.prior.null import (
     NARROW,
@@ -27,7 +28,6 @@ from ebgenes.prior.null import (
 )
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
 from ebgenes.prior.units import as_fold_changes, multiplied
-from ebgenes.prior.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
 
 MIN_SCALE = 0.3 / np.log(2)
 """Smallest slab scale, log2 (0.3 nat), where the null's scale is given: slabs that reach 0 make pi0 unidentifiable."""
@@ -162,7 +162,7 @@ def fit_em(
         maximum likelihood; ashr's default is 10. None: 4 where the null is estimated, else 1.
     mode
         ``zero``: the null and all slabs lie around 0; ``auto``: those of tables of estimates (engine ``normal``) around
-        where unchanged genes lie, if that is well known (`ebgenes.prior.center`); effects of counts are measured from
+        where unchanged genes lie, if that is well known (`ebgenes.effects.center`); effects of counts are measured from
         there already, or from sizes that a user gave. ``estimated``: around one value, found by maximum likelihood.
     covariates
         What else is known of the genes; see `build_covariates`.

@@ -10,8 +10,8 @@ from scipy import special
 
 from ebgenes.errors import InputError, listing
 from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior
-from ebgenes.posteriors import NORMAL, as_seen
-from ebgenes.prior.weights import SOLVERS, Likelihood
+from ebgenes.numerics.weights import SOLVERS, Likelihood
+from ebgenes.posteriors.given_prior import NORMAL, as_seen
 
 STORABLE = ("scale_normal", "point_normal", "half_normal", "half_uniform")
 """Families of stored priors whose slabs can stand beside others."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebgenes.kernels.mixture import allocate
 from ebgenes.model import FloatArray
+from ebgenes.numerics.mixture import allocate
 
 
 def draw_weights(

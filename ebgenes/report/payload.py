@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.densities import slab_density
-from ebgenes.fdr import COIN_TOSS
 from ebgenes.model import (
     Counts,
     Curve,
@@ -25,12 +23,14 @@ from ebgenes.model import (
     Study,
     TextArray,
 )
-from ebgenes.ordination import principal_components
+from ebgenes.numerics.principal_components import principal_components
+from ebgenes.posteriors.fdr import COIN_TOSS
+from ebgenes.prior.densities import slab_density
 from ebgenes.report.words import UNTESTED_WORDS, printable
-from ebgenes.table import COLUMNS, error_column, rate_column, tested
+from ebgenes.results.table import COLUMNS, error_column, rate_column, tested
 
 if TYPE_CHECKING:
-    from ebgenes.report import ContrastPage
+    from ebgenes.report.render import ContrastPage
 
 MISSING, PLUS_INFINITY, MINUS_INFINITY = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 LARGEST = 2**30

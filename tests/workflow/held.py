@@ -15,7 +15,7 @@ from pathlib import Path
 
 import h5py
 
-from ebgenes.cli import main
+from ebgenes.app.cli import main
 
 folder = Path(os.environ["EBGENES_HOLD"])
 

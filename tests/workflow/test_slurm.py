@@ -243,7 +243,7 @@ def test_a_read_only_install_without_a_home_runs(slurm: Slurm, tmp_path: Path) -
         f"#!{sys.executable}\nimport os, sys\nsys.path.insert(0, {str(install)!r})\n"
         # Snakemake itself needs a home.
         "os.environ.update(HOME='/proc/nowhere', XDG_CACHE_HOME='/proc/nowhere')\n"
-        "from ebgenes.cli import main\n"
+        "from ebgenes.app.cli import main\n"
         "import ebgenes\n"
         f"assert ebgenes.__file__.startswith({str(install)!r})\n"
         "sys.exit(main())\n"

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from ebgenes.config import FIGURES, parse_config, schema
+from ebgenes.app.config import FIGURES, parse_config, schema
 from ebgenes.errors import InputErrors
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from snakemake.jobs import Job
 
 try:
     from ebgenes import __version__ as EBGENES_VERSION
-    from ebgenes.config import (
+    from ebgenes.app.config import (
         annotation_columns,
         dataset_figure_names,
         figure_names,

@@ -1,0 +1,68 @@
+"""Every public name of ebgenes, once: type checkers read this, and names are loaded from it when first used."""
+
+from . import plots as plots
+from .analyses.conditions.estimates import covariances_of as covariances_of
+from .analyses.conditions.multivariate_fit import fit_multivariate as fit_multivariate
+from .analyses.conditions.multivariate_posterior import multivariate_posterior as multivariate_posterior
+from .analyses.conditions.patterns import canonical_patterns as canonical_patterns
+from .analyses.fixed_or_random import (
+    choose_fixed_or_random as choose_fixed_or_random,
+    with_group_means as with_group_means,
+)
+from .analyses.meta_analysis import (
+    combine_studies as combine_studies,
+    join_studies as join_studies,
+    learn_kappa as learn_kappa,
+)
+from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
+from .app.steps import run as run
+from .classics import datasets as datasets, pooling as pooling
+from .data.formats import read_input as read_input
+from .data.normalization import (
+    keep_expressed as keep_expressed,
+    match_samples as match_samples,
+    normalize as normalize,
+    require_distinct as require_distinct,
+    screen_genes as screen_genes,
+    with_base_mean as with_base_mean,
+    with_offsets as with_offsets,
+    with_size_factors as with_size_factors,
+)
+from .data.simulate import simulate_counts as simulate_counts
+from .design.matrix import (
+    all_of as all_of,
+    any_of as any_of,
+    build_design as build_design,
+    combine as combine,
+    compare as compare,
+    describe_groups as describe_groups,
+)
+from .effects.effect_tables import read_effect_table as read_effect_table
+from .effects.engine import fit_effects as fit_effects, require_replicates as require_replicates
+from .effects.joint import fit_joint_effects as fit_joint_effects
+from .effects.negative_binomial import gene_dispersions as gene_dispersions
+from .effects.summary_statistics import effects_from_summary as effects_from_summary
+from .io import (
+    counts_from_anndata as counts_from_anndata,
+    read_counts as read_counts,
+    read_effects as read_effects,
+    read_gene_names as read_gene_names,
+    read_samples as read_samples,
+    read_study as read_study,
+    read_table as read_table,
+    write_table as write_table,
+)
+from .numerics.principal_components import principal_components as principal_components
+from .posteriors.empirical_null import fit_empirical_null as fit_empirical_null
+from .posteriors.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
+from .posteriors.given_prior import posterior as posterior
+from .posteriors.intervals.fitted_mixture import with_intervals as with_intervals
+from .prior.covariates import build_covariates as build_covariates
+from .prior.fit import fit_em as fit_em
+from .prior.full_bayes import diagnose as diagnose, draw_gibbs as draw_gibbs, full_posterior as full_posterior
+from .prior.model_comparison import compare_families as compare_families
+from .results.summary import summarize as summarize, versions as versions
+from .results.table import results_table as results_table, sentence as sentence
+
+__version__: str
+plot = plots

@@ -1,0 +1,1 @@
+"""Questions beyond one effect of one contrast."""

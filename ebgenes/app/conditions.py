@@ -1,0 +1,165 @@
+"""Several contrasts, or one contrast in several cell types: from their files to the files of all together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import ebgenes as eb
+from ebgenes import io
+from ebgenes.app.config import DatasetSettings, MultivariateSettings, ReportSettings, multivariate_files, taken_together
+from ebgenes.errors import InputError, listing, nearest
+from ebgenes.model import Design, Study
+
+if TYPE_CHECKING:
+    from ebgenes.analyses.conditions.error_correlation import Condition
+    from ebgenes.report.render import TogetherPage
+
+FOLDER = "multivariate"
+"""Folder, among a dataset's results, of what is taken together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One condition: the folder of its study (empty for the dataset's own), its contrast, and what to call it."""
+
+    part: str
+    contrast: str
+    name: str
+
+
+def asked_conditions(
+    settings: MultivariateSettings, dataset: DatasetSettings, plan: Mapping[str, Mapping[str, Any]] | None
+) -> list[Asked]:
+    """What is taken together; plan is the one of cell_types.json, for datasets of cells.
+
+    Raises
+    ------
+    InputError
+        For a cell type that is not there, or where none can answer.
+    """
+    contrasts = taken_together(dataset, settings)
+    if plan is None:
+        return [Asked(part="", contrast=contrast, name=contrast) for contrast in contrasts]
+    types = [part["cell_type"] for part in plan.values()]
+    for name in settings.cell_types or ():
+        if name not in types:
+            raise InputError(f"there is no cell type {name!r}; there are: {listing(types)}.{nearest(name, types)}")
+    found = [
+        Asked(part=folder, contrast=contrast,
+              name=part["cell_type"] if len(contrasts) == 1 else f"{part['cell_type']}: {contrast}")
+        for contrast in contrasts
+        for folder, part in plan.items()
+        if contrast in part["contrasts"] and (settings.cell_types is None or part["cell_type"] in settings.cell_types)
+    ]  # fmt: skip
+    if not found:
+        raise InputError("none of the cell types that are to be taken together can answer these contrasts.")
+    return found
+
+
+def write_together(
+    folder: Path,
+    group: str,
+    dataset: DatasetSettings,
+    report: ReportSettings,
+    design_of: Callable[[Study, str], Design],
+) -> str:
+    """Fit and write what `dataset.multivariate[group]` asks, from the contrasts' files in the dataset's folder.
+
+    design_of tells the design of a contrast, by its study. Returns what was found, in words.
+    """
+    from ebgenes.analyses.conditions.error_correlation import error_correlation, joined
+    from ebgenes.analyses.conditions.multivariate_summary import summarize_multivariate
+    from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
+
+    settings = dataset.multivariate[group]
+    plan = None if dataset.pseudobulk is None else io.read_json(folder / "cell_types.json")
+    asked = asked_conditions(settings, dataset, plan)
+    conditions, names = _read(folder, asked, design_of)
+    gene, estimate, se = joined(conditions)
+    correlation = error_correlation(conditions, estimate, se, settings.correlation)
+    # Effects of contrasts in any units are alike as fold changes over the range of the data.
+    unit = np.array([each.effects.told_unit for each in conditions])
+    known = unit * estimate, eb.covariances_of(unit * se, correlation)
+    called = [each.name for each in conditions]
+    seen = [each.effects.residuals for each in conditions]
+    fit = eb.fit_multivariate(
+        *known, condition=called, learn=settings.learn, null_weight=settings.null_weight, residuals=seen
+    )
+    posterior = eb.multivariate_posterior(fit.prior, *known)
+    summary = summarize_multivariate(fit, posterior, correlation, estimate, report.level)
+    summary |= {"name": group, "correlation": settings.correlation, "versions": eb.versions()}
+    own = replace(posterior, mean=posterior.mean / unit, sd=posterior.sd / unit)
+    tables = {
+        "multivariate": gene_table(gene, names, estimate, fit.prior, posterior, report.level),
+        "conditions": condition_table(gene, names, estimate, se, own),
+    }
+    for file in multivariate_files(report.figures, report.tables):
+        stem, _, suffix = file.partition(".")
+        path = folder / FOLDER / group / file
+        if suffix == "json":
+            io.write_json(path, summary)
+        elif stem == "sharing":
+            from ebgenes.plots import draw_sharing, figure_bytes
+
+            io.write_bytes(path, figure_bytes(draw_sharing(summary), suffix))
+        else:
+            io.write_table(path, tables[stem])
+    return str(summary["words"])
+
+
+def _read(
+    folder: Path, asked: Sequence[Asked], design_of: Callable[[Study, str], Design]
+) -> tuple[list[Condition], dict[str, str]]:
+    """The conditions, and names of the genes by their ids."""
+    from ebgenes.analyses.conditions.error_correlation import Condition
+    from ebgenes.posteriors.fdr import p_values
+
+    conditions: list[Condition] = []
+    names: dict[str, str] = {}
+    studies: dict[str, Study] = {}
+    for each in asked:
+        if each.part not in studies:
+            study = studies[each.part] = io.read_study(folder / each.part / "counts.h5ad")
+            names |= dict(zip(study.screen.gene, study.screen.name, strict=True))
+        effects = io.read_effects(folder / each.part / each.contrast / "effects.h5")
+        conditions.append(
+            Condition(
+                name=each.name,
+                effects=replace(effects, p_value=p_values(effects)),
+                design=design_of(studies[each.part], each.contrast),
+                study=each.part,
+            )
+        )
+    return conditions, names
+
+
+def together_pages(folder: Path, dataset: DatasetSettings) -> list[TogetherPage]:
+    """What the report says of everything that is taken together, from the files in the dataset's folder."""
+    from ebgenes.report.render import TogetherPage
+
+    pages = []
+    for group in dataset.multivariate:
+        found = folder / FOLDER / group
+        prior, summary = io.read_multivariate_prior(found / "multivariate.json")
+        pages.append(
+            TogetherPage(
+                name=group,
+                words=str(summary["words"]),
+                pi0=prior.pi0,
+                patterns=sorted(
+                    (
+                        (str(name), float(weight))
+                        for name, weight in summary["pattern_weight"].items()
+                        if weight > 0.005
+                    ),
+                    key=lambda pair: -pair[1],
+                ),
+                figure=(found / "sharing.png").read_bytes(),
+            )
+        )
+    return pages

@@ -1,0 +1,602 @@
+"""Settings as records: checked against a schema, every error at once, defaults filled in."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from ebgenes.design.formulas import require_fitting, split_formula, with_random
+from ebgenes.errors import InputError, InputErrors, listing, nearest
+
+FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
+"""Names of the figures of every contrast; the workflow reads them here, without loading matplotlib."""
+
+COVARIATE_FIGURE = "covariates"
+"""The figure of contrasts whose prior has covariates."""
+
+HIDDEN_FIGURE = "hidden"
+"""The figure of contrasts whose hidden factors were sought."""
+
+
+STORED_FIGURE = "stored"
+"""The figure of contrasts whose prior another study has fitted."""
+
+ROW_FIGURE = "rows"
+"""The figure of contrasts of several rows."""
+
+HEAT_MAP = "heatmap"
+"""A figure of contrasts, on request."""
+
+DATASET_FIGURES = ("pca", "dispersion")
+"""Figures of a whole data set, on request."""
+
+
+def figure_names(
+    formats: Sequence[str],
+    covariates: Sequence[Any],
+    hidden_factors: str | int,
+    extra: Sequence[str] = (),
+    stored: str | None = None,
+) -> list[str]:
+    """File names of a contrast's figures: in the formats asked for, the volcano also as SVG and PDF."""
+    always = {"volcano": ["png", "svg", "pdf"]}
+    names = list(FIGURES)
+    if covariates:
+        names.append(COVARIATE_FIGURE)
+    if hidden_factors != 0:
+        names.append(HIDDEN_FIGURE)
+    if stored is not None:
+        names.append(STORED_FIGURE)
+    if HEAT_MAP in extra:
+        names.append(HEAT_MAP)
+    return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
+
+
+def row_figure_names(formats: Sequence[str]) -> list[str]:
+    """File names of the figure that contrasts of several rows have besides."""
+    return [f"{ROW_FIGURE}.{suffix}" for suffix in formats]
+
+
+STUDIES_FIGURE = "forest"
+"""The figure of several studies."""
+
+
+def studies_figure_names(formats: Sequence[str], stored: str | None = None) -> list[str]:
+    """File names of the figures of several studies."""
+    return [*figure_names(formats, (), 0, (), stored), *(f"{STUDIES_FIGURE}.{suffix}" for suffix in formats)]
+
+
+def dataset_figure_names(formats: Sequence[str], extra: Sequence[str]) -> list[str]:
+    """File names of a data set's own figures."""
+    return [f"{name}.{suffix}" for name in DATASET_FIGURES if name in extra for suffix in formats]
+
+
+def multivariate_files(formats: Sequence[str], tables: Sequence[str]) -> list[str]:
+    """File names of what contrasts or cell types taken together leave, in their folder."""
+    written = [suffix for suffix in tables if suffix != "rnk"]
+    names = [f"{stem}.{suffix}" for stem in ("multivariate", "conditions") for suffix in written]
+    return ["multivariate.json", *names, *(f"sharing.{suffix}" for suffix in formats)]
+
+
+def annotation_columns(covariates: Sequence[str | Mapping[str, Any]]) -> list[str]:
+    """Columns of the genes' annotation that covariates need."""
+    names = [each if isinstance(each, str) else str(each["column"]) for each in covariates]
+    return [name for name in names if name != "base_mean"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSettings:
+    """The filter: so many reads in so many samples (None: the smallest group)."""
+
+    min_count: int
+    min_samples: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PseudobulkSettings:
+    """Cells that are to be summed: columns with their sample and type, and what a sum must have."""
+
+    sample: str
+    cell_type: str
+    min_cells: int
+    min_counts: int
+    cells: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultivariateSettings:
+    """Contrasts, or cell types, that are taken together (None: all)."""
+
+    contrasts: list[str] | None
+    cell_types: list[str] | None
+    correlation: str
+    learn: bool
+    null_weight: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSettings:
+    """One dataset: its files, its design, and the questions asked of it."""
+
+    counts: str
+    format: str
+    layer: str | None
+    strandedness: str
+    tx2gene: str | None
+    pseudobulk: PseudobulkSettings | None
+    samples: str
+    genes: str | None
+    offsets: str | None
+    size_factors: str | dict[str, str] | None
+    controls: str | None
+    design: str
+    reference: dict[str, Any]
+    contrasts: dict[str, dict[str, Any]]
+    keep: KeepSettings
+    multivariate: dict[str, MultivariateSettings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectsSettings:
+    """How each gene's effect and its likelihood are made."""
+
+    engine: str
+    normalization: str
+    trend: bool
+    robust: bool
+    dispersion_tails: str
+    outliers: str
+    hidden_factors: str | int
+    composition: str
+    chunks: int
+    batch: int
+    fixed_or_random: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorSettings:
+    """How the prior over all genes is fitted; the key ``from`` is `stored` here, because Python keeps the word."""
+
+    stored: str | None
+    own_weight: str | float
+    family: str
+    fit: str
+    null: str
+    solver: str
+    min_scale: float | None
+    null_weight: float | None
+    mode: str
+    covariates: list[str | dict[str, Any]]
+    compare: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GibbsSettings:
+    """How the prior's posterior is drawn from."""
+
+    chains: int
+    draws: int
+    warmup: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSettings:
+    """What tables, figures and the page show."""
+
+    level: float
+    interval: float
+    interval_method: str
+    seed: int
+    lfc_threshold: float
+    label: int
+    x: str
+    y: str
+    figures: list[str]
+    extra_figures: list[str]
+    tables: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where one of several studies comes from: a contrast of a dataset, or a table."""
+
+    dataset: str | None
+    contrast: str | None
+    table: str | None
+    columns: dict[str, str] | None
+    df: float | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudiesSettings:
+    """Several studies of one question."""
+
+    sources: dict[str, SourceSettings]
+    genes: str | None
+    kappa: str | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole run."""
+
+    outdir: str
+    datasets: dict[str, DatasetSettings]
+    studies: dict[str, StudiesSettings]
+    effects: EffectsSettings
+    prior: PriorSettings
+    gibbs: GibbsSettings
+    report: ReportSettings
+
+
+SECTIONS = {
+    "keep": KeepSettings,
+    "pseudobulk": PseudobulkSettings,
+    "multivariate": MultivariateSettings,
+    "dataset": DatasetSettings,
+    "effects": EffectsSettings,
+    "prior": PriorSettings,
+    "gibbs": GibbsSettings,
+    "report": ReportSettings,
+}
+
+
+KEYWORDS = {"stored": "from", "sources": "of"}
+"""Fields of records by the keys of the config that they stand for, where these differ."""
+
+
+def plain_values(settings: Any) -> dict[str, Any]:
+    """A record of settings as the config writes it."""
+    return asdict(settings, dict_factory=lambda items: {KEYWORDS.get(name, name): value for name, value in items})
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of the config."""
+    text = files("ebgenes.app").joinpath("config.schema.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+def read_config(path: str | os.PathLike[str]) -> Config:
+    """Read and check a YAML config.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read; InputErrors with one message for each mistake in it.
+    """
+    return parse_config(load_yaml_file(path))
+
+
+def load_yaml_file(path: str | os.PathLike[str]) -> Any:
+    """The plain values of a YAML file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return load_yaml(file.read(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InputError(f"cannot read the config {path}: {reason}. `ebgenes init` writes a starter.") from None
+
+
+def load_yaml(text: str, source: str) -> Any:
+    """The plain values of YAML text."""
+    try:
+        return _text_keys(yaml.safe_load(text))
+    # Besides its own errors the parser lets through those of impossible dates, of numbers with thousands of
+    # digits, and of entries within entries without end.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def parse_config(content: Any) -> Config:
+    """Check plain values and turn them into records.
+
+    Raises
+    ------
+    InputErrors
+        One message for each mistake: the key's path, the value found, what is allowed, and the
+        nearest valid name.
+    """
+    content = _text_keys(content)
+    _require_valid(content, schema(), "the config")
+    datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
+    messages = [
+        message
+        for name, dataset in datasets.items()
+        for message in (*_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
+    ]
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
+    sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
+    _require_engines(datasets, sections["effects"])
+    studies = {name: _studies(value) for name, value in content.get("studies", {}).items()}
+    messages = [words for name, each in studies.items() for words in _unmet(name, each, datasets)]
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
+    config = Config(
+        outdir=content.get("outdir", schema()["properties"]["outdir"]["default"]),
+        datasets=datasets,
+        studies=studies,
+        **sections,
+    )
+    _require_joint_settings(config)
+    return config
+
+
+JOINT_PRIOR: dict[str, tuple[Any, ...]] = {
+    "family": ("scale_normal",), "fit": ("em",), "null": ("estimated", "fixed"), "mode": ("auto", "zero"),
+    "covariates": ([],), "compare": ([],), "stored": (None,),
+}  # fmt: skip
+"""What the prior of several rows can be."""
+
+
+def joint_mistakes(prior: PriorSettings, report: ReportSettings) -> Iterator[str]:
+    """Settings that a question of several rows has no use for."""
+    found = [
+        (f"prior.{'from' if key == 'stored' else key}", getattr(prior, key), allowed)
+        for key, allowed in JOINT_PRIOR.items()
+    ]
+    for key, value, allowed in [*found, ("report.interval_method", report.interval_method, ("plugin",))]:
+        if value not in allowed:
+            yield (
+                f"{key}: found {value!r}; contrasts of several rows (rows, term) take {listing(allowed)} alone. "
+                "Leave it out, or ask these contrasts in a config of their own."
+            )
+
+
+def _require_joint_settings(config: Config) -> None:
+    joint = any(is_joint(question) for dataset in config.datasets.values() for question in dataset.contrasts.values())
+    messages = list(joint_mistakes(config.prior, config.report)) if joint else []
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
+
+
+def _require_engines(datasets: Mapping[str, DatasetSettings], effects: EffectsSettings) -> None:
+    """Refuse random factors that the effects' settings could not fit, before a file is opened."""
+    messages = []
+    for name, dataset in datasets.items():
+        try:
+            require_fitting(dataset.design, bool(split_formula(dataset.design)[1]), asdict(effects))
+        except InputError as error:
+            messages.append(f"datasets.{name}.design: {error}")
+    if messages:
+        raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
+
+
+def parse_section(name: str, content: Any) -> Any:
+    """One section (``keep``, ``effects``, ``prior``, ``report``) with its defaults, checked alone.
+
+    Raises
+    ------
+    InputErrors
+        As `parse_config`.
+    """
+    content = _text_keys(content)
+    _require_valid(content, {**schema()["$defs"][name], "$defs": schema()["$defs"]}, name)
+    fields = {key: field for field, key in KEYWORDS.items()} if name == "prior" else {}
+    return SECTIONS[name](**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
+
+
+def parse_contrast(content: Any) -> dict[str, Any]:
+    """One contrast as plain values, checked alone."""
+    _require_valid(content, {**schema()["$defs"]["contrast"], "$defs": schema()["$defs"]}, "the contrast")
+    return dict(content)
+
+
+def parse_size_factors(content: Any) -> str | dict[str, str] | None:
+    """Where size factors come from, checked alone."""
+    _require_valid(content, schema()["$defs"]["dataset"]["properties"]["size_factors"], "size_factors")
+    return dict(content) if isinstance(content, Mapping) else content
+
+
+def parse_reference(content: Any) -> dict[str, Any]:
+    """First levels of factors by column, checked alone."""
+    _require_valid(content, schema()["$defs"]["dataset"]["properties"]["reference"], "the reference")
+    return dict(content)
+
+
+def is_joint(question: Mapping[str, Any]) -> bool:
+    """Whether a contrast, as the config writes it, has several rows."""
+    return "rows" in question or "term" in question
+
+
+def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
+    found = Draft202012Validator(against).iter_errors(content)
+    errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
+    explained = (message for error in errors for message in _explain(error))
+    messages = list(dict.fromkeys([*explained, *_infinite(content, "")]))
+    if messages:
+        raise InputErrors(f"{what} has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
+
+
+def _infinite(content: Any, path: str) -> Iterator[str]:
+    """YAML has .inf and .nan, for which no setting has a use."""
+    items = content.items() if isinstance(content, Mapping) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield from _infinite(value, f"{path}.{key}" if path else str(key))
+    if isinstance(content, float) and not math.isfinite(content):
+        yield f"{path}: found {content}; it must be a finite number."
+
+
+def _text_keys(content: Any) -> Any:
+    """YAML reads the key ``null`` as nothing, and numbers and booleans as themselves: all are names here."""
+    if isinstance(content, Mapping):
+        return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
+    return [_text_keys(value) for value in content] if isinstance(content, list) else content
+
+
+def _dataset(content: Mapping[str, Any]) -> DatasetSettings:
+    values = _with_defaults("dataset", content)
+    values["keep"] = parse_section("keep", content.get("keep", {}))
+    values["design"] = with_random(values["design"], values.pop("random"))
+    if values["pseudobulk"] is not None:
+        values["pseudobulk"] = parse_section("pseudobulk", values["pseudobulk"])
+    asked = content.get("multivariate", {})
+    values["multivariate"] = {name: parse_section("multivariate", value) for name, value in asked.items()}
+    return DatasetSettings(**values)
+
+
+def _studies(content: Mapping[str, Any]) -> StudiesSettings:
+    values = _with_defaults("studies", content)
+    sources = {name: SourceSettings(**_with_defaults("source", each)) for name, each in values.pop("of").items()}
+    return StudiesSettings(sources=sources, **values)
+
+
+def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSettings]) -> Iterator[str]:
+    """What studies name and the config does not have."""
+    if name in datasets:
+        yield f"studies.{name}: a dataset has this name too, and with it the folder; choose another."
+    for study, source in studies.sources.items():
+        place = f"studies.{name}.of.{study}"
+        if source.dataset is None:
+            continue
+        dataset = datasets.get(source.dataset)
+        if dataset is None:
+            near = nearest(source.dataset, datasets)
+            yield f"{place}.dataset: there is no dataset {source.dataset!r}; there are: {listing(datasets)}.{near}"
+        elif dataset.pseudobulk is not None:
+            yield f"{place}.dataset: {source.dataset!r} has cells; name the genes.tsv of a cell type as table instead."
+        elif source.contrast in dataset.contrasts and is_joint(dataset.contrasts[source.contrast]):
+            yield f"{place}.contrast: {source.contrast!r} has several rows; studies need one effect a gene."
+        elif source.contrast not in dataset.contrasts:
+            near = nearest(str(source.contrast), dataset.contrasts)
+            yield (
+                f"{place}.contrast: {source.dataset} has no contrast {source.contrast!r}; "
+                f"it has: {listing(dataset.contrasts)}.{near}"
+            )
+
+
+def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> list[str]:
+    """Names of the contrasts that are taken together: as asked, or all that have one row."""
+    if settings.contrasts is not None:
+        return settings.contrasts
+    return [name for name, question in dataset.contrasts.items() if not is_joint(question)]
+
+
+def _sized_twice(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """A mistake where two keys say how samples compare."""
+    if dataset.offsets is not None and dataset.size_factors is not None:
+        yield f"datasets.{name}: offsets and size_factors both say how samples compare; leave one of them out."
+
+
+def size_factor_controls(dataset: DatasetSettings) -> str | None:
+    """The file of genes that alone tell size factors, where the dataset names one."""
+    asked = dataset.size_factors
+    return asked.get("controls") if isinstance(asked, dict) else None
+
+
+def size_factor_file(dataset: DatasetSettings) -> str | None:
+    """The file that size factors need: their own, or that of control genes."""
+    return dataset.size_factors if isinstance(dataset.size_factors, str) else size_factor_controls(dataset)
+
+
+def _cannot_be_joined(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """Mistakes in what is to be taken together."""
+    for group, settings in dataset.multivariate.items():
+        place = f"datasets.{name}.multivariate.{group}"
+        contrasts = taken_together(dataset, settings)
+        for contrast in contrasts:
+            if contrast not in dataset.contrasts:
+                known = f"its contrasts: {listing(dataset.contrasts)}.{nearest(contrast, dataset.contrasts)}"
+                yield f"{place}.contrasts: {contrast!r} is no contrast of the dataset; {known}"
+            elif is_joint(dataset.contrasts[contrast]):
+                yield f"{place}.contrasts: {contrast!r} has several rows; name contrasts of one row."
+        if not contrasts:
+            yield f"{place}: the dataset has no contrast of one row; add some."
+        if dataset.pseudobulk is None:
+            if settings.cell_types is not None:
+                yield f"{place}.cell_types: the dataset has no section pseudobulk; leave this out."
+            if len(contrasts) == 1:
+                yield f"{place}: one contrast cannot be taken together with itself; name two or more."
+        if group in dataset.contrasts:
+            yield f"{place}: a contrast has the same name; choose another."
+
+
+def _with_defaults(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    properties = schema()["$defs"][name]["properties"]
+    defaults = {key: value["default"] for key, value in properties.items() if "default" in value}
+    return {**defaults, **content}
+
+
+def _explain(error: Any) -> Iterator[str]:
+    """Messages in words for one schema error."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    place = f"{path}: " if path else ""
+    found = repr(error.instance)
+    found = found if len(found) <= 80 else found[:77] + "..."
+    rule, value = error.validator, error.validator_value
+    known = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
+    if rule == "additionalProperties" and known:
+        for key in sorted(set(map(str, error.instance)) - set(known)):
+            yield f"{path + '.' if path else ''}{key}: unknown key; allowed: {listing(known, 30)}.{nearest(key, known)}"
+    elif rule == "required":
+        for key in value:
+            if key not in error.instance:
+                yield f"{place}{key} is missing."
+    elif rule == "oneOf" and "oneOf" in error.schema and "table" in error.schema.get("properties", {}):
+        yield f"{place}give either dataset and contrast, or table; found {found}."
+    elif rule == "dependentRequired":
+        pair = (
+            "evidence needs odds_ratio and range"
+            if "range" in value
+            else "a comparison needs column, baseline and target"
+        )
+        yield f"{place}{pair}; found {found}."
+    elif rule == "enum":
+        yield f"{place}found {found}; allowed: {listing(value)}.{nearest(error.instance, value)}"
+    elif rule == "type":
+        kinds = [value] if isinstance(value, str) else value
+        yield f"{place}found {found}; it must be {' or '.join(KINDS.get(kind, kind) for kind in kinds)}."
+    elif rule == "pattern":
+        yield f"{place}found the name {found}; a name may hold {error.schema['description']}."
+    elif rule in LIMITS:
+        yield f"{place}found {found}; it must be {LIMITS[rule]} {value}."
+    elif rule == "contains":
+        yield f"{place}found {found}; {value['const']} must be among them."
+    elif rule == "not" and {"const", "exclusiveMinimum", "minItems", "type"} & set(value):
+        yield f"{place}found {found}; {error.schema['description']}."
+    elif rule == "not" and "enum" in value:
+        yield f"{place}the name {found} is taken by a file of the results; choose another."
+    elif rule == "not" and isinstance(error.instance, Mapping):
+        more = ", rows or term" if "anyOf" in value else ""
+        yield f"{place}give one of column with baseline and target, coefficients{more}; found several."
+    elif rule == "not":
+        # What is no mapping at all has its message from the rule "type".
+        return
+    elif rule in ("minItems", "maxItems") and error.schema.get("minItems") == error.schema.get("maxItems"):
+        yield f"{place}found {found}; it must have {value} entries."
+    elif rule == "maxProperties":
+        yield f"{place}found {found}; give one of {listing(known)}."
+    elif rule == "minProperties" or rule == "minItems":
+        yield f"{place}is empty; give at least one entry."
+    else:
+        yield f"{place}{error.message}"
+
+
+KINDS = {
+    "object": "a mapping (key: value)",
+    "array": "a list",
+    "string": "text",
+    "null": "null",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+LIMITS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "above",
+    "exclusiveMaximum": "below",
+    "minLength": "text of a length of at least",
+}

@@ -1,0 +1,308 @@
+"""The flow of several studies: their effects in, one table of common effects and one of each study's own out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import ebgenes as eb
+from ebgenes import io
+from ebgenes.analyses.meta_analysis import (
+    OWN_COLUMNS,
+    STUDY_COLUMNS,
+    Heterogeneity,
+    Kappa,
+    LeftOut,
+    StudySet,
+    combine_studies,
+    compare_left_out,
+    conflict_words,
+    heterogeneity,
+    join_studies,
+    learn_kappa,
+    require_normal,
+    without_study,
+)
+from ebgenes.app import steps as pipeline
+from ebgenes.app.config import Config, StudiesSettings, studies_figure_names
+from ebgenes.errors import InputError
+from ebgenes.model import Effects, EmFit, Screen, TextArray, text_array
+from ebgenes.results.table import in_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEFT_OUT_SEARCHED = 1500
+"""Genes among which kappa of all studies but one is sought."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Pooled:
+    """Everything several studies yield."""
+
+    joined: StudySet
+    kappa: Kappa
+    effects: Effects
+    fit: EmFit
+    table: pd.DataFrame
+    own: Heterogeneity
+    left_out: tuple[LeftOut, ...]
+
+
+def read_sources(config: Config, settings: StudiesSettings) -> tuple[dict[str, Effects], dict[str, Screen]]:
+    """The effects of every study and what became of every gene in it."""
+    effects, screens = {}, {}
+    for name, source in settings.sources.items():
+        if source.table is not None:
+            from ebgenes.effects.effect_tables import read_effect_table
+
+            found = read_effect_table(source.table, columns=source.columns, df=source.df)
+            effects[name], screens[name] = found.effects, found.screen
+        else:
+            folder = Path(config.outdir, str(source.dataset))
+            effects[name] = io.read_effects(folder / str(source.contrast) / "effects.h5")
+            screens[name] = with_failures(io.read_screen(folder / "counts.h5ad"), effects[name])
+    return effects, screens
+
+
+def with_failures(screen: Screen, effects: Effects) -> Screen:
+    """The same screen, with the statuses of genes whose fit failed."""
+    if effects.failed is None:
+        return screen
+    told = dict(zip(effects.failed.gene, effects.failed.status, strict=True))
+    status = [told.get(str(gene), each) for gene, each in zip(screen.gene, screen.status, strict=True)]
+    return replace(screen, status=text_array(status))
+
+
+def joint_screen(screens: Mapping[str, Screen], tested: TextArray, names: Mapping[str, str]) -> Screen:
+    """Every gene of any study: tested where one study tested it, with its mean over the studies that have it."""
+    place: dict[str, int] = {}
+    for screen in screens.values():
+        for gene in screen.gene:
+            place.setdefault(str(gene), len(place))
+    status = np.full(len(place), "low_count", dtype=object)
+    name = np.full(len(place), "", dtype=object)
+    total, known = np.zeros((2, len(place)))
+    for screen in reversed(list(screens.values())):
+        at = np.array([place[str(gene)] for gene in screen.gene])
+        status[at] = screen.status
+        named = screen.name != ""
+        name[at[named]] = screen.name[named]
+        finite = np.isfinite(screen.base_mean)
+        total[at[finite]] += screen.base_mean[finite]
+        known[at[finite]] += 1
+    status[status == "ok"] = "low_count"
+    status[[place[str(gene)] for gene in tested]] = "ok"
+    for gene, told in names.items():
+        if gene in place:
+            name[place[gene]] = told
+    mean = np.divide(total, known, out=np.full(len(place), np.nan), where=known > 0)
+    return Screen(gene=text_array(place), status=text_array(status), base_mean=mean, name=text_array(name))
+
+
+def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Screen, name: str) -> Pooled:
+    """The model of several studies, from their effects to the tables."""
+    asked = settings.kappa
+    kappa = learn_kappa(joined) if isinstance(asked, str) else _given(float(asked))
+    effects = replace(combine_studies(joined, kappa.value), contrast=name)
+    fit = _learn(effects, config)
+    require_normal(fit.prior)
+    table = pipeline.tabulate(effects, fit.prior, screen, config.report)
+    tested = table.set_index("gene_id").loc[list(effects.gene)]
+    own = heterogeneity(joined, effects, fit.prior, tested["lfdr"].to_numpy(dtype=float), kappa.value)
+    listed = {str(gene) for gene in tested.index[in_list(tested, config.report.level)]}
+    left: tuple[LeftOut, ...] = ()
+    if len(joined.study) > 1:
+        left = tuple(_left_out(joined, s, config, listed, asked) for s in range(len(joined.study)))
+    return Pooled(joined=joined, kappa=kappa, effects=effects, fit=fit, table=table, own=own, left_out=left)
+
+
+def _learn(effects: Effects, config: Config) -> EmFit:
+    """The prior of what studies have in common, around their own zero."""
+    return pipeline.learn(effects, replace(config.prior, mode="zero"))
+
+
+def _given(value: float) -> Kappa:
+    return Kappa(value=value, interval=(value, value), tried=np.array([value]), loglik=np.zeros(1), p_value=1.0)
+
+
+def _left_out(joined: StudySet, dropped: int, config: Config, listed: set[str], asked: str | float) -> LeftOut:
+    others = without_study(joined, dropped)
+    kappa = learn_kappa(others, most=LEFT_OUT_SEARCHED).value if isinstance(asked, str) else float(asked)
+    effects = combine_studies(others, kappa)
+    fit = _learn(effects, config)
+    known = eb.posterior(effects, fit.prior)
+    called = pipeline.listed(eb.results_table(effects, known), config.report.level)
+    return compare_left_out(joined, dropped, kappa, listed, (effects.gene, called, known.mean, known.sd))
+
+
+def own_table(found: Pooled) -> pd.DataFrame:
+    """``studies.tsv``: a row for each gene that was tested, in the columns of `STUDY_COLUMNS` and `OWN_COLUMNS`."""
+    import pandas as pd
+
+    own = found.own
+    names = found.table.set_index("gene_id")["gene_name"].reindex(found.effects.gene)
+    shared = [own.n_studies, own.cochran_q, own.i2, own.p_value, own.signs_differ]
+    columns: dict[str, Any] = dict(zip(STUDY_COLUMNS, [found.effects.gene, names.to_numpy(), *shared], strict=True))
+    for s, study in enumerate(found.joined.study):
+        known = (own.estimate, own.se, own.mean, own.sd)
+        columns |= {f"{study}.{name}": each[:, s] for name, each in zip(OWN_COLUMNS, known, strict=True)}
+    return pd.DataFrame(columns)
+
+
+def told(found: Pooled, settings: StudiesSettings) -> dict[str, Any]:
+    """prior.json's ``studies``: kappa, each study's part, and what the others say without it."""
+    kappa, own = found.kappa, found.own
+    there = found.joined.row >= 0
+    several = own.n_studies > 1
+    return {
+        "study": list(found.joined.study),
+        "weight": found.joined.weight.tolist(),
+        "n_genes": there.sum(axis=0).tolist(),
+        "n_shared": int(several.sum()),
+        "kappa": {
+            "value": kappa.value,
+            "learned": isinstance(settings.kappa, str),
+            "interval": list(kappa.interval),
+            "p_value": kappa.p_value,
+            "tried": kappa.tried.tolist(),
+            "loglik": kappa.loglik.tolist(),
+        },
+        "heterogeneous": int(np.sum(eb.adjust_bh(own.p_value[several]) < 0.05)) if several.any() else 0,
+        "left_out": [asdict(each) for each in found.left_out],
+        "words": kappa_words(found, settings),
+    }
+
+
+def kappa_words(found: Pooled, settings: StudiesSettings) -> str:
+    """How far the studies stray, in one sentence."""
+    value, n_studies = found.kappa.value, len(found.joined.study)
+    if n_studies == 1:
+        return "One study alone: nothing tells how far others would stray from it."
+    if not isinstance(settings.kappa, str):
+        return (
+            f"{n_studies} studies, whose effects were taken to stray from the common one with kappa = {value:.3g} log2."
+        )
+    low, high = found.kappa.interval
+    return (
+        f"{n_studies} studies: a study's effect strays from the common one with a standard deviation kappa of "
+        f"{value:.3f} log2 (95% interval {low:.3f} to {high:.3f})."
+    )
+
+
+def cautions(found: Pooled) -> list[str]:
+    """What a reader should know of the studies before trusting the list."""
+    notes = conflict_words(found.left_out)
+    words = {(part.up, part.down) for part in found.joined.part if (part.up, part.down) != ("higher", "lower")}
+    if len(words) > 1:
+        notes.append(
+            "The studies name their directions differently: "
+            + "; ".join(
+                f"{study}: up is {part.up}" for study, part in zip(found.joined.study, found.joined.part, strict=True)
+            )
+            + ". Make sure that they mean the same."
+        )
+    return notes
+
+
+def run_studies(
+    config: Config, name: str, progress: Callable[[str], None] = lambda message: None, folder: Path | None = None
+) -> None:
+    """Pool one entry of ``studies:`` and write its files; its datasets have been run before."""
+    settings = config.studies[name]
+    require_studies_prior(config)
+    folder = Path(config.outdir, name) if folder is None else folder
+    progress(f"{name}: {len(settings.sources)} studies: kappa, prior, posteriors and figures")
+    studies, screens = read_sources(config, settings)
+    names = {} if settings.genes is None else io.read_gene_names(settings.genes)
+    joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})
+    found = pool(joined, config, settings, joint_screen(screens, joined.gene, names), name)
+    report = config.report
+    lfsr = pipeline.lfsr_of(found.table, None)
+    summary = eb.summarize(found.effects, found.fit, report.level, stored=config.prior.stored, lfsr=lfsr)
+    summary["studies"] = told(found, settings)
+    summary["warnings"] = [*cautions(found), *summary["warnings"]]
+    io.write_effects(folder / "effects.h5", found.effects)
+    io.write_json(folder / "prior.json", summary)
+    for suffix in report.tables:
+        io.write_table(folder / f"genes.{suffix}", found.table)
+    own = own_table(found)
+    io.write_table(folder / "studies.tsv", own)
+    files = [folder / each for each in studies_figure_names(report.figures, config.prior.stored)]
+    pipeline.write_figures(files, found.table, found.fit.prior, summary, report, own=own)
+    _write_page(folder, name, found, summary, config)
+    progress(f"{name}: {eb.sentence(found.table, found.effects.up, found.effects.down, report.level)}")
+    progress(f"{name}: {summary['studies']['words']}")
+
+
+def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, Any], config: Config) -> None:
+    from ebgenes.app.config import FIGURES, STORED_FIGURE, STUDIES_FIGURE
+    from ebgenes.report.payload import StudyLines, stray_likelihoods
+    from ebgenes.report.render import ContrastPage, render_report
+
+    report, own = config.report, found.own
+    shown = [*FIGURES, STUDIES_FIGURE, STORED_FIGURE]
+    page = ContrastPage(
+        name=name,
+        formula="",
+        table=found.table,
+        prior=found.fit.prior,
+        up=found.effects.up,
+        down=found.effects.down,
+        engine="studies",
+        options={},
+        scalars={},
+        stored=summary.get("stored"),
+        studies=summary["studies"],
+        lines=StudyLines(
+            study=found.joined.study, gene=found.effects.gene, estimate=own.estimate, se=own.se, mean=own.mean,
+            sd=own.sd, i2=own.i2, signs_differ=own.signs_differ,
+        ),
+        likelihoods=stray_likelihoods(found.effects),
+        normalization="",
+        n_samples=0,
+        groups=None,
+        warnings=list(summary["warnings"]),
+        figures={stem: (folder / f"{stem}.png").read_bytes() for stem in shown if (folder / f"{stem}.png").is_file()},
+        level=report.level,
+        interval=report.interval,
+        interval_method=report.interval_method,
+        threshold=report.lfc_threshold,
+    )  # fmt: skip
+    text = render_report([page], dataset=name, versions=eb.versions())
+    io.write_bytes(folder / "report.html", text.encode("utf-8"))
+
+
+def check_studies(config: Config, name: str) -> str:
+    """Say what an entry of ``studies:`` will pool; its tables are read.
+
+    Raises
+    ------
+    InputError
+        Where a table cannot be read, or the prior is of a kind that studies cannot have.
+    """
+    from ebgenes.effects.effect_tables import read_effect_table
+
+    settings = config.studies[name]
+    require_studies_prior(config)
+    parts = []
+    for study, source in settings.sources.items():
+        if source.table is None:
+            parts.append(f"{study} ({source.dataset}/{source.contrast})")
+        else:
+            found = read_effect_table(source.table, columns=source.columns, df=source.df)
+            parts.append(f"{study} ({len(found.effects.gene)} genes of {source.table})")
+    return f"{name}: {len(parts)} studies: {', '.join(parts)}"
+
+
+def require_studies_prior(config: Config) -> None:
+    """Refuse settings of the prior that several studies cannot have."""
+    prior = config.prior
+    if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
+        raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
+    if prior.mode == "estimated" or prior.covariates:
+        raise InputError("studies need a prior.mode other than estimated, and no prior.covariates.")

@@ -1,0 +1,1 @@
+"""Counts as counting programs leave them, filtered, summed and normalized: each format a module."""

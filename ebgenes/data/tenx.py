@@ -1,0 +1,83 @@
+"""A 10x Genomics folder: matrix.mtx, barcodes.tsv and genes.tsv (version 2) or features.tsv (3), plain or .gz."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ebgenes.data.sample_files import read_columns
+from ebgenes.errors import InputError
+from ebgenes.io import readable
+from ebgenes.model import Counts, TextArray, text_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+
+def is_tenx(folder: Path) -> bool:
+    """Whether a folder holds a 10x matrix."""
+    return folder.is_dir() and _find(folder, "matrix.mtx") is not None
+
+
+def _find(folder: Path, *names: str) -> Path | None:
+    """The first of these files there is."""
+    places = [folder / f"{name}{gz}" for name in names for gz in ("", ".gz")]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _require(folder: Path, *names: str) -> Path:
+    found = _find(folder, *names)
+    if found is None:
+        raise InputError(f"{folder} has no {' or '.join(names)} (plain or .gz). A 10x folder holds three files.")
+    return found
+
+
+def barcodes(folder: Path) -> list[str]:
+    """Names of the columns."""
+    return list(read_columns(_require(folder, "barcodes.tsv"), ["barcode"])["barcode"])
+
+
+def read_tenx_sparse(folder: Path) -> tuple[TextArray, TextArray, csc_array]:
+    """Genes, barcodes, and the sparse counts, genes by barcodes; of several kinds of features, just the genes.
+
+    Raises
+    ------
+    InputError
+        For missing or broken files, names that repeat, and sizes that do not fit.
+    """
+    from scipy.io import mmread
+    from scipy.sparse import csc_array
+
+    matrix = _require(folder, "matrix.mtx")
+    features = read_columns(_require(folder, "features.tsv", "genes.tsv"), ["id", "name", "kind", "a", "b", "c"])
+    barcode = text_array(barcodes(folder))
+    gene = text_array(features["id"])
+    with readable(matrix):
+        opener: Any = gzip.open if matrix.suffix == ".gz" else open
+        with opener(matrix, "rb") as file:
+            counts = csc_array(mmread(file))
+    if counts.shape != (len(gene), len(barcode)):
+        raise InputError(
+            f"{matrix} has {counts.shape[0]} rows and {counts.shape[1]} columns, but there are {len(gene)} features "
+            f"and {len(barcode)} barcodes. Are the three files of one run?"
+        )
+    kinds = features["kind"].astype(str)
+    if (kinds == "Gene Expression").any():
+        chosen = np.flatnonzero(kinds == "Gene Expression")
+        gene, counts = text_array(gene[chosen]), csc_array(counts.tocsr()[chosen])
+    for names, what in ((gene, "genes"), (barcode, "barcodes")):
+        if len(set(names)) < len(names):
+            raise InputError(f"{folder}: {len(names) - len(set(names))} {what} occur more than once.")
+    return gene, barcode, counts
+
+
+def read_tenx(folder: Path) -> Counts:
+    """A 10x folder whose barcodes are samples."""
+    gene, barcode, counts = read_tenx_sparse(folder)
+    values = counts.data
+    if len(values) and not ((values >= 0) & (values == np.floor(values))).all():
+        raise InputError(f"{folder}: counts must be whole numbers >= 0. Give the raw matrix.")
+    return Counts(gene=gene, sample=barcode, count=counts.toarray().astype(np.int64))

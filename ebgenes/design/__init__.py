@@ -1,0 +1,1 @@
+"""Sample sheets and formulas -> design matrices, contrasts and random factors."""

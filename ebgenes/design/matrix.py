@@ -1,0 +1,705 @@
+"""Sample sheet + formula + question -> design matrix and contrast. Nothing the user writes is executed."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ebgenes.design.formulas import split_formula
+from ebgenes.design.random_factors import build_groupings
+from ebgenes.errors import InputError, listing, nearest
+from ebgenes.imports import swift_imports
+from ebgenes.model import LARGEST, Contrast, Curve, Design, FloatArray, IntArray, JointContrast, text_array
+
+# formulaic takes most of a second to import and few steps build a design: functions import it.
+if TYPE_CHECKING:
+    from formulaic import ModelSpec, SimpleFormula
+    from formulaic.parser.types import Factor
+
+TRANSFORMS = frozenset(
+    [
+        "C",
+        "I",
+        "Treatment",
+        "Sum",
+        "Helmert",
+        "Diff",
+        "Poly",
+        "bs",
+        "cc",
+        "center",
+        "cr",
+        "cs",
+        "emax",
+        "exp",
+        "exp2",
+        "exp10",
+        "log",
+        "log2",
+        "log10",
+        "poly",
+        "scale",
+        "standardize",
+    ]
+)
+"""The functions a formula may call: formulaic's own and `design.transforms`; none looks outside its arguments."""
+
+RANDOM_HINT = " Random effects of a column are written (1|donor)."
+
+MAX_COLUMNS = 30
+"""Largest degree or number of spline columns a term may ask for."""
+
+MAX_POWER = 5
+"""Largest power of a sum of terms: interactions of so many columns."""
+
+MAX_STARS = 8
+"""Most ``*`` a formula may hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Target against baseline in one column of the sheet, all else equal."""
+
+    column: str
+    baseline: object
+    target: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination:
+    """A weighted sum of named coefficients."""
+
+    weight: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """Rows that are asked together: comparisons, weighted sums, or names of coefficients."""
+
+    rows: tuple[Comparison | Combination | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllOf:
+    """All coefficients of terms of the formula, asked together."""
+
+    terms: tuple[str, ...]
+
+
+Question = Comparison | Combination | Several | AllOf
+
+
+def compare(column: str, *, baseline: object, target: object) -> Comparison:
+    """Ask how `target` differs from `baseline` in a column of the sheet (levels, or two numbers)."""
+    return Comparison(column=column, baseline=baseline, target=target)
+
+
+def combine(weight: Mapping[str, float]) -> Combination:
+    """Ask for a weighted sum of coefficients, by name."""
+    return Combination(weight=dict(weight))
+
+
+def any_of(*rows: Comparison | Combination | str) -> Several:
+    """Ask whether any of several rows differs from 0: `compare`, `combine`, or names of coefficients."""
+    return Several(rows=rows)
+
+
+def all_of(*terms: str) -> AllOf:
+    """Ask whether any coefficient of terms of the formula differs from 0: ``all_of("strain:minute")``."""
+    return AllOf(terms=terms)
+
+
+def build_design(
+    samples: pd.DataFrame,
+    formula: str,
+    contrast: Question | None = None,
+    *,
+    name: str = "effect",
+    reference: Mapping[str, str] | None = None,
+) -> Design:
+    """Build the design matrix of a formula and the contrast asked of it.
+
+    Parameters
+    ----------
+    samples
+        One row a sample, (S, columns), indexed by sample name. Text columns are factors, numeric
+        ones are continuous; ``C(column)`` makes a factor of numbers.
+    formula
+        As in R or formulaic: ``~ cell + dex``, ``~ cell * dex``, ``~ log2(dose) + batch``; random factors as in
+        lme4: ``~ dex + (1|donor)``, ``(1|site/donor)`` for donors within sites.
+    contrast
+        `compare` or `combine`, or `any_of` or `all_of` for a question of several rows; None for a design without one.
+    name
+        Name of the contrast, for files and columns.
+    reference
+        First level of a factor, by column; otherwise the first in alphabetical order.
+
+    Raises
+    ------
+    InputError
+        For an unknown column, level, coefficient or function, missing values, a design without
+        full column rank, a comparison whose answer differs between samples, or random factors that tell nothing.
+    """
+    fixed, random = split_formula(formula)
+    factors, parsed = _parse(fixed, samples)
+    used = sorted({column for factor in factors for column in _columns(factor, samples, formula)})
+    data = _prepare(samples, used, reference or {})
+    spec, matrix = _materialize(parsed, data, fixed)
+    coefficient = [str(column) for column in matrix.columns]
+    values = matrix.to_numpy(dtype=float)
+    if not coefficient:
+        raise InputError(f"the formula {formula!r} has no columns at all. Write for example '~ batch + condition'.")
+    _require_full_rank(values, coefficient)
+    question, joint = None, None
+    if isinstance(contrast, Several):
+        joint = _joint([_row(row, spec, data, used, coefficient) for row in contrast.rows], name)
+    elif isinstance(contrast, AllOf):
+        chosen = [coefficient[j] for j in _term_columns(contrast, spec, formula)]
+        joint = _joint([_row(column, spec, data, used, coefficient) for column in chosen], name)
+    elif contrast is not None:
+        question = replace(_row(contrast, spec, data, used, coefficient), name=name)
+    if joint is not None:
+        if random:
+            raise InputError(
+                f"questions of several rows take no random factors; the design {formula!r} has some. Ask for one "
+                "effect at a time, or write the factors among the fixed terms."
+            )
+        joint = replace(joint, curve=_curve(joint, spec, data))
+    return Design(
+        sample=text_array(samples.index),
+        matrix=values,
+        coefficient=text_array(coefficient),
+        formula=formula,
+        contrast=question,
+        joint=joint,
+        random=build_groupings(samples, random, formula),
+    )
+
+
+def _row(
+    question: Comparison | Combination | str, spec: ModelSpec, data: pd.DataFrame, used: list[str], names: list[str]
+) -> Contrast:
+    """One row of weights, named by what it asks."""
+    if isinstance(question, Comparison):
+        row = _compare(question, f"{question.column} {question.target} vs {question.baseline}", spec, data, used)
+    else:
+        row = _combine(question if isinstance(question, Combination) else combine({question: 1}), names)
+    _require_usable(row.weight)
+    return row
+
+
+def _joint(rows: list[Contrast], name: str) -> JointContrast:
+    """Rows as one question.
+
+    Raises
+    ------
+    InputError
+        Where there is none, or one can be made of the others.
+    """
+    if not rows:
+        raise InputError(f"the contrast {name!r} has no rows. Name at least one.")
+    weight = np.array([row.weight for row in rows])
+    # Rows may be in units far apart.
+    direction = weight / np.linalg.norm(weight, axis=1, keepdims=True)
+    rank = int(np.linalg.matrix_rank(direction))
+    if rank < len(rows):
+        raise InputError(
+            f"the contrast {name!r} has {len(rows)} rows, of which {rank} are independent: the others can be made of "
+            f"them. Leave {len(rows) - rank} out; the answer is the same."
+        )
+    return JointContrast(name=name, row=text_array(row.name for row in rows), weight=weight)
+
+
+def _term_columns(question: AllOf, spec: ModelSpec, formula: str) -> list[int]:
+    """Columns of the design that belong to any of the terms, in the design's order."""
+    known = {_plain_term(str(term)): (str(term), place) for term, place in spec.term_indices.items()}
+    columns: set[int] = set()
+    for asked in question.terms:
+        if _plain_term(asked) not in known:
+            names = [name for name, _ in known.values()]
+            raise InputError(
+                f"the contrast asks for the term {asked!r}, which the formula {formula!r} does not have. "
+                f"Its terms: {listing(names)}.{nearest(asked, names)}"
+            )
+        columns |= set(known[_plain_term(asked)][1])
+    if not columns:
+        raise InputError(f"the terms {listing(question.terms)} have no coefficient. Ask for others.")
+    return sorted(columns)
+
+
+def _plain_term(term: str) -> frozenset[str]:
+    """A term as people mean it: without blanks, its factors in any order."""
+    from formulaic.parser.algos.tokenize import tokenize
+
+    factors, factor = [], ""
+    for token in tokenize(term):
+        if str(token) == ":":
+            factors.append(factor)
+            factor = ""
+        else:
+            factor += str(token)
+    return frozenset("".join(each.split()) for each in [*factors, factor])
+
+
+CURVE_POINTS = 25
+"""Points of a smooth curve."""
+
+
+def _curve(joint: JointContrast, spec: ModelSpec, data: pd.DataFrame) -> Curve | None:
+    """The rows along the one numeric column that they depend on; None where they depend on none or several.
+
+    Each series is the part of the linear predictor that the rows tell, at one level of every other column, less what
+    it is at the smallest value.
+    """
+    touched = np.flatnonzero((joint.weight != 0).any(axis=0))
+    terms = [term for term, place in spec.term_indices.items() if set(place) & set(touched)]
+    inside = {str(name) for term in terms for name in spec.term_variables[term] if str(name) in data.columns}
+    scale = {name: values for name in sorted(inside) if (values := _as_numbers(data[name])) is not None}
+    if len(scale) != 1:
+        return None
+    column, numbers = next(iter(scale.items()))
+    groups = data[sorted(inside - {column})].drop_duplicates().sort_values(sorted(inside - {column}))
+    for dense in (True, False):
+        x = np.linspace(min(numbers), max(numbers), CURVE_POINTS) if dense else np.array(sorted(set(numbers)))
+        if dense and (column not in data.select_dtypes("number") or len(set(numbers)) < 3):
+            continue
+        found = _series(joint, spec, data, column, x, groups, touched)
+        if found is not None:
+            name, weight = found
+            if not name:
+                return None
+            return Curve(
+                column=column,
+                x=np.tile(x, len(name)),
+                series=text_array(np.repeat(name, len(x))),
+                weight=weight,
+                dense=dense,
+            )
+    return None
+
+
+def _as_numbers(values: pd.Series) -> list[float] | None:
+    """A column's values as numbers, in the order of the sheet; None where they are none."""
+    try:
+        numbers = [float(str(value)) for value in values]
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _series(
+    joint: JointContrast,
+    spec: ModelSpec,
+    data: pd.DataFrame,
+    column: str,
+    x: FloatArray,
+    groups: pd.DataFrame,
+    touched: IntArray,
+) -> tuple[list[str], FloatArray] | None:
+    """Names of the series and weights of the rows at x in each; None where the design cannot be computed there."""
+    from formulaic.errors import FormulaicError
+
+    names, weights = [], []
+    inverse = np.linalg.pinv(joint.weight[:, touched])
+    levels = [group for _, group in groups.iterrows()] if groups.shape[1] else [pd.Series(dtype=object)]
+    for level in levels:
+        point = pd.concat([data.iloc[:1]] * len(x), ignore_index=True)
+        for other, value in level.items():
+            point[other] = pd.Series([value] * len(x), dtype=data[other].dtype)
+        point[column] = _in_kind(x, data[column])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                rows = _rows(spec, point)[:, touched]
+        except (FormulaicError, Warning, ValueError, TypeError):
+            return None
+        change = rows - rows[0]
+        weight = change @ inverse
+        told = np.allclose(weight @ joint.weight[:, touched], change, atol=1e-8 * max(1.0, float(np.abs(change).max())))
+        if told and np.abs(change).max() > 0:
+            names.append(", ".join(str(value) for value in level))
+            weights.append(weight)
+    return names, np.concatenate(weights) if weights else np.zeros((0, len(joint.row)))
+
+
+def _in_kind(x: FloatArray, like: pd.Series) -> pd.Series:
+    """Numbers as a column of the sheet holds them: as levels, whole or as they are."""
+    if isinstance(like.dtype, pd.CategoricalDtype):
+        level = {float(str(each)): each for each in like.cat.categories}
+        return pd.Series([level[value] for value in x], dtype=like.dtype)
+    whole = pd.api.types.is_integer_dtype(like) and bool((x == np.round(x)).all())
+    return pd.Series(x).astype(like.dtype) if whole else pd.Series(x)
+
+
+def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFormula]:
+    with swift_imports():
+        from formulaic import Formula, SimpleFormula
+        from formulaic.errors import FormulaicError
+
+    try:
+        _require_few_products(formula)
+        _require_small_powers(formula)
+        parsed = Formula(formula)
+    except InputError:
+        raise
+    except (FormulaicError, SyntaxError, ValueError) as error:
+        hint = RANDOM_HINT if "|" in formula else ""
+        raise InputError(
+            f"the formula {formula!r} cannot be read: {_first_line(error)}{hint} "
+            "Write for example '~ batch + condition'."
+        ) from None
+    if not isinstance(parsed, SimpleFormula):
+        what = f"several parts.{RANDOM_HINT}" if "|" in formula else "a left side."
+        raise InputError(f"the formula {formula!r} has {what} Start it with '~': '~ batch + condition'.")
+    return [factor for term in parsed for factor in term.factors], parsed
+
+
+def _require_few_products(formula: str) -> None:
+    """Products are multiplied out, doubling the terms each, before anything else can be checked."""
+    if formula.count("*") > MAX_STARS:
+        raise InputError(
+            f"the formula {formula[:60]!r}... has {formula.count('*')} stars; at most {MAX_STARS} are allowed. "
+            "Name the interactions you mean with a colon."
+        )
+
+
+def _require_small_powers(formula: str) -> None:
+    """Refuse (a + b)**99 before formulaic multiplies it out, which might take for ever."""
+    from formulaic.parser.algos.tokenize import tokenize
+
+    tokens = [str(token) for token in tokenize(formula)]
+    for operator, power in pairwise(tokens):
+        if operator in ("**", "^") and power.isdecimal() and int(power) > MAX_POWER:
+            raise InputError(f"the formula {formula!r} has the power {power}; powers up to {MAX_POWER} are allowed.")
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of a library's message, without the marks it colours places with."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text.split("\x1b")[0].rstrip(".") + "."
+
+
+def _columns(factor: Factor, samples: pd.DataFrame, formula: str) -> Iterator[str]:
+    """The sheet's columns that a factor reads, after checking that it does nothing else."""
+    kind = factor.eval_method.value
+    if kind == "literal":
+        return
+    if kind == "lookup":
+        yield _known_column(factor.expr, samples, formula)
+        return
+    try:
+        tree = ast.parse(factor.expr, mode="eval").body
+    except SyntaxError:
+        raise InputError(f"the term {factor.expr!r} of the formula {formula!r} cannot be read.") from None
+    yield from _walk(tree, samples, formula)
+
+
+def _known_column(name: str, samples: pd.DataFrame, formula: str) -> str:
+    if name not in samples.columns:
+        raise InputError(
+            f"the formula {formula!r} names {name!r}, which is not a column of the sample sheet. "
+            f"Its columns: {listing(samples.columns)}.{nearest(name, samples.columns)}"
+        )
+    return name
+
+
+def _walk(node: ast.expr, samples: pd.DataFrame, formula: str) -> Iterator[str]:
+    """Allow columns, numbers, text, arithmetic and calls of `TRANSFORMS`; refuse everything else."""
+    match node:
+        case ast.Constant(value=str() | int() | float() | None):
+            return
+        case ast.Name(id=name):
+            yield _known_column(name, samples, formula)
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            for item in items:
+                yield from _walk(item, samples, formula)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            yield from _walk(operand, samples, formula)
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() | float() as power)):
+            columns = list(_walk(left, samples, formula))
+            # Powers of plain numbers could be made to run for ever.
+            if not columns or abs(power) > 10:
+                _refuse(node, formula)
+            yield from columns
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div(), right=right):
+            yield from _walk(left, samples, formula)
+            yield from _walk(right, samples, formula)
+        case ast.Call(func=function, args=arguments, keywords=keywords) if _allowed(function):
+            for keyword in keywords:
+                # What begins with an underscore is the transforms' own memory.
+                if keyword.arg is None or keyword.arg.startswith("_"):
+                    _refuse(node, formula)
+            size_arguments = arguments[1:] + [keyword.value for keyword in keywords if keyword.arg in ("df", "degree")]
+            for size in size_arguments:
+                if isinstance(size, ast.Constant) and isinstance(size.value, int | float) and size.value > MAX_COLUMNS:
+                    raise InputError(
+                        f"{ast.unparse(node)!r} in the formula {formula!r} asks for {size.value} columns; "
+                        f"at most {MAX_COLUMNS} are allowed."
+                    )
+            for argument in [*arguments, *(keyword.value for keyword in keywords)]:
+                yield from _walk(argument, samples, formula)
+        case _:
+            _refuse(node, formula)
+
+
+def _allowed(function: ast.expr) -> bool:
+    match function:
+        case ast.Name(id=name):
+            return name in TRANSFORMS
+        case ast.Attribute(value=ast.Name(id="contr"), attr=name):
+            return name in {"treatment", "sum", "helmert", "diff", "poly"}
+    return False
+
+
+def _refuse(node: ast.expr, formula: str) -> None:
+    raise InputError(
+        f"{ast.unparse(node)!r} is not allowed in the formula {formula!r}. A formula may hold columns of the sheet, "
+        f"numbers, + - * : / and these functions: {', '.join(sorted(TRANSFORMS))}."
+    )
+
+
+def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str]) -> pd.DataFrame:
+    """The used columns: numbers as they are, text as factors with their levels in order."""
+    for column in reference:
+        if column not in samples.columns:
+            raise InputError(
+                f"reference names {column!r}, which is not a column of the sample sheet."
+                f"{nearest(column, samples.columns)}"
+            )
+    data = {}
+    for column in used:
+        values = samples[column]
+        empty = values.isna() | (values.astype(str).str.strip() == "")
+        if empty.any():
+            raise InputError(
+                f"column {column!r} of the sample sheet is empty for {int(empty.sum())} of {len(values)} samples "
+                f"(first: {samples.index[empty][0]}). Fill it in, or drop these samples."
+            )
+        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            data[column] = values
+        else:
+            data[column] = _factor(values.astype(str), column, reference.get(column))
+    return pd.DataFrame(data, index=samples.index)
+
+
+def _factor(values: pd.Series, column: str, first: str | None) -> pd.Series:
+    levels = sorted(values.unique())
+    if first is not None:
+        _require_level(str(first), column, levels)
+        levels = [str(first), *(level for level in levels if level != str(first))]
+    return values.astype(pd.CategoricalDtype(levels))
+
+
+def _require_level(level: str, column: str, levels: list[str]) -> None:
+    if level not in levels:
+        raise InputError(
+            f"{level!r} is not a level of column {column!r}. Its levels: {listing(levels)}.{nearest(level, levels)}"
+        )
+
+
+def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tuple[ModelSpec, pd.DataFrame]:
+    from formulaic.errors import DataMismatchWarning, FormulaicError
+
+    # An intercept alone names no column, and an empty frame would lose the number of samples.
+    frame = data if data.shape[1] else pd.DataFrame({"_": np.zeros(len(data))}, index=data.index)
+    try:
+        with warnings.catch_warnings():
+            # Levels that C(column, levels=[...]) leaves out would count as the first.
+            warnings.simplefilter("error", DataMismatchWarning)
+            # Only the sheet's columns, formulaic's own transforms and ours can be found.
+            matrix = parsed.get_model_matrix(frame, context=_context(), output="pandas", na_action="raise")
+    except (
+        FormulaicError,
+        DataMismatchWarning,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        raise InputError(
+            f"the formula {formula!r} cannot be applied to the sample sheet: {_first_line(error)}"
+        ) from None
+    bad = ~np.isfinite(matrix.to_numpy(dtype=float)).all(axis=0)
+    if bad.any():
+        raise InputError(
+            f"{int(bad.sum())} of {len(bad)} columns of the design are not finite (first: {matrix.columns[bad][0]}). "
+            "Is there a logarithm of 0?"
+        )
+    return matrix.model_spec, pd.DataFrame(matrix)
+
+
+def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
+    """Name the columns that are sums of earlier ones."""
+    independent: list[int] = []
+    aliases = []
+    for j, column in enumerate(matrix.T):
+        earlier = matrix[:, independent]
+        weights = np.linalg.lstsq(earlier, column, rcond=None)[0] if independent else np.zeros(0)
+        left = np.linalg.norm(column - earlier @ weights)
+        if left > 1e-8 * max(float(np.linalg.norm(column)), 1e-300):
+            independent.append(j)
+            continue
+        parts = [
+            coefficient[i] if abs(weight - 1) < 1e-6 else f"{weight:.3g} x {coefficient[i]}"
+            for i, weight in zip(independent, weights, strict=True)
+            if abs(weight) > 1e-6
+        ]
+        aliases.append(f"{coefficient[j]} = {' + '.join(parts).replace('+ -', '- ') or '0'}")
+    if aliases:
+        spans = any(name.startswith(("cc(", "cr(", "cs(")) and "constraints" not in name for name in coefficient)
+        hint = " Splines cc, cr and cs hold the intercept too: write constraints='center' in them." if spans else ""
+        raise InputError(
+            f"the design has {len(coefficient)} columns but rank {len(independent)}: {len(aliases)} can be made from "
+            f"the others ({'; '.join(aliases[:3])}). Their effects cannot be told apart; drop a term from the "
+            f"formula.{hint}"
+        )
+
+
+def _compare(question: Comparison, name: str, spec: ModelSpec, data: pd.DataFrame, used: list[str]) -> Contrast:
+    from formulaic.errors import FormulaicError
+
+    column = question.column
+    if column not in used:
+        raise InputError(
+            f"the contrast compares column {column!r}, which the formula does not use. "
+            f"It uses: {listing(used) or 'none'}.{nearest(column, used)}"
+        )
+    values = data[column]
+    factor = isinstance(values.dtype, pd.CategoricalDtype)
+    at = {}
+    for side in ("baseline", "target"):
+        level = getattr(question, side)
+        if factor:
+            _require_level(str(level), column, list(values.cat.categories))
+            chosen = pd.Series(str(level), index=data.index, dtype=object).astype(values.dtype)
+            at[side] = data.assign(**{column: chosen})
+        else:
+            number = _number(level, column, side)
+            # A factor of whole numbers, C(column), knows 2 and not 2.0.
+            whole = pd.api.types.is_integer_dtype(values) and number.is_integer()
+            at[side] = data.assign(**{column: int(number) if whole else number})
+    if str(question.baseline) == str(question.target):
+        raise InputError(f"baseline and target of the contrast are both {question.target!r}. Name two levels.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            target, baseline = (_rows(spec, at[side]) for side in ("target", "baseline"))
+        except (FormulaicError, Warning, ValueError):
+            raise InputError(
+                f"the contrast's levels of {column!r} lie outside what the design knows. "
+                f"Choose values that occur in the sheet: {listing(dict.fromkeys(values))}."
+            ) from None
+    difference = target - baseline
+    if not np.allclose(difference, difference[0], atol=1e-10):
+        varying = [str(c) for c, v in zip(spec.column_names, np.ptp(difference, axis=0), strict=True) if v > 1e-10]
+        raise InputError(
+            f"the effect of {column!r} differs between samples, because it interacts with other columns "
+            f"({listing(varying, 4)}). Say which effect you mean by name: "
+            f"coefficients: {{name: weight}}, with names from: {listing(spec.column_names, 30)}."
+        )
+    place = "in" if factor else f"at {column} ="
+    return Contrast(
+        name=name,
+        weight=difference[0],
+        up=f"higher {place} {question.target}",
+        down=f"lower {place} {question.target}",
+    )
+
+
+def _number(level: object, column: str, side: str) -> float:
+    try:
+        return float(str(level))
+    except ValueError:
+        raise InputError(
+            f"column {column!r} is numeric, so {side} must be a number; found {level!r}. "
+            f"For a factor of numbers write C({column}) in the formula and give the number."
+        ) from None
+
+
+def _rows(spec: ModelSpec, data: pd.DataFrame) -> FloatArray:
+    return np.asarray(spec.get_model_matrix(data, context=_context()).to_numpy(dtype=float))
+
+
+def _context() -> dict[str, Any]:
+    from ebgenes.design.transforms import emax
+
+    return {"emax": emax}
+
+
+def _combine(question: Combination, coefficient: list[str]) -> Contrast:
+    unknown = [key for key in question.weight if key not in coefficient]
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} of {len(question.weight)} coefficients of the contrast are not in the design "
+            f"(first: {unknown[0]!r}). It has: {listing(coefficient, 30)}.{nearest(unknown[0], coefficient)} "
+            "The first level of a factor has no coefficient; choose it with reference: {column: level}."
+        )
+    weight = np.array([float(question.weight.get(key, 0)) for key in coefficient])
+    words = " + ".join(key if value == 1 else f"{value:g} x {key}" for key, value in question.weight.items())
+    return Contrast(name=words, weight=weight, up=f"positive {words}", down=f"negative {words}")
+
+
+def _require_usable(weight: FloatArray) -> None:
+    size = np.abs(weight[weight != 0])
+    if len(size) == 0 or not np.isfinite(size).all():
+        raise InputError("a contrast needs at least one coefficient with a finite weight other than 0.")
+    if size.max() > LARGEST or size.min() < 1 / LARGEST:
+        extreme = size.max() if size.max() > LARGEST else size.min()
+        raise InputError(
+            f"the weights of a contrast must lie between {1 / LARGEST:g} and {LARGEST:g} in size; found {extreme:g}. "
+            "Choose other weights, or measure the column in other units."
+        )
+
+
+def describe_groups(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> dict[str, int]:
+    """Samples at each of the two levels of a comparison; empty for other contrasts."""
+    column = contrast.get("column")
+    if column is None:
+        return {}
+    values = samples[column].astype(str)
+    return {str(contrast[side]): int((values == str(contrast[side])).sum()) for side in ("baseline", "target")}
+
+
+def with_covariates(
+    design: Design, covariates: FloatArray, stem: str = "covariate", prior_sd: FloatArray | None = None
+) -> Design:
+    """The design with columns added, (S, C), that its contrast ignores; their names are the stem and a number.
+
+    prior_sd, log2, (G, C) or (1, C): of the normal priors of their coefficients; None for none.
+
+    Raises
+    ------
+    InputError
+        Where the columns repeat what the design holds already.
+    """
+    matrix = np.column_stack([design.matrix, covariates])
+    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+        raise InputError(
+            f"the covariates repeat what the design {design.formula!r} already holds: {matrix.shape[1]} columns have "
+            f"rank {np.linalg.matrix_rank(matrix)}. Leave some out."
+        )
+    n_added = matrix.shape[1] - design.matrix.shape[1]
+    contrast, joint = design.contrast, design.joint
+    if contrast is not None:
+        contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
+    if joint is not None:
+        joint = replace(joint, weight=np.pad(joint.weight, ((0, 0), (0, n_added))))
+    before = np.full((1, design.matrix.shape[1]), np.inf) if design.prior_sd is None else design.prior_sd
+    added = np.full((1, n_added), np.inf) if prior_sd is None else prior_sd
+    n_rows = max(len(before), len(added))
+    return replace(
+        design,
+        matrix=matrix,
+        prior_sd=np.column_stack([np.broadcast_to(each, (n_rows, each.shape[1])) for each in (before, added)]),
+        coefficient=text_array([*design.coefficient, *(f"{stem}{i + 1}" for i in range(n_added))]),
+        contrast=contrast,
+        joint=joint,
+    )

@@ -1,0 +1,119 @@
+"""Where unchanged genes lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+from scipy.optimize import minimize_scalar
+
+from ebgenes.model import Effects, FloatArray
+from ebgenes.numerics.weights import best_weights, in_memory
+
+MOST_GENES = 3_000
+"""Genes, evenly taken, that are looked at."""
+
+FEWEST_GENES = 20
+"""Of fewer nothing is said."""
+
+LOWEST = 1.0
+"""Smallest slab to either side, in median standard errors: narrower ones beside the null blur where it is."""
+
+NULL_WEIGHT = 4.0
+"""The share of unchanged genes has the prior Beta(4, 1), as in the fit."""
+
+CENTRAL = 0.1
+"""Unchanged genes lie between this quantile of the estimates and its mirror."""
+
+MOST_PLACES = 41
+
+WORTH = 10.0
+"""Gain in log likelihood from which effects are moved: real replicates stray by less without any composition."""
+
+FEWEST_UNCHANGED = 0.2
+"""Share of genes around a value below which it need not be that of the unchanged ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Center:
+    """Where unchanged genes lie, log2; with its standard error, the gain over 0 and the share of genes there."""
+
+    place: float
+    se: float
+    gain: float
+    share: float
+
+    @property
+    def known(self) -> bool:
+        """Whether it is sure enough that unchanged genes lie there, and not at 0."""
+        return self.gain > WORTH and self.share > FEWEST_UNCHANGED
+
+    @property
+    def shift(self) -> float:
+        """By how much effects are to be moved, log2: 0 where that is not sure."""
+        return self.place if self.known else 0.0
+
+
+def find_center(effects: Effects) -> Center:
+    """Where unchanged genes lie, by maximum likelihood of a null and half-normals around it."""
+    if effects.loglik is None:
+        return center_of(effects.estimate, effects.se)
+    # A likelihood that is flat to one side has no normal that is like it.
+    known = effects.loglik[:, [0, -1]].max(axis=1) < effects.loglik.max(axis=1) - 2
+    return center_of(effects.estimate[known], effects.se[known])
+
+
+def center_of(estimate: FloatArray, se: FloatArray) -> Center:
+    """The same, of estimates and standard errors, (G,)."""
+    if len(estimate) < FEWEST_GENES:
+        return Center(place=0.0, se=np.inf, gain=0.0, share=1.0)
+    step = max(len(estimate) // MOST_GENES, 1)
+    estimate, se = estimate[::step], se[::step]
+    typical = float(np.median(se))
+    height = _Height(estimate, se, typical)
+
+    low, high = np.quantile(estimate, [CENTRAL, 1 - CENTRAL])
+    n_places = int(np.clip(np.ceil((high - low) / typical) + 1, 3, MOST_PLACES))
+    places = np.append(np.linspace(low, high, n_places), 0.0)
+    best = float(places[int(np.argmax([height(place)[0] for place in places]))])
+    apart = max(float(places[1] - places[0]), 0.1 * typical)
+    search = minimize_scalar(
+        lambda place: -height(float(place))[0],
+        bounds=(best - apart, best + apart),
+        method="bounded",
+        options={"xatol": 0.02 * typical},
+    )
+    place, small = float(search.x), 0.2 * typical
+    (top, share), (at_zero, _) = height(place), height(0.0)
+    bend = (2 * top - height(place - small)[0] - height(place + small)[0]) / small**2
+    return Center(
+        place=place,
+        se=1 / np.sqrt(max(bend * step, 1e-12 / typical**2)),
+        gain=(top - at_zero) * step,
+        share=share,
+    )
+
+
+class _Height:
+    """Best log likelihood around a place, and the share of genes that are null there."""
+
+    def __init__(self, estimate: FloatArray, se: FloatArray, typical: float) -> None:
+        self.estimate, self.se = estimate, se
+        lowest = LOWEST * typical
+        largest = max(float(np.sqrt(max((estimate**2 - se**2).max(), 0.0))), 2 * lowest)
+        slab = lowest * 2 ** (np.arange(int(np.ceil(2 * np.log2(largest / lowest))) + 1) / 2)
+        self.total = np.hypot(se[:, None], slab)
+        self.lean = slab / (se[:, None] * self.total)
+        self.near: FloatArray | None = None
+
+    def __call__(self, place: float) -> tuple[float, float]:
+        away = (self.estimate - place)[:, None]
+        slab = np.log(2) - 0.5 * (away / self.total) ** 2 - np.log(self.total)
+        null = -0.5 * (away[:, 0] / self.se) ** 2 - np.log(self.se)
+        side = away * self.lean
+        loglik = np.column_stack([null, slab + special.log_ndtr(side), slab + special.log_ndtr(-side)])
+        found = best_weights(in_memory(loglik), "sqp", self.near, NULL_WEIGHT)
+        self.near = found.weight
+        share = float(found.weight[0])
+        return float(found.loglik[-1]) - (NULL_WEIGHT - 1) * np.log(max(share, 1e-5)), share

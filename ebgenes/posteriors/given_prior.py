@@ -1,0 +1,444 @@
+"""Effects and a prior -> what is known of each gene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from ebgenes.errors import InputError
+from ebgenes.model import Effects, FloatArray, IntArray, MixturePrior, Nulls, Posterior
+from ebgenes.numerics import grid as grids, pieces
+from ebgenes.numerics.jit import BLOCK, map_blocks, read_only
+from ebgenes.numerics.mixture import mean_odds
+from ebgenes.numerics.posterior import mixture_posterior
+from ebgenes.numerics.student import component_loglik
+from ebgenes.posteriors.mixtures import mixture_of
+
+NORMAL = ("scale_normal", "point_normal")
+SLABS = {
+    "half_normal": pieces.HALF_NORMAL, "half_uniform": pieces.HALF_UNIFORM, "point_laplace": pieces.LAPLACE,
+}  # fmt: skip
+"""Families of normals around 0, and the codes of the others that have slabs."""
+
+
+def around(effects: Effects, mode: float) -> Effects:
+    """The same effects, measured from the prior's mode."""
+    if mode == 0:
+        return effects
+    grid = None if effects.grid is None else effects.grid - mode
+    return replace(effects, estimate=effects.estimate - mode, grid=grid)
+
+
+def stretched(effects: Effects, kappa: float) -> Effects:
+    """The same effects with likelihoods kappa times as wide around their estimates."""
+    if kappa == 1:
+        return effects
+    if effects.grid is None or effects.loglik is None:
+        return replace(effects, se=kappa * effects.se)
+    middle = effects.estimate[:, None]
+    return replace(
+        effects,
+        se=kappa * effects.se,
+        grid=middle + kappa * (effects.grid - middle),
+        loglik=effects.loglik - np.log(kappa),
+    )
+
+
+def as_seen(effects: Effects, prior: MixturePrior) -> Effects:
+    """The effects as a prior takes them: its times as wide, and measured from its mode."""
+    return around(stretched(effects, prior.stretch), prior.mode)
+
+
+def null_probability(effects: Effects, prior: MixturePrior, weight: FloatArray | None = None) -> FloatArray:
+    """P(null | data), (G,): the lfdr alone, at a tenth of the cost of a whole posterior.
+
+    weight, (G, K), stands in place of the prior's where it is given.
+    """
+    if weight is None and prior.nulls is not None:
+        return np.asarray(sum(share * each[:, 0] for share, each in component_probabilities(effects, prior)))
+    effects = as_seen(effects, prior)
+    weight = prior.weights(len(effects.gene)) if weight is None else weight
+    with np.errstate(divide="ignore"):
+        log_joint = loglik_matrix(effects, prior.scale, prior.family) + np.log(weight)
+    log_joint -= log_joint.max(axis=1, keepdims=True)
+    joint = np.exp(log_joint)
+    return np.asarray(joint[:, 0] / joint.sum(axis=1))
+
+
+def loglik_matrix(effects: Effects, scale: FloatArray, family: str = "scale_normal") -> FloatArray:
+    """Log likelihood of each gene under each component, (G, K); ``scale[0]`` is the null's and in all."""
+    return component_likelihoods(effects, family)(scale, None)
+
+
+def component_likelihoods(
+    effects: Effects, family: str = "scale_normal"
+) -> Callable[[FloatArray, slice | None], FloatArray]:
+    """A function from the components' scales (K,) to `loglik_matrix`, for a fit that tries many scales.
+
+    Given a slice of the genes too, the function returns their rows alone.
+    """
+    rows = _normal_rows(effects) if family in NORMAL else _general_rows(effects, family)
+    n_genes = len(effects.gene)
+
+    def matrix(scale: FloatArray, genes: slice | None = None) -> FloatArray:
+        # A copy, because numba compiles anew for arrays that may not be written to.
+        scale = np.array(scale)
+        if genes is not None:
+            out = np.empty((len(range(*genes.indices(n_genes))), len(scale)))
+            rows(genes, scale, out)
+            return out
+        out = np.empty((n_genes, len(scale)))
+        map_blocks(lambda block: rows(block, scale, out[block]), n_genes)
+        return out
+
+    return matrix
+
+
+POINTS_A_DOUBLING, NEIGHBOURS = 4, 8
+"""Widths of slabs at which likelihoods are known, and how many of them a polynomial goes through. In between, where a
+likelihood counts, its log is right to 1e-5 if it is a normal's, and to .1 for genes that tell next to nothing."""
+
+
+def interpolated_likelihoods(
+    effects: Effects, family: str, low: float, high: float
+) -> Callable[[FloatArray, slice | None], FloatArray]:
+    """`component_likelihoods` for many calls: of normal slabs that with the drift are from low to high wide.
+
+    Their log likelihoods are polynomials of the log width between values that are computed once. Others, and those of
+    blocks of genes, are computed each time.
+    """
+    exact = component_likelihoods(effects, family)
+    if family not in NORMAL:
+        return exact
+    n_known = int(np.ceil(POINTS_A_DOUBLING * np.log2(high / low))) + NEIGHBOURS
+    known = low * 2 ** ((np.arange(n_known) - NEIGHBOURS // 2 + 1) / POINTS_A_DOUBLING)
+    table = exact(np.concatenate([[0.0], known]), None)[:, 1:]
+
+    def matrix(scale: FloatArray, genes: slice | None = None) -> FloatArray:
+        width = np.hypot(scale[1:], scale[0])
+        if genes is not None or len(width) == 0 or width.min() < low * (1 - 1e-9) or width.max() > high * (1 + 1e-9):
+            return exact(scale, genes)
+        slabs = table @ _polynomial(POINTS_A_DOUBLING * np.log2(width / known[0]), n_known)
+        return np.column_stack([exact(scale[:1], None), slabs])
+
+    return matrix
+
+
+def _polynomial(place: FloatArray, n_known: int) -> FloatArray:
+    """Lagrange's weights of values at 0, 1, ... for polynomials through the nearest of them, (n_known, K)."""
+    weight = np.zeros((n_known, len(place)))
+    first = np.clip(np.floor(place).astype(int) - NEIGHBOURS // 2 + 1, 0, n_known - NEIGHBOURS)
+    for k, (start, x) in enumerate(zip(first, place, strict=True)):
+        node = start + np.arange(NEIGHBOURS)
+        for j in node:
+            others = node[node != j]
+            weight[j, k] = np.prod((x - others) / (j - others))
+    return weight
+
+
+Rows = Callable[[slice, FloatArray, FloatArray], None]
+
+
+def _normal_rows(effects: Effects) -> Rows:
+    """What fills log likelihoods of a block of genes under normals around 0, given their scales (K,)."""
+    grid, loglik = effects.grid, effects.loglik
+    if grid is None or loglik is None:
+        known = (effects.estimate, effects.se, effects.df)
+        return lambda block, scale, out: component_loglik(
+            *(np.ascontiguousarray(each[block]) for each in known), scale, out
+        )
+    prepare = _prepare(grid, loglik)
+    prepared = map_blocks(prepare, len(effects.gene))
+
+    def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
+        if block.step is None and block.start % BLOCK == 0 and block.stop - block.start <= BLOCK:
+            grids.component_loglik(*prepared[block.start // BLOCK], scale, out)
+        else:
+            grids.component_loglik(*prepare(block), scale, out)
+
+    return fill
+
+
+def _general_rows(effects: Effects, family: str) -> Rows:
+    """The same under the slabs or point masses of another family."""
+
+    def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
+        *gene, size = gene_likelihoods(effects, block, float(scale[0]))
+        if family == "npmle":
+            pieces.point_loglik(np.concatenate([[0.0], scale[1:]]), *gene, out)
+        else:
+            pieces.slab_loglik(SLABS[family], scale, *gene, size, out)
+
+    return fill
+
+
+def gene_likelihoods(effects: Effects, block: slice, drift: float) -> tuple[Any, ...]:
+    """A block's likelihoods as `kernels.pieces` takes them, convolved with N(0, drift^2), and their widths."""
+    estimate, se, df = (np.ascontiguousarray(each[block]) for each in (effects.estimate, effects.se, effects.df))
+    n_genes = len(estimate)
+    none, terms, n_terms = np.empty((n_genes, 0)), np.empty((n_genes, 0)), np.zeros(n_genes, dtype=np.int64)
+    if effects.grid is not None and effects.loglik is not None:
+        grid, loglik = np.array(effects.grid[block]), np.array(effects.loglik[block])
+        if drift > 0:
+            wide, convolved = np.empty_like(grid), np.empty_like(loglik)
+            grids.add_drift(effects.grid[block], effects.loglik[block], drift, wide, convolved)
+            grid, loglik = wide, convolved
+        curvature, size = np.empty_like(grid), np.empty(n_genes)
+        pieces.splines(grid, loglik, curvature, size)
+        middle = np.ascontiguousarray(grid[:, grid.shape[1] // 2])
+        return middle, se, df, terms, terms, n_terms, grid, loglik, curvature, size
+    if drift > 0 and np.isfinite(df).any():
+        room = 64
+        while True:
+            terms, variance = np.empty((2, n_genes, room))
+            needed = pieces.drifted_terms(estimate, se, df, drift, terms, variance, n_terms)
+            if needed <= room:
+                break
+            room = needed
+        return estimate, se, df, terms, variance, n_terms, none, none, none, np.hypot(se, drift)
+    se = np.hypot(se, drift)
+    return estimate, se, df, terms, terms, n_terms, none, none, none, se
+
+
+def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[Any, ...]]:
+    """What makes a block's nodes and weights, to be used at any scale."""
+
+    def work(block: slice) -> tuple[Any, ...]:
+        nodes, heights = grid[block], loglik[block]
+        room = 80
+        while True:
+            curvature = np.empty_like(nodes)
+            theta, weight = np.empty((2, len(nodes), room))
+            size, top = np.empty((2, len(nodes)))
+            count = np.empty(len(nodes), dtype=np.int64)
+            needed = grids.prepare(nodes, heights, curvature, theta, weight, size, top, count)
+            if needed <= room:
+                return nodes, heights, curvature, theta, weight, size, top, count
+            room = needed
+
+    return work
+
+
+Part = tuple[float, MixturePrior, FloatArray, FloatArray]
+"""Some of the nulls: their probability, a prior that stands for theirs, weights of each gene's own (G, K) under which
+components are as probable as they are on average over these nulls, and each gene's lfdr, (G,)."""
+
+MOST_PARTS = 2
+"""Scales of the null at which whole posteriors are computed: neighbours are taken together."""
+
+
+def component_probabilities(effects: Effects, prior: MixturePrior) -> Iterator[tuple[float, FloatArray]]:
+    """Of each null that a fit leaves possible, its probability and P(component | data), (G, K)."""
+    nulls = cast(Nulls, prior.nulls)
+    of = _likelihoods_by_null(effects, prior)
+    for share, weight, scale in zip(nulls.probability, nulls.weight, nulls.scale, strict=True):
+        yield float(share), _probabilities(of(scale), weight)
+
+
+def _by_null(effects: Effects, prior: MixturePrior) -> list[Part]:
+    """The priors that a prior leaves possible, those with nearly the same scales as one."""
+    nulls = cast(Nulls, prior.nulls)
+    of = _likelihoods_by_null(effects, prior)
+    parts = []
+    for rows in _alike(nulls):
+        share, weight, scale = nulls.joined(rows)
+        each = (nulls.probability[a] / share * _probabilities(of(nulls.scale[a]), nulls.weight[a]) for a in rows)
+        mean = np.asarray(sum(each))
+        own = mean / np.maximum(of(scale), 1e-300)
+        own /= own.sum(axis=1, keepdims=True)
+        parts.append((share, replace(prior, scale=scale, weight=weight, nulls=None), own, mean[:, 0]))
+    return parts
+
+
+def _likelihoods_by_null(effects: Effects, prior: MixturePrior) -> Callable[[FloatArray], FloatArray]:
+    """A function from scales (K,) to each gene's likelihoods (G, K) relative to its largest."""
+    scale = cast(Nulls, prior.nulls).scale
+    low, high = np.abs(scale[:, 1:]).min(initial=np.inf), np.hypot(scale[:, 0].max(), np.abs(scale).max())
+    known = interpolated_likelihoods(as_seen(effects, prior), prior.family, low, high)
+    made: dict[bytes, FloatArray] = {}
+
+    def of(scale: FloatArray) -> FloatArray:
+        # Several shares of the null at one scale follow each other.
+        key = scale.tobytes()
+        if key not in made:
+            made.clear()
+            loglik = known(scale, None)
+            made[key] = np.exp(loglik - loglik.max(axis=1, keepdims=True))
+        return made[key]
+
+    return of
+
+
+def _probabilities(likelihood: FloatArray, weight: FloatArray) -> FloatArray:
+    joint = likelihood * weight
+    total = joint.sum(axis=1, keepdims=True)
+    # Where all are beyond the range of numbers they tell nothing of a gene.
+    return np.asarray(np.where(total > 0, joint / np.maximum(total, 1e-300), weight))
+
+
+def _alike(nulls: Nulls) -> list[IntArray]:
+    """Rows by the null's scale, neighbouring scales together until `MOST_PARTS` are left.
+
+    Those two first whose union costs least: their distance squared, times the probability of the less probable.
+    """
+    groups = [rows for _, rows in nulls.by_scale()]
+    while len(groups) > MOST_PARTS:
+        share = np.array([nulls.probability[rows].sum() for rows in groups])
+        middle = np.array([nulls.probability[rows] @ nulls.scale[rows, 0] for rows in groups]) / share
+        first = int(np.argmin(np.diff(middle) ** 2 * np.minimum(share[1:], share[:-1])))
+        groups[first : first + 2] = [np.concatenate(groups[first : first + 2])]
+    return groups
+
+
+def posterior(
+    effects: Effects,
+    prior: MixturePrior,
+    *,
+    interval: float = 0.95,
+    threshold: float = 0.0,
+    weight: FloatArray | None = None,
+) -> Posterior:
+    """Partial pooling: each gene's posterior under the prior all genes share.
+
+    Parameters
+    ----------
+    effects
+        G genes, log2.
+    prior
+        Any mixture, fitted or given.
+    interval
+        Probability of the equal-tailed interval, strictly between 0 and 1.
+    threshold
+        Effects beyond it, log2, count in the tail areas `up` and `down`.
+    weight
+        Weights of each gene's own, (G, K), in place of the prior's; `averaged_weights` makes them of draws.
+
+    Raises
+    ------
+    InputError
+        Where interval or threshold is out of range.
+
+    Notes
+    -----
+    With a mode other than 0 an effect is null where it equals the mode, and signs and thresholds count from there;
+    mean and interval are of the effect itself.
+
+    Sources: Efron (2008), Stat. Sci. 23, 1 (two groups); Stephens (2017), Biostatistics 18, 275
+    (sign error rates and the normal mixture's posterior).
+    """
+    if not 0 < interval < 1:
+        raise InputError(f"interval must lie strictly between 0 and 1; found {interval}. Give for example 0.95.")
+    if not threshold >= 0:
+        raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
+    asked = float(interval), float(threshold)
+    if weight is None and prior.nulls is not None:
+        parts = _by_null(effects, prior)
+        return mixture_of(
+            [(share, _posterior(effects, single, own, lfdr, *asked)) for share, single, own, lfdr in parts], prior.mode
+        )
+    return _posterior(effects, prior, prior.weights(len(effects.gene)) if weight is None else weight, None, *asked)
+
+
+def _posterior(
+    effects: Effects, prior: MixturePrior, weight: FloatArray, lfdr: FloatArray | None, interval: float,
+    threshold: float,
+) -> Posterior:  # fmt: skip
+    """The posterior under one null, given weights (G, K) or (1, K), and lfdrs where they are known already."""
+    effects = as_seen(effects, prior)
+    out = np.empty((len(effects.gene), 10))
+    asked = interval, threshold
+    weight = np.broadcast_to(weight, (len(out), len(prior.scale)))
+    if prior.family not in NORMAL:
+        work = _general_work(effects, prior, weight, *asked, out)
+    elif effects.grid is not None and effects.loglik is not None:
+        if lfdr is None:
+            lfdr = null_probability(effects, replace(prior, mode=0.0, stretch=1.0), weight)
+        work = _grid_work(effects.grid, effects.loglik, lfdr, prior, weight, *asked, out)
+    else:
+        known = (effects.estimate, effects.se, effects.df)
+
+        def work(block: slice) -> None:
+            gene = (each[block] for each in known)
+            mixture_posterior(*gene, np.array(weight[block]), prior.scale, *asked, out[block])
+
+    map_blocks(work, len(out))
+    mean, sd, lower, upper, lfdr, lfsr, up, down, lower_changed, upper_changed = np.ascontiguousarray(out.T)
+    return Posterior(
+        gene=effects.gene,
+        mean=mean + prior.mode,
+        sd=sd,
+        lower=lower + prior.mode,
+        upper=upper + prior.mode,
+        lower_changed=lower_changed + prior.mode,
+        upper_changed=upper_changed + prior.mode,
+        lfdr=lfdr,
+        lfsr=lfsr,
+        up=up,
+        down=down,
+        interval=interval,
+        threshold=threshold,
+    )
+
+
+def _grid_work(
+    grid: FloatArray, loglik: FloatArray, lfdr: FloatArray, prior: MixturePrior, weight: FloatArray, interval: float,
+    threshold: float, out: FloatArray,
+) -> Callable[[slice], None]:  # fmt: skip
+    """What fills a block of posteriors from likelihoods on grids."""
+
+    # Copies, because numba compiles anew for arrays that may not be written to.
+    shape = np.array(prior.scale), 1 + np.flatnonzero(weight[:, 1:].any(axis=0))
+
+    def work(block: slice) -> None:
+        nodes, heights = grid[block], loglik[block]
+        if prior.null_scale > 0:
+            wide, convolved = np.empty_like(nodes), np.empty_like(heights)
+            grids.add_drift(nodes, heights, prior.null_scale, wide, convolved)
+            nodes, heights = read_only(wide), read_only(convolved)
+        known = lfdr[block], np.array(weight[block]), *shape
+        grids.grid_posterior(nodes, heights, *known, float(interval), float(threshold), out[block])
+
+    return work
+
+
+def _general_work(
+    effects: Effects, prior: MixturePrior, weight: FloatArray, interval: float, threshold: float, out: FloatArray
+) -> Callable[[slice], None]:
+    """What fills a block of posteriors under slabs or point masses of a general family."""
+    scale = np.array(prior.scale)
+
+    def work(block: slice) -> None:
+        *gene, size = gene_likelihoods(effects, block, prior.null_scale)
+        own = np.array(weight[block])
+        if prior.family == "npmle":
+            place = np.concatenate([[0.0], scale[1:]])
+            pieces.point_posterior(own, place, interval, threshold, *gene, out[block])
+        else:
+            known = SLABS[prior.family], own, scale, interval, threshold
+            pieces.slab_posterior(*known, *gene, size, out[block])
+
+    return work
+
+
+def averaged_weights(likelihood: FloatArray, draws: FloatArray) -> FloatArray:
+    """Weights under which each gene's posterior is the average of its posteriors over draws of the weights.
+
+    Parameters
+    ----------
+    likelihood
+        Of each gene under each component, (G, K), rows up to a factor.
+    draws
+        Weights, (D, K).
+
+    Returns
+    -------
+    ndarray
+        (G, K), rows summing to 1: proportional to the mean over draws of w_dk / sum_j w_dj L_gj, because component k
+        has the posterior probability L_gk w_dk / sum_j w_dj L_gj under draw d.
+    """
+    out = np.empty_like(likelihood)
+    map_blocks(lambda block: mean_odds(likelihood[block], draws, out[block]), len(likelihood))
+    return out

@@ -1,0 +1,1 @@
+"""Intervals that know how uncertain the prior is."""

@@ -1,0 +1,363 @@
+"""The report: one offline HTML page from result tables, priors and figures."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from ebgenes.model import MixturePrior, Study
+from ebgenes.posteriors.fdr import COIN_TOSS
+from ebgenes.report.payload import GeneRows, Likelihoods, StudyLines, pack_page
+from ebgenes.report.words import printable
+from ebgenes.results.table import (
+    COLUMNS,
+    JOINT_COLUMNS,
+    error_column,
+    in_list,
+    is_joint,
+    most_certain,
+    rate_words,
+    sentence,
+    tested,
+)
+
+TOP = 25
+"""Genes of each contrast that are told without a script, and on paper."""
+
+SCRIPTS = (
+    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "rows", "forest", "gene",
+    "samples", "contrasts", "finding", "main",
+)  # fmt: skip
+"""Files of page/, in the order they are joined."""
+
+DRAWN_HERE = ("ma", "prior", "shrinkage", "diagnostics")
+"""Figures that the script draws from the numbers."""
+
+_STATUS = {
+    "low_count": "with too few counts",
+    "all_zero": "without any count",
+    "not_converged": "whose fit failed",
+    "no_information": "of which any effect is as likely",
+    "outlier": "with counts far from their replicates",
+}
+_FIGURE_WORDS = {
+    "volcano": "Volcano plot: size of the effect against how certain it is, one point for each tested gene.",
+    "ma": "MA plot: size of the effect against the mean of normalized counts.",
+    "prior": "Left: the genes' own estimates and the fitted prior. Right: local false discovery rates.",
+    "shrinkage": "What pooling does: each gene's own estimate, its posterior mean, and one effect for all.",
+    "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
+    "hidden": "Variation that replicates share: scores of the samples, beside what the sample sheet says of them.",
+    "forest": "The most certain genes in every study: its own estimate with a 95% interval, and the common effect.",
+    "stored": "The stored prior: how large z-scores it predicts, and how large they are.",
+    "rows": "The most certain genes: effects of all rows after pooling with their intervals, and without it (hollow).",
+    "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
+}
+_SLAB_WORDS = {
+    "scale_normal": "a mixture of normal distributions of several widths centred at zero",
+    "point_normal": "one normal distribution centred at zero",
+    "point_laplace": "one Laplace distribution centred at zero",
+    "half_normal": "a mixture of half-normal distributions of several widths, on either side of zero",
+    "half_uniform": "a mixture of uniform distributions from zero to several widths, on either side",
+    "npmle": "a distribution without any given shape, on a grid of values",
+}
+_SCALAR_WORDS = {
+    "prior_df": "prior degrees of freedom of the variances",
+    "prior_variance": "prior variance",
+    "variance_share": "share of a sample's variance that lies between groups, mean over genes",
+    "residual_df": "residual degrees of freedom: samples less coefficients",
+    "dispersion_floor": "a0 in the trend a0 + a1 / mean of the dispersions",
+    "dispersion_slope": "a1 in the trend a0 + a1 / mean of the dispersions",
+    "given_sizes": "1 where size factors or offsets were given",
+    "size_shift": "how far from 0 unchanged genes lay by the size factors, log2; effects are measured from there",
+    "size_shift_se": "the standard error of that place",
+    "size_shift_share": "share of the genes around it",
+    "dispersion_spread": "how far log dispersions stray from the log of their trend, natural log",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ContrastPage:
+    """All that the report says about one contrast.
+
+    Attributes
+    ----------
+    name
+        Name of the contrast.
+    formula
+        Design formula.
+    table
+        Result table, in the columns of `ebgenes.results.table.COLUMNS`.
+    prior
+        The fitted prior.
+    up, down
+        What a positive and a negative effect mean, in words.
+    level
+        Of the list (`ebgenes.results.table.in_list`).
+    interval
+        Probability of the intervals.
+    interval_method
+        How they allow for a prior that was fitted, as in the config.
+    threshold
+        Threshold of the tail areas ``prob_up`` and ``prob_down``, log2.
+    engine
+        ``likelihood``, ``moderated_t``, ``normal`` or another name, shown as it is.
+    options
+        Options of the engine by name, as in the config: ``trend``, ``robust``, ``dispersion_tails``, ``outliers``.
+    normalization
+        How the samples were made comparable, for example ``median_ratio``.
+    n_samples
+        How many samples were fitted; 0 where the effects came from elsewhere.
+    groups
+        Samples of each group, or None where there are no groups.
+    warnings
+        What the reader should know before trusting the numbers, in plain words.
+    figures
+        PNG files by the name of the figure.
+    scalars
+        Hyperparameters of the engine by name.
+    hidden
+        prior.json's ``hidden_factors``, or None.
+    random
+        prior.json's ``random_effects``, or None.
+    column
+        Column of the sample sheet that is compared, or None.
+    fdp
+        prior.json's ``fdp``, the posterior of the list's false discovery proportion, or None.
+    list_range
+        prior.json's ``list_range``, how long the list may be over what is left open of the null, or None.
+    stored
+        prior.json's ``stored``, what became of a stored prior, or None.
+    studies
+        prior.json's ``studies``, where several were pooled, or None.
+    lines
+        Each study's own effects, or None.
+    likelihoods
+        Those that the script cannot draw as a t distribution (`ebgenes.report.payload.stray_likelihoods`), or None.
+    rows
+        Several effects of each gene (`ebgenes.report.payload.gene_rows`), where the question has them.
+    """
+
+    name: str
+    formula: str
+    table: pd.DataFrame
+    prior: MixturePrior
+    up: str
+    down: str
+    level: float
+    interval: float
+    interval_method: str
+    threshold: float
+    engine: str
+    options: Mapping[str, Any]
+    normalization: str
+    n_samples: int
+    groups: Mapping[str, int] | None
+    warnings: Sequence[str]
+    figures: Mapping[str, bytes]
+    scalars: Mapping[str, float]
+    hidden: Mapping[str, Any] | None = None
+    random: Mapping[str, Any] | None = None
+    column: str | None = None
+    fdp: Mapping[str, Any] | None = None
+    list_range: Mapping[str, Any] | None = None
+    stored: Mapping[str, Any] | None = None
+    studies: Mapping[str, Any] | None = None
+    lines: StudyLines | None = None
+    likelihoods: Likelihoods | None = None
+    rows: GeneRows | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TogetherPage:
+    """All that the report says about contrasts or cell types that were taken together.
+
+    Attributes
+    ----------
+    name
+        What they are called together.
+    words
+        What was found.
+    pi0
+        Share of the genes without an effect in any condition.
+    patterns
+        Names of the prior's patterns and their shares of the genes, largest first.
+    figure
+        PNG of how far conditions share effects.
+    """
+
+    name: str
+    words: str
+    pi0: float
+    patterns: Sequence[tuple[str, float]]
+    figure: bytes
+
+
+def render_report(
+    pages: Sequence[ContrastPage],
+    *,
+    dataset: str,
+    versions: Mapping[str, str],
+    study: Study | None = None,
+    together: Sequence[TogetherPage] = (),
+) -> str:
+    """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
+
+    Parameters
+    ----------
+    pages
+        One for each contrast, in the order of the report.
+    dataset
+        Name of the data set.
+    versions
+        Versions of the software by name.
+    study
+        The counts behind the tables; None where there are none, or where they are not to be shown.
+    together
+        Contrasts or cell types that were taken together.
+
+    Returns
+    -------
+    str
+        A complete page, to be written as UTF-8.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable,
+        loader=FunctionLoader(_source),
+    )  # fmt: skip
+    environment.filters.update(
+        rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_SLAB_WORDS.__getitem__
+    )
+    payload = pack_page(pages, study, dataset)
+    script = "".join(f"{_source(f'page/{name}.js')}\n" for name in SCRIPTS)
+    return environment.get_template("report.html.j2").render(
+        dataset=dataset,
+        contrasts=[_contrast(page) for page in pages],
+        together=together,
+        versions=versions,
+        engines={page.engine for page in pages},
+        columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
+        figure_words=_FIGURE_WORDS,
+        scalar_words=_SCALAR_WORDS,
+        top=TOP,
+        # Neither holds anything of the user's.
+        style=Markup(_source("page/page.css")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        meta=_inert(payload.meta),
+        blocks=payload.blocks,
+        samples=payload.meta["samples"],
+    )
+
+
+def _source(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _inert(content: Mapping[str, Any]) -> Markup:
+    """Plain values as JSON that ends no element, whatever their text."""
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704
+
+
+def _printable(value: Any) -> Any:
+    return printable(value) if type(value) is str else value
+
+
+def _contrast(page: ContrastPage) -> dict[str, Any]:
+    """What the template shows of a contrast, in words and rows."""
+    fitted = tested(page.table)
+    judged = page.table[fitted]
+    return {
+        "page": page,
+        "sentence": sentence(page.table, page.up, page.down, page.level),
+        "n_tested": len(judged),
+        "n_listed": int(in_list(judged, page.level).sum()),
+        "rate": rate_words(page.table),
+        "by_sign": not is_joint(page.table),
+        "sorted": {"lfsr": "local false sign rates", "lfdr": "local false discovery rates"}[error_column(page.table)],
+        "cap": COIN_TOSS,
+        "doubtful": _reasons(judged["status"]),
+        "untested": _reasons(page.table.loc[~fitted, "status"]),
+        "rows": _top_rows(judged, page),
+        "pooled": float(judged["pooled"].iloc[0]) if len(judged) else math.nan,
+        "figures": [name for name in page.figures if name not in ("volcano", *DRAWN_HERE)],
+    }
+
+
+def _reasons(status: pd.Series[str]) -> list[str]:
+    """How many genes are not ok, and why, in words, the most frequent reason first."""
+    counts = status[status != "ok"].value_counts()
+    return [f"{count:,} {_STATUS.get(str(name), str(name))}" for name, count in counts.items()]
+
+
+def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
+    """The most certain genes."""
+    first = tested.iloc[most_certain(tested)[:TOP]]
+    listed = in_list(first, page.level)
+    rows: list[dict[str, Any]] = [
+        {str(column): value for column, value in row.items()} for row in first.to_dict("records")
+    ]
+    for row, found in zip(rows, listed, strict=True):
+        row["gene_name"] = row["gene_name"] if isinstance(row["gene_name"], str) else ""
+        row["direction"] = page.up if row["post_mean"] > 0 else page.down
+        row["notes"] = [] if row["status"] == "ok" else [row["status"]]
+        if not found:
+            row["notes"].append("not in the list")
+    return rows
+
+
+def _rate(value: float) -> str:
+    """A probability: 0.034, 1.2e-05."""
+    if math.isnan(value):
+        return "unknown"
+    if value != 0 and value < 0.001:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if value else "0"
+
+
+def _effect(value: float) -> str:
+    return "unknown" if math.isnan(value) else f"{value:+.2f}"
+
+
+def _amount(value: float) -> str:
+    """A mean count: 0.31, 12.4, 18,204."""
+    if math.isnan(value):
+        return "unknown"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _percent(value: float) -> str:
+    """A share with one decimal, never rounded to certainty."""
+    if 0 < value < 0.001:
+        return "less than 0.1%"
+    if 0.999 < value < 1:
+        return "more than 99.9%"
+    return f"{100 * value:.1f}%".replace(".0%", "%")
+
+
+def _data_uri(image: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(_smaller(image)).decode("ascii")
+
+
+def _smaller(image: bytes, widest: int = 900) -> bytes:
+    """A figure in 64 colours and no wider than a page shows it."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as full:
+        plain = full.convert("RGB")
+        if plain.width > widest:
+            plain = plain.resize((widest, round(plain.height * widest / plain.width)), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        plain.quantize(64).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Fits and posteriors -> tables, summaries and their files."""
