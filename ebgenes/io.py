@@ -22,38 +22,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
 from ebgenes.data.normalization import given_sizes
 from ebgenes.data.simulate import Simulation
 from ebgenes.errors import InputError, listing
-from ebgenes.model import (
+from ebgenes.records.counts import Counts, Screen, Study
+from ebgenes.records.design import Contrast, Curve, Design
+from ebgenes.records.effects import (
     BESIDE_ARRAYS,
     HIDDEN_ARRAYS,
     RANDOM_ARRAYS,
     RANDOM_WORDS,
     Beside,
-    BoolArray,
-    ChainState,
     Choice,
-    Contrast,
-    Counts,
-    Curve,
-    Design,
     Effects,
     Failed,
-    FloatArray,
-    GibbsDraws,
     HiddenFactors,
     JointEffects,
-    MixturePrior,
-    MultivariatePrior,
-    Nulls,
     RandomEffects,
     ResidualAxes,
-    Screen,
-    Study,
-    TextArray,
-    text_array,
 )
+from ebgenes.records.prior import ChainState, GibbsDraws, MixturePrior, MultivariatePrior, Nulls
 from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, TEXT_COLUMNS, is_row_column, ranking, tested
 
 if TYPE_CHECKING:

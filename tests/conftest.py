@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 import ebgenes as eb
-from ebgenes.model import Counts, Design, Effects
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
+from ebgenes.records.effects import Effects
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = Path(__file__).parent / "reference"

@@ -14,7 +14,8 @@ from ebgenes.app.cli import main
 from ebgenes.effects.chunks import ARRAYS, chunk, common_of, gathered
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Design
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.design.matrix import compare
 from ebgenes.effects.center import find_center
 from ebgenes.effects.chunks import chunk, common_of, gathered
 from ebgenes.effects.composition import measured_from_unchanged
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError
-from ebgenes.model import text_array
 from ebgenes.posteriors.fdr import listed_by_sign, running_mean
 from ebgenes.results.summary import summarize
 

@@ -7,9 +7,10 @@ import pytest
 from conftest import ROOT, reference
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.data.normalization import base_mean, library_size, median_ratio, poscounts, smallest_group, tmm
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, text_array
+from ebgenes.records.counts import Counts
 
 
 def test_median_ratio_equals_deseq2(airway):

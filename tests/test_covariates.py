@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
+from ebgenes.arrays import text_array
 from ebgenes.errors import InputError
-from ebgenes.model import text_array
 from ebgenes.prior.covariates import FOLDS, Covariates, build_covariates, conflicts, dependence, fit_odds
 
 

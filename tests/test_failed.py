@@ -14,12 +14,14 @@ import yaml
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.app.cli import main
+from ebgenes.arrays import text_array
 from ebgenes.effects.chunks import chunk, common_of, gathered
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Effects, text_array
 from ebgenes.posteriors.fdr import adjust_bh
+from ebgenes.records.counts import Counts
+from ebgenes.records.effects import Effects
 from ebgenes.results.table import UNTESTED, tested as has_results
 
 RESULTS = [
@@ -174,7 +176,7 @@ def test_a_whole_run_tells_of_them(tmp_path: Path, study):
 
 def test_studies_do_without_them(effects):
     from ebgenes.app.studies import joint_screen, with_failures
-    from ebgenes.model import Screen
+    from ebgenes.records.counts import Screen
 
     every = [*effects.gene[:8], NOTHING]
     screen = Screen(

@@ -13,9 +13,10 @@ from scipy import integrate, stats
 from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
-from ebgenes.model import Effects, MixturePrior
 from ebgenes.posteriors.given_prior import around, averaged_weights, loglik_matrix, null_probability
 from ebgenes.prior.fit import FAMILIES
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 SCENARIOS = (
     "spiky", "near_normal", "flat_top", "skew", "big_normal", "bimodal", "hetero_spiky", "all_null", "t5_near_normal",

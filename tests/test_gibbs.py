@@ -14,12 +14,12 @@ import ebgenes as eb
 from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.errors import InputError
-from ebgenes.model import EmFit, MixturePrior
 from ebgenes.numerics import gibbs as kernels
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, log_coefficient_prior
 from ebgenes.prior.full_bayes import convergence_caution, list_discoveries, make_planes
 from ebgenes.prior.representatives import derivatives, represent, tangent
+from ebgenes.records.prior import EmFit, MixturePrior
 from ebgenes.results.summary import drawn_words
 
 SCALES = np.array([0.0, 0.6, 1.5, 4.0])

@@ -11,11 +11,13 @@ from scipy import integrate, stats
 from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.effects.likelihood import summaries
 from ebgenes.effects.negative_binomial import FAR, REACH
-from ebgenes.model import Effects, MixturePrior, text_array
 from ebgenes.numerics.grid import add_drift, spline_curvature, spline_values
 from ebgenes.posteriors.given_prior import loglik_matrix
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 SCALES = np.array([0.0, 0.05, 0.3, 1.0, 4.0, 20.0])
 

@@ -12,10 +12,11 @@ import pytest
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.app.cli import main
+from ebgenes.arrays import text_array
 from ebgenes.effects.hidden import MOST, add_hidden_factors
 from ebgenes.errors import InputError
-from ebgenes.model import HiddenFactors, text_array
 from ebgenes.numerics.linear import add_gram
+from ebgenes.records.effects import HiddenFactors
 
 ROOT = Path(__file__).parents[1]
 QUESTION = eb.compare("group", baseline="control", target="treated")

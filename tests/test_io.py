@@ -19,9 +19,12 @@ from scipy import sparse
 
 import ebgenes as eb
 from ebgenes import io
+from ebgenes.arrays import text_array
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Effects, EmFit, MixturePrior, Screen, Study, text_array
+from ebgenes.records.counts import Counts, Screen, Study
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit, MixturePrior
 from ebgenes.results.summary import summarize
 from ebgenes.results.table import COLUMNS, TEXT_COLUMNS, ranking, restyle
 

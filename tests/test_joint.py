@@ -11,12 +11,13 @@ from conftest import reference
 from scipy import stats
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.effects.joint import f_point, f_tail, squared_distance
 from ebgenes.effects.moderated_t import regression_rows, voom
 from ebgenes.effects.variance_prior import fit_variance_prior, squeeze_variances
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, text_array
 from ebgenes.posteriors.fdr import p_values
+from ebgenes.records.counts import Counts
 
 CELLS = eb.all_of("cell")
 ROWS = ("cell[T.N061011]", "cell[T.N080611]", "cell[T.N61311]")

@@ -28,8 +28,10 @@ from ebgenes.analyses.multi_df import (
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import JointEffects, JointPosterior, MultivariateFit
 from ebgenes.posteriors.fdr import running_mean
+from ebgenes.records.effects import JointEffects
+from ebgenes.records.posterior import JointPosterior
+from ebgenes.records.prior import MultivariateFit
 from ebgenes.report.payload import gene_rows
 from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, joint_table
 

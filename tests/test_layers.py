@@ -1,8 +1,9 @@
-"""The layers of the house: a module imports only from rooms to its left."""
+"""The order of the house: a package imports only from those before it, wherever in a file it does so."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
@@ -11,96 +12,197 @@ import pytest
 import ebgenes
 
 PACKAGE = Path(ebgenes.__file__).parent
-LAYERS = [
-    {"errors"},
-    {"formulas"},
-    {"kernels"},
-    {"model"},
-    {
-        "comparison",
-        "counts",
-        "datasets",
-        "densities",
-        "design",
-        "dispersion",
-        "effects",
-        "fdr",
-        "gibbs",
-        "intervals",
-        "joint",
-        "lists",
-        "multivariate",
-        "mixed_model",
-        "mundlak",
-        "negative_binomial",
-        "ordination",
-        "outliers",
-        "pooling",
-        "posterior_mixtures",
-        "posteriors",
-        "prior",
-        "random_factors",
-        "robust_dispersion",
-        "simulate",
-        "splines",
-        "studies",
-        "transforms",
-    },
-    {"table", "summary"},
-    {"plots", "report"},
-    {"io", "config"},
-    {"effect_tables", "inputs"},
-    {"pseudobulk", "together"},
-    {"meta_analysis", "pipeline"},
-    {"checks"},
-    {"cli", "__main__"},
-]
-LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+ORDER = (
+    ("errors", "imports", "arrays"),
+    ("files",),
+    ("records",),
+    ("numerics",),
+    ("design",),
+    ("data",),
+    ("effects",),
+    ("prior",),
+    ("posteriors",),
+    ("analyses",),
+    ("classics",),
+    ("results",),
+    ("plots",),
+    ("report",),
+    ("app", "__main__"),
+)
+"""Rooms of one step do not know each other."""
+
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+STUB = PACKAGE / "__init__.pyi"
+LAZY = {"app/cli.py", "app/commands.py", "app/run.py"}
+"""Files whose functions may import: those that answer a command line at once."""
+
+OPTIONAL = {"PIL", "pyarrow", "xlsxwriter"}
+"""Extras, imported where they are wanted."""
+
+LONGEST = 600
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
 
 
 def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms of the package that a file imports, wherever in the file it does so."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+def homes() -> dict[str, str]:
+    """Public names and the room each is at home in, as the stub says."""
+    found = {}
+    for node in ast.parse(STUB.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.name: (node.module or alias.name).split(".")[0] for alias in node.names}
+    return found | {"plot": "plots"}
+
+
+HOMES = homes()
+
+
+def imported_rooms(source: str) -> set[str]:
+    """Rooms that a file of the package uses: by an import anywhere in it, or by a public name, as in ``eb.run``."""
+    tree = ast.parse(source)
+    found, aliases = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == "ebgenes":
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {HOMES.get(alias.name, alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found |= {name.split(".")[1] for name in names if name.startswith("ebgenes.")}
-    return found & LEVEL.keys()
+            for alias in node.names:
+                if alias.name.startswith("ebgenes."):
+                    found.add(alias.name.split(".")[1])
+                if alias.name.split(".")[0] == "ebgenes":
+                    aliases.add(alias.asname or "ebgenes")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+            found.add(HOMES.get(node.attr, node.attr))
+    return found - {"__version__"}
 
 
-def test_every_file_has_a_layer():
+def wrong_rooms(source: str, own: str) -> list[str]:
+    """Rooms used that do not come before one's own; a name that is no room is wrong too."""
+    return sorted(other for other in imported_rooms(source) - {own} if other not in LEVEL or LEVEL[other] >= LEVEL[own])
+
+
+def test_every_file_has_its_place():
     assert {room(path) for path in FILES} == LEVEL.keys()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_left(path: Path):
-    own = room(path)
-    wrong = sorted(other for other in imported_rooms(path) - {own} if LEVEL[other] > LEVEL[own])
-    assert not wrong, f"{own} imports {wrong}, which stand to its right"
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_imports_point_to_what_comes_before(path: Path):
+    wrong = wrong_rooms(path.read_text(encoding="utf-8"), room(path))
+    assert not wrong, f"{named(path)} uses {wrong}, which do not come before it"
 
 
-def test_the_rule_sees_a_wrong_import(tmp_path: Path):
-    wrong = tmp_path / "fdr.py"
-    wrong.write_text("def f():\n    from ebgenes.cli import main\n")
-    assert imported_rooms(wrong) == {"cli"}
-    assert LEVEL["cli"] > LEVEL["fdr"]
+@pytest.mark.parametrize(
+    "line",
+    [
+        "def f():\n    from ebgenes.app.cli import main\n",
+        "import ebgenes as eb\n\ndef f():\n    return eb.run('config.yaml')\n",
+        "import ebgenes\n\nx = ebgenes.run\n",
+        "from ebgenes import run\n",
+        "import ebgenes.app.steps\n",
+        "from ebgenes.analyses import multi_df\n",
+        "from ebgenes.no_such_room import f\n",
+    ],
+)
+def test_the_rule_sees_a_wrong_import(line: str):
+    source = (PACKAGE / "posteriors" / "fdr.py").read_text(encoding="utf-8")
+    assert not wrong_rooms(source, "posteriors")
+    assert wrong_rooms(source + "\n" + line, "posteriors")
 
 
-def test_kernels_import_arrays_only():
-    """Kernels know numba, numpy and math, and nothing of records or files."""
-    for path in (PACKAGE / "kernels").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module.startswith("ebgenes"):
-                assert node.module.startswith("ebgenes.kernels"), path
+def modules_imported(path: Path) -> set[str]:
+    """Modules of the package that a file imports when it is imported itself."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    known = {".".join(("ebgenes", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in FILES}
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ebgenes"):
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & known
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """A way through a graph that ends where it began; empty where there is none."""
+    done: set[str] = set()
+
+    def search(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return way[way.index(name) :]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            if found := search(other, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := search(name, []))), [])
+
+
+def graph_of_modules() -> dict[str, set[str]]:
+    return {
+        ".".join(("ebgenes", *path.relative_to(PACKAGE).with_suffix("").parts)): modules_imported(path)
+        for path in FILES
+    }
+
+
+def test_no_modules_import_each_other():
+    assert circle(graph_of_modules()) == []
+
+
+def test_the_rule_sees_a_circle():
+    """Draws of the prior need no posterior of a gene; if they came to, the two would go round."""
+    graph = graph_of_modules()
+    over_draws, full_bayes = "ebgenes.posteriors.over_draws", "ebgenes.prior.full_bayes"
+    assert full_bayes in graph[over_draws]
+    graph[full_bayes] = {*graph[full_bayes], over_draws}
+    assert set(circle(graph)) == {over_draws, full_bayes}
+
+
+def test_numerics_import_arrays_only():
+    """Compiled loops and solvers know numba, numpy, scipy and array types, and nothing of records or files."""
+    for path in (PACKAGE / "numerics").glob("*.py"):
+        assert imported_rooms(path.read_text(encoding="utf-8")) <= {"numerics", "arrays", "errors"}, path
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_functions_do_not_import(path: Path):
+    """Imports stand at the top, but for those of extras."""
+    if named(path) in LAZY:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    within = {
+        node.lineno: node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    wrong = [
+        line
+        for line, node in within.items()
+        if (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0] not in OPTIONAL
+    ]
+    assert not wrong, f"{named(path)} imports within functions, lines {wrong}"
+
+
+def test_no_file_is_long():
+    long = {named(path): n for path in FILES if (n := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST}
+    assert not [name for name in long if not name.startswith("numerics/")], long
+
+
+def test_no_name_of_a_file_twice():
+    """A name is enough to say which file is meant; compiled loops and plots are called after what they serve."""
+    names = Counter(
+        path.name for path in FILES if path.name != "__init__.py" and room(path) not in ("numerics", "plots")
+    )
+    assert not [name for name, n in names.items() if n > 1]
 
 
 @pytest.mark.parametrize("name", ebgenes.__all__)
@@ -113,9 +215,13 @@ def test_public_names_resolve(name: str):
 
 def test_public_functions_are_not_hidden_by_modules():
     """Importing a room must not put the module where the function of the same name was."""
-    for name, home in ebgenes._HOME.items():
-        import_module(home)
-        assert callable(getattr(ebgenes, name))
+    for path in FILES:
+        if path.name != "__main__.py":
+            import_module(
+                ".".join(("ebgenes", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+            )
+    for name, home in HOMES.items():
+        assert callable(getattr(ebgenes, name)) or name in ("datasets", "pooling", "plots", "plot"), (name, home)
 
 
 def test_unknown_names_are_refused():

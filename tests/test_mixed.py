@@ -20,6 +20,7 @@ from ebgenes.analyses.fixed_or_random import (
 from ebgenes.app.check import check
 from ebgenes.app.config import parse_config, parse_section
 from ebgenes.app.steps import estimate, write_beside
+from ebgenes.arrays import text_array
 from ebgenes.design.formulas import split_formula, with_random
 from ebgenes.design.random_factors import describe_comparison, describe_factors, exposure, group_means
 from ebgenes.effects.mixed import fit_contrast, log_t_mixture, mixed_weights
@@ -27,7 +28,8 @@ from ebgenes.effects.mixed_model import fit_hyperprior, fit_ratios, fit_reml, ra
 from ebgenes.effects.moderated_t import weighted_regression
 from ebgenes.errors import InputError
 from ebgenes.io import write_effects
-from ebgenes.model import Counts, Grouping, Study, text_array
+from ebgenes.records.counts import Counts, Study
+from ebgenes.records.design import Grouping
 
 MODELS = {"donor": "~ batch + treated + dose + (1|donor)", "crossed": "~ treated + dose + (1|donor) + (1|site)"}
 

@@ -11,10 +11,11 @@ from test_families import SLABS, likelihood_kinds
 
 import ebgenes as eb
 from ebgenes.errors import InputError
-from ebgenes.model import Effects, MixturePrior
 from ebgenes.posteriors.intervals import fitted_mixture as mixture
 from ebgenes.posteriors.intervals.robust import robust_bounds
 from ebgenes.prior.refit import free_weights, refit
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 
 def simulated(rng, n=1500, pi0=0.7, df=np.inf) -> tuple[np.ndarray, Effects]:

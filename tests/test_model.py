@@ -7,7 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ebgenes.model import Counts, Design, Effects, MixturePrior, text_array
+from ebgenes.arrays import text_array
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 
 def make_effects(**changes) -> Effects:
@@ -71,7 +75,7 @@ def test_prior_names_its_parts():
 
 
 def test_design_and_contrast_must_fit():
-    from ebgenes.model import Contrast
+    from ebgenes.records.design import Contrast
 
     with pytest.raises(ValueError, match=r"Contrast\.weight"):
         Design(

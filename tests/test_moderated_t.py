@@ -8,6 +8,7 @@ from conftest import reference
 from hypothesis import given, settings, strategies as st
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.design.matrix import with_covariates
 from ebgenes.effects.moderated_t import voom, weighted_regression
 from ebgenes.effects.robust_variance_prior import fit_robust_variance_prior
@@ -19,8 +20,8 @@ from ebgenes.effects.variance_prior import (
     squeeze_variances,
 )
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, text_array
 from ebgenes.posteriors.fdr import two_sided_p
+from ebgenes.records.counts import Counts
 
 
 def test_whole_airway_table_equals_limma(airway_effects):

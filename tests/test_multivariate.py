@@ -15,8 +15,8 @@ from ebgenes.analyses.conditions.estimates import checked, loglik_matrix
 from ebgenes.analyses.conditions.multivariate_summary import plain
 from ebgenes.analyses.conditions.patterns import _sets, deconvolve, learned_patterns
 from ebgenes.errors import InputError
-from ebgenes.model import MixturePrior, MultivariatePrior
 from ebgenes.posteriors.fdr import running_mean
+from ebgenes.records.prior import MixturePrior, MultivariatePrior
 
 REFERENCE = Path(__file__).parent / "reference" / "mash"
 CONDITIONS = 5

@@ -11,6 +11,7 @@ from scipy import optimize, stats
 from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.effects.negative_binomial import (
     CHEAP,
     EXACT,
@@ -25,7 +26,6 @@ from ebgenes.effects.negative_binomial import (
     sorted_counts,
 )
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, text_array
 from ebgenes.numerics.negative_binomial import (
     DEGREE,
     PANELS,
@@ -37,6 +37,7 @@ from ebgenes.numerics.negative_binomial import (
     maximise,
 )
 from ebgenes.numerics.vector import log_rising, lowest_terms
+from ebgenes.records.counts import Counts
 
 PRIOR = DispersionPrior(floor=0.03, slope=2.0, spread=0.6)
 GROUPS = np.repeat([0.0, 1.0], 3)

@@ -10,12 +10,13 @@ from scipy import stats
 import ebgenes as eb
 from ebgenes import io
 from ebgenes.effects.hidden import residual_axes
-from ebgenes.model import HiddenFactors, MixturePrior, Nulls, ResidualAxes
 from ebgenes.posteriors.fdr import listed_by_sign, running_mean
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
 from ebgenes.posteriors.mixtures import mixture_of
 from ebgenes.prior.null import CUT, N_DRAWS, drift_mass, drift_prior, excess_variance
+from ebgenes.records.effects import HiddenFactors, ResidualAxes
+from ebgenes.records.prior import MixturePrior, Nulls
 from ebgenes.results.summary import cautions, summarize
 
 FLAT = ResidualAxes(variance=np.ones(4), chance=np.ones(4))

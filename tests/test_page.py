@@ -21,10 +21,13 @@ from test_payload import skewed
 import ebgenes as eb
 from ebgenes.app import steps as pipeline
 from ebgenes.app.config import Config, parse_config
+from ebgenes.arrays import text_array
 from ebgenes.data.simulate import simulate_counts
-from ebgenes.model import Curve, MixturePrior, Study, text_array
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.prior.densities import slab_density
+from ebgenes.records.counts import Study
+from ebgenes.records.design import Curve
+from ebgenes.records.prior import MixturePrior
 from ebgenes.report.payload import GeneRows, StudyLines, bent_nodes, stray_likelihoods
 from ebgenes.report.render import ContrastPage, render_report
 from ebgenes.results.table import tested as has_results

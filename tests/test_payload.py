@@ -13,10 +13,12 @@ from scipy import stats
 from test_report import page, result_table
 
 from ebgenes.data.simulate import simulate_counts
-from ebgenes.model import Counts, Effects, MixturePrior, Study
 from ebgenes.numerics import principal_components as ordination
 from ebgenes.posteriors.fdr import COIN_TOSS, running_mean
 from ebgenes.prior.densities import slab_density
+from ebgenes.records.counts import Counts, Study
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 from ebgenes.report import payload
 from ebgenes.report.render import ContrastPage
 

@@ -23,9 +23,10 @@ from ebgenes import plots
 from ebgenes.data.normalization import normalize
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, MixturePrior, Study
 from ebgenes.numerics.principal_components import principal_components
 from ebgenes.posteriors.fdr import adjust_bh, running_mean
+from ebgenes.records.counts import Counts, Study
+from ebgenes.records.prior import MixturePrior
 from ebgenes.results.table import COLUMNS
 
 HIDDEN = {

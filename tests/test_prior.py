@@ -10,12 +10,14 @@ from scipy import stats
 from scipy.optimize import minimize
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.effects.negative_binomial import REACH
 from ebgenes.errors import InputError, NotConverged
-from ebgenes.model import Effects, EmFit, ResidualAxes, text_array
 from ebgenes.numerics.weights import SOLVERS, Likelihood, derivatives, in_memory
 from ebgenes.posteriors.given_prior import loglik_matrix
 from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, slab_grid
+from ebgenes.records.effects import Effects, ResidualAxes
+from ebgenes.records.prior import EmFit
 
 
 def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, drift=0.0, se=0.4) -> Effects:

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ebgenes.model import MixturePrior
 from ebgenes.posteriors.fdr import running_mean
+from ebgenes.records.prior import MixturePrior
 from ebgenes.report.render import TOP, ContrastPage, _smaller, render_report
 from ebgenes.results.table import COLUMNS, sentence
 

@@ -18,12 +18,13 @@ import ebgenes as eb
 from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
+from ebgenes.arrays import text_array
 from ebgenes.data.given_sizes import column_size_factors, offsets_as_size_factors, read_size_factors
 from ebgenes.data.normalization import given_sizes, median_ratio
 from ebgenes.effects.chunks import common_of, gathered
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import Counts, text_array
+from ebgenes.records.counts import Counts
 from ebgenes.results.table import in_list
 
 QUESTION = {"column": "group", "baseline": "ctl", "target": "trt"}

@@ -13,9 +13,10 @@ import ebgenes as eb
 from ebgenes.app import cli
 from ebgenes.app.config import parse_config, plain_values
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import Effects, MixturePrior
 from ebgenes.posteriors.given_prior import loglik_matrix
 from ebgenes.prior.stored import MEMORY, as_applied, conflict, joined_slabs, stored_shares, z_histogram
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 STORED = MixturePrior(weight=[0.8, 0.0, 0.2], scale=[0.3, 0.5, 1.2])
 

@@ -27,7 +27,8 @@ from ebgenes.analyses.meta_analysis import (
 from ebgenes.app.check import check
 from ebgenes.app.config import parse_config
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import Effects, MixturePrior
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 PRIOR = MixturePrior(weight=[0.6, 0.4], scale=[0.0, 1.5])
 

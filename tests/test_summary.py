@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.effects.failed import without_failed
-from ebgenes.model import Effects, EmFit, MixturePrior, text_array
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit, MixturePrior
 from ebgenes.results.summary import shortest_interval, summarize
 
 FIT = EmFit(

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import ebgenes as eb
+from ebgenes.arrays import text_array
 from ebgenes.errors import InputError
-from ebgenes.model import Screen, text_array
 from ebgenes.posteriors.fdr import adjust_bh, running_mean
+from ebgenes.records.counts import Screen
 from ebgenes.results.table import COLUMNS, STYLES, TEXT_COLUMNS, in_list, ranking, restyle, tested as has_results
 
 

@@ -28,8 +28,8 @@ from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.app.steps import estimate, plan_cell_types, prepare_cell_type, sum_dataset, together
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.model import MultivariatePosterior
 from ebgenes.posteriors.fdr import p_values
+from ebgenes.records.posterior import MultivariatePosterior
 
 
 def test_small_p_values_make_normal_errors_wider():

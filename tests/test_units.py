@@ -16,14 +16,17 @@ import ebgenes as eb
 from ebgenes.analyses.meta_analysis import combine_studies, heterogeneity, join_studies, learn_kappa, on_grid
 from ebgenes.analyses.multi_df import fit_joint, joint_posterior
 from ebgenes.app.cli import main
+from ebgenes.arrays import text_array
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.io import read_any_effects, read_prior, write_effects, write_json
-from ebgenes.model import Counts, Effects, MixturePrior, text_array
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.prior.covariates import build_covariates
 from ebgenes.prior.diagnostics import likelihood_stretch
 from ebgenes.prior.fit import FAMILIES
 from ebgenes.prior.full_bayes import draw_gibbs, full_posterior
+from ebgenes.records.counts import Counts
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 UNITS = (1e-6, 1e-3, 0.1, 10.0, 1e3, 1e6)
 FAR_UNITS = (1e-6, 3.0, 1e6)

@@ -27,9 +27,10 @@ from rates import write_rows
 from scipy import special
 
 import ebgenes as eb
-from ebgenes.model import Counts, Effects
 from ebgenes.posteriors.fdr import adjust_bh, p_values, running_mean
 from ebgenes.posteriors.given_prior import null_probability
+from ebgenes.records.counts import Counts
+from ebgenes.records.effects import Effects
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -41,8 +41,10 @@ from rates import (
 from sets import EFFECT_SD, Cell, draw, effects, factor_scores, simulate
 
 import ebgenes as eb
-from ebgenes.model import BoolArray, Effects, EmFit, FloatArray
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.posteriors.lists import false_proportions, scattered
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit
 from ebgenes.results.summary import discovery_proportion
 from ebgenes.results.table import in_list
 

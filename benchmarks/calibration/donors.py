@@ -37,8 +37,11 @@ from ebgenes.analyses.fixed_or_random import (
     ratio_leverage,
     with_group_means,
 )
+from ebgenes.arrays import FloatArray, text_array
 from ebgenes.effects.mixed import fit_contrast, mixed_weights
-from ebgenes.model import Counts, Design, Effects, FloatArray, text_array
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
+from ebgenes.records.effects import Effects
 
 N_GENES = 2000
 PI0 = 0.85

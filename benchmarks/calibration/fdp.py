@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 import ebgenes as eb
-from ebgenes.model import BoolArray, Effects
+from ebgenes.arrays import BoolArray
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.posteriors.lists import scattered
 from ebgenes.prior.full_bayes import list_discoveries
+from ebgenes.records.effects import Effects
 from ebgenes.results.summary import shortest_interval
 
 

@@ -22,7 +22,8 @@ from rates import Row, list_rates, write_rows
 from sets import QUESTION, KnownSet
 
 import ebgenes as eb
-from ebgenes.model import Counts, text_array
+from ebgenes.arrays import text_array
+from ebgenes.records.counts import Counts
 
 PROTOTYPE_CALLS = {
     "n2_s1": 354,

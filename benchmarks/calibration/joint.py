@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 import ebgenes as eb
-from ebgenes.model import Counts, text_array
+from ebgenes.arrays import text_array
 from ebgenes.posteriors.fdr import adjust_bh, running_mean
+from ebgenes.records.counts import Counts
 
 sys.path.append(str(Path(__file__).parents[1] / "speed"))
 from measure import measure, write_rows

@@ -21,7 +21,8 @@ from rates import LEVEL
 from sets import KnownSet
 
 import ebgenes as eb
-from ebgenes.model import Effects, MixturePrior
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 from ebgenes.results.table import in_list
 
 HERE = Path(__file__).parent

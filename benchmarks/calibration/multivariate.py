@@ -19,8 +19,9 @@ from rates import Row, average, list_rates, write_rows
 
 import ebgenes as eb
 from ebgenes.analyses.conditions.error_correlation import normal_se, residual_correlation
-from ebgenes.model import Effects, FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.posteriors.fdr import p_values, running_mean
+from ebgenes.records.effects import Effects
 
 HERE = Path(__file__).parent
 GENES, CONDITIONS, SHARE, SETS = 4000, 5, 0.2, 10

@@ -12,8 +12,9 @@ import pandas as pd
 from sets import EFFECT_SD, Cell
 
 import ebgenes as eb
+from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.simulate import Simulation
-from ebgenes.model import Counts, FloatArray, text_array
+from ebgenes.records.counts import Counts
 
 ROOT = Path(__file__).parents[2]
 SHARE_CHANGED = 0.12

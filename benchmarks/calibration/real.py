@@ -52,8 +52,12 @@ from scipy import linalg, optimize
 from sets import KnownSet
 
 import ebgenes as eb
+from ebgenes.arrays import BoolArray, FloatArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.model import BoolArray, Counts, Design, Effects, EmFit, FloatArray, text_array
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit
 
 STRICT = 0.01
 BINS = (0.05, 0.1, 0.25, 0.5, 1, np.inf)

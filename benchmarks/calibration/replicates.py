@@ -28,8 +28,9 @@ from rates import LEVEL, Row, average, list_rates, write_rows
 from sets import EFFECT_SD, QUESTION
 
 import ebgenes as eb
+from ebgenes.arrays import FloatArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, FloatArray, text_array
+from ebgenes.records.counts import Counts
 
 DESIGNS = {"batch withheld": "~ group", "batch recorded": "~ batch + group"}
 

@@ -12,8 +12,10 @@ import pandas as pd
 from scipy import special
 
 import ebgenes as eb
+from ebgenes.arrays import FloatArray
 from ebgenes.data.simulate import Simulation
-from ebgenes.model import Counts, Design, FloatArray
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
 
 N_GENES = 8000
 QUESTION = eb.compare("group", baseline="control", target="treated")

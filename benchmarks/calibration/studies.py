@@ -22,7 +22,7 @@ from scipy import special
 
 import ebgenes as eb
 from ebgenes.analyses.meta_analysis import combine_studies, heterogeneity, join_studies, learn_kappa
-from ebgenes.model import Effects
+from ebgenes.records.effects import Effects
 
 GENES, CHANGED, EFFECT = 2000, 0.15, 1.0
 CELLS = [(kappa, studies, df) for df in (np.inf, 6.0) for studies in (2, 3, 5) for kappa in (0.0, 0.15, 0.5)]

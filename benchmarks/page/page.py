@@ -21,7 +21,7 @@ import ebgenes as eb
 from ebgenes.app import steps as pipeline
 from ebgenes.app.config import parse_config
 from ebgenes.data.simulate import simulate_counts
-from ebgenes.model import Study
+from ebgenes.records.counts import Study
 from ebgenes.report.render import ContrastPage, render_report
 
 SIZES = ((20_000, 1, 8), (20_000, 10, 24), (60_000, 1, 8), (60_000, 30, 24))

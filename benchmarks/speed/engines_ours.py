@@ -18,8 +18,8 @@ for name in ("EBGENES_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import pandas as pd  # noqa: E402  (the threads are set before anything starts some)
 
 import ebgenes as eb  # noqa: E402
-from ebgenes.model import Effects  # noqa: E402
 from ebgenes.posteriors.fdr import p_values  # noqa: E402
+from ebgenes.records.effects import Effects  # noqa: E402
 
 
 def main() -> None:

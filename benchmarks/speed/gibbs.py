@@ -23,8 +23,9 @@ import numpy as np
 from measure import machine, write_rows
 
 import ebgenes as eb
-from ebgenes.model import Effects, GibbsDraws
 from ebgenes.prior.full_bayes import make_planes
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import GibbsDraws
 
 
 def study(n_genes: int) -> Effects:

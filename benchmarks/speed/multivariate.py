@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402  (the threads are set before anything starts so
 from measure import machine, write_rows  # noqa: E402
 
 import ebgenes as eb  # noqa: E402
-from ebgenes.model import MultivariateFit  # noqa: E402
+from ebgenes.records.prior import MultivariateFit  # noqa: E402
 
 HERE = Path(__file__).parent
 GENES = 20_000

@@ -20,7 +20,8 @@ from measure import machine, write_rows
 from studies import simulate, take
 
 import ebgenes as eb
-from ebgenes.model import Counts, Design
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
 
 HERE = Path(__file__).parent
 GENES = 20000

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import ebgenes as eb
-from ebgenes.model import Counts
+from ebgenes.records.counts import Counts
 
 SEED = 20
 

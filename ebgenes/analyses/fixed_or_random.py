@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from ebgenes.arrays import FloatArray, text_array
 from ebgenes.design.matrix import with_covariates
 from ebgenes.design.random_factors import (
     differs_between,
@@ -21,20 +22,12 @@ from ebgenes.design.random_factors import (
 from ebgenes.effects.mixed import MixedFit, fit_contrast, likelihood_effects, mixed_weights
 from ebgenes.effects.mixed_model import fit_ratios, fit_reml, scaled_weights
 from ebgenes.effects.moderated_t import fit_moderated_t, weighted_regression
-from ebgenes.model import (
-    Beside,
-    Choice,
-    Contrast,
-    Counts,
-    Design,
-    Effects,
-    FloatArray,
-    Grouping,
-    text_array,
-)
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.prior.fit import fit_em
 from ebgenes.prior.full_bayes import draw_gibbs
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Contrast, Design, Grouping
+from ebgenes.records.effects import Beside, Choice, Effects
 
 TOLERABLE = 1 / 3
 """Bias in standard errors, root mean square, that random effects may have: it adds a ninth to the squared z-scores."""

@@ -12,25 +12,18 @@ from scipy import special
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import minimize_scalar
 
+from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray, text_array
 from ebgenes.effects.likelihood import summaries
 from ebgenes.effects.negative_binomial import FAR, REACH
 from ebgenes.errors import InputError
-from ebgenes.model import (
-    BoolArray,
-    Effects,
-    FloatArray,
-    IntArray,
-    MixturePrior,
-    ResidualAxes,
-    TextArray,
-    text_array,
-)
 from ebgenes.numerics import grid as grids
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.studies import PRODUCT_NODES, multiply_studies, study_posteriors
 from ebgenes.posteriors.given_prior import NORMAL
 from ebgenes.prior.fit import fit_em
 from ebgenes.prior.null import excess_variance
+from ebgenes.records.effects import Effects, ResidualAxes
+from ebgenes.records.prior import MixturePrior
 
 LOG2 = np.log(2)
 

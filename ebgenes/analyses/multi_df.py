@@ -7,23 +7,15 @@ from scipy import special
 
 from ebgenes.analyses.conditions.multivariate_fit import fit_multivariate
 from ebgenes.analyses.conditions.multivariate_posterior import multivariate_posterior
+from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.effects.joint import squared_distance
 from ebgenes.errors import InputError
-from ebgenes.model import (
-    Curve,
-    Effects,
-    FloatArray,
-    JointEffects,
-    JointPosterior,
-    MixturePrior,
-    MultivariateFit,
-    MultivariatePrior,
-    Posterior,
-    TextArray,
-    text_array,
-)
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.prior.fit import MIN_SCALE
+from ebgenes.records.design import Curve
+from ebgenes.records.effects import Effects, JointEffects
+from ebgenes.records.posterior import JointPosterior, Posterior
+from ebgenes.records.prior import MixturePrior, MultivariateFit, MultivariatePrior
 
 UP, DOWN = "up in leading row", "down in leading row"
 """What the signs of a gene's leading effect mean."""

@@ -30,9 +30,10 @@ from ebgenes.app.steps import (
     stored_prior,
     taken_for_factors,
 )
+from ebgenes.arrays import text_array
 from ebgenes.data.peek import peek
 from ebgenes.errors import InputError, InputErrors, listing
-from ebgenes.model import Design, text_array
+from ebgenes.records.design import Design
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from ebgenes.app.config import EffectsSettings
     from ebgenes.app.steps import JointTold
-    from ebgenes.model import Design, Effects, GibbsDraws, JointEffects, MixturePrior, Screen, Study, TextArray
+    from ebgenes.arrays import TextArray
+    from ebgenes.records.counts import Screen, Study
+    from ebgenes.records.design import Design
+    from ebgenes.records.effects import Effects, JointEffects
+    from ebgenes.records.prior import GibbsDraws, MixturePrior
 
 STARTER = """\
 # A starter config for ebgenes. Paths are relative to the folder the command runs in.
@@ -421,7 +425,7 @@ def _effects(options: argparse.Namespace) -> None:
 
 def _write_effects(path: str, effects: Effects | JointEffects) -> None:
     from ebgenes.io import write_effects, write_joint_effects
-    from ebgenes.model import JointEffects
+    from ebgenes.records.effects import JointEffects
 
     if isinstance(effects, JointEffects):
         write_joint_effects(path, effects)
@@ -536,7 +540,7 @@ def _fit_prior(options: argparse.Namespace, asked: Any) -> None:
 def _learn_and_write(
     effects: Effects | JointEffects, screen: Screen | None, options: argparse.Namespace, asked: Any
 ) -> None:
-    from ebgenes.model import JointEffects
+    from ebgenes.records.effects import JointEffects
 
     if isinstance(effects, JointEffects):
         _learn_joint(effects, options, asked)
@@ -604,7 +608,7 @@ def _count_sweeps(done: int, total: int) -> None:
 def _table(options: argparse.Namespace) -> None:
     from ebgenes.app.config import parse_section
     from ebgenes.io import read_prior, write_table
-    from ebgenes.model import JointEffects
+    from ebgenes.records.effects import JointEffects
 
     report = parse_section("report", _yaml(options.report, "--report"))
     effects, screen = _any_effects(options)
@@ -655,7 +659,7 @@ def _plot(options: argparse.Namespace) -> None:
     from ebgenes.app.config import parse_section
     from ebgenes.app.steps import write_figures
     from ebgenes.io import read_any_effects, read_null, read_prior, read_table
-    from ebgenes.model import JointEffects
+    from ebgenes.records.effects import JointEffects
 
     settings = parse_section("report", _yaml(options.report, "--report"))
     prior, summary = read_prior(options.prior)
@@ -696,7 +700,7 @@ def _report(options: argparse.Namespace) -> None:
     from ebgenes.app.conditions import together_pages
     from ebgenes.app.steps import contrast_page, write_dataset_figures, write_results
     from ebgenes.io import read_any_effects, read_json, read_prior, read_study, read_table
-    from ebgenes.model import JointEffects
+    from ebgenes.records.effects import JointEffects
     from ebgenes.results.summary import further_words
     from ebgenes.results.table import sentence
 

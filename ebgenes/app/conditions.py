@@ -13,7 +13,8 @@ import ebgenes as eb
 from ebgenes import io
 from ebgenes.app.config import DatasetSettings, MultivariateSettings, ReportSettings, multivariate_files, taken_together
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.model import Design, Study
+from ebgenes.records.counts import Study
+from ebgenes.records.design import Design
 
 if TYPE_CHECKING:
     from ebgenes.analyses.conditions.error_correlation import Condition

@@ -31,29 +31,13 @@ from ebgenes.app.config import (
     row_figure_names,
     size_factor_controls,
 )
+from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
 from ebgenes.errors import InputError, InputErrors, listing, nearest
-from ebgenes.model import (
-    BESIDE_ARRAYS,
-    Beside,
-    BoolArray,
-    Counts,
-    Design,
-    Effects,
-    EmFit,
-    FloatArray,
-    GibbsDraws,
-    HiddenFactors,
-    JointEffects,
-    JointPosterior,
-    MixturePrior,
-    MultivariateFit,
-    MultivariatePrior,
-    Posterior,
-    Screen,
-    Study,
-    TextArray,
-    text_array,
-)
+from ebgenes.records.counts import Counts, Screen, Study
+from ebgenes.records.design import Design
+from ebgenes.records.effects import BESIDE_ARRAYS, Beside, Effects, HiddenFactors, JointEffects
+from ebgenes.records.posterior import JointPosterior, Posterior
+from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, MultivariatePrior
 
 # The statistics are called by their public names, `eb.fit_effects` and so on, which load when first
 # used: a step pays for the libraries it needs and no others.

@@ -29,8 +29,11 @@ from ebgenes.analyses.meta_analysis import (
 )
 from ebgenes.app import steps as pipeline
 from ebgenes.app.config import Config, StudiesSettings, studies_figure_names
+from ebgenes.arrays import TextArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.model import Effects, EmFit, Screen, TextArray, text_array
+from ebgenes.records.counts import Screen
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit
 from ebgenes.results.table import in_list
 
 if TYPE_CHECKING:

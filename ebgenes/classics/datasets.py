@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ebgenes.model import FloatArray, IntArray, TextArray, text_array
+from ebgenes.arrays import FloatArray, IntArray, TextArray, text_array
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from ebgenes.arrays import FloatArray
 from ebgenes.classics.pooling import estimate_tau, partial_pooling, require_effects, tau_loglik, weighted_mean
 from ebgenes.errors import InputError
-from ebgenes.model import FloatArray
 from ebgenes.posteriors.intervals.robust import robust_bounds
 
 HALF_T_DF, HALF_T_SCALE = 4.0, 2.0

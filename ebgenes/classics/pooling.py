@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import gammaln
 
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.errors import InputError, nearest
-from ebgenes.model import BoolArray, FloatArray
 
 TAU_METHODS = ("reml", "ml", "moments")
 

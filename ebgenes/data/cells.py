@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ebgenes.arrays import FloatArray, IntArray, TextArray, text_array
 from ebgenes.data.tenx import is_tenx, read_tenx_sparse
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.io import existing_file, read_annotation
-from ebgenes.model import FloatArray, IntArray, TextArray, text_array
 
 if TYPE_CHECKING:
     import h5py

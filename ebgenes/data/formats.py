@@ -12,7 +12,7 @@ from ebgenes.data.sample_files import PATH_COLUMN, sample_files
 from ebgenes.data.tenx import is_tenx, read_tenx
 from ebgenes.errors import InputError, listing
 from ebgenes.io import existing_file, read_counts
-from ebgenes.model import Counts
+from ebgenes.records.counts import Counts
 
 FORMATS = ("auto", "table", "parquet", "h5ad", "10x", "star", "featurecounts", "salmon", "kallisto")
 BY_SAMPLE = {**quant.ENDINGS, "star": star.ENDINGS, "featurecounts": feature_counts.ENDINGS}

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray, text_array
 from ebgenes.errors import InputError, listing
-from ebgenes.model import BoolArray, Counts, Design, FloatArray, IntArray, Screen, TextArray, text_array
+from ebgenes.records.counts import Counts, Screen
+from ebgenes.records.design import Design
 
 NORMALIZATIONS = ("median_ratio", "poscounts", "tmm", "tmmwsp")
 

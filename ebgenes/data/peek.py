@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ebgenes.arrays import text_array
 from ebgenes.data import feature_counts, quant, star
 from ebgenes.data.cells import element, opened
 from ebgenes.data.formats import BY_SAMPLE, recognise, require_place
@@ -16,7 +17,7 @@ from ebgenes.data.tenx import barcodes
 from ebgenes.data.transcripts import read_tx2gene
 from ebgenes.errors import InputError, listing
 from ebgenes.io import first_counts, read_counts
-from ebgenes.model import Counts, text_array
+from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:
     import pandas as pd

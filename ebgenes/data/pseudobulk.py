@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.app.config import schema
+from ebgenes.arrays import IntArray, TextArray, text_array
 from ebgenes.data.cells import Labels, Part, read_labels, read_parts
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.io import read_h5ad, whole
-from ebgenes.model import Counts, IntArray, TextArray, text_array
+from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ebgenes.arrays import TextArray
 from ebgenes.errors import InputError, listing
 from ebgenes.io import readable, text_content
-from ebgenes.model import TextArray
 
 PATH_COLUMN = "path"
 """Column of the sample sheet that tells where a sample's file or folder is."""

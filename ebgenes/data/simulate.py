@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ebgenes.model import Counts, FloatArray, text_array
+from ebgenes.arrays import FloatArray, text_array
+from ebgenes.records.counts import Counts
 
 Law = Callable[[np.random.Generator, FloatArray], FloatArray]
 """Draws a value for every gene, (G,), given the genes' means, (G,)."""

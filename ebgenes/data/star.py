@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ebgenes.arrays import text_array
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.errors import InputError
 from ebgenes.io import whole_numbers
-from ebgenes.model import Counts, text_array
+from ebgenes.records.counts import Counts
 
 ENDINGS = ("ReadsPerGene.out.tab",)
 STRANDS = ("unstranded", "forward", "reverse")

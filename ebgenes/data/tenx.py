@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.sample_files import read_columns
 from ebgenes.errors import InputError
 from ebgenes.io import readable
-from ebgenes.model import Counts, TextArray, text_array
+from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ebgenes.arrays import TextArray
 from ebgenes.errors import InputError
 from ebgenes.io import existing_file, readable, text_content
-from ebgenes.model import TextArray
 
 TRANSCRIPT = re.compile(rb'transcript_id "([^"]+)"')
 GENE = re.compile(rb'gene_id "([^"]+)"')

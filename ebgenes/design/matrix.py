@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
 from ebgenes.design.formulas import split_formula
 from ebgenes.design.random_factors import build_groupings
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.imports import swift_imports
-from ebgenes.model import LARGEST, Contrast, Curve, Design, FloatArray, IntArray, JointContrast, text_array
+from ebgenes.records.design import Contrast, Curve, Design, JointContrast
 
 # formulaic takes most of a second to import and few steps build a design: functions import it.
 if TYPE_CHECKING:

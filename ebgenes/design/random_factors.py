@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ebgenes.arrays import FloatArray, text_array
 from ebgenes.design.formulas import NAME
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.model import Design, FloatArray, Grouping, text_array
+from ebgenes.records.design import Design, Grouping
 
 if TYPE_CHECKING:
     import pandas as pd

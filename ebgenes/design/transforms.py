@@ -8,7 +8,7 @@ import numpy as np
 from formulaic.materializers.types import FactorValues
 from formulaic.utils.stateful_transforms import stateful_transform
 
-from ebgenes.model import FloatArray
+from ebgenes.arrays import FloatArray
 
 MOST_ED50 = 5
 """Curves of a grid at most."""

@@ -8,8 +8,9 @@ import numpy as np
 from scipy import special
 from scipy.optimize import minimize_scalar
 
-from ebgenes.model import Effects, FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import best_weights, in_memory
+from ebgenes.records.effects import Effects
 
 MOST_GENES = 3_000
 """Genes, evenly taken, that are looked at."""

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from ebgenes.arrays import TextArray
 from ebgenes.effects.composition import measured_from_unchanged
 from ebgenes.effects.engine import Asked, made_ready
 from ebgenes.effects.failed import gathered_failed
 from ebgenes.effects.likelihood import Common, learn_common
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Design, Effects, TextArray
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
+from ebgenes.records.effects import Effects
 
 ARRAYS = ("gene", "estimate", "se", "df", "p_value", "base_mean", "grid", "loglik", "status")
 

@@ -11,9 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ebgenes.arrays import FloatArray
 from ebgenes.effects.center import Center, find_center
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Effects, FloatArray
+from ebgenes.records.counts import Counts
+from ebgenes.records.effects import Effects
 
 COMPOSITION = ("auto", "none")
 

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ebgenes.arrays import FloatArray, text_array
 from ebgenes.effects.summary_statistics import degrees_of_freedom, effects_from_summary, two_sided_z
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.io import numbers_or_missing, read_annotation
-from ebgenes.model import Effects, FloatArray, Screen, text_array
+from ebgenes.records.counts import Screen
+from ebgenes.records.effects import Effects
 
 QUANTITIES = {
     "gene": "ids, if they are not in the first column",

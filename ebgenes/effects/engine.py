@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 
+from ebgenes.arrays import FloatArray, TextArray
 from ebgenes.data.normalization import given_sizes, normalize, require_counted, require_distinct
 from ebgenes.design.formulas import ENGINES, require_fitting
 from ebgenes.design.matrix import with_covariates
@@ -21,7 +22,9 @@ from ebgenes.effects.failed import without_failed
 from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, ResidualAxes, TextArray
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Contrast, Design
+from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
 
 TAILS = ("normal", "t5")
 OUTLIERS = ("keep", "winsorize")

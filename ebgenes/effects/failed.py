@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ebgenes.model import BoolArray, Effects, Failed, FloatArray, JointEffects, TextArray
+from ebgenes.arrays import BoolArray, FloatArray, TextArray
+from ebgenes.records.effects import Effects, Failed, JointEffects
 
 Some = TypeVar("Some", Effects, JointEffects)
 

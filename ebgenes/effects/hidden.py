@@ -7,14 +7,17 @@ from typing import cast
 
 import numpy as np
 
+from ebgenes.arrays import BoolArray, FloatArray, TextArray
 from ebgenes.data.normalization import library_size
 from ebgenes.design.matrix import with_covariates
 from ebgenes.effects.moderated_t import regression_rows, voom, weighted_regression
 from ebgenes.effects.variance_prior import fit_variance_prior, require_variation, squeeze_variances
 from ebgenes.errors import InputError, listing
-from ebgenes.model import BoolArray, Contrast, Counts, Design, FloatArray, HiddenFactors, ResidualAxes, TextArray
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.linear import add_gram
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Contrast, Design
+from ebgenes.records.effects import HiddenFactors, ResidualAxes
 
 MOST = 2
 FEWEST_DF = 4

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 from scipy import special
 
+from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.center import center_of
 from ebgenes.effects.composition import require_composition, with_moved_sizes
@@ -15,7 +16,9 @@ from ebgenes.effects.engine import Asked, made_ready, resolved
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.moderated_t import moderate
 from ebgenes.errors import InputError
-from ebgenes.model import Counts, Design, FloatArray, JointContrast, JointEffects, TextArray, text_array
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design, JointContrast
+from ebgenes.records.effects import JointEffects
 
 
 def fit_joint_effects(

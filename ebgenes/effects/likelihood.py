@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.negative_binomial import (
@@ -19,19 +20,11 @@ from ebgenes.effects.negative_binomial import (
     route_for,
 )
 from ebgenes.effects.outliers import bound_outliers, genes_with_outliers
-from ebgenes.model import (
-    Contrast,
-    Counts,
-    Design,
-    Effects,
-    FloatArray,
-    HiddenFactors,
-    ResidualAxes,
-    TextArray,
-    text_array,
-)
 from ebgenes.numerics.grid import summarise
 from ebgenes.numerics.jit import map_blocks, read_only
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Contrast, Design
+from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
 
 if TYPE_CHECKING:
     from ebgenes.effects.engine import Ready

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
+from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.normalization import base_mean
 from ebgenes.design.random_factors import describe_comparison, describe_factors, group_columns
 from ebgenes.effects.likelihood import summaries
@@ -23,8 +24,10 @@ from ebgenes.effects.mixed_model import (
 )
 from ebgenes.effects.moderated_t import voom
 from ebgenes.effects.negative_binomial import FAR, REACH
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, Grouping, RandomEffects, text_array
 from ebgenes.numerics.jit import map_blocks
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Contrast, Design, Grouping
+from ebgenes.records.effects import Effects, RandomEffects
 
 FEWEST_DF = 2
 """Residual degrees of freedom with all groups fixed from which the weights are learned within groups."""

@@ -11,12 +11,13 @@ from scipy import special
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.effects.variance_prior import require_variation
 from ebgenes.errors import InputError
-from ebgenes.model import FloatArray, Grouping, IntArray
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.mixed import ratio_fits
 from ebgenes.numerics.weights import Likelihood, solve_sqp
+from ebgenes.records.design import Grouping
 
 RATIOS = {1: np.concatenate([[0.0], 2.0 ** np.arange(-4, 7)]), 2: np.array([0.0, 0.125, 0.5, 2.0, 8.0, 32.0])}
 """Ratios of variances, random factor over sample, that are told apart: of one factor, and of each of two."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from ebgenes.arrays import FloatArray
 from ebgenes.data.normalization import base_mean, library_size
 from ebgenes.effects.variance_prior import fit_variance_prior, require_variation, smooth, squeeze_variances
-from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.linear import weighted_fits
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Contrast, Design
+from ebgenes.records.effects import Effects
 
 VOOM_SPAN = 0.5
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ebgenes.arrays import BoolArray, FloatArray, IntArray
 from ebgenes.data.normalization import base_mean, of_genes
 from ebgenes.errors import InputError
-from ebgenes.model import BoolArray, Counts, Design, FloatArray, IntArray
 from ebgenes.numerics.grid import spline_curvature, spline_values
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.negative_binomial import (
@@ -20,6 +20,8 @@ from ebgenes.numerics.negative_binomial import (
     dispersion_profiles,
     effect_likelihoods,
 )
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Design
 
 TAILS = {"normal": np.inf, "t5": 5.0}
 """Degrees of freedom of the hyperprior's tails."""

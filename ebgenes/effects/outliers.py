@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.data.normalization import base_mean, of_genes
 from ebgenes.effects.negative_binomial import DispersionPrior
-from ebgenes.model import BoolArray, Counts, FloatArray
+from ebgenes.records.counts import Counts
 
 BORDER = 5.0
 """Standard deviations from the fitted mean, on the scale on which all counts vary alike."""

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
+from ebgenes.arrays import FloatArray
 from ebgenes.effects.variance_prior import VariancePrior, bounded_below, fit_variance_prior, smooth
-from ebgenes.model import FloatArray
 
 WINSOR_LOW, WINSOR_HIGH = 0.05, 0.1
 

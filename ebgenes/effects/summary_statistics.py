@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from ebgenes.arrays import LARGEST, FloatArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.model import LARGEST, Effects, FloatArray, text_array
+from ebgenes.records.effects import Effects
 
 
 def effects_from_summary(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError
-from ebgenes.model import FloatArray
 from ebgenes.numerics.lowess import local_lines
 from ebgenes.numerics.splines import natural_spline
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebgenes.model import Counts, FloatArray
+from ebgenes.arrays import FloatArray
+from ebgenes.records.counts import Counts
 
 PRIOR_COUNT = 4.0
 """Added to normalized counts before logs are taken, so that noise of small counts does not lead."""

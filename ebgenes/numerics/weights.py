@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
-from ebgenes.model import FloatArray, IntArray
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.mixture import weight_derivatives
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ebgenes.model import FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.plots.style import COLOUR, HISTOGRAM, INK, MARKER, SIZE, BoolArray, Range, displayed, number_of_genes
 from ebgenes.results.table import in_list, most_certain, rate_words, tested
 

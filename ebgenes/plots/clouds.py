@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ebgenes.model import FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.plots.axes import (
     cap_of,
     counts_title,

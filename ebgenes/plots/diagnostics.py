@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ebgenes.model import BoolArray, FloatArray
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.plots.axes import (
     draw_cloud,
     draw_histogram,

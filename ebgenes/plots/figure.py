@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.errors import InputError
-from ebgenes.model import BoolArray, FloatArray, JointEffects, JointPosterior, MixturePrior, Study
 from ebgenes.plots.clouds import ma, volcano
 from ebgenes.plots.covariates import covariate_shares, evidence_conflict
 from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
@@ -25,6 +25,10 @@ from ebgenes.plots.sharing import sharing_matrix
 from ebgenes.plots.stored import predicted_z
 from ebgenes.plots.studies import forest
 from ebgenes.plots.style import INK, STYLE, displayed, gene_labels, require_one_of
+from ebgenes.records.counts import Study
+from ebgenes.records.effects import JointEffects
+from ebgenes.records.posterior import JointPosterior
+from ebgenes.records.prior import MixturePrior
 from ebgenes.results.table import tested
 
 FIGURES = (

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ebgenes.model import FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.plots.style import INK, SMALL, BoolArray, not_shown_note, set_heading
 
 

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ebgenes.model import MixturePrior
 from ebgenes.plots.axes import (
     draw_histogram,
     genes_axis,
@@ -37,6 +36,7 @@ from ebgenes.plots.style import (
     set_heading,
 )
 from ebgenes.prior.densities import slab_density
+from ebgenes.records.prior import MixturePrior
 
 
 def _spread(genes: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -7,8 +7,11 @@ from matplotlib.axes import Axes
 from scipy import special
 
 from ebgenes.analyses.multi_df import curve_values
-from ebgenes.model import Curve, FloatArray, JointEffects, JointPosterior
+from ebgenes.arrays import FloatArray
 from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, displayed
+from ebgenes.records.design import Curve
+from ebgenes.records.effects import JointEffects
+from ebgenes.records.posterior import JointPosterior
 
 SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, for the curves of a panel in turn."""

@@ -10,10 +10,11 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from ebgenes.model import FloatArray, Study
+from ebgenes.arrays import FloatArray
 from ebgenes.numerics.principal_components import PRIOR_COUNT
 from ebgenes.plots.axes import level_words, numbers_of, tested_genes
 from ebgenes.plots.style import FAINT, INK, SMALL, displayed, gene_labels, set_heading
+from ebgenes.records.counts import Study
 from ebgenes.results.table import in_list, most_certain
 
 _GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

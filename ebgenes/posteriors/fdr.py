@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.errors import InputError
-from ebgenes.model import BoolArray, Effects, FloatArray
+from ebgenes.records.effects import Effects
 
 LAMBDA = np.linspace(0.05, 0.95, 19)
 """P-values above which hardly any gene is changed: pi0 is read off the share of genes there."""

@@ -8,14 +8,17 @@ from typing import Any, cast
 
 import numpy as np
 
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.errors import InputError
-from ebgenes.model import Effects, FloatArray, IntArray, MixturePrior, Nulls, Posterior
 from ebgenes.numerics import grid as grids, pieces
 from ebgenes.numerics.jit import BLOCK, map_blocks, read_only
 from ebgenes.numerics.mixture import mean_odds
 from ebgenes.numerics.posterior import mixture_posterior
 from ebgenes.numerics.student import component_loglik
 from ebgenes.posteriors.mixtures import mixture_of
+from ebgenes.records.effects import Effects
+from ebgenes.records.posterior import Posterior
+from ebgenes.records.prior import MixturePrior, Nulls
 
 NORMAL = ("scale_normal", "point_normal")
 SLABS = {

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from ebgenes.model import BoolArray, Effects, FloatArray, MixturePrior
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.posteriors.fdr import listed_by_sign, p_values, running_mean
 from ebgenes.posteriors.given_prior import component_probabilities, null_probability, posterior
 from ebgenes.prior.fit import picked, thinned
 from ebgenes.prior.null import UNKNOWN_EXCESS, excess_variance
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 MOST_GENES = 5_000
 """Genes, evenly taken, whose list stands for that of all where only its length is asked for."""

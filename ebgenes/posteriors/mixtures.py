@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtr, ndtri, ndtri_exp
 
-from ebgenes.model import FloatArray, Posterior
+from ebgenes.arrays import FloatArray
+from ebgenes.records.posterior import Posterior
 
 HALVINGS = 9
 """Of the range between the parts' own ends, in which the mixture's lies; a straight line does the rest."""

@@ -14,9 +14,10 @@ import numpy as np
 from scipy import special
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.model import BoolArray, FloatArray, Odds, TextArray, text_array
 from ebgenes.numerics.splines import natural_spline
+from ebgenes.records.prior import Odds
 
 FOLDS = 5
 """A gene's prior is learned from the other four fifths of the genes."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebgenes.model import FloatArray, MixturePrior
+from ebgenes.arrays import FloatArray
+from ebgenes.records.prior import MixturePrior
 
 
 def slab_density(prior: MixturePrior, effect: FloatArray) -> FloatArray:

@@ -6,11 +6,12 @@ import numpy as np
 from scipy import special
 from scipy.optimize import brentq
 
-from ebgenes.model import Effects, FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import in_memory
 from ebgenes.posteriors.given_prior import component_likelihoods, stretched
 from ebgenes.prior.fit import KAPPA_RANGE, MIN_SCALE, best_stretch, fit_weights, slab_grid, thinned
 from ebgenes.prior.units import as_fold_changes
+from ebgenes.records.effects import Effects
 
 MOST_GENES = 2000
 """Genes that kappa is estimated from, evenly taken: its standard error is then some .04."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.effects.center import find_center
 from ebgenes.errors import InputError, NotConverged
-from ebgenes.model import Effects, EmFit, FloatArray, IntArray, MixturePrior, Nulls
 from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
 from ebgenes.posteriors.given_prior import around, component_likelihoods, interpolated_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
@@ -28,6 +28,8 @@ from ebgenes.prior.null import (
 )
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
 from ebgenes.prior.units import as_fold_changes, multiplied
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit, MixturePrior, Nulls
 
 MIN_SCALE = 0.3 / np.log(2)
 """Smallest slab scale, log2 (0.3 nat), where the null's scale is given: slabs that reach 0 make pi0 unidentifiable."""

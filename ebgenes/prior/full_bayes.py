@@ -13,18 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from ebgenes.arrays import BoolArray, FloatArray, IntArray
 from ebgenes.errors import InputError, listing
-from ebgenes.model import (
-    BoolArray,
-    ChainState,
-    Effects,
-    EmFit,
-    FloatArray,
-    GibbsDraws,
-    IntArray,
-    MixturePrior,
-    Posterior,
-)
 from ebgenes.numerics.gibbs import false_discoveries, run_chain
 from ebgenes.numerics.jit import map_blocks, usable_threads
 from ebgenes.numerics.mixture import mean_odds_told
@@ -36,6 +26,9 @@ from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, picked
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
 from ebgenes.prior.units import as_fold_changes, multiplied, multiplied_draws
+from ebgenes.records.effects import Effects
+from ebgenes.records.posterior import Posterior
+from ebgenes.records.prior import ChainState, EmFit, GibbsDraws, MixturePrior
 
 SLABS = 33
 """Scales of a single slab that are told apart, over the range where its likelihood is within e^-8 of its peak."""

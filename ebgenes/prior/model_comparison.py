@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError
-from ebgenes.model import Effects, FloatArray, MixturePrior
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.mixture import mixture_loglik
 from ebgenes.posteriors.given_prior import as_seen, loglik_matrix
 from ebgenes.prior.refit import free_weights, mixed
 from ebgenes.prior.weight_draws import draw_weights
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 GOOD_K = 0.7
 """Pareto shapes above which a gene's leave-one-out density is not to be relied on."""

@@ -22,7 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ebgenes.model import DriftPrior, EmFit, FloatArray, HiddenFactors, ResidualAxes
+from ebgenes.arrays import FloatArray
+from ebgenes.records.effects import HiddenFactors, ResidualAxes
+from ebgenes.records.prior import DriftPrior, EmFit
 
 LEAST_EXCESS = 0.001
 """Part of the residual variance that is never ruled out to be shared."""

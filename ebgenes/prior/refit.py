@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ebgenes.model import Effects, FloatArray, MixturePrior
+from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import in_memory
 from ebgenes.posteriors.given_prior import as_seen, component_likelihoods
 from ebgenes.prior.fit import SINGLE, fit_weights
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
 
 REACH = np.log(4)
 """How far from the fitted scale of a single slab, as a logarithm, another is sought."""

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 
-from ebgenes.model import FloatArray, IntArray
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.prior.covariates import LogPrior
 
 N_REPRESENTATIVES = 64

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError, listing
-from ebgenes.model import Effects, EmFit, FloatArray, MixturePrior
 from ebgenes.numerics.weights import SOLVERS, Likelihood
 from ebgenes.posteriors.given_prior import NORMAL, as_seen
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit, MixturePrior
 
 STORABLE = ("scale_normal", "point_normal", "half_normal", "half_uniform")
 """Families of stored priors whose slabs can stand beside others."""

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ebgenes.model import Effects, EmFit, GibbsDraws
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import EmFit, GibbsDraws
 
 
 def as_fold_changes(effects: Effects) -> Effects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebgenes.model import FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.numerics.mixture import allocate
 
 

@@ -12,20 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.model import (
-    Counts,
-    Curve,
-    Effects,
-    FloatArray,
-    IntArray,
-    JointEffects,
-    JointPosterior,
-    Study,
-    TextArray,
-)
+from ebgenes.arrays import FloatArray, IntArray, TextArray
 from ebgenes.numerics.principal_components import principal_components
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.densities import slab_density
+from ebgenes.records.counts import Counts, Study
+from ebgenes.records.design import Curve
+from ebgenes.records.effects import Effects, JointEffects
+from ebgenes.records.posterior import JointPosterior
 from ebgenes.report.words import UNTESTED_WORDS, printable
 from ebgenes.results.table import COLUMNS, error_column, rate_column, tested
 

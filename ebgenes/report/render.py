@@ -16,8 +16,9 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ebgenes.model import MixturePrior, Study
 from ebgenes.posteriors.fdr import COIN_TOSS
+from ebgenes.records.counts import Study
+from ebgenes.records.prior import MixturePrior
 from ebgenes.report.payload import GeneRows, Likelihoods, StudyLines, pack_page
 from ebgenes.report.words import printable
 from ebgenes.results.table import (

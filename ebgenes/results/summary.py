@@ -11,26 +11,9 @@ from typing import Any, cast
 import numpy as np
 
 import ebgenes
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.effects.failed import all_statuses
 from ebgenes.errors import listing
-from ebgenes.model import (
-    HIDDEN_ARRAYS,
-    RANDOM_ARRAYS,
-    BoolArray,
-    Choice,
-    Effects,
-    EmFit,
-    FloatArray,
-    GibbsDraws,
-    HiddenFactors,
-    JointEffects,
-    MixturePrior,
-    MultivariateFit,
-    Nulls,
-    Odds,
-    Posterior,
-    RandomEffects,
-)
 from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean
 from ebgenes.posteriors.given_prior import null_probability, posterior
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
@@ -39,6 +22,17 @@ from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
 from ebgenes.prior.full_bayes import convergence_caution, diagnose, list_discoveries
 from ebgenes.prior.model_comparison import Criteria, rank_models
 from ebgenes.prior.stored import as_applied, z_histogram
+from ebgenes.records.effects import (
+    HIDDEN_ARRAYS,
+    RANDOM_ARRAYS,
+    Choice,
+    Effects,
+    HiddenFactors,
+    JointEffects,
+    RandomEffects,
+)
+from ebgenes.records.posterior import Posterior
+from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, Nulls, Odds
 
 MUCH_SHARED = 0.05
 """Share of the residual variance from which what replicates have in common is worth a word."""

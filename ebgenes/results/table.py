@@ -5,18 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ebgenes.arrays import BoolArray, IntArray, TextArray
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.model import (
-    BoolArray,
-    Effects,
-    IntArray,
-    JointEffects,
-    JointPosterior,
-    Posterior,
-    Screen,
-    TextArray,
-)
 from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean
+from ebgenes.records.counts import Screen
+from ebgenes.records.effects import Effects, JointEffects
+from ebgenes.records.posterior import JointPosterior, Posterior
 
 COLUMNS = {
     "gene_id": "gene identifier, as in the input",

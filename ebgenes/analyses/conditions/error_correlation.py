@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import interpolate
 
+from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.effects.summary_statistics import two_sided_z
 from ebgenes.errors import InputError
-from ebgenes.model import Design, Effects, FloatArray, TextArray, text_array
+from ebgenes.records.design import Design
+from ebgenes.records.effects import Effects
 
 CORRELATIONS = ("auto", "design", "null_genes", "none")
 

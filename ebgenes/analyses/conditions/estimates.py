@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ebgenes.arrays import LARGEST, BoolArray, FloatArray, TextArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.model import LARGEST, BoolArray, FloatArray, TextArray, text_array
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.multivariate import normal_loglik
 

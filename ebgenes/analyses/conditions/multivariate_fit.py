@@ -11,18 +11,9 @@ import numpy as np
 
 from ebgenes.analyses.conditions.estimates import Estimates, checked, loglik_matrix, loglik_rows
 from ebgenes.analyses.conditions.patterns import canonical_patterns, learned_patterns, normalized, patterns_of_sets
+from ebgenes.arrays import USUAL_SE, FloatArray, TextArray, text_array
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError, NotConverged
-from ebgenes.model import (
-    USUAL_SE,
-    Effects,
-    FloatArray,
-    MultivariateFit,
-    MultivariatePrior,
-    ResidualAxes,
-    TextArray,
-    text_array,
-)
 from ebgenes.numerics.weights import SOLVERS, best_weights, in_blocks, in_memory
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.prior.fit import (
@@ -33,6 +24,8 @@ from ebgenes.prior.fit import (
     fit_em,
     slab_grid,
 )
+from ebgenes.records.effects import Effects, ResidualAxes
+from ebgenes.records.prior import MultivariateFit, MultivariatePrior
 
 STRONG_LFDR = 0.05
 """Local false discovery rate, in some condition alone, of the genes that patterns are learned from."""

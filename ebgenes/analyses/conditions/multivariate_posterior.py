@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ebgenes.analyses.conditions.estimates import Estimates, checked, loglik_rows
+from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError
-from ebgenes.model import FloatArray, MultivariatePosterior, MultivariatePrior
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.multivariate import normal_posterior
+from ebgenes.records.posterior import MultivariatePosterior
+from ebgenes.records.prior import MultivariatePrior
 
 
 def multivariate_posterior(prior: MultivariatePrior, estimates: Any, covariances: Any) -> MultivariatePosterior:

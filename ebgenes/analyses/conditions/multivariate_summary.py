@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ebgenes.analyses.conditions.sharing import FACTOR, sharing, sharing_sentence
-from ebgenes.model import FloatArray, MultivariateFit, MultivariatePosterior, MultivariatePrior
+from ebgenes.arrays import FloatArray
+from ebgenes.records.posterior import MultivariatePosterior
+from ebgenes.records.prior import MultivariateFit, MultivariatePrior
 
 
 def plain(prior: MultivariatePrior) -> dict[str, Any]:

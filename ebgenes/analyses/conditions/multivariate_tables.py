@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.analyses.conditions.sharing import gene_patterns
-from ebgenes.model import FloatArray, MultivariatePosterior, MultivariatePrior, TextArray
+from ebgenes.arrays import FloatArray, TextArray
 from ebgenes.posteriors.fdr import running_mean
+from ebgenes.records.posterior import MultivariatePosterior
+from ebgenes.records.prior import MultivariatePrior
 
 GENE_COLUMNS = {
     "gene_id": "gene identifier, as in the input",

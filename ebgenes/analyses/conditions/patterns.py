@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ebgenes.analyses.conditions.estimates import Estimates
+from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.errors import InputError
-from ebgenes.model import BoolArray, FloatArray
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.multivariate import deconvolution_sums
 

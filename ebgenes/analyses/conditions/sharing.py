@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.errors import listing
-from ebgenes.model import FloatArray, IntArray, MultivariatePosterior
+from ebgenes.records.posterior import MultivariatePosterior
 
 FACTOR = 2.0
 """Effects within this factor of each other count as shared in size."""

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 from scipy.optimize import brentq, minimize_scalar
 
-from ebgenes.model import FloatArray
+from ebgenes.arrays import FloatArray
 
 PLACES = 400
 """Places of b^2 among which the duals are searched before they are refined."""

@@ -11,12 +11,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import pinvh
 
+from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError, nearest
-from ebgenes.model import Effects, FloatArray, MixturePrior, Posterior
 from ebgenes.posteriors.given_prior import as_seen, averaged_weights, loglik_matrix, posterior, stretched
 from ebgenes.posteriors.intervals.robust import robust_bounds
 from ebgenes.prior.fit import SINGLE
 from ebgenes.prior.refit import free_weights, mixed, refit
+from ebgenes.records.effects import Effects
+from ebgenes.records.posterior import Posterior
+from ebgenes.records.prior import MixturePrior
 
 METHODS = ("plugin", "morris", "laird_louis", "full_bayes", "robust")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import Chebyshev
 
+from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError
-from ebgenes.model import FloatArray
 from ebgenes.posteriors.intervals.average_coverage import critical_value
 
 SQUARED, FOURTH = 4.0, 16.0
