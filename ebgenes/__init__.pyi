@@ -17,7 +17,8 @@ from .analyses.meta_analysis import (
 from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
 from .app.steps import run as run
 from .classics import datasets as datasets, pooling as pooling
-from .data.formats import read_input as read_input
+from .data.formats import read_counts as read_counts, read_input as read_input
+from .data.h5ad import counts_from_anndata as counts_from_anndata, read_study as read_study
 from .data.normalization import (
     keep_expressed as keep_expressed,
     match_samples as match_samples,
@@ -28,6 +29,8 @@ from .data.normalization import (
     with_offsets as with_offsets,
     with_size_factors as with_size_factors,
 )
+from .data.principal_components import principal_components as principal_components
+from .data.sheets import read_gene_names as read_gene_names, read_samples as read_samples
 from .data.simulate import simulate_counts as simulate_counts
 from .design.matrix import (
     all_of as all_of,
@@ -42,27 +45,19 @@ from .effects.engine import fit_effects as fit_effects, require_replicates as re
 from .effects.joint import fit_joint_effects as fit_joint_effects
 from .effects.negative_binomial import gene_dispersions as gene_dispersions
 from .effects.summary_statistics import effects_from_summary as effects_from_summary
-from .io import (
-    counts_from_anndata as counts_from_anndata,
-    read_counts as read_counts,
-    read_effects as read_effects,
-    read_gene_names as read_gene_names,
-    read_samples as read_samples,
-    read_study as read_study,
-    read_table as read_table,
-    write_table as write_table,
-)
-from .numerics.principal_components import principal_components as principal_components
 from .posteriors.empirical_null import fit_empirical_null as fit_empirical_null
 from .posteriors.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
 from .posteriors.given_prior import posterior as posterior
 from .posteriors.intervals.fitted_mixture import with_intervals as with_intervals
+from .posteriors.over_draws import full_posterior as full_posterior
 from .prior.covariates import build_covariates as build_covariates
 from .prior.fit import fit_em as fit_em
-from .prior.full_bayes import diagnose as diagnose, draw_gibbs as draw_gibbs, full_posterior as full_posterior
+from .prior.full_bayes import diagnose as diagnose, draw_gibbs as draw_gibbs
 from .prior.model_comparison import compare_families as compare_families
+from .results.storage import read_effects as read_effects
 from .results.summary import summarize as summarize, versions as versions
 from .results.table import results_table as results_table, sentence as sentence
+from .results.table_files import read_table as read_table, write_table as write_table
 
 __version__: str
 plot = plots

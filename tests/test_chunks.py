@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.effects.chunks import ARRAYS, chunk, common_of, gathered
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
+from ebgenes.results.storage import read_common, read_effects, write_common, write_effects
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def test_chunks_give_the_same_bits(study: tuple[Counts, Design], tmp_path: Path,
     whole = eb.fit_effects(counts, design, **chosen)
     assert whole.hidden is not None
     assert (whole.status == "outlier").any()
-    io.write_common(tmp_path / "common.h5", common_of(counts, design, **chosen))
+    write_common(tmp_path / "common.h5", common_of(counts, design, **chosen))
     for n_chunks in (1, 7):
         parts = []
         for i in range(1, n_chunks + 1):
-            common = io.read_common(tmp_path / "common.h5")
+            common = read_common(tmp_path / "common.h5")
             part = effects_of(common, chunk(len(counts.gene), i, n_chunks))
-            io.write_effects(tmp_path / "part.h5", part)
-            parts.append(io.read_effects(tmp_path / "part.h5"))
+            write_effects(tmp_path / "part.h5", part)
+            parts.append(read_effects(tmp_path / "part.h5"))
         found = gathered(parts)
         for name in ARRAYS:
             np.testing.assert_array_equal(getattr(found, name), getattr(whole, name), err_msg=name)

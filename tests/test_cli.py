@@ -18,10 +18,14 @@ import pytest
 import yaml
 
 import ebgenes as eb
-from ebgenes import __version__, io
+from ebgenes import __version__
 from ebgenes.app.cli import main
 from ebgenes.app.config import DATASET_FIGURES, FIGURES, figure_names
+from ebgenes.data.formats import read_counts
+from ebgenes.data.h5ad import read_study
+from ebgenes.results.storage import read_effects, read_prior
 from ebgenes.results.table import COLUMNS, STYLES
+from ebgenes.results.table_files import read_table
 
 VERBS = [
     "init",
@@ -169,7 +173,7 @@ def test_run_writes_what_it_promises(study: Path) -> None:
         *(f"one/{name}" for name in ("counts.h5ad", "results.h5ad", "report.html", *own)),
         *(f"one/treated/{name}" for name in contrast),
     }
-    table = io.read_table(study / "out/one/treated/genes.tsv")
+    table = read_table(study / "out/one/treated/genes.tsv")
     assert list(table.columns) == list(COLUMNS)
     assert table["gene_id"].tolist() == [f"gene{i + 1:05d}" for i in range(300)]
     assert table["gene_name"].tolist() == [f"NAME{i}" if i < 200 else f"gene{i:05d}" for i in range(1, 301)]
@@ -250,7 +254,7 @@ def test_steps_make_the_same_as_run(
         assert dict(ours["scalars"].attrs) == dict(theirs["scalars"].attrs)
         assert dict(ours.attrs) == dict(theirs.attrs)
     for name in ("counts.h5ad", "results.h5ad"):
-        ours_, theirs_ = io.read_study(folder / name), io.read_study(study / "out/one" / name)
+        ours_, theirs_ = read_study(folder / name), read_study(study / "out/one" / name)
         np.testing.assert_array_equal(ours_.counts.count, theirs_.counts.count)
         np.testing.assert_array_equal(ours_.counts.log_size, theirs_.counts.log_size)
 
@@ -325,7 +329,7 @@ def test_effects_of_either_engine(text: str, engine: str, study: Path, tmp_path:
     counts, made = study / "out/one/counts.h5ad", tmp_path / "effects.h5"
     question = ["--design", "~ group", "--contrast", json.dumps(QUESTION)]
     assert main(["effects", str(counts), *question, "--effects", text, "--out", str(made)]) == 0
-    found, prepared = io.read_effects(made), io.read_study(counts)
+    found, prepared = read_effects(made), read_study(counts)
     assert found.engine == engine
     assert (found.grid is None, found.p_value is None) == (engine == "moderated_t",) * 2
     design = eb.build_design(prepared.samples, "~ group", eb.compare(**QUESTION), name="effect")
@@ -349,12 +353,12 @@ def test_outliers_are_bounded_said_and_marked(study: Path, tmp_path: Path) -> No
         assert main(["run", str(tmp_path / "config.yaml")]) == 0
     gene = counts.index[7]
     kept, bounded = (
-        io.read_table(tmp_path / name / "one/treated/genes.tsv").set_index("gene_id") for name in ("keep", "winsorize")
+        read_table(tmp_path / name / "one/treated/genes.tsv").set_index("gene_id") for name in ("keep", "winsorize")
     )
     assert kept.loc[gene, "status"] == bounded.loc[gene, "status"] == "outlier"
     assert np.isfinite(bounded.loc[gene, ["p_value", "lfdr", "post_mean"]].astype(float)).all()
     assert abs(bounded.loc[gene, "log2_fc"]) < abs(kept.loc[gene, "log2_fc"]) - 3
-    found = io.read_prior(tmp_path / "winsorize/one/treated/prior.json")[1]
+    found = read_prior(tmp_path / "winsorize/one/treated/prior.json")[1]
     n_outliers = int((bounded["status"] == "outlier").sum())
     assert found["status"]["ok"] == (bounded["status"] == "ok").sum()
     assert found["status"]["outlier"] == n_outliers
@@ -437,12 +441,12 @@ def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest
     assert said.startswith("ebgenes: warning: ")
     assert "have no effect or standard error and are left out" in said
     assert said.count("\n") == 1
-    ours, content = io.read_prior(tmp_path / "prior.json")
-    theirs, _ = io.read_prior(tmp_path / "ours.json")
+    ours, content = read_prior(tmp_path / "prior.json")
+    theirs, _ = read_prior(tmp_path / "ours.json")
     np.testing.assert_allclose(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(ours.scale, theirs.scale, rtol=1e-9)
     assert content["engine"] == {"name": "normal"}
-    table, run = io.read_table(tmp_path / "genes.tsv"), io.read_table(source)
+    table, run = read_table(tmp_path / "genes.tsv"), read_table(source)
     assert table["gene_id"].tolist() == run["gene_id"].tolist()
     assert table["status"].tolist() == run["status"].tolist()
     table, fitted = (each[each["status"] == "ok"].reset_index(drop=True) for each in (table, run))
@@ -457,10 +461,10 @@ def test_prior_takes_a_summary_table(study: Path, tmp_path: Path, capsys: pytest
     assert main(["prior", str(tmp_path / "plain.tsv"), "--out", str(tmp_path / "plain.json")]) == 0
     prior = ["--prior", str(tmp_path / "plain.json")]
     assert main(["table", str(tmp_path / "plain.tsv"), *prior, "--out", str(tmp_path / "made.tsv")]) == 0
-    plain = io.read_table(tmp_path / "made.tsv")
+    plain = read_table(tmp_path / "made.tsv")
     assert plain["gene_id"].tolist() == ["NA", "007", "1-Mar"]
     assert np.isinf(plain["df"]).all()
-    notes = io.read_prior(tmp_path / "plain.json")[1]["warnings"]
+    notes = read_prior(tmp_path / "plain.json")[1]["warnings"]
     assert any("Standard errors were taken as exact" in note for note in notes)
 
 
@@ -470,7 +474,7 @@ def test_simulate_follows_its_seed(tmp_path: Path) -> None:
     for name in ("counts.tsv.gz", "samples.tsv", "truth.tsv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert (tmp_path / "a/counts.tsv.gz").read_bytes() != (tmp_path / "c/counts.tsv.gz").read_bytes()
-    assert io.read_counts(tmp_path / "a/counts.tsv.gz").count.shape == (20, 4)
+    assert read_counts(tmp_path / "a/counts.tsv.gz").count.shape == (20, 4)
     truth = pd.read_csv(tmp_path / "a/truth.tsv", sep="\t")
     assert list(truth.columns) == ["gene_id", "log2_fc"]
 

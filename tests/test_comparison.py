@@ -12,9 +12,9 @@ from scipy import stats
 import ebgenes as eb
 from ebgenes.classics import datasets, pooling
 from ebgenes.errors import InputError
-from ebgenes.posteriors.given_prior import loglik_matrix
 from ebgenes.prior import model_comparison as comparison
 from ebgenes.prior.fit import thinned
+from ebgenes.prior.likelihoods import loglik_matrix
 from ebgenes.prior.weight_draws import draw_weights
 
 with warnings.catch_warnings():

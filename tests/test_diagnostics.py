@@ -11,8 +11,8 @@ from scipy import stats
 
 import ebgenes as eb
 from ebgenes.effects.negative_binomial import REACH
-from ebgenes.posteriors.given_prior import stretched
 from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
+from ebgenes.prior.likelihoods import stretched
 
 HOLLOW = np.sign(np.linspace(-1, 1, 4001)) * 40 * np.abs(np.linspace(-1, 1, 4001)) ** 0.5
 """z-scores, more of them the further from 0."""

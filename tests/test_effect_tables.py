@@ -12,12 +12,12 @@ from conftest import REFERENCE, reference
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.effects.effect_tables import EffectTable, read_effect_table
 from ebgenes.effects.summary_statistics import degrees_of_freedom
 from ebgenes.errors import InputError
 from ebgenes.results.table import STYLES, restyle
+from ebgenes.results.table_files import read_table, write_table
 
 TABLES = REFERENCE / "tables"
 GENES = ["NA", "nan", "1-Mar", "007", "=cmd()"]
@@ -87,7 +87,7 @@ def test_what_we_export_comes_back(tmp_path, style):
     )
     fit = eb.fit_em(effects)
     table = eb.results_table(effects, eb.posterior(effects, fit.prior))
-    io.write_table(tmp_path / "t.csv", table if style == "ebgenes" else restyle(table, style))
+    write_table(tmp_path / "t.csv", table if style == "ebgenes" else restyle(table, style))
     back = read_effect_table(tmp_path / "t.csv").effects
     assert list(back.gene) == list(effects.gene)
     np.testing.assert_array_equal(back.estimate, effects.estimate)
@@ -186,7 +186,7 @@ def test_from_a_tool_s_table_to_ours(tmp_path: Path, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert main(["prior", str(TABLES / name), *out, "--figures", str(tmp_path / "volcano.png")]) == 0
-    table = io.read_table(tmp_path / "genes.tsv")
+    table = read_table(tmp_path / "genes.tsv")
     separator = "\t" if name.endswith("tsv") else ","
     rows = pd.read_csv(TABLES / name, sep=separator, index_col=0, keep_default_na=False).index
     assert table["gene_id"].tolist() == list(rows)

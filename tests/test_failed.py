@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.arrays import text_array
 from ebgenes.effects.chunks import chunk, common_of, gathered
@@ -22,7 +21,9 @@ from ebgenes.errors import InputError
 from ebgenes.posteriors.fdr import adjust_bh
 from ebgenes.records.counts import Counts
 from ebgenes.records.effects import Effects
+from ebgenes.results.storage import read_any_effects, read_effects, write_effects, write_joint_effects
 from ebgenes.results.table import UNTESTED, tested as has_results
+from ebgenes.results.table_files import read_table
 
 RESULTS = [
     "log2_fc", "se", "p_value", "adj_p_value", "post_mean", "post_sd", "ci_low", "ci_high", "lfdr", "q_value", "lfsr",
@@ -101,12 +102,12 @@ def test_what_is_not_a_number_has_failed(effects):
 
 
 def test_files_and_chunks_keep_them(tmp_path: Path, study, design, effects):
-    io.write_effects(tmp_path / "effects.h5", effects)
+    write_effects(tmp_path / "effects.h5", effects)
     common = common_of(study[0], design, hidden_factors=0)
     parts = gathered([effects_of(common, chunk(300, which, 3)) for which in (1, 2, 3)])
     swapped = gathered([effects_of(common, slice(150, 300)), effects_of(common, slice(0, 150))])
     assert swapped.failed.place.tolist() == [158]
-    for found in (io.read_effects(tmp_path / "effects.h5"), parts):
+    for found in (read_effects(tmp_path / "effects.h5"), parts):
         np.testing.assert_array_equal(found.p_value, effects.p_value)
         for name in ("gene", "status", "place", "base_mean"):
             np.testing.assert_array_equal(getattr(found.failed, name), getattr(effects.failed, name))
@@ -118,8 +119,8 @@ def test_several_rows(tmp_path: Path, study):
     p_value = np.array(joint.p_value)
     p_value[[2, 9]] = np.nan
     joint = without_failed(replace(joint, p_value=p_value))
-    io.write_joint_effects(tmp_path / "effects.h5", joint)
-    found = io.read_any_effects(tmp_path / "effects.h5")
+    write_joint_effects(tmp_path / "effects.h5", joint)
+    found = read_any_effects(tmp_path / "effects.h5")
     assert found.failed.place.tolist() == [2, 9]
     from ebgenes.analyses.multi_df import leading_effects, signals
     from ebgenes.results.table import joint_table
@@ -152,11 +153,11 @@ def test_a_whole_run_tells_of_them(tmp_path: Path, study):
     }  # fmt: skip
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert main(["run", str(tmp_path / "config.yaml")]) == 0
-    table = io.read_table(tmp_path / "one/in_b0/genes.tsv").set_index("gene_id")
+    table = read_table(tmp_path / "one/in_b0/genes.tsv").set_index("gene_id")
     assert len(table) == 200
     assert table.loc[NOTHING, "status"] == "no_information"
     assert table.loc[NOTHING, RESULTS].isna().all()
-    assert io.read_table(tmp_path / "one/in_b1/genes.tsv").set_index("gene_id").loc[NOTHING, "status"] == "ok"
+    assert read_table(tmp_path / "one/in_b1/genes.tsv").set_index("gene_id").loc[NOTHING, "status"] == "ok"
     told = json.loads((tmp_path / "one/in_b0/prior.json").read_text(encoding="utf-8"))
     n_ok = int((table["status"] == "ok").sum())
     assert told["status"] == {"ok": n_ok, "not_converged": 0, "no_information": 1, "outlier": 0}

@@ -11,15 +11,16 @@ import pytest
 from scipy import integrate, special, stats
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.errors import InputError
 from ebgenes.numerics import gibbs as kernels
 from ebgenes.posteriors.given_prior import null_probability
+from ebgenes.posteriors.over_draws import list_discoveries
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, log_coefficient_prior
-from ebgenes.prior.full_bayes import convergence_caution, list_discoveries, make_planes
+from ebgenes.prior.full_bayes import convergence_caution, make_planes
 from ebgenes.prior.representatives import derivatives, represent, tangent
 from ebgenes.records.prior import EmFit, MixturePrior
+from ebgenes.results.storage import read_chains, read_draws, write_chains, write_draws
 from ebgenes.results.summary import drawn_words
 
 SCALES = np.array([0.0, 0.6, 1.5, 4.0])
@@ -266,22 +267,22 @@ def test_bits_do_not_depend_on_threads(study, monkeypatch):
 def test_interrupted_and_resumed_is_as_if_it_had_not_been(study, tmp_path):
     effects, fit, _ = study
     path = tmp_path / "state.npz"
-    eb.draw_gibbs(effects, fit, draws=150, warmup=100, save=lambda state: io.write_chains(path, state))
-    saved = io.read_chains(path)
+    eb.draw_gibbs(effects, fit, draws=150, warmup=100, save=lambda state: write_chains(path, state))
+    saved = read_chains(path)
     assert saved.state.shape[1] == 250
     early = replace(
         saved, state=saved.state[:, :100], plane=saved.plane[:, :100], loglik=saved.loglik[:, :100],
         next_state=saved.state[:, 99], next_plane=saved.plane[:, 99],
     )  # fmt: skip
-    io.write_chains(path, early)
+    write_chains(path, early)
     whole = eb.draw_gibbs(effects, fit, draws=150, warmup=100)
-    resumed = eb.draw_gibbs(effects, fit, draws=150, warmup=100, resume=io.read_chains(path))
+    resumed = eb.draw_gibbs(effects, fit, draws=150, warmup=100, resume=read_chains(path))
     assert whole.weight.tobytes() == resumed.weight.tobytes()
     # Those of another seed are left alone, and so is what is no state.
-    other = eb.draw_gibbs(effects, fit, draws=150, warmup=100, seed=9, resume=io.read_chains(path))
+    other = eb.draw_gibbs(effects, fit, draws=150, warmup=100, seed=9, resume=read_chains(path))
     assert other.weight.tobytes() != whole.weight.tobytes()
     path.write_bytes(b"PK")
-    assert io.read_chains(path) is None
+    assert read_chains(path) is None
 
 
 def test_posteriors_are_near_the_plug_in_s_with_many_genes(study):
@@ -329,8 +330,8 @@ def test_arviz_reads_the_draws(study, tmp_path):
 
     effects, fit, _ = study
     draws = eb.draw_gibbs(effects, fit, draws=30, warmup=10)
-    io.write_draws(tmp_path / "draws.nc", draws)
-    again = io.read_draws(tmp_path / "draws.nc")
+    write_draws(tmp_path / "draws.nc", draws)
+    again = read_draws(tmp_path / "draws.nc")
     for name in ("weight", "null_scale", "scale", "loglik", "chain", "sweep"):
         assert getattr(again, name).tolist() == getattr(draws, name).tolist()
     assert again.prior.scale.tolist() == draws.prior.scale.tolist()
@@ -410,8 +411,8 @@ def test_covariates_are_drawn_too(told, tmp_path):
     proportion = list_discoveries(effects, draws, chosen)
     assert proportion.mean() == pytest.approx(lfdr[chosen].mean(), abs=0.004)
     assert abs(np.mean(~real[chosen]) - proportion.mean()) < 4 * proportion.std()
-    io.write_draws(tmp_path / "draws.nc", draws)
-    again = io.read_draws(tmp_path / "draws.nc")
+    write_draws(tmp_path / "draws.nc", draws)
+    again = read_draws(tmp_path / "draws.nc")
     assert eb.full_posterior(effects, again).lfdr.tobytes() == lfdr.tobytes()
     with pytest.raises(InputError, match="the covariates that the prior was fitted with"):
         eb.draw_gibbs(effects, fit)

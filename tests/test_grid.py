@@ -15,7 +15,7 @@ from ebgenes.arrays import text_array
 from ebgenes.effects.likelihood import summaries
 from ebgenes.effects.negative_binomial import FAR, REACH
 from ebgenes.numerics.grid import add_drift, spline_curvature, spline_values
-from ebgenes.posteriors.given_prior import loglik_matrix
+from ebgenes.prior.likelihoods import loglik_matrix
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
 

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.arrays import text_array
+from ebgenes.data.sheets import read_controls
 from ebgenes.effects.hidden import MOST, add_hidden_factors
 from ebgenes.errors import InputError
 from ebgenes.numerics.linear import add_gram
 from ebgenes.records.effects import HiddenFactors
+from ebgenes.results.storage import read_effects, read_prior
 
 ROOT = Path(__file__).parents[1]
 QUESTION = eb.compare("group", baseline="control", target="treated")
@@ -249,13 +250,13 @@ def test_controls_are_read(tmp_path):
     path = tmp_path / "controls.txt"
     for text in ("gene_id\tname\r\nNA\tx\r\n007\ty\r\n", '"NA","x"\n\n007,y\nNA,x\n', "\ufeffNA\n007\n"):
         path.write_bytes(text.encode())
-        assert io.read_controls(path).tolist() == ["NA", "007"]
+        assert read_controls(path).tolist() == ["NA", "007"]
     path.write_text("gene_id\n")
     with pytest.raises(InputError, match="names no control gene"):
-        io.read_controls(path)
+        read_controls(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot read"):
-        io.read_controls(path)
+        read_controls(path)
 
 
 def test_files_hold_the_factors(tmp_path, monkeypatch):
@@ -279,10 +280,10 @@ def test_files_hold_the_factors(tmp_path, monkeypatch):
     )
     assert main(["run", "config.yaml"]) == 0
     folder = Path("results/d/c")
-    hidden = io.read_effects(folder / "effects.h5").hidden
+    hidden = read_effects(folder / "effects.h5").hidden
     assert hidden.n_controls > 250
     assert list(hidden.sheet) == ["group", "b/1 <i>"]
-    prior, summary = io.read_prior(folder / "prior.json")
+    prior, summary = read_prior(folder / "prior.json")
     assert summary["hidden_factors"]["score"] == hidden.score.tolist()
     assert any("1 factor that no column of the design records takes" in note for note in summary["warnings"])
     assert "Hidden variation by" in (folder / "hidden.svg").read_text()
@@ -299,10 +300,10 @@ def test_files_hold_the_factors(tmp_path, monkeypatch):
     question = "{column: group, baseline: control, target: treated}"
     settings = ["--effects", "{engine: moderated_t, hidden_factors: 1}", "--controls", "controls.txt"]
     assert main([*step, "--contrast", question, *settings]) == 0
-    again = io.read_effects("e.h5")
+    again = read_effects("e.h5")
     np.testing.assert_array_equal(again.hidden.score, hidden.score)
     assert main(["prior", "e.h5", "--out", "p.json", "--counts", "results/d/counts.h5ad"]) == 0
-    assert io.read_prior("p.json")[1]["hidden_factors"] == summary["hidden_factors"]
+    assert read_prior("p.json")[1]["hidden_factors"] == summary["hidden_factors"]
     assert prior.weight.sum() == pytest.approx(1)
 
 

@@ -18,15 +18,23 @@ import pytest
 from scipy import sparse
 
 import ebgenes as eb
-from ebgenes import io
+from ebgenes import files
 from ebgenes.arrays import text_array
+from ebgenes.data.count_tables import read_offsets
+from ebgenes.data.formats import read_counts
+from ebgenes.data.h5ad import read_screen, read_study, write_study
+from ebgenes.data.sheets import read_gene_names, read_samples
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError
+from ebgenes.files import _all_whole, whole as whole_file, write_bytes, write_json
 from ebgenes.records.counts import Counts, Screen, Study
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit, MixturePrior
+from ebgenes.results import table_files
+from ebgenes.results.storage import read_effects, read_prior, write_effects
 from ebgenes.results.summary import summarize
 from ebgenes.results.table import COLUMNS, TEXT_COLUMNS, ranking, restyle
+from ebgenes.results.table_files import read_table, write_results_h5ad, write_simulation, write_table
 
 GENES = [
     "NA",
@@ -107,7 +115,7 @@ TEXTS = {
 def test_counts_as_text_are_all_the_same(tmp_path: Path, name: str) -> None:
     counts = some_counts()
     (tmp_path / name).write_bytes(TEXTS[name](counts))
-    assert_same_counts(io.read_counts(tmp_path / name), counts)
+    assert_same_counts(read_counts(tmp_path / name), counts)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int32, np.uint16, np.uint64])
@@ -123,7 +131,7 @@ def test_counts_of_h5ad_are_all_the_same(tmp_path: Path, dtype: Any, container: 
     else:
         adata = anndata.AnnData(np.full(matrix.shape, 0.5), obs=obs, var=var, layers={layer: matrix})
     adata.write_h5ad(tmp_path / "counts.h5ad")
-    assert_same_counts(io.read_counts(tmp_path / "counts.h5ad", layer=layer), counts)
+    assert_same_counts(read_counts(tmp_path / "counts.h5ad", layer=layer), counts)
     assert_same_counts(eb.counts_from_anndata(adata, layer=layer), counts)
 
 
@@ -138,7 +146,7 @@ def test_bad_values_in_h5ad_are_named(tmp_path: Path, value: float, fragment: st
     adata = anndata.AnnData(matrix, obs=pd.DataFrame(index=SAMPLES), var=pd.DataFrame(index=GENES))
     adata.write_h5ad(tmp_path / "counts.h5ad")
     with pytest.raises(InputError, match=r"1 of 14 genes in sample 1 are not \(first: 007") as caught:
-        io.read_counts(tmp_path / "counts.h5ad")
+        read_counts(tmp_path / "counts.h5ad")
     assert fragment in str(caught.value)
 
 
@@ -160,7 +168,7 @@ def test_repeated_names_in_h5ad_give_one_message_and_no_warning(tmp_path: Path) 
             file.attrs.update(plain.attrs)
         file["var/_index"][:] = ["a", "b", "a"]
     with pytest.raises(InputError, match=r"1 names of genes occur more than once \(first: 'a'\)"):
-        io.read_counts(tmp_path / "counts.h5ad")
+        read_counts(tmp_path / "counts.h5ad")
 
 
 SHEET = {
@@ -181,7 +189,7 @@ def some_sheet() -> pd.DataFrame:
 def test_sample_sheet_reads_back(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"samples.{suffix}"
     some_sheet().to_csv(path, sep="\t" if suffix == "tsv" else ",")
-    found = io.read_samples(path)
+    found = read_samples(path)
     pd.testing.assert_frame_equal(found, some_sheet(), check_exact=True)
     assert [found[name].dtype.kind for name in SHEET] == ["O", "O", "i", "f", "O", "O"]
 
@@ -208,19 +216,19 @@ def assert_same_screen(found: Screen, expected: Screen) -> None:
 @pytest.mark.parametrize("offsets", [False, True])
 def test_study_reads_back(tmp_path: Path, offsets: bool) -> None:
     study = some_study(offsets=offsets)
-    io.write_study(tmp_path / "counts.h5ad", study)
-    found = io.read_study(tmp_path / "counts.h5ad")
+    write_study(tmp_path / "counts.h5ad", study)
+    found = read_study(tmp_path / "counts.h5ad")
     assert_same_counts(found.counts, study.counts)
     np.testing.assert_array_equal(found.counts.log_size, study.counts.log_size)
     pd.testing.assert_frame_equal(found.samples, some_sheet(), check_exact=True)
     assert_same_screen(found.screen, study.screen)
-    assert_same_screen(io.read_screen(tmp_path / "counts.h5ad"), study.screen)
+    assert_same_screen(read_screen(tmp_path / "counts.h5ad"), study.screen)
 
 
 def test_study_without_columns_in_its_sheet(tmp_path: Path) -> None:
     sheet = pd.DataFrame(index=pd.Index(SAMPLES))
-    io.write_study(tmp_path / "counts.h5ad", some_study(sheet=sheet))
-    found = io.read_study(tmp_path / "counts.h5ad").samples
+    write_study(tmp_path / "counts.h5ad", some_study(sheet=sheet))
+    found = read_study(tmp_path / "counts.h5ad").samples
     assert found.index.tolist() == SAMPLES
     assert found.shape == (6, 0)
 
@@ -229,25 +237,25 @@ def test_study_keeps_columns_whose_names_are_awkward(tmp_path: Path) -> None:
     sheet = some_sheet()
     for name in ("1", "index", "_index", ".", "%2F", "a%2Fb"):
         sheet[name] = sheet["text"]
-    io.write_study(tmp_path / "counts.h5ad", some_study(sheet=sheet))
-    pd.testing.assert_frame_equal(io.read_study(tmp_path / "counts.h5ad").samples, sheet, check_exact=True)
+    write_study(tmp_path / "counts.h5ad", some_study(sheet=sheet))
+    pd.testing.assert_frame_equal(read_study(tmp_path / "counts.h5ad").samples, sheet, check_exact=True)
 
 
 def test_a_foreign_h5ad_is_not_a_study(tmp_path: Path) -> None:
     anndata.AnnData(np.ones((2, 3))).write_h5ad(tmp_path / "x.h5ad")
     with pytest.raises(InputError, match="was not written by ebgenes counts"):
-        io.read_study(tmp_path / "x.h5ad")
+        read_study(tmp_path / "x.h5ad")
     with pytest.raises(InputError, match="was not written by ebgenes counts"):
-        io.read_screen(tmp_path / "x.h5ad")
+        read_screen(tmp_path / "x.h5ad")
 
 
 @pytest.mark.parametrize("part", ["uns/ebgenes/screen", "obsm/log_size"])
 def test_a_study_that_lost_a_part(tmp_path: Path, part: str) -> None:
-    io.write_study(tmp_path / "x.h5ad", some_study(sheet=pd.DataFrame(index=SAMPLES)))
+    write_study(tmp_path / "x.h5ad", some_study(sheet=pd.DataFrame(index=SAMPLES)))
     with h5py.File(tmp_path / "x.h5ad", "a") as file:
         del file[part]
     with pytest.raises(InputError, match="lacks size factors or the genes' statuses"):
-        io.read_study(tmp_path / "x.h5ad")
+        read_study(tmp_path / "x.h5ad")
 
 
 def some_effects(*, grid: bool = False) -> Effects:
@@ -279,8 +287,8 @@ def some_effects(*, grid: bool = False) -> Effects:
 @pytest.mark.parametrize("grid", [False, True])
 def test_effects_read_back(tmp_path: Path, grid: bool) -> None:
     effects = some_effects(grid=grid)
-    io.write_effects(tmp_path / "effects.h5", effects)
-    found = io.read_effects(tmp_path / "effects.h5")
+    write_effects(tmp_path / "effects.h5", effects)
+    found = read_effects(tmp_path / "effects.h5")
     assert found.gene.tolist() == GENES
     assert found.status.tolist() == effects.status.tolist()
     for name in ("estimate", "se", "df", "base_mean", "grid", "loglik", "p_value"):
@@ -296,7 +304,7 @@ def test_effects_read_back(tmp_path: Path, grid: bool) -> None:
 @pytest.mark.parametrize("damage", ["format", "old format", "missing", "no status", "shape", "cut", "text"])
 def test_a_damaged_effects_file_gives_one_message(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "effects.h5"
-    io.write_effects(path, some_effects())
+    write_effects(path, some_effects())
     if damage in ("cut", "text"):
         path.write_bytes(path.read_bytes()[:3000] if damage == "cut" else b"gene_id\tse\n")
     else:
@@ -310,7 +318,7 @@ def test_a_damaged_effects_file_gives_one_message(tmp_path: Path, damage: str) -
     with pytest.raises(
         InputError, match=r"effects\.h5 is not (an effects file of this version|a readable effects file)"
     ):
-        io.read_effects(path)
+        read_effects(path)
 
 
 def some_table() -> pd.DataFrame:
@@ -339,22 +347,22 @@ def assert_same_table(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", ["genes.tsv", "genes.tsv.gz"])
 def test_table_reads_back_to_the_last_bit(tmp_path: Path, name: str) -> None:
-    io.write_table(tmp_path / name, some_table())
-    assert_same_table(io.read_table(tmp_path / name), some_table())
+    write_table(tmp_path / name, some_table())
+    assert_same_table(read_table(tmp_path / name), some_table())
 
 
 @pytest.mark.parametrize("name", ["genes.tsv", "genes.tsv.gz", "genes.csv", "genes.csv.gz"])
 def test_the_same_table_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
     contents = set()
     for folder in ("a", "b"):
-        io.write_table(tmp_path / folder / name, some_table())
+        write_table(tmp_path / folder / name, some_table())
         os.utime(tmp_path / folder / name, (1, 1))
         contents.add((tmp_path / folder / name).read_bytes())
     assert len(contents) == 1
 
 
 def test_parquet_reads_back_to_the_last_bit(tmp_path: Path) -> None:
-    io.write_table(tmp_path / "genes.parquet", some_table())
+    write_table(tmp_path / "genes.parquet", some_table())
     assert_same_table(pd.read_parquet(tmp_path / "genes.parquet"), some_table())
 
 
@@ -362,7 +370,7 @@ def test_xlsx_holds_text_and_numbers_and_no_formula(tmp_path: Path) -> None:
     table = some_table()
     hostile = ["=cmd()", "+1", "-1+2", "@SUM(A1)", "http://example.org", "{=1}", "12", "1-Mar"]
     table.loc[: len(hostile) - 1, "gene_name"] = hostile
-    io.write_table(tmp_path / "genes.xlsx", table)
+    write_table(tmp_path / "genes.xlsx", table)
     sheet = openpyxl.load_workbook(tmp_path / "genes.xlsx")["genes"]
     rows = list(sheet.iter_rows())
     assert [cell.value for cell in rows[0]] == list(COLUMNS)
@@ -383,14 +391,14 @@ def test_xlsx_holds_text_and_numbers_and_no_formula(tmp_path: Path) -> None:
 
 def test_rnk_is_a_ranking_without_a_header(tmp_path: Path) -> None:
     table = some_table()
-    io.write_table(tmp_path / "genes.rnk", table)
+    write_table(tmp_path / "genes.rnk", table)
     read = pd.read_csv(
         tmp_path / "genes.rnk", sep="\t", header=None, keep_default_na=False, float_precision="round_trip"
     )
     assert read[0].astype(str).tolist() == ranking(table)["gene"].tolist()
     np.testing.assert_array_equal(read[1].to_numpy(dtype=float), ranking(table)["score"])
     with pytest.raises(InputError, match="Leave the style out"):
-        io.write_table(tmp_path / "theirs.rnk", restyle(table, "ashr"))
+        write_table(tmp_path / "theirs.rnk", restyle(table, "ashr"))
     assert [path.name for path in tmp_path.iterdir()] == ["genes.rnk"]
 
 
@@ -400,9 +408,9 @@ def test_a_missing_optional_library_is_named(tmp_path: Path, monkeypatch: Any, s
         raise ImportError(library)
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", refuse)
-    monkeypatch.setattr(io, "_write_xlsx", refuse)
+    monkeypatch.setattr(table_files, "_write_xlsx", refuse)
     with pytest.raises(InputError, match=rf"pip install 'ebgenes\[{suffix}\]'"):
-        io.write_table(tmp_path / f"genes.{suffix}", some_table())
+        write_table(tmp_path / f"genes.{suffix}", some_table())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -418,7 +426,7 @@ def test_a_missing_optional_library_is_named(tmp_path: Path, monkeypatch: Any, s
 def test_what_is_no_result_table(tmp_path: Path, content: bytes, fragment: str) -> None:
     (tmp_path / "genes.tsv").write_bytes(content)
     with pytest.raises(InputError) as caught:
-        io.read_table(tmp_path / "genes.tsv")
+        read_table(tmp_path / "genes.tsv")
     assert fragment in str(caught.value)
 
 
@@ -427,7 +435,9 @@ def test_results_open_in_anndata(tmp_path: Path) -> None:
     table = some_table()
     unfitted = table.iloc[:2].assign(gene_id=["dropped", "None"], status=["low_count", "all_zero"])
     every = pd.concat([unfitted.iloc[:1], table.iloc[::-1], unfitted.iloc[1:]], ignore_index=True)
-    io.write_results(tmp_path / "results.h5ad", study, {"dex": every, "b-2": every}, {"ebgenes": "0", "list": [1, "a"]})
+    write_results_h5ad(
+        tmp_path / "results.h5ad", study, {"dex": every, "b-2": every}, {"ebgenes": "0", "list": [1, "a"]}
+    )
     adata = anndata.read_h5ad(tmp_path / "results.h5ad")
     assert adata.var_names.tolist() == GENES
     assert sorted(adata.varm) == ["ebgenes_b-2", "ebgenes_dex"]
@@ -440,7 +450,7 @@ def test_results_open_in_anndata(tmp_path: Path) -> None:
         whole[list(TEXT_COLUMNS)] = whole[list(TEXT_COLUMNS)].astype(object)
         assert_same_table(whole, table)
     assert json.loads(adata.uns["ebgenes"]["summary"]) == {"ebgenes": "0", "list": [1, "a"]}
-    assert_same_screen(io.read_study(tmp_path / "results.h5ad").screen, study.screen)
+    assert_same_screen(read_study(tmp_path / "results.h5ad").screen, study.screen)
 
 
 def test_prior_json_is_exact(tmp_path: Path) -> None:
@@ -453,14 +463,14 @@ def test_prior_json_is_exact(tmp_path: Path) -> None:
         **{**{name: getattr(effects, name) for name in Effects.__slots__}, "scalars": {"prior_df": np.inf}}
     )
     summary = summarize(effects, fit, 0.05)
-    io.write_json(tmp_path / "prior.json", summary)
+    write_json(tmp_path / "prior.json", summary)
 
     def no_constant(name: str) -> None:
         raise AssertionError(f"{name} is not JSON")
 
     text = (tmp_path / "prior.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=no_constant)["engine"]["prior_df"] == "Infinity"
-    found, content = io.read_prior(tmp_path / "prior.json")
+    found, content = read_prior(tmp_path / "prior.json")
     np.testing.assert_array_equal(found.weight, prior.weight)
     np.testing.assert_array_equal(found.scale, prior.scale)
     assert found.family == "scale_normal"
@@ -487,7 +497,7 @@ def test_prior_json_is_exact(tmp_path: Path) -> None:
 def test_what_is_no_prior(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "prior.json").write_bytes(content)
     with pytest.raises(InputError, match=r"prior\.json is not a prior\.json of ebgenes: .*\."):
-        io.read_prior(tmp_path / "prior.json")
+        read_prior(tmp_path / "prior.json")
 
 
 class HalfWay(Exception):
@@ -512,14 +522,14 @@ def break_dataset(file: h5py.File, *_: Any, **__: Any) -> None:
 
 
 WRITERS = {
-    "effects.h5": lambda path: io.write_effects(path, some_effects()),
-    "counts.h5ad": lambda path: io.write_study(path, some_study()),
-    "results.h5ad": lambda path: io.write_results(path, some_study(), {}, {}),
-    "genes.tsv": lambda path: io.write_table(path, some_table()),
-    "genes.tsv.gz": lambda path: io.write_table(path, some_table()),
-    "genes.parquet": lambda path: io.write_table(path, some_table()),
-    "genes.xlsx": lambda path: io.write_table(path, some_table()),
-    "prior.json": lambda path: io.write_bytes(path, b"{}"),
+    "effects.h5": lambda path: write_effects(path, some_effects()),
+    "counts.h5ad": lambda path: write_study(path, some_study()),
+    "results.h5ad": lambda path: write_results_h5ad(path, some_study(), {}, {}),
+    "genes.tsv": lambda path: write_table(path, some_table()),
+    "genes.tsv.gz": lambda path: write_table(path, some_table()),
+    "genes.parquet": lambda path: write_table(path, some_table()),
+    "genes.xlsx": lambda path: write_table(path, some_table()),
+    "prior.json": lambda path: write_bytes(path, b"{}"),
 }
 
 
@@ -545,9 +555,9 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: Any, name
     with monkeypatch.context() as patch:
         patch.setattr(anndata.AnnData, "write_h5ad", break_h5ad)
         patch.setattr(h5py.Group, "create_dataset", break_dataset)
-        patch.setattr(io.csv, "writer", break_rows)
+        patch.setattr(table_files.csv, "writer", break_rows)
         patch.setattr(pd.DataFrame, "to_parquet", break_file)
-        patch.setattr(io, "_write_xlsx", lambda target, table: break_file(table, target))
+        patch.setattr(table_files, "_write_xlsx", lambda target, table: break_file(table, target))
         if name == "prior.json":
             patch.setattr(Path, "write_bytes", break_bytes)
         with pytest.raises(HalfWay):
@@ -569,7 +579,7 @@ def current_umask() -> int:
 
 def test_a_full_disk_is_one_message(tmp_path: Path) -> None:
     message = r"cannot write .*x\.txt: No space left on device\."
-    with pytest.raises(InputError, match=message), io.whole(tmp_path / "x.txt"):
+    with pytest.raises(InputError, match=message), whole_file(tmp_path / "x.txt"):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 
@@ -579,22 +589,22 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     with pytest.raises(InputError, match=r"cannot write .*Permission denied\. Choose another outdir\."):
-        io.write_bytes(folder / "x.txt", b"x")
+        write_bytes(folder / "x.txt", b"x")
 
 
 @pytest.mark.parametrize("folder", ["a file", "nul\0byte", "n" * 300])
 def test_a_folder_that_cannot_be_written(tmp_path: Path, folder: str) -> None:
     (tmp_path / "a file").write_bytes(b"old")
     with pytest.raises(InputError, match=r"cannot write .*Choose another outdir\."):
-        io.write_bytes(tmp_path / folder / "x.txt", b"x")
+        write_bytes(tmp_path / folder / "x.txt", b"x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a file"]
 
 
 def test_gene_names(tmp_path: Path) -> None:
     (tmp_path / "genes.csv").write_text("gene_id,chrom,gene_name\nNA,1,1-Mar\n007,2,NA\nb,3,\n", encoding="utf-8")
-    assert io.read_gene_names(tmp_path / "genes.csv") == {"NA": "1-Mar", "007": "NA", "b": ""}
+    assert read_gene_names(tmp_path / "genes.csv") == {"NA": "1-Mar", "007": "NA", "b": ""}
     (tmp_path / "two.tsv").write_text("id\tsymbol\nNA\tTRUE\n", encoding="utf-8")
-    assert io.read_gene_names(tmp_path / "two.tsv") == {"NA": "TRUE"}
+    assert read_gene_names(tmp_path / "two.tsv") == {"NA": "TRUE"}
 
 
 def test_offsets_follow_the_counts_order(tmp_path: Path) -> None:
@@ -602,15 +612,15 @@ def test_offsets_follow_the_counts_order(tmp_path: Path) -> None:
     offset = np.random.default_rng(1).normal(size=counts.count.shape)
     frame = pd.DataFrame(offset, index=GENES, columns=SAMPLES)
     frame.iloc[::-1, ::-1].to_csv(tmp_path / "offsets.csv")
-    found = io.read_offsets(tmp_path / "offsets.csv", counts)
+    found = read_offsets(tmp_path / "offsets.csv", counts)
     np.testing.assert_array_equal(found, offset)
 
 
 def test_simulation_reads_back(tmp_path: Path) -> None:
     made = eb.simulate_counts(np.random.default_rng(2), n_genes=50, n_per_group=2)
-    io.write_simulation(tmp_path / "sim", made)
-    assert_same_counts(io.read_counts(tmp_path / "sim/counts.tsv.gz"), made.counts)
-    pd.testing.assert_frame_equal(io.read_samples(tmp_path / "sim/samples.tsv"), made.samples)
+    write_simulation(tmp_path / "sim", made)
+    assert_same_counts(read_counts(tmp_path / "sim/counts.tsv.gz"), made.counts)
+    pd.testing.assert_frame_equal(read_samples(tmp_path / "sim/samples.tsv"), made.samples)
     truth = pd.read_csv(tmp_path / "sim/truth.tsv", sep="\t", float_precision="round_trip")
     np.testing.assert_array_equal(truth["log2_fc"], made.effect)
 
@@ -620,7 +630,7 @@ def test_a_full_disk_is_told_in_the_systems_words(tmp_path: Path):
     said = "Can't close file (file write failed: time = now\n, filename = 'x', file descriptor = 3, errno = 28, error)"
     with (
         pytest.raises(InputError, match=r"cannot write .*counts\.h5ad: No space left on device\.$"),
-        io.whole(tmp_path / "counts.h5ad"),
+        whole_file(tmp_path / "counts.h5ad"),
     ):
         raise OSError(28, said)
     assert not list(tmp_path.iterdir())
@@ -637,15 +647,15 @@ def test_tables_of_whole_numbers_are_read_alike_on_either_way(tmp_path, monkeypa
     ]
     path = tmp_path / "counts.txt"
     path.write_bytes(b"\xef\xbb\xbf" + end.join(separator.join(row) for row in rows).encode())
-    short = io.read_counts(path)
+    short = read_counts(path)
     assert short.count.tolist() == [[0, 12, 9007199254740991], [3, 4, 5]]
-    assert io._all_whole(path.read_bytes(), separator, 4) is not None
-    monkeypatch.setattr(io, "_all_whole", lambda *_: None)
-    long = io.read_counts(path)
+    assert _all_whole(path.read_bytes(), separator, 4) is not None
+    monkeypatch.setattr(files, "_all_whole", lambda *_: None)
+    long = read_counts(path)
     np.testing.assert_array_equal(short.count, long.count)
     assert (list(short.gene), list(short.sample)) == (list(long.gene), list(long.sample))
 
 
 @pytest.mark.parametrize("cell", ["-1", "1.0", "1e3", " 1", "", "NA", '"1"', "99999999999999999999", "1\t2"])
 def test_the_short_way_leaves_all_else_to_pandas(cell):
-    assert io._all_whole(f"\ta\tb\ng1\t1\t{cell}\n".encode(), "\t", 3) is None
+    assert _all_whole(f"\ta\tb\ng1\t1\t{cell}\n".encode(), "\t", 3) is None

@@ -14,7 +14,6 @@ from scipy import stats
 from test_joint import counts_of, sheet_of
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.analyses.multi_df import (
     _interval,
     as_normal,
@@ -33,7 +32,9 @@ from ebgenes.records.effects import JointEffects
 from ebgenes.records.posterior import JointPosterior
 from ebgenes.records.prior import MultivariateFit
 from ebgenes.report.payload import gene_rows
+from ebgenes.results.storage import read_any_effects, read_effects, read_multivariate_prior, write_joint_effects
 from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, joint_table
+from ebgenes.results.table_files import read_table, write_table
 
 Known = tuple[JointEffects, MultivariateFit, JointPosterior, np.ndarray]
 
@@ -125,15 +126,15 @@ def test_another_rows_prior_is_refused(known):
 
 def test_files_come_back_to_the_bit(known, tmp_path: Path):
     effects, _, posterior, _ = known
-    io.write_joint_effects(tmp_path / "effects.h5", effects)
-    back = io.read_any_effects(tmp_path / "effects.h5")
+    write_joint_effects(tmp_path / "effects.h5", effects)
+    back = read_any_effects(tmp_path / "effects.h5")
     for name in ("gene", "row", "estimate", "covariance", "df", "statistic", "p_value", "unit", "status"):
         np.testing.assert_array_equal(getattr(back, name), getattr(effects, name))
     with pytest.raises(InputError, match="several effects"):
-        io.read_effects(tmp_path / "effects.h5")
+        read_effects(tmp_path / "effects.h5")
     table = joint_table(effects, posterior, leading_effects(effects, posterior), signals(posterior, 0.05))
-    io.write_table(tmp_path / "genes.tsv", table)
-    pd.testing.assert_frame_equal(io.read_table(tmp_path / "genes.tsv"), table, check_exact=True)
+    write_table(tmp_path / "genes.tsv", table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "genes.tsv"), table, check_exact=True)
     rows = [f"{name}: {row}" for row in effects.row for name in ("log2_fc", "se", "post_mean", "post_sd", "lfsr")]
     assert list(table.columns) == [*COLUMNS, *JOINT_COLUMNS, *rows]
 
@@ -203,7 +204,7 @@ def test_results_tell_rows_and_curves(study: Path):
     results = study / "results" / "d"
     summary = json.loads((results / "any" / "prior.json").read_text())
     assert len(summary["rows"]) == 3
-    table = io.read_table(results / "any" / "genes.tsv")
+    table = read_table(results / "any" / "genes.tsv")
     assert summary["discoveries"]["q_value"] == int((table["q_value"] < 0.05).sum()) > 10
     assert set(table.loc[table["q_value"] < 0.05, "pattern"]) - {"none"}
     page = (results / "report.html").read_text(encoding="utf-8")
@@ -216,8 +217,8 @@ def test_results_tell_rows_and_curves(study: Path):
 def test_the_pages_numbers_make_the_curve(study: Path):
     """Means and roots on the page, weighted as its script does, are the curve and its standard deviations."""
     results = study / "results" / "d" / "any"
-    effects = io.read_any_effects(results / "effects.h5")
-    prior, _ = io.read_multivariate_prior(results / "prior.json")
+    effects = read_any_effects(results / "effects.h5")
+    prior, _ = read_multivariate_prior(results / "prior.json")
     posterior = joint_posterior(effects, prior)
     packed = gene_rows(effects, posterior)
     place = pd.Index(effects.gene).get_indexer(packed.gene)

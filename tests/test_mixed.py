@@ -27,9 +27,9 @@ from ebgenes.effects.mixed import fit_contrast, log_t_mixture, mixed_weights
 from ebgenes.effects.mixed_model import fit_hyperprior, fit_ratios, fit_reml, ratio_grid, scaled_weights
 from ebgenes.effects.moderated_t import weighted_regression
 from ebgenes.errors import InputError
-from ebgenes.io import write_effects
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.design import Grouping
+from ebgenes.results.storage import write_effects
 
 MODELS = {"donor": "~ batch + treated + dose + (1|donor)", "crossed": "~ treated + dose + (1|donor) + (1|site)"}
 

@@ -10,13 +10,14 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.analyses.conditions.estimates import checked, loglik_matrix
 from ebgenes.analyses.conditions.multivariate_summary import plain
 from ebgenes.analyses.conditions.patterns import _sets, deconvolve, learned_patterns
 from ebgenes.errors import InputError
+from ebgenes.files import write_json
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.records.prior import MixturePrior, MultivariatePrior
+from ebgenes.results.storage import read_multivariate_prior
 
 REFERENCE = Path(__file__).parent / "reference" / "mash"
 CONDITIONS = 5
@@ -282,13 +283,13 @@ def test_conditions_lend_each_other_strength(fitted):
 
 def test_prior_survives_its_file(fitted, tmp_path):
     prior = fitted[2].prior
-    io.write_json(tmp_path / "multivariate.json", {"prior": plain(prior)})
-    back, _ = io.read_multivariate_prior(tmp_path / "multivariate.json")
+    write_json(tmp_path / "multivariate.json", {"prior": plain(prior)})
+    back, _ = read_multivariate_prior(tmp_path / "multivariate.json")
     for name in ("condition", "weight", "scale", "pattern_of", "pattern", "covariance", "drift"):
         np.testing.assert_array_equal(getattr(back, name), getattr(prior, name))
-    io.write_json(tmp_path / "bad.json", {"prior": {**plain(prior), "weight": [1.0] * len(prior.weight)}})
+    write_json(tmp_path / "bad.json", {"prior": {**plain(prior), "weight": [1.0] * len(prior.weight)}})
     with pytest.raises(InputError, match="sum to 1"):
-        io.read_multivariate_prior(tmp_path / "bad.json")
+        read_multivariate_prior(tmp_path / "bad.json")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.effects.hidden import residual_axes
+from ebgenes.files import write_json
 from ebgenes.posteriors.fdr import listed_by_sign, running_mean
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
@@ -17,6 +17,7 @@ from ebgenes.posteriors.mixtures import mixture_of
 from ebgenes.prior.null import CUT, N_DRAWS, drift_mass, drift_prior, excess_variance
 from ebgenes.records.effects import HiddenFactors, ResidualAxes
 from ebgenes.records.prior import MixturePrior, Nulls
+from ebgenes.results.storage import read_effects, read_prior, write_effects
 from ebgenes.results.summary import cautions, summarize
 
 FLAT = ResidualAxes(variance=np.ones(4), chance=np.ones(4))
@@ -270,11 +271,11 @@ def test_a_list_is_longer_under_a_narrow_null():
 def test_nulls_and_residuals_survive_their_files(tmp_path):
     made = simulated(np.random.default_rng(13), 3, small, 0.3, n_genes=300)
     effects, _ = fitted(made)
-    io.write_effects(tmp_path / "effects.h5", effects)
-    assert_allclose(io.read_effects(tmp_path / "effects.h5").residuals.variance, effects.residuals.variance)
+    write_effects(tmp_path / "effects.h5", effects)
+    assert_allclose(read_effects(tmp_path / "effects.h5").residuals.variance, effects.residuals.variance)
     fit = eb.fit_em(effects)
-    io.write_json(tmp_path / "prior.json", summarize(effects, fit, 0.05))
-    prior, content = io.read_prior(tmp_path / "prior.json")
+    write_json(tmp_path / "prior.json", summarize(effects, fit, 0.05))
+    prior, content = read_prior(tmp_path / "prior.json")
     assert_allclose(prior.nulls.weight, fit.prior.nulls.weight)
     assert_allclose(eb.posterior(effects, prior).lfsr, eb.posterior(effects, fit.prior).lfsr)
     assert content["fdp"] is None or 0 <= content["fdp"]["mean"] <= 1

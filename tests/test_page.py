@@ -25,7 +25,7 @@ from ebgenes.arrays import text_array
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.prior.densities import slab_density
-from ebgenes.records.counts import Study
+from ebgenes.records.counts import Counts, Study
 from ebgenes.records.design import Curve
 from ebgenes.records.prior import MixturePrior
 from ebgenes.report.payload import GeneRows, StudyLines, bent_nodes, stray_likelihoods
@@ -150,7 +150,7 @@ def study() -> Study:
     gene[np.flatnonzero(made.counts.count.min(axis=1) > 20)[: len(HOSTILE)]] = HOSTILE
     sample = made.counts.sample.copy()
     sample[0] = HOSTILE[0]
-    counts = eb.model.Counts(gene=gene, sample=sample, count=made.counts.count)
+    counts = Counts(gene=gene, sample=sample, count=made.counts.count)
     samples = made.samples.set_axis(sample).assign(**{HOSTILE[1]: "level"})
     design = eb.build_design(samples, "~ group")
     screen = eb.screen_genes(counts, design)

@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 from test_report import page, result_table
 
+from ebgenes.data import principal_components as ordination
 from ebgenes.data.simulate import simulate_counts
-from ebgenes.numerics import principal_components as ordination
 from ebgenes.posteriors.fdr import COIN_TOSS, running_mean
 from ebgenes.prior.densities import slab_density
 from ebgenes.records.counts import Counts, Study

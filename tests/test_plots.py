@@ -21,9 +21,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ebgenes import plots
 from ebgenes.data.normalization import normalize
+from ebgenes.data.principal_components import principal_components
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.errors import InputError
-from ebgenes.numerics.principal_components import principal_components
 from ebgenes.posteriors.fdr import adjust_bh, running_mean
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.prior import MixturePrior

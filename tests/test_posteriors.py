@@ -10,7 +10,8 @@ from scipy import integrate, stats
 import ebgenes as eb
 from ebgenes.errors import InputError
 from ebgenes.posteriors.fdr import listed_by_sign, running_mean
-from ebgenes.posteriors.given_prior import interpolated_likelihoods, loglik_matrix, null_probability
+from ebgenes.posteriors.given_prior import null_probability
+from ebgenes.prior.likelihoods import interpolated_likelihoods, loglik_matrix
 from ebgenes.records.prior import MixturePrior
 
 SCENARIOS = ["spiky", "near_normal", "flat_top", "skew", "big_normal", "bimodal", "hetero_spiky", "all_null"]

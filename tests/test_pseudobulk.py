@@ -17,9 +17,9 @@ from hypothesis import example, given, strategies as st
 from scipy import sparse
 from scipy.io import mmwrite
 
-import ebgenes as eb
 from ebgenes.app.cli import main
-from ebgenes.app.config import parse_config
+from ebgenes.app.config import parse_config, reserved_names
+from ebgenes.arrays import text_array
 from ebgenes.data import cells
 from ebgenes.data.pseudobulk import Pseudobulk, folder_names, pseudobulk_cells, read_pseudobulk, write_pseudobulk
 from ebgenes.errors import InputError
@@ -112,9 +112,9 @@ def test_the_file_reads_back(tmp_path: Path):
 def test_sums_of_few_cells_or_reads_are_not_samples():
     count = np.array([[5, 5], [50, 50], [500, 500], [70, 70]])
     sums = Pseudobulk(
-        gene=eb.model.text_array("ab"),
-        sample=eb.model.text_array("wxyz"),
-        cell_type=eb.model.text_array("AAAA"),
+        gene=text_array("ab"),
+        sample=text_array("wxyz"),
+        cell_type=text_array("AAAA"),
         n_cells=np.array([20, 9, 20, 20]),
         count=count,
     )
@@ -134,7 +134,7 @@ def test_sums_of_few_cells_or_reads_are_not_samples():
     ["../../etc", "..", ".", "/", "", "T cell", "t cell", "T_cell", "logs", "counts.h5ad", "Report.html", "ä" * 80]
 )
 def test_folders_are_plain_distinct_and_lead_nowhere(names: list[str]):
-    folders = folder_names(names)
+    folders = folder_names(names, reserved_names())
     assert set(folders) == set(names)
     assert len({folder.lower() for folder in folders.values()}) == len(folders)
     dataset = {"counts": "c", "samples": "s", "design": "~ 1", "contrasts": {"x": {"coefficients": {"a": 1}}}}

@@ -15,16 +15,19 @@ import yaml
 from conftest import REFERENCE
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.arrays import text_array
+from ebgenes.data.formats import read_counts
 from ebgenes.data.given_sizes import column_size_factors, offsets_as_size_factors, read_size_factors
+from ebgenes.data.h5ad import read_study, write_study
 from ebgenes.data.normalization import given_sizes, median_ratio
+from ebgenes.data.sheets import read_samples
 from ebgenes.effects.chunks import common_of, gathered
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.records.counts import Counts
+from ebgenes.records.counts import Counts, Study
+from ebgenes.results.storage import read_common, write_common
 from ebgenes.results.table import in_list
 
 QUESTION = {"column": "group", "baseline": "ctl", "target": "trt"}
@@ -60,9 +63,9 @@ def command(verb: str, capsys: pytest.CaptureFixture[str], **entries: Any) -> tu
     return code, said.out + said.err
 
 
-def fitted() -> tuple[pd.DataFrame, dict[str, Any], eb.model.Study]:
+def fitted() -> tuple[pd.DataFrame, dict[str, Any], Study]:
     table = pd.read_csv("out/one/t/genes.tsv", sep="\t", index_col=0)
-    return table, json.loads(Path("out/one/t/prior.json").read_text()), io.read_study("out/one/counts.h5ad")
+    return table, json.loads(Path("out/one/t/prior.json").read_text()), read_study("out/one/counts.h5ad")
 
 
 # The cases, from beginning to end
@@ -108,7 +111,7 @@ def test_spikes_are_not_listed_beside_their_own_offsets(
     spiked: Path, capsys: pytest.CaptureFixture[str], family: str
 ) -> None:
     """By DESeq2 with controlGenes 579 genes and no spike-in, by Benjamini-Hochberg on our p-values 580 and none."""
-    gene = io.read_counts("counts.tsv.gz").gene
+    gene = read_counts("counts.tsv.gz").gene
     offset = [0.0, 0.0, -0.01, 0.0, 0.01, 0.0]
     pd.DataFrame(np.tile(offset, (len(gene), 1)), index=gene, columns=SAMPLES).to_csv("offsets.tsv", sep="\t")
     settings = {**config(offsets="offsets.tsv"), "prior": {"family": family}}
@@ -151,13 +154,13 @@ def test_a_column_of_the_sheet(spiked: Path, capsys: pytest.CaptureFixture[str])
     for option in ("{column: spikes}", "sizes.tsv"):
         step = ["counts", "counts.tsv.gz", "--samples", "samples.tsv", "--design", "~ group", "--out", "made.h5ad"]
         assert main([*step, "--size-factors", option]) == 0
-        made = io.read_study("made.h5ad").counts
+        made = read_study("made.h5ad").counts
         np.testing.assert_allclose(made.log_size, np.log(FACTORS) - np.log(FACTORS).mean(), atol=1e-12)
         assert given_sizes(made)
 
 
 def test_offsets_that_are_no_logarithms_are_doubted(spiked: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gene = io.read_counts("counts.tsv.gz").gene
+    gene = read_counts("counts.tsv.gz").gene
     for value, doubted in ((FACTORS, True), (np.log(FACTORS), False)):
         pd.DataFrame(np.tile(value, (len(gene), 1)), index=gene, columns=SAMPLES).to_csv("offsets.tsv", sep="\t")
         code, said = command("check", capsys, offsets="offsets.tsv")
@@ -165,7 +168,7 @@ def test_offsets_that_are_no_logarithms_are_doubted(spiked: Path, capsys: pytest
         step = ["counts", "counts.tsv.gz", "--samples", "samples.tsv", "--design", "~ group", "--out", "made.h5ad"]
         assert main([*step, "--offsets", "offsets.tsv"]) == 0
         assert ("warning: all offsets" in capsys.readouterr().err) == doubted
-        assert given_sizes(io.read_study("made.h5ad").counts)
+        assert given_sizes(read_study("made.h5ad").counts)
 
 
 MISTAKES: list[tuple[dict[str, Any], dict[str, str], tuple[str, ...]]] = [
@@ -289,7 +292,7 @@ def test_forms_of_the_file(tmp_path: Path, text: str) -> None:
 
 def test_a_column_is_read_as_the_sheet_has_it(tmp_path: Path) -> None:
     (tmp_path / "s.tsv").write_text("s\tn\ttext\na\t1\t2.5\nb\t2\tx\n")
-    sheet = io.read_samples(tmp_path / "s.tsv")
+    sheet = read_samples(tmp_path / "s.tsv")
     np.testing.assert_array_equal(column_size_factors(sheet, "n"), [1, 2])
     with pytest.raises(InputError, match=r"1 of 2 samples have none \(first: b: 'x'\)"):
         column_size_factors(sheet, "text")
@@ -419,11 +422,11 @@ def test_files_remember_whether_sizes_were_given(tmp_path: Path, kind: str) -> N
     expected = kind in ("given", "offsets")
     assert given_sizes(sized) == expected
     screen = eb.screen_genes(counts, design)
-    io.write_study(tmp_path / "counts.h5ad", eb.model.Study(counts=sized, samples=sheet, screen=screen))
-    assert given_sizes(io.read_study(tmp_path / "counts.h5ad").counts) == expected
+    write_study(tmp_path / "counts.h5ad", Study(counts=sized, samples=sheet, screen=screen))
+    assert given_sizes(read_study(tmp_path / "counts.h5ad").counts) == expected
     some = np.arange(len(counts.gene)) < 200
     common = common_of(eb.counts.of_genes(sized, some), design)
-    io.write_common(tmp_path / "common.h5", common)
-    effects = gathered([effects_of(io.read_common(tmp_path / "common.h5"))])
+    write_common(tmp_path / "common.h5", common)
+    effects = gathered([effects_of(read_common(tmp_path / "common.h5"))])
     assert effects.scalars["given_sizes"] == expected
     assert ("size_shift" in effects.scalars) != expected

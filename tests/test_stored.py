@@ -13,7 +13,7 @@ import ebgenes as eb
 from ebgenes.app import cli
 from ebgenes.app.config import parse_config, plain_values
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.posteriors.given_prior import loglik_matrix
+from ebgenes.prior.likelihoods import loglik_matrix
 from ebgenes.prior.stored import MEMORY, as_applied, conflict, joined_slabs, stored_shares, z_histogram
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior

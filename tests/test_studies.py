@@ -12,7 +12,6 @@ import pytest
 from scipy import integrate, stats
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.analyses.meta_analysis import (
     OWN_COLUMNS,
     STUDY_COLUMNS,
@@ -29,6 +28,7 @@ from ebgenes.app.config import parse_config
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
+from ebgenes.results.table_files import read_table, write_simulation
 
 PRIOR = MixturePrior(weight=[0.6, 0.4], scale=[0.0, 1.5])
 
@@ -213,7 +213,7 @@ COMPARISON = {"column": "group", "baseline": "control", "target": "treated"}
 def a_config(folder: Path) -> dict:
     """One dataset of counts and one imported table."""
     made = eb.simulate_counts(np.random.default_rng(8), n_genes=200, n_per_group=3)
-    io.write_simulation(folder, made)
+    write_simulation(folder, made)
     rng = np.random.default_rng(9)
     table = pd.DataFrame({"gene_id": made.counts.gene, "log2_fc": made.effect + rng.normal(0, 0.4, 200), "se": 0.4})
     table.iloc[:150].to_csv(folder / "published.tsv", sep="\t", index=False)
@@ -247,7 +247,7 @@ def test_from_config_to_page(tmp_path: Path):
     assert told["weight"] == [1, 0.8]
     assert [each["study"] for each in told["left_out"]] == ["ours", "theirs"]
     table, own = (
-        io.read_table(folder / "genes.tsv"),
+        read_table(folder / "genes.tsv"),
         pd.read_csv(folder / "studies.tsv", sep="\t", float_precision="round_trip"),
     )
     assert len(table) == 200
@@ -256,7 +256,7 @@ def test_from_config_to_page(tmp_path: Path):
     lone = own["n_studies"] == 1
     assert lone.any()
     assert own.loc[lone, "cochran_q"].isna().all()
-    ours = io.read_table(Path(config.outdir, "ours", "treated", "genes.tsv")).set_index("gene_id")
+    ours = read_table(Path(config.outdir, "ours", "treated", "genes.tsv")).set_index("gene_id")
     both = own.set_index("gene_id")
     shared = both.index[both["ours.se"].notna()]
     np.testing.assert_array_equal(both.loc[shared, "ours.log2_fc"], ours.loc[shared, "log2_fc"])

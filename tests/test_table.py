@@ -13,6 +13,7 @@ from ebgenes.arrays import text_array
 from ebgenes.errors import InputError
 from ebgenes.posteriors.fdr import adjust_bh, running_mean
 from ebgenes.records.counts import Screen
+from ebgenes.records.prior import MixturePrior
 from ebgenes.results.table import COLUMNS, STYLES, TEXT_COLUMNS, in_list, ranking, restyle, tested as has_results
 
 
@@ -181,7 +182,7 @@ def test_where_every_gene_responds_the_list_has_those_of_known_sign(rng):
     """With pi0 = 0 every lfdr is 0, so that q lists all of 2,000 genes, a third of which have signs by chance."""
     theta, se = rng.normal(0, 0.5, 2000), np.full(2000, 0.5)
     effects = eb.effects_from_summary([f"g{i}" for i in range(2000)], theta + rng.normal(0, se), se)
-    prior = eb.model.MixturePrior(weight=np.array([0.0, 1.0]), scale=np.array([0.0, 0.5]))
+    prior = MixturePrior(weight=np.array([0.0, 1.0]), scale=np.array([0.0, 0.5]))
     table = eb.results_table(effects, eb.posterior(effects, prior))
     assert (table["q_value"] < 0.05).all()
     listed = in_list(table, 0.05)

@@ -14,7 +14,6 @@ import yaml
 from cells import TYPES, write_study
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.analyses.conditions.error_correlation import (
     Condition,
     design_correlation,
@@ -27,9 +26,12 @@ from ebgenes.analyses.conditions.sharing import gene_patterns, sharing, sharing_
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.app.steps import estimate, plan_cell_types, prepare_cell_type, sum_dataset, together
+from ebgenes.data import h5ad
 from ebgenes.errors import InputError, InputErrors
+from ebgenes.files import write_json
 from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.posterior import MultivariatePosterior
+from ebgenes.results.storage import read_multivariate_prior, write_effects
 
 
 def test_small_p_values_make_normal_errors_wider():
@@ -157,7 +159,7 @@ def test_contrasts_taken_together_leave_their_files(groups, capsys):
     assert {each.name for each in made.iterdir()} == {
         "multivariate.json", "multivariate.tsv", "conditions.tsv", "sharing.png", "sharing.svg",
     }  # fmt: skip
-    _, summary = io.read_multivariate_prior(made / "multivariate.json")
+    _, summary = read_multivariate_prior(made / "multivariate.json")
     assert summary["error_correlation"][0][1] == pytest.approx(0.5, abs=1e-9)
     genes = pd.read_csv(made / "multivariate.tsv", sep="\t", keep_default_na=False)
     rows = pd.read_csv(made / "conditions.tsv", sep="\t")
@@ -185,13 +187,13 @@ def test_cell_types_taken_together(tmp_path):
     dataset = config.datasets["cells"]
     sums = sum_dataset(dataset)
     plan = plan_cell_types(dataset, sums, "median_ratio")
-    io.write_json(tmp_path / "cell_types.json", plan)
+    write_json(tmp_path / "cell_types.json", plan)
     for folder, part in plan.items():
         if part["contrasts"]:
             study = prepare_cell_type(dataset, sums, part["cell_type"], "median_ratio")
             design = eb.build_design(study.samples, "~ group", eb.compare(**dataset.contrasts["treatment"]))
-            io.write_study(tmp_path / folder / "counts.h5ad", study)
-            io.write_effects(tmp_path / folder / "treatment" / "effects.h5", estimate(study, design, config.effects))
+            h5ad.write_study(tmp_path / folder / "counts.h5ad", study)
+            write_effects(tmp_path / folder / "treatment" / "effects.h5", estimate(study, design, config.effects))
     together(tmp_path, "all", dataset, config.report)
     told = json.loads((tmp_path / "multivariate" / "all" / "multivariate.json").read_text())
     assert sorted(told["condition"]) == sorted(TYPES)

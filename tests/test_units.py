@@ -18,15 +18,17 @@ from ebgenes.analyses.multi_df import fit_joint, joint_posterior
 from ebgenes.app.cli import main
 from ebgenes.arrays import text_array
 from ebgenes.effects.effect_tables import read_effect_table
-from ebgenes.io import read_any_effects, read_prior, write_effects, write_json
+from ebgenes.files import write_json
 from ebgenes.posteriors.fdr import running_mean
+from ebgenes.posteriors.over_draws import full_posterior
 from ebgenes.prior.covariates import build_covariates
 from ebgenes.prior.diagnostics import likelihood_stretch
 from ebgenes.prior.fit import FAMILIES
-from ebgenes.prior.full_bayes import draw_gibbs, full_posterior
+from ebgenes.prior.full_bayes import draw_gibbs
 from ebgenes.records.counts import Counts
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
+from ebgenes.results.storage import read_any_effects, read_prior, write_effects
 
 UNITS = (1e-6, 1e-3, 0.1, 10.0, 1e3, 1e6)
 FAR_UNITS = (1e-6, 3.0, 1e6)

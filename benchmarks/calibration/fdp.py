@@ -21,7 +21,7 @@ import ebgenes as eb
 from ebgenes.arrays import BoolArray
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.posteriors.lists import scattered
-from ebgenes.prior.full_bayes import list_discoveries
+from ebgenes.posteriors.over_draws import list_discoveries
 from ebgenes.records.effects import Effects
 from ebgenes.results.summary import shortest_interval
 

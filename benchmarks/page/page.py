@@ -21,7 +21,7 @@ import ebgenes as eb
 from ebgenes.app import steps as pipeline
 from ebgenes.app.config import parse_config
 from ebgenes.data.simulate import simulate_counts
-from ebgenes.records.counts import Study
+from ebgenes.records.counts import Counts, Study
 from ebgenes.report.render import ContrastPage, render_report
 
 SIZES = ((20_000, 1, 8), (20_000, 10, 24), (60_000, 1, 8), (60_000, 30, 24))
@@ -47,9 +47,7 @@ def pages(n_genes: int, n_contrasts: int, n_samples: int) -> tuple[Study, list[C
         drawn = simulate_counts(np.random.default_rng(i), n_genes=n_genes, n_per_group=n_samples // 2)
         # Ids and names as long as Ensembl's and as varied as symbols.
         gene = np.array([f"ENSG{30_000_000 + 137 * g:011d}" for g in range(n_genes)], dtype=object)
-        counts = eb.normalize(
-            eb.model.Counts(gene=gene, sample=drawn.counts.sample, count=drawn.counts.count), "median_ratio"
-        )
+        counts = eb.normalize(Counts(gene=gene, sample=drawn.counts.sample, count=drawn.counts.count), "median_ratio")
         design = pipeline.contrast_design(drawn.samples, "~ group", dataset.contrasts["treated"], "treated", {})
         screen = eb.screen_genes(counts, design, min_count=0)
         study = Study(counts=counts, samples=drawn.samples, screen=screen)

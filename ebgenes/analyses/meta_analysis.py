@@ -19,8 +19,8 @@ from ebgenes.errors import InputError
 from ebgenes.numerics import grid as grids
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.studies import PRODUCT_NODES, multiply_studies, study_posteriors
-from ebgenes.posteriors.given_prior import NORMAL
 from ebgenes.prior.fit import fit_em
+from ebgenes.prior.likelihoods import NORMAL
 from ebgenes.prior.null import excess_variance
 from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.prior import MixturePrior

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
@@ -31,7 +30,9 @@ from ebgenes.app.steps import (
     taken_for_factors,
 )
 from ebgenes.arrays import text_array
+from ebgenes.data.count_tables import first_offsets
 from ebgenes.data.peek import peek
+from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.records.design import Design
 
@@ -104,10 +105,10 @@ def check(config: Config) -> Iterator[str]:
     works = []
     if config.prior.stored is not None:
         _Findings("prior.from", lines, messages).attempt(lambda: stored_prior(config.prior))
-    read_samples = cache(io.read_samples)
+    read_sheet = cache(read_samples)
     for name, dataset in config.datasets.items():
         found = _Findings(name, lines, messages)
-        works.append(_check_dataset(dataset, config, found, read_samples))
+        works.append(_check_dataset(dataset, config, found, read_sheet))
     if config.studies:
         from ebgenes.app.studies import check_studies
 
@@ -167,12 +168,12 @@ def _check_dataset(
     sheet = found.attempt(lambda: read_samples(dataset.samples))
     if dataset.genes is not None:
         genes = dataset.genes
-        found.attempt(lambda: io.read_gene_names(genes))
+        found.attempt(lambda: read_gene_names(genes))
     if annotation_columns(config.prior.covariates):
         found.attempt(lambda: annotation(dataset.genes, config.prior))
     if dataset.controls is not None:
         controls = dataset.controls
-        found.attempt(lambda: io.read_controls(controls))
+        found.attempt(lambda: read_controls(controls))
     if sheet is None:
         return None
     found.attempt(lambda: _check_sizes(dataset, sheet, found))
@@ -201,7 +202,7 @@ def _check_sizes(dataset: DatasetSettings, sheet: pd.DataFrame, found: _Findings
     """Size factors or offsets that the dataset names; of offsets the beginning of the file."""
     controls = size_factor_controls(dataset)
     if controls is not None:
-        found.tell(f"size factors come from {len(io.read_controls(controls))} control genes ({controls}) alone")
+        found.tell(f"size factors come from {len(read_controls(controls))} control genes ({controls}) alone")
     elif dataset.offsets is None and dataset.size_factors is None and dataset.controls is not None:
         found.tell(
             "controls tell hidden factors from the comparison and do not touch size factors; if these should come "
@@ -213,7 +214,7 @@ def _check_sizes(dataset: DatasetSettings, sheet: pd.DataFrame, found: _Findings
             found.tell(taken_for_factors(dataset.offsets))
         found.tell(f"size factors as given, from {factor.min():.3g} to {factor.max():.3g}")
     elif dataset.offsets is not None:
-        offset = io.first_offsets(dataset.offsets, text_array(sheet.index))
+        offset = first_offsets(dataset.offsets, text_array(sheet.index))
         for words in offset_doubts(dataset.offsets, offset):
             found.tell(words)
 

@@ -304,7 +304,7 @@ def _yaml(text: str, option: str) -> Any:
 
 
 def _init(options: argparse.Namespace) -> None:
-    from ebgenes.io import write_bytes
+    from ebgenes.files import write_bytes
 
     if Path(options.path).exists():
         raise InputError(f"{options.path} exists already. Name another file.")
@@ -337,7 +337,7 @@ def _run(options: argparse.Namespace) -> None:
 def _counts(options: argparse.Namespace) -> None:
     from ebgenes.app.config import DatasetSettings, parse_reference, parse_section, parse_size_factors
     from ebgenes.app.steps import prepare, prepare_cell_type
-    from ebgenes.io import write_study
+    from ebgenes.data.h5ad import write_study
 
     pseudobulk = _yaml(options.pseudobulk, "--pseudobulk")
     dataset = DatasetSettings(
@@ -360,10 +360,11 @@ def _counts(options: argparse.Namespace) -> None:
     if dataset.pseudobulk is None:
         study = prepare(dataset, options.normalization, say=_note)
     else:
+        from ebgenes.app.config import reserved_names
         from ebgenes.data.pseudobulk import folder_names, read_pseudobulk
 
         sums = read_pseudobulk(options.counts)
-        cell_type = {folder: name for name, folder in folder_names(sums.cell_type).items()}
+        cell_type = {folder: name for name, folder in folder_names(sums.cell_type, reserved_names()).items()}
         if options.folder not in cell_type:
             raise InputError(f"no cell type has the folder {options.folder!r}; there are: {listing(cell_type)}.")
         study = prepare_cell_type(dataset, sums, cell_type[options.folder], options.normalization, say=_note)
@@ -373,7 +374,7 @@ def _counts(options: argparse.Namespace) -> None:
 def _pseudobulk(options: argparse.Namespace) -> None:
     from ebgenes.app.config import parse_section
     from ebgenes.data.pseudobulk import pseudobulk_cells, write_pseudobulk
-    from ebgenes.io import read_samples
+    from ebgenes.data.sheets import read_samples
 
     chosen = parse_section("pseudobulk", _yaml(options.pseudobulk, "--pseudobulk"))
     sums, notes = pseudobulk_cells(
@@ -392,7 +393,7 @@ def _pseudobulk(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from ebgenes.app.steps import left_out, plan_cell_types
     from ebgenes.data.pseudobulk import read_pseudobulk
-    from ebgenes.io import write_json
+    from ebgenes.files import write_json
 
     config, dataset = _config_and_dataset(options)
     if dataset.pseudobulk is None:
@@ -424,8 +425,8 @@ def _effects(options: argparse.Namespace) -> None:
 
 
 def _write_effects(path: str, effects: Effects | JointEffects) -> None:
-    from ebgenes.io import write_effects, write_joint_effects
     from ebgenes.records.effects import JointEffects
+    from ebgenes.results.storage import write_effects, write_joint_effects
 
     if isinstance(effects, JointEffects):
         write_joint_effects(path, effects)
@@ -435,7 +436,7 @@ def _write_effects(path: str, effects: Effects | JointEffects) -> None:
 
 def _common(options: argparse.Namespace) -> None:
     from ebgenes.app.steps import share
-    from ebgenes.io import write_common
+    from ebgenes.results.storage import write_common
 
     write_common(options.out, share(*_asked(options)))
 
@@ -443,7 +444,7 @@ def _common(options: argparse.Namespace) -> None:
 def _chunk(options: argparse.Namespace) -> None:
     from ebgenes.effects.chunks import chunk
     from ebgenes.effects.likelihood import effects_of
-    from ebgenes.io import read_common, write_effects
+    from ebgenes.results.storage import read_common, write_effects
 
     common = read_common(options.common)
     write_effects(options.out, effects_of(common, chunk(len(common.counts.gene), *options.chunk)))
@@ -459,7 +460,8 @@ def _asked(options: argparse.Namespace) -> tuple[Study, Design, EffectsSettings,
     """A study and the question asked of it."""
     from ebgenes.app.config import parse_contrast, parse_reference, parse_section
     from ebgenes.app.steps import contrast_design
-    from ebgenes.io import read_controls, read_study
+    from ebgenes.data.h5ad import read_study
+    from ebgenes.data.sheets import read_controls
 
     settings = parse_section("effects", _yaml(options.effects, "--effects"))
     question = parse_contrast(_yaml(options.contrast, "--contrast"))
@@ -475,7 +477,7 @@ def _contrast(options: argparse.Namespace) -> None:
     if options.chunks:
         from ebgenes.app.config import parse_section
         from ebgenes.effects.chunks import gathered
-        from ebgenes.io import read_effects
+        from ebgenes.results.storage import read_effects
 
         settings = parse_section("effects", _yaml(options.effects, "--effects"))
         effects = gathered([read_effects(path) for path in options.chunks], settings.composition)
@@ -487,7 +489,7 @@ def _contrast(options: argparse.Namespace) -> None:
 
 def _contrasts(options: argparse.Namespace) -> None:
     from ebgenes.app.steps import answer_all
-    from ebgenes.io import read_study
+    from ebgenes.data.h5ad import read_study
 
     config, dataset = _config_and_dataset(options)
     answer_all(Path(options.out), read_study(options.counts), dataset, config, _note)
@@ -497,7 +499,7 @@ def _any_effects(options: argparse.Namespace) -> tuple[Effects | JointEffects, S
     """Effects from effects.h5, or from a table of estimates and what tells their errors, with all its genes."""
     path = options.effects
     if Path(path).suffix in (".h5", ".hdf5"):
-        from ebgenes.io import read_any_effects
+        from ebgenes.results.storage import read_any_effects
 
         if options.columns is not None or options.df is not None:
             raise InputError(f"{path} knows its columns and degrees of freedom. Leave out --columns and --df.")
@@ -551,7 +553,7 @@ def _learn_and_write(
 def _learn_joint(effects: JointEffects, options: argparse.Namespace, asked: Any) -> None:
     from ebgenes.app.config import parse_section
     from ebgenes.app.steps import answer_joint, write_joint
-    from ebgenes.io import read_screen
+    from ebgenes.data.h5ad import read_screen
 
     report = parse_section("report", _yaml(options.report, "--report"))
     screen = None if options.counts is None else read_screen(options.counts)
@@ -564,7 +566,8 @@ def _learn_joint(effects: JointEffects, options: argparse.Namespace, asked: Any)
 def _learn_single(effects: Effects, screen: Screen | None, options: argparse.Namespace, asked: Any) -> None:
     from ebgenes.app.config import parse_section
     from ebgenes.app.steps import compare, covariates_of, learn, lfsr_of, listed, sample, write_beside, write_figures
-    from ebgenes.io import write_draws, write_json
+    from ebgenes.files import write_json
+    from ebgenes.results.storage import write_draws
     from ebgenes.results.summary import summarize
 
     settings = parse_section("prior", asked)
@@ -607,8 +610,9 @@ def _count_sweeps(done: int, total: int) -> None:
 
 def _table(options: argparse.Namespace) -> None:
     from ebgenes.app.config import parse_section
-    from ebgenes.io import read_prior, write_table
     from ebgenes.records.effects import JointEffects
+    from ebgenes.results.storage import read_prior
+    from ebgenes.results.table_files import write_table
 
     report = parse_section("report", _yaml(options.report, "--report"))
     effects, screen = _any_effects(options)
@@ -620,7 +624,7 @@ def _table(options: argparse.Namespace) -> None:
     prior = read_prior(options.prior)[0].in_unit(effects.told_unit)
     draws = None
     if options.draws:
-        from ebgenes.io import read_draws
+        from ebgenes.results.storage import read_draws
 
         draws = read_draws(options.draws)
     _write_tables(options.out, effects, prior, options.counts, screen, report, draws)
@@ -629,7 +633,8 @@ def _table(options: argparse.Namespace) -> None:
 def _told(effects: JointEffects, prior: str | Path, counts: str | None, report: Any) -> JointTold:
     """What a stored prior says of several rows."""
     from ebgenes.app.steps import tell_joint
-    from ebgenes.io import read_multivariate_prior, read_screen
+    from ebgenes.data.h5ad import read_screen
+    from ebgenes.results.storage import read_multivariate_prior
 
     screen = None if counts is None else read_screen(counts)
     return tell_joint(effects, read_multivariate_prior(prior)[0], screen, report)
@@ -645,7 +650,8 @@ def _write_tables(
     draws: GibbsDraws | None = None,
 ) -> pd.DataFrame:
     from ebgenes.app.steps import tabulate
-    from ebgenes.io import read_screen, write_table
+    from ebgenes.data.h5ad import read_screen
+    from ebgenes.results.table_files import write_table
 
     table = tabulate(effects, prior, screen if counts is None else read_screen(counts), report, draws)
     for path in paths:
@@ -658,8 +664,9 @@ def _plot(options: argparse.Namespace) -> None:
 
     from ebgenes.app.config import parse_section
     from ebgenes.app.steps import write_figures
-    from ebgenes.io import read_any_effects, read_null, read_prior, read_table
     from ebgenes.records.effects import JointEffects
+    from ebgenes.results.storage import read_any_effects, read_prior
+    from ebgenes.results.table_files import read_null, read_table
 
     settings = parse_section("report", _yaml(options.report, "--report"))
     prior, summary = read_prior(options.prior)
@@ -676,7 +683,7 @@ def _plot(options: argparse.Namespace) -> None:
 def _study_for(figures: list[Path], counts: str | None) -> Study | None:
     """The counts, where a figure needs them."""
     from ebgenes.app.config import HEAT_MAP
-    from ebgenes.io import read_study
+    from ebgenes.data.h5ad import read_study
 
     return read_study(counts) if counts is not None and any(path.stem == HEAT_MAP for path in figures) else None
 
@@ -699,10 +706,13 @@ def _report(options: argparse.Namespace) -> None:
 
     from ebgenes.app.conditions import together_pages
     from ebgenes.app.steps import contrast_page, write_dataset_figures, write_results
-    from ebgenes.io import read_any_effects, read_json, read_prior, read_study, read_table
+    from ebgenes.data.h5ad import read_study
+    from ebgenes.files import read_json
     from ebgenes.records.effects import JointEffects
+    from ebgenes.results.storage import read_any_effects, read_prior
     from ebgenes.results.summary import further_words
     from ebgenes.results.table import sentence
+    from ebgenes.results.table_files import read_table
 
     config, dataset = _config_and_dataset(options)
     name = options.dataset if options.part is None else f"{options.dataset}/{options.part}"
@@ -755,8 +765,8 @@ def _studies(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ebgenes.io import read_table, write_table
     from ebgenes.results.table import restyle
+    from ebgenes.results.table_files import read_table, write_table
 
     table = read_table(options.table)
     write_table(options.out, table if options.style is None else restyle(table, options.style))
@@ -766,7 +776,7 @@ def _simulate(options: argparse.Namespace) -> None:
     import numpy as np
 
     from ebgenes.data.simulate import simulate_counts
-    from ebgenes.io import write_simulation
+    from ebgenes.results.table_files import write_simulation
 
     rng = np.random.default_rng(options.seed)
     made = simulate_counts(rng, n_genes=options.genes, n_per_group=options.replicates, pi0=options.pi0)

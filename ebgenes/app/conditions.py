@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.config import DatasetSettings, MultivariateSettings, ReportSettings, multivariate_files, taken_together
+from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
+from ebgenes.files import read_json, write_bytes, write_json
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
+from ebgenes.results.storage import read_effects, read_multivariate_prior
+from ebgenes.results.table_files import write_table
 
 if TYPE_CHECKING:
     from ebgenes.analyses.conditions.error_correlation import Condition
@@ -78,7 +81,7 @@ def write_together(
     from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
 
     settings = dataset.multivariate[group]
-    plan = None if dataset.pseudobulk is None else io.read_json(folder / "cell_types.json")
+    plan = None if dataset.pseudobulk is None else read_json(folder / "cell_types.json")
     asked = asked_conditions(settings, dataset, plan)
     conditions, names = _read(folder, asked, design_of)
     gene, estimate, se = joined(conditions)
@@ -103,13 +106,13 @@ def write_together(
         stem, _, suffix = file.partition(".")
         path = folder / FOLDER / group / file
         if suffix == "json":
-            io.write_json(path, summary)
+            write_json(path, summary)
         elif stem == "sharing":
             from ebgenes.plots import draw_sharing, figure_bytes
 
-            io.write_bytes(path, figure_bytes(draw_sharing(summary), suffix))
+            write_bytes(path, figure_bytes(draw_sharing(summary), suffix))
         else:
-            io.write_table(path, tables[stem])
+            write_table(path, tables[stem])
     return str(summary["words"])
 
 
@@ -125,9 +128,9 @@ def _read(
     studies: dict[str, Study] = {}
     for each in asked:
         if each.part not in studies:
-            study = studies[each.part] = io.read_study(folder / each.part / "counts.h5ad")
+            study = studies[each.part] = read_study(folder / each.part / "counts.h5ad")
             names |= dict(zip(study.screen.gene, study.screen.name, strict=True))
-        effects = io.read_effects(folder / each.part / each.contrast / "effects.h5")
+        effects = read_effects(folder / each.part / each.contrast / "effects.h5")
         conditions.append(
             Condition(
                 name=each.name,
@@ -146,7 +149,7 @@ def together_pages(folder: Path, dataset: DatasetSettings) -> list[TogetherPage]
     pages = []
     for group in dataset.multivariate:
         found = folder / FOLDER / group
-        prior, summary = io.read_multivariate_prior(found / "multivariate.json")
+        prior, summary = read_multivariate_prior(found / "multivariate.json")
         pages.append(
             TogetherPage(
                 name=group,

@@ -268,6 +268,12 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def reserved_names() -> list[str]:
+    """Names in a dataset's folder that are the product's own."""
+    names: list[str] = schema()["$defs"]["name"]["not"]["enum"]
+    return names
+
+
 def read_config(path: str | os.PathLike[str]) -> Config:
     """Read and check a YAML config.
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.app.config import (
     COVARIATE_FIGURE,
     FIGURES,
@@ -28,16 +27,30 @@ from ebgenes.app.config import (
     dataset_figure_names,
     figure_names,
     joint_mistakes,
+    reserved_names,
     row_figure_names,
     size_factor_controls,
 )
 from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
+from ebgenes.data.count_tables import read_offsets
+from ebgenes.data.h5ad import write_study
+from ebgenes.data.sheets import read_annotation, read_controls, read_gene_names, read_samples
 from ebgenes.errors import InputError, InputErrors, listing, nearest
+from ebgenes.files import write_bytes, write_json
 from ebgenes.records.counts import Counts, Screen, Study
 from ebgenes.records.design import Design
 from ebgenes.records.effects import BESIDE_ARRAYS, Beside, Effects, HiddenFactors, JointEffects
 from ebgenes.records.posterior import JointPosterior, Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, MultivariatePrior
+from ebgenes.results.storage import (
+    read_chains,
+    read_prior,
+    write_chains,
+    write_draws,
+    write_effects,
+    write_joint_effects,
+)
+from ebgenes.results.table_files import write_results_h5ad, write_table
 
 # The statistics are called by their public names, `eb.fit_effects` and so on, which load when first
 # used: a step pays for the libraries it needs and no others.
@@ -156,7 +169,7 @@ def tell_joint(
 
 def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], None] = lambda message: None) -> Study:
     """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
-    samples = io.read_samples(dataset.samples)
+    samples = read_samples(dataset.samples)
     chosen = options(dataset, "format", "layer", "tx2gene", "strandedness")
     reading = eb.read_input(dataset.counts, samples, **chosen)
     for note in reading.notes:
@@ -175,7 +188,7 @@ def prepare_cell_type(
     if dataset.pseudobulk is None:
         raise ValueError("the dataset has no cells")
     counts = sums.counts_of(cell_type, **options(dataset.pseudobulk, "min_cells", "min_counts"))
-    samples = io.read_samples(dataset.samples).loc[list(counts.sample)]
+    samples = read_samples(dataset.samples).loc[list(counts.sample)]
     return _screened(dataset, counts, samples, normalization, say)
 
 
@@ -183,11 +196,11 @@ def _screened(
     dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str, say: Callable[[str], None]
 ) -> Study:
     counts = _with_given_sizes(dataset, counts, samples, say)
-    names = {} if dataset.genes is None else io.read_gene_names(dataset.genes)
+    names = {} if dataset.genes is None else read_gene_names(dataset.genes)
     design = eb.build_design(samples, dataset.design, reference=dataset.reference)
     screen = eb.screen_genes(counts, design, name=names, **options(dataset.keep, "min_count", "min_samples"))
     path = size_factor_controls(dataset)
-    controls = None if path is None else io.read_controls(path)
+    controls = None if path is None else read_controls(path)
     kept = eb.normalize(eb.keep_expressed(counts, screen), normalization, controls=controls)
     if controls is not None:
         found = int(np.isin(kept.gene.astype(str), controls.astype(str)).sum())
@@ -208,7 +221,7 @@ def _with_given_sizes(
         return eb.with_size_factors(counts, factor)
     if dataset.offsets is None:
         return counts
-    offset = io.read_offsets(dataset.offsets, counts)
+    offset = read_offsets(dataset.offsets, counts)
     for words in offset_doubts(dataset.offsets, offset):
         say(words)
     return eb.with_offsets(counts, offset)
@@ -246,7 +259,7 @@ def sum_dataset(dataset: DatasetSettings, say: Callable[[str], None] = lambda me
     """Sum a dataset's cells by sample and cell type."""
     from ebgenes.data.pseudobulk import pseudobulk_cells
 
-    samples = text_array(io.read_samples(dataset.samples).index)
+    samples = text_array(read_samples(dataset.samples).index)
     chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
     sums, notes = pseudobulk_cells(dataset.counts, list(samples), layer=dataset.layer, **chosen)
     for note in notes:
@@ -265,7 +278,7 @@ def plan_cell_types(dataset: DatasetSettings, sums: Pseudobulk, normalization: s
     from ebgenes.data.pseudobulk import folder_names
 
     plan: dict[str, dict[str, Any]] = {}
-    for cell_type, folder in folder_names(sums.cell_type).items():
+    for cell_type, folder in folder_names(sums.cell_type, reserved_names()).items():
         asked: list[str] = []
         refused: dict[str, str] = {}
         n_samples = 0
@@ -406,7 +419,7 @@ def write_beside(
         # A stored prior or covariates are of the random effects' list; the plain prior tells the fits apart.
         fixed_lfdr = null_probability(fixed, learn(fixed, replace(settings, covariates=[])).prior)
     table = side_by_side(effects, null_probability(effects, prior), fixed_lfdr)
-    io.write_table(path, table)
+    write_table(path, table)
     summary["random_effects"]["beside"] = side_words(table, level)
 
 
@@ -424,7 +437,7 @@ def stored_prior(settings: PriorSettings) -> MixturePrior:
     from ebgenes.prior.stored import require_storable
 
     path = cast(str, settings.stored)
-    prior, _ = io.read_prior(path)
+    prior, _ = read_prior(path)
     try:
         require_storable(prior, settings.family)
     except InputError as error:
@@ -451,8 +464,8 @@ def sample(
     chosen |= {"progress": progress, "covariates": covariates}
     if unfinished is None:
         return eb.draw_gibbs(effects, fit, **chosen)
-    chosen["save"] = partial(io.write_chains, unfinished)
-    state = io.read_chains(unfinished)
+    chosen["save"] = partial(write_chains, unfinished)
+    state = read_chains(unfinished)
     draws = eb.draw_gibbs(effects, fit, resume=state, **chosen)
     unfinished.unlink(missing_ok=True)
     return draws
@@ -494,7 +507,7 @@ def annotation(path: str | None, settings: PriorSettings) -> pd.DataFrame:
             f"the covariate {wanted[0]!r} is a column of the genes' annotation, and there is none. "
             "Name its file (genes: in the config, --genes on the command line)."
         )
-    table = io.read_annotation(path)
+    table = read_annotation(path)
     for name in wanted:
         if name not in table.columns:
             raise InputError(
@@ -558,7 +571,7 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         for sentence in left_out(plan):
             say(sentence)
         write_pseudobulk(outdir / name / "pseudobulk.h5ad", sums)
-        io.write_json(outdir / name / "cell_types.json", plan)
+        write_json(outdir / name / "cell_types.json", plan)
         waiting = []
         for folder, part in plan.items():
             if part["contrasts"]:
@@ -645,9 +658,9 @@ def answer_all(
     ]
     kept = study.screen.base_mean[study.screen.kept]
     covariates = covariates_of(study.counts.gene, kept, config.prior, dataset.genes)
-    controls = None if dataset.controls is None else io.read_controls(dataset.controls)
+    controls = None if dataset.controls is None else read_controls(dataset.controls)
     if counts is not None:
-        io.write_study(counts, study)
+        write_study(counts, study)
     pages = []
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
         say(f"{contrast}: effects, prior, posteriors and figures")
@@ -676,7 +689,7 @@ def _run_joint(
     names = [*figure_names(config.report.figures, *kinds), *row_figure_names(config.report.figures)]
     tables = [folder / f"genes.{suffix}" for suffix in config.report.tables]
     prior = write_joint(folder / "prior.json", tables, [folder / name for name in names], found, config.report, study)
-    io.write_joint_effects(folder / "effects.h5", effects)
+    write_joint_effects(folder / "effects.h5", effects)
     return contrast_page(folder, found.told.table, prior, found.summary, study, dataset, config, joint=found.told)
 
 
@@ -687,9 +700,9 @@ def write_joint(
     """Write prior.json, tables and figures of several rows; returns the prior that the figures show."""
     from ebgenes.analyses.multi_df import marginal_prior
 
-    io.write_json(prior, found.summary)
+    write_json(prior, found.summary)
     for path in tables:
-        io.write_table(path, found.told.table)
+        write_table(path, found.told.table)
     shown = marginal_prior(found.fit.prior)
     write_figures(figures, found.told.table, shown, found.summary, report, study, joint=found.told)
     return shown
@@ -703,13 +716,13 @@ def _write_answer(folder: Path, found: Answer, config: Config, study: Study) -> 
     known = covariates, models, settings.seed, drawn, config.prior.stored
     lfsr = lfsr_of(found.table, found.draws)
     summary = eb.summarize(found.effects, found.fit, settings.level, *known, lfsr=lfsr)
-    io.write_effects(folder / "effects.h5", found.effects)
+    write_effects(folder / "effects.h5", found.effects)
     if found.draws is not None:
-        io.write_draws(folder / "draws.nc", found.draws)
+        write_draws(folder / "draws.nc", found.draws)
     write_beside(folder / BESIDE, found.effects, found.fit.prior, config.prior, summary, settings.level)
-    io.write_json(folder / "prior.json", summary)
+    write_json(folder / "prior.json", summary)
     for suffix in settings.tables:
-        io.write_table(folder / f"genes.{suffix}", found.table)
+        write_table(folder / f"genes.{suffix}", found.table)
     kinds = config.prior.covariates, config.effects.hidden_factors, settings.extra_figures, config.prior.stored
     files = [folder / name for name in figure_names(settings.figures, *kinds)]
     write_figures(files, found.table, found.fit.prior, summary, settings, study)
@@ -763,7 +776,7 @@ def _write_figure(figure: Figure, name: str, files: Sequence[Path]) -> None:
 
     for file in files:
         if file.stem == name:
-            io.write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
+            write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
 
 
 def write_dataset_figures(
@@ -867,9 +880,9 @@ def write_results(
     summary = {"versions": versions, "contrasts": {page.name: _page_summary(page) for page in pages}}
     tables = {page.name: page.table for page in pages}
     scores = {page.name: np.array(page.hidden["score"]) for page in pages if page.hidden}
-    io.write_results(folder / "results.h5ad", study, tables, summary, scores)
+    write_results_h5ad(folder / "results.h5ad", study, tables, summary, scores)
     page = render_report(list(pages), dataset=dataset, versions=versions, study=study, together=together)
-    io.write_bytes(folder / "report.html", page.encode("utf-8"))
+    write_bytes(folder / "report.html", page.encode("utf-8"))
 
 
 def _page_summary(page: ContrastPage) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import ebgenes as eb
-from ebgenes import io
 from ebgenes.analyses.meta_analysis import (
     OWN_COLUMNS,
     STUDY_COLUMNS,
@@ -30,11 +29,16 @@ from ebgenes.analyses.meta_analysis import (
 from ebgenes.app import steps as pipeline
 from ebgenes.app.config import Config, StudiesSettings, studies_figure_names
 from ebgenes.arrays import TextArray, text_array
+from ebgenes.data.h5ad import read_screen
+from ebgenes.data.sheets import read_gene_names
 from ebgenes.errors import InputError
+from ebgenes.files import write_bytes, write_json
 from ebgenes.records.counts import Screen
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit
+from ebgenes.results.storage import read_effects, write_effects
 from ebgenes.results.table import in_list
+from ebgenes.results.table_files import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +71,8 @@ def read_sources(config: Config, settings: StudiesSettings) -> tuple[dict[str, E
             effects[name], screens[name] = found.effects, found.screen
         else:
             folder = Path(config.outdir, str(source.dataset))
-            effects[name] = io.read_effects(folder / str(source.contrast) / "effects.h5")
-            screens[name] = with_failures(io.read_screen(folder / "counts.h5ad"), effects[name])
+            effects[name] = read_effects(folder / str(source.contrast) / "effects.h5")
+            screens[name] = with_failures(read_screen(folder / "counts.h5ad"), effects[name])
     return effects, screens
 
 
@@ -221,7 +225,7 @@ def run_studies(
     folder = Path(config.outdir, name) if folder is None else folder
     progress(f"{name}: {len(settings.sources)} studies: kappa, prior, posteriors and figures")
     studies, screens = read_sources(config, settings)
-    names = {} if settings.genes is None else io.read_gene_names(settings.genes)
+    names = {} if settings.genes is None else read_gene_names(settings.genes)
     joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})
     found = pool(joined, config, settings, joint_screen(screens, joined.gene, names), name)
     report = config.report
@@ -229,12 +233,12 @@ def run_studies(
     summary = eb.summarize(found.effects, found.fit, report.level, stored=config.prior.stored, lfsr=lfsr)
     summary["studies"] = told(found, settings)
     summary["warnings"] = [*cautions(found), *summary["warnings"]]
-    io.write_effects(folder / "effects.h5", found.effects)
-    io.write_json(folder / "prior.json", summary)
+    write_effects(folder / "effects.h5", found.effects)
+    write_json(folder / "prior.json", summary)
     for suffix in report.tables:
-        io.write_table(folder / f"genes.{suffix}", found.table)
+        write_table(folder / f"genes.{suffix}", found.table)
     own = own_table(found)
-    io.write_table(folder / "studies.tsv", own)
+    write_table(folder / "studies.tsv", own)
     files = [folder / each for each in studies_figure_names(report.figures, config.prior.stored)]
     pipeline.write_figures(files, found.table, found.fit.prior, summary, report, own=own)
     _write_page(folder, name, found, summary, config)
@@ -277,7 +281,7 @@ def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, An
         threshold=report.lfc_threshold,
     )  # fmt: skip
     text = render_report([page], dataset=name, versions=eb.versions())
-    io.write_bytes(folder / "report.html", text.encode("utf-8"))
+    write_bytes(folder / "report.html", text.encode("utf-8"))
 
 
 def check_studies(config: Config, name: str) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import FloatArray, IntArray, TextArray, text_array
+from ebgenes.data.sheets import read_annotation
 from ebgenes.data.tenx import is_tenx, read_tenx_sparse
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.io import existing_file, read_annotation
+from ebgenes.files import existing_file
 
 if TYPE_CHECKING:
     import h5py

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import text_array
+from ebgenes.data.count_tables import whole_numbers
 from ebgenes.data.sample_files import match_columns, read_columns, require_files, same_names, sample_files
 from ebgenes.errors import InputError
-from ebgenes.io import readable, text_content, whole_numbers
+from ebgenes.files import readable, text_content
 from ebgenes.records.counts import Counts
 
 HEADER = ["Geneid", "Chr", "Start", "End", "Strand", "Length"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ebgenes.data import feature_counts, quant, star
+from ebgenes.data.count_tables import counts_of, read_parquet
+from ebgenes.data.h5ad import counts_from_anndata, read_h5ad
 from ebgenes.data.sample_files import PATH_COLUMN, sample_files
 from ebgenes.data.tenx import is_tenx, read_tenx
 from ebgenes.errors import InputError, listing
-from ebgenes.io import existing_file, read_counts
+from ebgenes.files import existing_file, read_text_table
 from ebgenes.records.counts import Counts
 
 FORMATS = ("auto", "table", "parquet", "h5ad", "10x", "star", "featurecounts", "salmon", "kallisto")
@@ -119,3 +122,29 @@ def require_place(place: Path, format: str) -> None:
             raise InputError(f"{place} {what}; format {format} needs the folder that holds the samples' files.")
     elif not (format == "featurecounts" and place.is_dir()):
         existing_file(place)
+
+
+def read_counts(path: str | os.PathLike[str], *, layer: str | None = None, format: str | None = None) -> Counts:
+    """Read raw counts.
+
+    Parameters
+    ----------
+    path
+        TSV or CSV, plain or .gz, or .parquet: one row a gene, ids in the first column, one column a sample; or
+        .h5ad (samples in obs, genes in var). Other formats: `read_input`.
+    layer
+        Layer of the .h5ad; None: its X.
+    format
+        ``table``, ``parquet`` or ``h5ad``; None: as the file is called.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read, names repeat, or values are not whole numbers >= 0.
+    """
+    kind = format or {".h5ad": "h5ad", ".parquet": "parquet"}.get(Path(path).suffix, "table")
+    if kind == "h5ad":
+        return counts_from_anndata(read_h5ad(path), layer=layer)
+    if layer is not None:
+        raise InputError(f"{path} is a table, which has no layers such as {layer!r}. Leave the layer out.")
+    return counts_of(read_parquet(path) if kind == "parquet" else read_text_table(path, numeric=True))

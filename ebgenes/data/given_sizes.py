@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ebgenes.arrays import FloatArray, TextArray, text_array
+from ebgenes.data.count_tables import BEGINNING
 from ebgenes.data.normalization import require_factors
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.io import BEGINNING, NUMBER, existing_file, readable, text_content
+from ebgenes.files import NUMBER, existing_file, readable, text_content
 
 if TYPE_CHECKING:
     import pandas as pd

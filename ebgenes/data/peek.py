@@ -11,12 +11,12 @@ import numpy as np
 from ebgenes.arrays import text_array
 from ebgenes.data import feature_counts, quant, star
 from ebgenes.data.cells import element, opened
-from ebgenes.data.formats import BY_SAMPLE, recognise, require_place
+from ebgenes.data.count_tables import first_counts
+from ebgenes.data.formats import BY_SAMPLE, read_counts, recognise, require_place
 from ebgenes.data.sample_files import match_columns, read_columns, require_files, sample_files
 from ebgenes.data.tenx import barcodes
 from ebgenes.data.transcripts import read_tx2gene
 from ebgenes.errors import InputError, listing
-from ebgenes.io import first_counts, read_counts
 from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:

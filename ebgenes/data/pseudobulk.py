@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ebgenes.app.config import schema
 from ebgenes.arrays import IntArray, TextArray, text_array
 from ebgenes.data.cells import Labels, Part, read_labels, read_parts
+from ebgenes.data.h5ad import read_h5ad
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.io import read_h5ad, whole
+from ebgenes.files import whole
 from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:
@@ -162,13 +162,14 @@ def pseudobulk_cells(
     return sum_cells(labels, read_parts(path, layer), samples)
 
 
-def folder_names(cell_types: Iterable[str]) -> dict[str, str]:
+def folder_names(cell_types: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
     """A folder's name for each cell type: plain letters, digits, dots, dashes and underscores, no two alike.
 
-    Names that differ only in case would be one folder on some machines, and no name may lead elsewhere.
+    None is a reserved one. Names that differ only in case would be one folder on some machines, and no name may lead
+    elsewhere.
     """
     names: dict[str, str] = {}
-    used = {name.lower() for name in schema()["$defs"]["name"]["not"]["enum"]}
+    used = {name.lower() for name in reserved}
     for cell_type in sorted(set(cell_types)):
         plain = unicodedata.normalize("NFKD", cell_type).encode("ascii", "ignore").decode()
         base = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("._-")[:60] or "type"

@@ -12,7 +12,7 @@ from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
-from ebgenes.io import LARGEST_COUNT, readable
+from ebgenes.files import LARGEST_COUNT, readable
 from ebgenes.records.counts import Counts
 
 ENDINGS = {"salmon": ("quant.sf",), "kallisto": ("abundance.tsv", "abundance.h5")}

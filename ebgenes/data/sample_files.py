@@ -12,7 +12,7 @@ import pandas as pd
 
 from ebgenes.arrays import TextArray
 from ebgenes.errors import InputError, listing
-from ebgenes.io import readable, text_content
+from ebgenes.files import readable, text_content
 
 PATH_COLUMN = "path"
 """Column of the sample sheet that tells where a sample's file or folder is."""

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import text_array
+from ebgenes.data.count_tables import whole_numbers
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.errors import InputError
-from ebgenes.io import whole_numbers
 from ebgenes.records.counts import Counts
 
 ENDINGS = ("ReadsPerGene.out.tab",)

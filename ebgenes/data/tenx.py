@@ -11,7 +11,7 @@ import numpy as np
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.sample_files import read_columns
 from ebgenes.errors import InputError
-from ebgenes.io import readable
+from ebgenes.files import readable
 from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ebgenes.arrays import TextArray
 from ebgenes.errors import InputError
-from ebgenes.io import existing_file, readable, text_content
+from ebgenes.files import existing_file, readable, text_content
 
 TRANSCRIPT = re.compile(rb'transcript_id "([^"]+)"')
 GENE = re.compile(rb'gene_id "([^"]+)"')

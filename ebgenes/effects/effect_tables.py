@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import FloatArray, text_array
+from ebgenes.data.sheets import read_annotation
 from ebgenes.effects.summary_statistics import degrees_of_freedom, effects_from_summary, two_sided_z
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.io import numbers_or_missing, read_annotation
+from ebgenes.files import numbers_or_missing
 from ebgenes.records.counts import Screen
 from ebgenes.records.effects import Effects
 

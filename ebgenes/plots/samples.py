@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from ebgenes.arrays import FloatArray
-from ebgenes.numerics.principal_components import PRIOR_COUNT
+from ebgenes.data.principal_components import PRIOR_COUNT
 from ebgenes.plots.axes import level_words, numbers_of, tested_genes
 from ebgenes.plots.style import FAINT, INK, SMALL, displayed, gene_labels, set_heading
 from ebgenes.records.counts import Study

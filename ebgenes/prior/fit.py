@@ -14,8 +14,8 @@ from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.effects.center import find_center
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
-from ebgenes.posteriors.given_prior import around, component_likelihoods, interpolated_likelihoods, stretched
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
+from ebgenes.prior.likelihoods import around, component_likelihoods, interpolated_likelihoods, stretched
 from ebgenes.prior.null import (
     NARROW,
     PLACES,

@@ -13,28 +13,27 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from ebgenes.arrays import BoolArray, FloatArray, IntArray
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.errors import InputError, listing
-from ebgenes.numerics.gibbs import false_discoveries, run_chain
-from ebgenes.numerics.jit import map_blocks, usable_threads
-from ebgenes.numerics.mixture import mean_odds_told
+from ebgenes.numerics.gibbs import run_chain
+from ebgenes.numerics.jit import usable_threads
 from ebgenes.numerics.weights import in_memory
-from ebgenes.posteriors.given_prior import as_seen, averaged_weights, component_likelihoods, posterior
-from ebgenes.posteriors.mixtures import mixture_of
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior, with_share
-from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights, picked
+from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights
+from ebgenes.prior.likelihoods import as_seen, component_likelihoods
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
 from ebgenes.prior.units import as_fold_changes, multiplied, multiplied_draws
 from ebgenes.records.effects import Effects
-from ebgenes.records.posterior import Posterior
 from ebgenes.records.prior import ChainState, EmFit, GibbsDraws, MixturePrior
 
 SLABS = 33
 """Scales of a single slab that are told apart, over the range where its likelihood is within e^-8 of its peak."""
 
+
 DROP = 8.0
 """Log likelihood below the peak at which a range of scales ends."""
+
 
 HALF_T = (4.0, 2.0)
 """Degrees of freedom and scale, log2 over the range of the data, of the half-t prior of a single slab's scale.
@@ -42,24 +41,24 @@ HALF_T = (4.0, 2.0)
 Source: Gelman (2006), Bayesian Anal. 1, 515.
 """
 
+
 LEAST = 1e-35
 """Likelihoods relative to a gene's largest are not taken to be smaller, so that no gene is impossible."""
+
 
 STEPS_AT_LEAST, STEPS_A_SHARE = 80, 8
 """Steps of a sweep on the surrogate: some, and so many more for each parameter."""
 
+
 PILOT = 20
 """Sweeps on the surrogate alone before the first."""
 
+
 MOST_VALUES = 200_000_000
+
+
 CHUNK = 100
 """Sweeps after which a run can be resumed."""
-
-AVERAGED = 1000
-"""Draws over which posteriors are averaged, evenly taken."""
-
-GROUPS = 4
-"""Scales of the null over which they are averaged, each a mean of draws with nearly the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -404,104 +403,6 @@ def _draws(planes: Planes, state: ChainState, fit: EmFit, warmup: int, seed: int
     )
 
 
-def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.95, threshold: float = 0.0) -> Posterior:
-    """Posteriors averaged over draws, so that they carry what is unknown of the population.
-
-    Parameters
-    ----------
-    effects
-        G genes, log2.
-    draws
-        Of `draw_gibbs`, for the same genes; at most 1,000, evenly taken, are used.
-    interval, threshold
-        As `ebgenes.posterior` takes them.
-
-    Notes
-    -----
-    Under each scale of the null everything is of the averaged distribution; over scales of the null see `mixture_of`.
-    """
-    parts: list[tuple[float, Posterior]] = []
-    step = -(-len(draws.weight) // AVERAGED)
-    seen = as_seen(effects, draws.prior)
-    likelihoods = component_likelihoods(seen, draws.prior.family)
-    for own in _by_drift(draws.null_scale[::step]):
-        own = own * step
-        drift = float(draws.null_scale[own].mean())
-        scale, weights = _components(draws.prior.family, drift, draws.scale[own], draws.weight[own])
-        loglik = likelihoods(scale, None)
-        likelihood = np.exp(loglik - loglik.max(axis=1, keepdims=True))
-        prior = replace(draws.prior, scale=scale, weight=np.full(len(scale), 1 / len(scale)), null_share=None)
-        gene_weight = _gene_weights(likelihood, weights, draws, own)
-        known = posterior(effects, prior, interval=interval, threshold=threshold, weight=gene_weight)
-        parts.append((len(own) / len(draws.weight[::step]), known))
-
-    return mixture_of(parts, draws.prior.mode)
-
-
-def _by_drift(null_scale: FloatArray) -> list[IntArray]:
-    """Which draws have nearly the same scale of the null: all where there is one, else `GROUPS` groups."""
-    order = np.argsort(null_scale, kind="stable")
-    return np.array_split(order, min(GROUPS, len(np.unique(null_scale))))
-
-
-def _gene_weights(likelihood: FloatArray, weights: FloatArray, draws: GibbsDraws, own: IntArray) -> FloatArray:
-    """`averaged_weights` over some of the draws, whose weights are (D, K), also where covariates tell genes apart."""
-    if draws.coefficient is None or draws.design is None:
-        return averaged_weights(likelihood, weights)
-    out = np.empty_like(likelihood)
-    slabs = weights[:, 1:] / weights[:, 1:].sum(axis=1, keepdims=True)
-    coefficient, design = np.array(draws.coefficient[own]), np.array(draws.design)
-    map_blocks(
-        lambda block: mean_odds_told(likelihood[block], slabs, coefficient, design[block], out[block]), len(likelihood)
-    )
-    return out
-
-
-def _components(family: str, drift: float, slab: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Scales of all components that draws have, (K,), and the draws' weights of them, (D, K)."""
-    if family not in SINGLE:
-        return np.concatenate([[drift], slab[0]]), weight
-    scales, which = np.unique(slab[:, 0], return_inverse=True)
-    weights = np.zeros((len(weight), 1 + len(scales)))
-    weights[:, 0] = weight[:, 0]
-    weights[np.arange(len(weight)), 1 + which] = weight[:, 1]
-    return np.concatenate([[drift], scales]), weights
-
-
-def list_discoveries(effects: Effects, draws: GibbsDraws, chosen: BoolArray) -> FloatArray:
-    """The false discovery proportion of a list of genes in each draw, (D,): its posterior.
-
-    In each draw every listed gene is null with its probability given that draw.
-
-    Parameters
-    ----------
-    effects, draws
-        As `draw_gibbs` had and gave them.
-    chosen
-        Which genes are on the list, (G,).
-    """
-    gene = np.flatnonzero(chosen)
-    out = np.zeros(len(draws.weight))
-    if len(gene) == 0:
-        return out
-    seen = as_seen(picked(effects, gene), draws.prior)
-    likelihoods = component_likelihoods(seen, draws.prior.family)
-    scales, plane = np.unique(np.column_stack([draws.null_scale, draws.scale]), axis=0, return_inverse=True)
-    known = np.empty((len(scales), scales.shape[1], len(gene)))
-    for c, scale in enumerate(scales):
-        loglik = likelihoods(scale, None)
-        known[c] = np.exp(loglik - loglik.max(axis=1, keepdims=True)).T
-    with np.errstate(divide="ignore"):
-        coefficient = special.logit(1 - draws.weight[:, :1]) if draws.coefficient is None else draws.coefficient
-    design = np.ones((1, len(gene))) if draws.design is None else np.ascontiguousarray(draws.design[gene].T)
-    slabs = draws.weight[:, 1:] / np.maximum(draws.weight[:, 1:].sum(axis=1, keepdims=True), 1e-300)
-    state = np.concatenate([coefficient, slabs], axis=1)
-    false_discoveries(
-        known, gene, design, state, plane.reshape(-1), draws.seed, np.array(draws.chain), np.array(draws.sweep), out
-    )
-    return out / len(gene)
-
-
 def diagnose(draws: GibbsDraws) -> dict[str, dict[str, float]]:
     """Rank-normalised R-hat and effective sample sizes of what describes the population.
 
@@ -545,6 +446,8 @@ def traces(draws: GibbsDraws) -> dict[str, FloatArray]:
 
 
 LARGEST_RHAT = 1.01
+
+
 FEWEST_ESS = 400.0
 """Draws that are good enough (Vehtari et al. 2021)."""
 

@@ -14,7 +14,7 @@ from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.mixture import mixture_loglik
-from ebgenes.posteriors.given_prior import as_seen, loglik_matrix
+from ebgenes.prior.likelihoods import as_seen, loglik_matrix
 from ebgenes.prior.refit import free_weights, mixed
 from ebgenes.prior.weight_draws import draw_weights
 from ebgenes.records.effects import Effects

@@ -7,8 +7,8 @@ from scipy.optimize import minimize_scalar
 
 from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import in_memory
-from ebgenes.posteriors.given_prior import as_seen, component_likelihoods
 from ebgenes.prior.fit import SINGLE, fit_weights
+from ebgenes.prior.likelihoods import as_seen, component_likelihoods
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
 

@@ -11,7 +11,7 @@ from scipy import special
 from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError, listing
 from ebgenes.numerics.weights import SOLVERS, Likelihood
-from ebgenes.posteriors.given_prior import NORMAL, as_seen
+from ebgenes.prior.likelihoods import NORMAL, as_seen
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit, MixturePrior
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ebgenes.arrays import USUAL_SE, FloatArray, IntArray, TextArray
 from ebgenes.records.design import Curve
 from ebgenes.records.fields import all_ok, as_floats, as_text, fill, require_shape
-
-if TYPE_CHECKING:
-    pass
 
 HIDDEN_ARRAYS = ("score", "confounding", "confounding_se", "share", "correlation", "loading_sd", "apart")
 """Arrays of `HiddenFactors`, the same names in every file."""

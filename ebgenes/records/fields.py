@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ebgenes.arrays import FloatArray, TextArray, text_array
-
-if TYPE_CHECKING:
-    pass
 
 
 def as_text(values: Iterable[Any]) -> TextArray:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ebgenes.arrays import FloatArray, IntArray, TextArray
 from ebgenes.records.fields import as_floats, as_text, fill, require_shape
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ebgenes.arrays import FloatArray, IntArray, TextArray
-from ebgenes.numerics.principal_components import principal_components
+from ebgenes.data.principal_components import principal_components
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.densities import slab_density
 from ebgenes.records.counts import Counts, Study

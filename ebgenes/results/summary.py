@@ -17,9 +17,10 @@ from ebgenes.errors import listing
 from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean
 from ebgenes.posteriors.given_prior import null_probability, posterior
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
+from ebgenes.posteriors.over_draws import list_discoveries
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
 from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
-from ebgenes.prior.full_bayes import convergence_caution, diagnose, list_discoveries
+from ebgenes.prior.full_bayes import convergence_caution, diagnose
 from ebgenes.prior.model_comparison import Criteria, rank_models
 from ebgenes.prior.stored import as_applied, z_histogram
 from ebgenes.records.effects import (

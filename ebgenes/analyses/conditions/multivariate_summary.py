@@ -14,7 +14,7 @@ from ebgenes.records.prior import MultivariateFit, MultivariatePrior
 
 
 def plain(prior: MultivariatePrior) -> dict[str, Any]:
-    """The prior as plain values, from which `ebgenes.io.read_multivariate_prior` makes the same bits."""
+    """The prior as plain values, from which `ebgenes.results.storage.read_multivariate_prior` makes the same bits."""
     return {each.name: getattr(prior, each.name).tolist() for each in fields(prior)}
 
 

@@ -13,9 +13,10 @@ from scipy.linalg import pinvh
 
 from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError, nearest
-from ebgenes.posteriors.given_prior import as_seen, averaged_weights, loglik_matrix, posterior, stretched
+from ebgenes.posteriors.given_prior import averaged_weights, posterior
 from ebgenes.posteriors.intervals.robust import robust_bounds
 from ebgenes.prior.fit import SINGLE
+from ebgenes.prior.likelihoods import as_seen, loglik_matrix, stretched
 from ebgenes.prior.refit import free_weights, mixed, refit
 from ebgenes.records.effects import Effects
 from ebgenes.records.posterior import Posterior

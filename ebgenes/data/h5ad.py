@@ -1,0 +1,150 @@
+"""AnnData files: counts that others have stored, and a dataset's counts, sheet and screen."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ebgenes.arrays import text_array
+from ebgenes.data.count_tables import plain_counts, require_whole
+from ebgenes.data.normalization import given_sizes
+from ebgenes.errors import InputError, listing
+from ebgenes.files import existing_file, one_line, require_unique, whole
+from ebgenes.records.counts import Counts, Screen, Study
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
+    """Read an AnnData file."""
+    import anndata
+
+    found = existing_file(path)
+    try:
+        # Repeated names and old encodings are warned of before our own checks can speak.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return anndata.read_h5ad(found)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{found} is not a readable .h5ad file: {one_line(error)}") from None
+
+
+def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
+    """Raw counts of an AnnData: obs are samples, var are genes.
+
+    Parameters
+    ----------
+    adata
+        Sparse or dense, of any number type that holds whole numbers.
+    layer
+        Layer with the raw counts; None: X.
+
+    Raises
+    ------
+    InputError
+        For an unknown layer, repeated names, or values that are not whole numbers >= 0.
+    """
+    if layer is not None and layer not in adata.layers:
+        raise InputError(f"the AnnData has no layer {layer!r}. Its layers: {listing(adata.layers) or 'none'}.")
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        raise InputError("the AnnData has no X. Name the layer that holds raw counts.")
+    dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+    gene, sample = text_array(adata.var_names), text_array(adata.obs_names)
+    require_unique(list(gene), "genes", Path("the AnnData"))
+    require_unique(list(sample), "samples", Path("the AnnData"))
+    for row, name in zip(dense, sample, strict=True):
+        if not plain_counts(row):
+            require_whole(np.asarray(row, dtype=float), row, list(gene), name)
+    return Counts(gene=gene, sample=sample, count=np.asarray(dense.T, dtype=np.int64))
+
+
+def write_study(path: str | os.PathLike[str], study: Study) -> None:
+    """Write ``counts.h5ad``: kept counts, sample sheet, size factors, and the status of every gene."""
+    with whole(path) as temporary:
+        study_to_anndata(study).write_h5ad(temporary)
+
+
+def study_to_anndata(study: Study) -> AnnData:
+    """Samples in obs, kept genes in var; ``uns["ebgenes"]["screen"]`` has every gene."""
+    from anndata import AnnData
+
+    counts, screen = study.counts, study.screen
+    if counts.log_size is None:
+        raise ValueError("a study holds normalized counts")
+    obs = study.samples.copy()
+    obs.index = obs.index.astype(str)
+    obs.index.name = None
+    obs = obs.apply(lambda column: column.astype("category") if column.dtype == object else column)
+    obs.columns = pd.Index([stored_name(name) for name in obs.columns])
+    var = pd.DataFrame({"gene_name": screen.name[screen.kept]}, index=list(counts.gene))
+    adata = AnnData(X=counts.count.T.copy(), obs=obs, var=var)
+    if counts.log_size.ndim == 1:
+        adata.obsm["log_size"] = counts.log_size[:, None]
+    else:
+        adata.layers["log_size"] = counts.log_size.T.copy()
+    adata.uns["ebgenes"] = {
+        "sheet_index": study.samples.index.name or "",
+        "sheet_columns": np.array([str(name) for name in study.samples.columns], dtype=object),
+        "sizes_given": given_sizes(counts),
+        "screen": {
+            "gene": np.array(screen.gene, dtype=object),
+            "status": np.array(screen.status, dtype=object),
+            "name": np.array(screen.name, dtype=object),
+            "base_mean": screen.base_mean,
+        },
+    }
+    return adata
+
+
+def stored_name(column: str) -> str:
+    """A sheet's column as HDF5 and AnnData can name it."""
+    name = str(column).replace("/", "%2F")
+    return f"%{name}" if name in ("_index", ".") else name
+
+
+def read_study(path: str | os.PathLike[str]) -> Study:
+    """Read what `write_study` wrote."""
+    adata = read_h5ad(path)
+    if "ebgenes" not in adata.uns:
+        raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
+    counts = counts_from_anndata(adata)
+    if not {"screen", "sheet_columns", "sheet_index"} <= set(adata.uns["ebgenes"]) or "log_size" not in {
+        *adata.layers,
+        *adata.obsm,
+    }:
+        raise InputError(f"{path} lacks size factors or the genes' statuses. Run ebgenes counts again.")
+    in_layer = "log_size" in adata.layers
+    log_size = adata.layers["log_size"].T if in_layer else adata.obsm["log_size"][:, 0]
+    samples = adata.obs.apply(
+        lambda column: column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
+    )
+    samples = samples.set_axis(list(adata.uns["ebgenes"]["sheet_columns"]), axis=1)
+    samples.index.name = adata.uns["ebgenes"]["sheet_index"] or None
+    given = adata.uns["ebgenes"].get("sizes_given")
+    return Study(
+        counts=replace(counts, log_size=log_size, sizes_given=None if given is None else bool(given)),
+        samples=samples,
+        screen=Screen(**adata.uns["ebgenes"]["screen"]),
+    )
+
+
+def read_screen(path: str | os.PathLike[str]) -> Screen:
+    """Just the genes' statuses of what `write_study` wrote, without loading its counts or anndata."""
+    import h5py
+
+    found = existing_file(path)
+    try:
+        with h5py.File(found, "r") as file:
+            stored = file["uns/ebgenes/screen"]
+            text = {name: stored[name].asstr()[()] for name in ("gene", "status", "name")}
+            return Screen(base_mean=stored["base_mean"][()], **text)
+    except (OSError, KeyError) as error:
+        raise InputError(f"{found} was not written by ebgenes counts: {one_line(error)}") from None

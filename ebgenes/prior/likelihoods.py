@@ -1,0 +1,206 @@
+"""Likelihoods of a prior's components: of each gene under each scale, one after another or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ebgenes.arrays import FloatArray
+from ebgenes.numerics import grid as grids, pieces
+from ebgenes.numerics.jit import BLOCK, map_blocks
+from ebgenes.numerics.student import component_loglik
+from ebgenes.records.effects import Effects
+from ebgenes.records.prior import MixturePrior
+
+NORMAL = ("scale_normal", "point_normal")
+
+
+SLABS = {
+    "half_normal": pieces.HALF_NORMAL, "half_uniform": pieces.HALF_UNIFORM, "point_laplace": pieces.LAPLACE,
+}  # fmt: skip
+"""Families of normals around 0, and the codes of the others that have slabs."""
+
+
+def around(effects: Effects, mode: float) -> Effects:
+    """The same effects, measured from the prior's mode."""
+    if mode == 0:
+        return effects
+    grid = None if effects.grid is None else effects.grid - mode
+    return replace(effects, estimate=effects.estimate - mode, grid=grid)
+
+
+def stretched(effects: Effects, kappa: float) -> Effects:
+    """The same effects with likelihoods kappa times as wide around their estimates."""
+    if kappa == 1:
+        return effects
+    if effects.grid is None or effects.loglik is None:
+        return replace(effects, se=kappa * effects.se)
+    middle = effects.estimate[:, None]
+    return replace(
+        effects,
+        se=kappa * effects.se,
+        grid=middle + kappa * (effects.grid - middle),
+        loglik=effects.loglik - np.log(kappa),
+    )
+
+
+def as_seen(effects: Effects, prior: MixturePrior) -> Effects:
+    """The effects as a prior takes them: its times as wide, and measured from its mode."""
+    return around(stretched(effects, prior.stretch), prior.mode)
+
+
+def loglik_matrix(effects: Effects, scale: FloatArray, family: str = "scale_normal") -> FloatArray:
+    """Log likelihood of each gene under each component, (G, K); ``scale[0]`` is the null's and in all."""
+    return component_likelihoods(effects, family)(scale, None)
+
+
+def component_likelihoods(
+    effects: Effects, family: str = "scale_normal"
+) -> Callable[[FloatArray, slice | None], FloatArray]:
+    """A function from the components' scales (K,) to `loglik_matrix`, for a fit that tries many scales.
+
+    Given a slice of the genes too, the function returns their rows alone.
+    """
+    rows = _normal_rows(effects) if family in NORMAL else _general_rows(effects, family)
+    n_genes = len(effects.gene)
+
+    def matrix(scale: FloatArray, genes: slice | None = None) -> FloatArray:
+        # A copy, because numba compiles anew for arrays that may not be written to.
+        scale = np.array(scale)
+        if genes is not None:
+            out = np.empty((len(range(*genes.indices(n_genes))), len(scale)))
+            rows(genes, scale, out)
+            return out
+        out = np.empty((n_genes, len(scale)))
+        map_blocks(lambda block: rows(block, scale, out[block]), n_genes)
+        return out
+
+    return matrix
+
+
+POINTS_A_DOUBLING, NEIGHBOURS = 4, 8
+"""Widths of slabs at which likelihoods are known, and how many of them a polynomial goes through. In between, where a
+likelihood counts, its log is right to 1e-5 if it is a normal's, and to .1 for genes that tell next to nothing."""
+
+
+def interpolated_likelihoods(
+    effects: Effects, family: str, low: float, high: float
+) -> Callable[[FloatArray, slice | None], FloatArray]:
+    """`component_likelihoods` for many calls: of normal slabs that with the drift are from low to high wide.
+
+    Their log likelihoods are polynomials of the log width between values that are computed once. Others, and those of
+    blocks of genes, are computed each time.
+    """
+    exact = component_likelihoods(effects, family)
+    if family not in NORMAL:
+        return exact
+    n_known = int(np.ceil(POINTS_A_DOUBLING * np.log2(high / low))) + NEIGHBOURS
+    known = low * 2 ** ((np.arange(n_known) - NEIGHBOURS // 2 + 1) / POINTS_A_DOUBLING)
+    table = exact(np.concatenate([[0.0], known]), None)[:, 1:]
+
+    def matrix(scale: FloatArray, genes: slice | None = None) -> FloatArray:
+        width = np.hypot(scale[1:], scale[0])
+        if genes is not None or len(width) == 0 or width.min() < low * (1 - 1e-9) or width.max() > high * (1 + 1e-9):
+            return exact(scale, genes)
+        slabs = table @ _polynomial(POINTS_A_DOUBLING * np.log2(width / known[0]), n_known)
+        return np.column_stack([exact(scale[:1], None), slabs])
+
+    return matrix
+
+
+def _polynomial(place: FloatArray, n_known: int) -> FloatArray:
+    """Lagrange's weights of values at 0, 1, ... for polynomials through the nearest of them, (n_known, K)."""
+    weight = np.zeros((n_known, len(place)))
+    first = np.clip(np.floor(place).astype(int) - NEIGHBOURS // 2 + 1, 0, n_known - NEIGHBOURS)
+    for k, (start, x) in enumerate(zip(first, place, strict=True)):
+        node = start + np.arange(NEIGHBOURS)
+        for j in node:
+            others = node[node != j]
+            weight[j, k] = np.prod((x - others) / (j - others))
+    return weight
+
+
+Rows = Callable[[slice, FloatArray, FloatArray], None]
+
+
+def _normal_rows(effects: Effects) -> Rows:
+    """What fills log likelihoods of a block of genes under normals around 0, given their scales (K,)."""
+    grid, loglik = effects.grid, effects.loglik
+    if grid is None or loglik is None:
+        known = (effects.estimate, effects.se, effects.df)
+        return lambda block, scale, out: component_loglik(
+            *(np.ascontiguousarray(each[block]) for each in known), scale, out
+        )
+    prepare = _prepare(grid, loglik)
+    prepared = map_blocks(prepare, len(effects.gene))
+
+    def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
+        if block.step is None and block.start % BLOCK == 0 and block.stop - block.start <= BLOCK:
+            grids.component_loglik(*prepared[block.start // BLOCK], scale, out)
+        else:
+            grids.component_loglik(*prepare(block), scale, out)
+
+    return fill
+
+
+def _general_rows(effects: Effects, family: str) -> Rows:
+    """The same under the slabs or point masses of another family."""
+
+    def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
+        *gene, size = gene_likelihoods(effects, block, float(scale[0]))
+        if family == "npmle":
+            pieces.point_loglik(np.concatenate([[0.0], scale[1:]]), *gene, out)
+        else:
+            pieces.slab_loglik(SLABS[family], scale, *gene, size, out)
+
+    return fill
+
+
+def gene_likelihoods(effects: Effects, block: slice, drift: float) -> tuple[Any, ...]:
+    """A block's likelihoods as `kernels.pieces` takes them, convolved with N(0, drift^2), and their widths."""
+    estimate, se, df = (np.ascontiguousarray(each[block]) for each in (effects.estimate, effects.se, effects.df))
+    n_genes = len(estimate)
+    none, terms, n_terms = np.empty((n_genes, 0)), np.empty((n_genes, 0)), np.zeros(n_genes, dtype=np.int64)
+    if effects.grid is not None and effects.loglik is not None:
+        grid, loglik = np.array(effects.grid[block]), np.array(effects.loglik[block])
+        if drift > 0:
+            wide, convolved = np.empty_like(grid), np.empty_like(loglik)
+            grids.add_drift(effects.grid[block], effects.loglik[block], drift, wide, convolved)
+            grid, loglik = wide, convolved
+        curvature, size = np.empty_like(grid), np.empty(n_genes)
+        pieces.splines(grid, loglik, curvature, size)
+        middle = np.ascontiguousarray(grid[:, grid.shape[1] // 2])
+        return middle, se, df, terms, terms, n_terms, grid, loglik, curvature, size
+    if drift > 0 and np.isfinite(df).any():
+        room = 64
+        while True:
+            terms, variance = np.empty((2, n_genes, room))
+            needed = pieces.drifted_terms(estimate, se, df, drift, terms, variance, n_terms)
+            if needed <= room:
+                break
+            room = needed
+        return estimate, se, df, terms, variance, n_terms, none, none, none, np.hypot(se, drift)
+    se = np.hypot(se, drift)
+    return estimate, se, df, terms, terms, n_terms, none, none, none, se
+
+
+def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[Any, ...]]:
+    """What makes a block's nodes and weights, to be used at any scale."""
+
+    def work(block: slice) -> tuple[Any, ...]:
+        nodes, heights = grid[block], loglik[block]
+        room = 80
+        while True:
+            curvature = np.empty_like(nodes)
+            theta, weight = np.empty((2, len(nodes), room))
+            size, top = np.empty((2, len(nodes)))
+            count = np.empty(len(nodes), dtype=np.int64)
+            needed = grids.prepare(nodes, heights, curvature, theta, weight, size, top, count)
+            if needed <= room:
+                return nodes, heights, curvature, theta, weight, size, top, count
+            room = needed
+
+    return work

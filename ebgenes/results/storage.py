@@ -1,0 +1,503 @@
+"""Effects, draws, priors and what chunks share, to files and back, exactly."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ebgenes.arrays import FloatArray, text_array
+from ebgenes.data.normalization import given_sizes
+from ebgenes.errors import InputError, listing
+from ebgenes.files import existing_file, one_line, read_json, whole, write_bytes
+from ebgenes.records.counts import Counts
+from ebgenes.records.design import Contrast, Curve, Design
+from ebgenes.records.effects import (
+    BESIDE_ARRAYS,
+    HIDDEN_ARRAYS,
+    RANDOM_ARRAYS,
+    RANDOM_WORDS,
+    Beside,
+    Choice,
+    Effects,
+    Failed,
+    HiddenFactors,
+    JointEffects,
+    RandomEffects,
+    ResidualAxes,
+)
+from ebgenes.records.prior import ChainState, GibbsDraws, MixturePrior, MultivariatePrior, Nulls
+
+if TYPE_CHECKING:
+    from ebgenes.effects.likelihood import Common
+
+
+EFFECT_ARRAYS = ("estimate", "se", "df", "base_mean")
+
+
+EFFECT_OPTIONS = ("grid", "loglik", "p_value")
+
+
+EFFECT_WORDS = ("contrast", "up", "down", "engine")
+
+
+DRAW_ARRAYS = ("weight", "null_scale", "scale", "loglik")
+
+
+def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
+    """Write ``draws.nc``: NetCDF 4 with the group ``posterior`` by chain and draw, as ArviZ and xarray read it."""
+    import h5py
+
+    n_chains = int(draws.chain.max()) + 1
+    sizes = {
+        "chain": np.arange(n_chains),
+        "draw": np.arange(len(draws.chain) // n_chains),
+        "component": np.arange(draws.weight.shape[1]),
+        "slab": np.arange(draws.scale.shape[1]),
+    }
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        group = file.create_group("posterior")
+        if draws.design is not None:
+            sizes["column"] = np.arange(draws.design.shape[1])
+            _write_named(file.create_group("constant_data"), "design", draws.design, ("gene", "column"))
+        for name, values in sizes.items():
+            group.create_dataset(name, data=values).make_scale(name)
+        told = () if draws.coefficient is None else ("coefficient",)
+        for name in (*DRAW_ARRAYS, *told):
+            values = getattr(draws, name)
+            values = values.reshape(n_chains, -1, *values.shape[1:])
+            made = group.create_dataset(name, data=values)
+            last = {"weight": ["component"], "scale": ["slab"], "coefficient": ["column"]}.get(name, [])
+            for axis, dimension in enumerate(["chain", "draw", *last]):
+                made.dims[axis].attach_scale(group[dimension])
+        group.attrs["seed"] = draws.seed
+        group.attrs["first_sweep"] = int(draws.sweep[0])
+        group.attrs["family"] = draws.prior.family
+        group.attrs["mode"] = draws.prior.mode
+        group.attrs["stretch"] = draws.prior.stretch
+        group.attrs["unit"] = draws.prior.unit
+
+
+def _write_named(group: Any, name: str, values: FloatArray, dimensions: Sequence[str]) -> None:
+    """Write an array whose dimensions have names."""
+    made = group.create_dataset(name, data=values)
+    for axis, dimension in enumerate(dimensions):
+        group.create_dataset(dimension, data=np.arange(values.shape[axis])).make_scale(dimension)
+        made.dims[axis].attach_scale(group[dimension])
+
+
+def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
+    """Read what `write_draws` wrote."""
+    import h5py
+
+    found = existing_file(path)
+    try:
+        with h5py.File(found, "r") as file:
+            group = file["posterior"]
+            told = ("coefficient",) if "coefficient" in group else ()
+            arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
+            design = file["constant_data/design"][()] if told else None
+            attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
+            attributes["unit"] = group.attrs.get("unit", 1.0)
+    except (OSError, KeyError) as error:
+        raise InputError(f"{found} holds no draws of ebgenes: {one_line(error)}") from None
+    n_chains, n_draws = arrays["loglik"].shape
+    flat = {name: each.reshape(n_chains * n_draws, *each.shape[2:]) for name, each in arrays.items()}
+    weight = flat["weight"].mean(axis=0)
+    first = int(attributes["first_sweep"])
+    return GibbsDraws(
+        **flat,
+        chain=np.repeat(np.arange(n_chains), n_draws),
+        sweep=np.tile(np.arange(first, first + n_draws), n_chains),
+        seed=int(attributes["seed"]),
+        design=design,
+        prior=MixturePrior(
+            weight=weight / weight.sum(),
+            scale=np.concatenate([[flat["null_scale"].mean()], flat["scale"].mean(axis=0)]),
+            family=str(attributes["family"]),
+            mode=float(attributes["mode"]),
+            stretch=float(attributes["stretch"]),
+            unit=float(attributes["unit"]),
+        ),
+    )
+
+
+CHAIN_ARRAYS = ("state", "plane", "loglik", "next_state", "next_plane")
+
+
+def write_chains(path: str | os.PathLike[str], state: ChainState) -> None:
+    """Write the state of unfinished chains, from which another run goes on."""
+    buffer = io.BytesIO()
+    np.savez(buffer, key=np.array(state.key), **{name: getattr(state, name) for name in CHAIN_ARRAYS})
+    write_bytes(path, buffer.getvalue())
+
+
+def read_chains(path: str | os.PathLike[str]) -> ChainState | None:
+    """Read what `write_chains` wrote; None where there is nothing that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return ChainState(key=str(stored["key"]), **{name: stored[name] for name in CHAIN_ARRAYS})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
+    """Write ``effects.h5``: one dataset an array, words and hyperparameters as attributes."""
+    import h5py
+
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = "ebgenes effects 3"
+        for name in EFFECT_WORDS:
+            file.attrs[name] = getattr(effects, name)
+        if effects.unit is not None:
+            file.attrs["unit"] = effects.unit
+        scalars = file.create_group("scalars")
+        for name, value in effects.scalars.items():
+            scalars.attrs[name] = value
+        file.create_dataset("gene", data=effects.gene, dtype=h5py.string_dtype())
+        for name in EFFECT_ARRAYS:
+            file.create_dataset(name, data=getattr(effects, name))
+        for name in EFFECT_OPTIONS:
+            if getattr(effects, name) is not None:
+                file.create_dataset(name, data=getattr(effects, name))
+        file.create_dataset("status", data=effects.status, dtype=h5py.string_dtype())
+        if effects.hidden is not None:
+            _write_hidden(file.create_group("hidden"), effects.hidden)
+        _write_residuals(file, effects.residuals)
+        if effects.random is not None:
+            _write_random(file.create_group("random"), effects.random)
+        _write_failed(file, effects.failed)
+
+
+def _write_failed(file: Any, failed: Failed | None) -> None:
+    import h5py
+
+    if failed is None:
+        return
+    group = file.create_group("failed")
+    for name in ("gene", "status"):
+        group.create_dataset(name, data=getattr(failed, name), dtype=h5py.string_dtype())
+    for name in ("base_mean", "place"):
+        group.create_dataset(name, data=getattr(failed, name))
+
+
+def _read_failed(file: Any) -> Failed | None:
+    if "failed" not in file:
+        return None
+    group = file["failed"]
+    text = {name: group[name].asstr()[()] for name in ("gene", "status")}
+    return Failed(base_mean=group["base_mean"][()], place=group["place"][()], **text)
+
+
+def _write_random(group: Any, random: RandomEffects) -> None:
+    import h5py
+
+    for name in RANDOM_ARRAYS:
+        group.create_dataset(name, data=getattr(random, name))
+    for name in RANDOM_WORDS:
+        group.create_dataset(name, data=getattr(random, name), dtype=h5py.string_dtype())
+    if random.beside is not None:
+        beside = group.create_group("beside")
+        for name in BESIDE_ARRAYS:
+            beside.create_dataset(name, data=getattr(random.beside, name))
+    if random.choice is not None:
+        choice = group.create_group("choice")
+        for each in fields(random.choice):
+            choice.attrs[each.name] = getattr(random.choice, each.name)
+
+
+def _read_random(group: Any) -> RandomEffects:
+    choice = None
+    if "choice" in group:
+        stored: dict[str, Any] = dict(group["choice"].attrs)
+        choice = Choice(**stored)
+    beside = None
+    if "beside" in group:
+        beside = Beside(**{name: group["beside"][name][()] for name in BESIDE_ARRAYS})
+    return RandomEffects(
+        choice=choice,
+        beside=beside,
+        **{name: group[name][()] for name in RANDOM_ARRAYS},
+        **{name: group[name].asstr()[()] for name in RANDOM_WORDS},
+    )
+
+
+JOINT_ARRAYS = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean", "unit")
+
+
+JOINT_FORMAT = "ebgenes joint effects 2"
+
+
+def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> None:
+    """Write ``effects.h5`` of a question of several rows; laid out as by `write_effects`."""
+    import h5py
+
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = JOINT_FORMAT
+        file.attrs["contrast"], file.attrs["engine"] = effects.contrast, effects.engine
+        scalars = file.create_group("scalars")
+        for name, value in effects.scalars.items():
+            scalars.attrs[name] = value
+        for name in JOINT_ARRAYS:
+            file.create_dataset(name, data=getattr(effects, name))
+        for name in ("gene", "row", "status"):
+            file.create_dataset(name, data=getattr(effects, name), dtype=h5py.string_dtype())
+        if effects.hidden is not None:
+            _write_hidden(file.create_group("hidden"), effects.hidden)
+        _write_residuals(file, effects.residuals)
+        _write_failed(file, effects.failed)
+        if effects.curve is not None:
+            group = file.create_group("curve")
+            group.attrs["column"], group.attrs["dense"] = effects.curve.column, effects.curve.dense
+            group.create_dataset("x", data=effects.curve.x)
+            group.create_dataset("weight", data=effects.curve.weight)
+            group.create_dataset("series", data=effects.curve.series, dtype=h5py.string_dtype())
+
+
+def _joint_effects(file: Any) -> JointEffects:
+    curve = None
+    if "curve" in file:
+        group = file["curve"]
+        curve = Curve(
+            column=str(group.attrs["column"]),
+            dense=bool(group.attrs["dense"]),
+            x=group["x"][()],
+            weight=group["weight"][()],
+            series=group["series"].asstr()[()],
+        )
+    return JointEffects(
+        contrast=str(file.attrs["contrast"]),
+        engine=str(file.attrs["engine"]),
+        scalars=dict(file["scalars"].attrs),
+        hidden=_read_hidden(file["hidden"]) if "hidden" in file else None,
+        residuals=_read_residuals(file),
+        curve=curve,
+        failed=_read_failed(file),
+        **{name: file[name].asstr()[()] for name in ("gene", "row", "status")},
+        **{name: file[name][()] for name in JOINT_ARRAYS},
+    )
+
+
+def _write_residuals(file: Any, residuals: ResidualAxes | None) -> None:
+    if residuals is not None:
+        group = file.create_group("residuals")
+        group.create_dataset("variance", data=residuals.variance)
+        group.create_dataset("chance", data=residuals.chance)
+
+
+def _read_residuals(file: Any) -> ResidualAxes | None:
+    if "residuals" not in file:
+        return None
+    return ResidualAxes(variance=file["residuals"]["variance"][()], chance=file["residuals"]["chance"][()])
+
+
+def _write_hidden(group: Any, hidden: HiddenFactors) -> None:
+    import h5py
+
+    group.attrs["n_controls"] = hidden.n_controls
+    for name in HIDDEN_ARRAYS:
+        group.create_dataset(name, data=getattr(hidden, name))
+    group.create_dataset("sample", data=hidden.sample, dtype=h5py.string_dtype())
+    # A slash in a column's name would be a folder to HDF5: names stand in a list, in the order of the values.
+    group.create_dataset(
+        "sheet_columns", data=list(hidden.sheet), dtype=h5py.string_dtype(), shape=(len(hidden.sheet),)
+    )
+    for i, values in enumerate(hidden.sheet.values()):
+        group.create_dataset(f"sheet_{i}", data=values, dtype=h5py.string_dtype())
+
+
+def _read_hidden(group: Any) -> HiddenFactors:
+    columns = group["sheet_columns"].asstr()[()]
+    return HiddenFactors(
+        sample=group["sample"].asstr()[()],
+        n_controls=int(group.attrs["n_controls"]),
+        sheet={str(name): group[f"sheet_{i}"].asstr()[()] for i, name in enumerate(columns)},
+        **{name: group[name][()] for name in HIDDEN_ARRAYS},
+    )
+
+
+def read_effects(path: str | os.PathLike[str]) -> Effects:
+    """Read what `write_effects` wrote."""
+    effects = read_any_effects(path)
+    if isinstance(effects, JointEffects):
+        raise InputError(f"{path} holds several effects of each gene ({listing(effects.row)}), not one.")
+    return effects
+
+
+def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
+    """Read what `write_effects` or `write_joint_effects` wrote."""
+    import h5py
+
+    found = existing_file(path)
+    try:
+        with h5py.File(found, "r") as file:
+            if file.attrs.get("format") == JOINT_FORMAT:
+                return _joint_effects(file)
+            if file.attrs.get("format") != "ebgenes effects 3":
+                raise InputError(f"{found} is not an effects file of this version of ebgenes. Make it anew.")
+            stored: dict[str, Any] = {
+                **{name: file[name][()] for name in (*EFFECT_ARRAYS, *EFFECT_OPTIONS) if name in file},
+                **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
+            }
+            text = {name: file[name].asstr()[()] for name in ("gene", "status")}
+            hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+            random = _read_random(file["random"]) if "random" in file else None
+            told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
+            told["residuals"] = _read_residuals(file)
+            told["unit"] = file.attrs.get("unit")
+            return Effects(failed=_read_failed(file), **told, **text, **stored)
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{found} is not a readable effects file: {one_line(error)}") from None
+
+
+PRIOR_SCALARS = ("floor", "slope", "spread", "loglik")
+
+
+def write_common(path: str | os.PathLike[str], common: Common) -> None:
+    """Write ``common.h5``: what chunks of genes share."""
+    import h5py
+
+    counts, design, contrast = common.counts, common.design, common.design.contrast
+    if contrast is None:
+        raise ValueError("write_common needs a contrast")
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = "ebgenes common 3"
+        text = {
+            "gene": counts.gene,
+            "sample": counts.sample,
+            "status": common.status,
+            "coefficient": design.coefficient,
+        }
+        for name, values in text.items():
+            file.create_dataset(name, data=list(values), dtype=h5py.string_dtype(), shape=(len(values),))
+        profiles = common.profiles
+        arrays = {
+            "count": counts.count, "log_size": counts.log_size, "base_mean": common.base_mean, "matrix": design.matrix,
+            "prior_sd": design.prior_sd, "weight": contrast.weight, "low": profiles.low, "step": profiles.step,
+            "loglik": profiles.loglik,
+        }  # fmt: skip
+        for name, array in arrays.items():
+            if array is not None:
+                file.create_dataset(name, data=array)
+        words = {"formula": design.formula, "name": contrast.name, "up": contrast.up, "down": contrast.down}
+        for name, value in {**words, "tails": common.prior.tails}.items():
+            file.attrs[name] = value
+        file.attrs["sizes_given"] = given_sizes(counts)
+        prior = file.create_group("prior")
+        for name in PRIOR_SCALARS:
+            prior.attrs[name] = getattr(common.prior, name)
+        if common.hidden is not None:
+            _write_hidden(file.create_group("hidden"), common.hidden)
+        _write_residuals(file, common.residuals)
+
+
+def read_common(path: str | os.PathLike[str]) -> Common:
+    """Read what `write_common` wrote."""
+    import h5py
+
+    from ebgenes.effects.likelihood import Common
+    from ebgenes.effects.negative_binomial import DispersionPrior, DispersionProfiles
+
+    found = existing_file(path)
+    try:
+        with h5py.File(found, "r") as file:
+            if file.attrs.get("format") != "ebgenes common 3":
+                raise InputError(f"{found} is not a common.h5 of this version of ebgenes. Make it anew.")
+            text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
+            array = {
+                name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text
+            }
+            words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
+            scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
+            given = bool(file.attrs["sizes_given"])
+            hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+            residuals = _read_residuals(file)
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{found} is not a readable file of what genes share: {one_line(error)}") from None
+    contrast = Contrast(weight=array["weight"], **{name: words[name] for name in ("name", "up", "down")})
+    return Common(
+        counts=Counts(
+            gene=text["gene"],
+            sample=text["sample"],
+            count=array["count"],
+            log_size=array["log_size"],
+            sizes_given=given,
+        ),
+        base_mean=array["base_mean"],
+        design=Design(
+            sample=text["sample"],
+            matrix=array["matrix"],
+            coefficient=text["coefficient"],
+            formula=words["formula"],
+            contrast=contrast,
+            prior_sd=array.get("prior_sd"),
+        ),
+        profiles=DispersionProfiles(low=array["low"], step=array["step"], loglik=array["loglik"]),
+        prior=DispersionPrior(tails=words["tails"], **scalars),
+        status=text_array(text["status"]),
+        hidden=hidden,
+        residuals=residuals,
+    )
+
+
+SIGNED = ("half_normal", "half_uniform", "npmle")
+"""Families whose scales have signs."""
+
+
+def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
+    """The prior of a ``prior.json`` and everything else it says."""
+    found = existing_file(path)
+    try:
+        content = json.loads(found.read_text(encoding="utf-8"))
+        prior = MixturePrior(
+            **{name: content[name] for name in ("weight", "scale", "family")},
+            mode=content.get("mode", 0.0),
+            stretch=content.get("stretch", 1.0),
+            unit=content.get("unit", 1.0),
+            null_share=(content.get("covariates") or {}).get("null_share"),
+            nulls=Nulls(**content["nulls"]) if content.get("nulls") else None,
+        )
+        if prior.nulls is not None and not (prior.nulls.weight >= 0).all():
+            raise ValueError("its nulls have weights below 0")
+        if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:
+            raise ValueError("its weights are not shares that sum to 1")
+        if not np.isfinite(prior.scale).all() or prior.scale[0] < 0:
+            raise ValueError("its scales are not finite, or the null's is below 0")
+        if prior.family not in SIGNED and not (prior.scale >= 0).all():
+            raise ValueError("its scales are not finite numbers >= 0")
+        if not 0 < prior.unit < np.inf:
+            raise ValueError("its unit is not a finite number above 0")
+        engine = content.get("engine", {})
+        content["engine"] = {name: value if name == "name" else float(value) for name, value in engine.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{found} is not a prior.json of ebgenes: {one_line(error)}") from None
+    return prior, content
+
+
+def read_multivariate_prior(path: str | os.PathLike[str]) -> tuple[MultivariatePrior, dict[str, Any]]:
+    """The prior of a ``multivariate.json`` and everything else it says."""
+    content = read_json(path)
+    try:
+        names = [each.name for each in fields(MultivariatePrior)]
+        prior = MultivariatePrior(**{name: content["prior"][name] for name in names})
+        if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:
+            raise ValueError("its weights are not shares that sum to 1")
+        if not ((prior.scale >= 0).all() and np.isfinite(prior.scale).all() and prior.scale[0] == 0):
+            raise ValueError("its scales are not finite numbers >= 0, the first 0")
+        if not (np.isfinite(prior.covariance).all() and np.isfinite(prior.drift).all()):
+            raise ValueError("its covariances are not finite")
+        if prior.pattern_of[0] != -1 or not ((prior.pattern_of >= -1) & (prior.pattern_of < len(prior.pattern))).all():
+            raise ValueError("its components name patterns that it does not have")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a multivariate.json of ebgenes: {one_line(error)}") from None
+    return prior, content
