@@ -21,7 +21,7 @@ from ebgenes.arrays import text_array
 from ebgenes.data.formats import read_counts
 from ebgenes.data.given_sizes import column_size_factors, offsets_as_size_factors, read_size_factors
 from ebgenes.data.h5ad import read_study, write_study
-from ebgenes.data.normalization import given_sizes, median_ratio
+from ebgenes.data.normalization import given_sizes, median_ratio, of_genes
 from ebgenes.data.sheets import read_samples
 from ebgenes.effects.chunks import common_of, gathered
 from ebgenes.effects.likelihood import effects_of
@@ -425,7 +425,7 @@ def test_files_remember_whether_sizes_were_given(tmp_path: Path, kind: str) -> N
     write_study(tmp_path / "counts.h5ad", Study(counts=sized, samples=sheet, screen=screen))
     assert given_sizes(read_study(tmp_path / "counts.h5ad").counts) == expected
     some = np.arange(len(counts.gene)) < 200
-    common = common_of(eb.counts.of_genes(sized, some), design)
+    common = common_of(of_genes(sized, some), design)
     write_common(tmp_path / "common.h5", common)
     effects = gathered([effects_of(read_common(tmp_path / "common.h5"))])
     assert effects.scalars["given_sizes"] == expected
