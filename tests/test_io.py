@@ -649,7 +649,7 @@ def test_tables_of_whole_numbers_are_read_alike_on_either_way(tmp_path, monkeypa
     path.write_bytes(b"\xef\xbb\xbf" + end.join(separator.join(row) for row in rows).encode())
     short = read_counts(path)
     assert short.count.tolist() == [[0, 12, 9007199254740991], [3, 4, 5]]
-    assert _all_whole(path.read_bytes(), separator, 4) is not None
+    assert _all_whole(path.read_bytes().partition(b"\n")[2], separator, 4) is not None
     monkeypatch.setattr(files, "_all_whole", lambda *_: None)
     long = read_counts(path)
     np.testing.assert_array_equal(short.count, long.count)

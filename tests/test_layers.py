@@ -14,6 +14,7 @@ import ebgenes
 PACKAGE = Path(ebgenes.__file__).parent
 ORDER = (
     ("errors", "imports", "arrays"),
+    ("text_files",),
     ("files",),
     ("records",),
     ("numerics",),
@@ -38,7 +39,7 @@ STUB = PACKAGE / "__init__.pyi"
 LAZY = {"app/cli.py", "app/commands.py", "app/run.py"}
 """Files whose functions may import: those that answer a command line at once."""
 
-OPTIONAL = {"PIL", "pyarrow", "xlsxwriter"}
+OPTIONAL = {"PIL", "openpyxl", "pyarrow", "xlsxwriter"}
 """Extras, imported where they are wanted."""
 
 LONGEST = 600

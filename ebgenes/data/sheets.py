@@ -10,7 +10,8 @@ import pandas as pd
 
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.files import CODE, NUMBER, existing_file, one_line, read_text_table, text_content
+from ebgenes.files import CODE, existing_file, one_line, read_text_table, text_content
+from ebgenes.text_files import NUMBER
 
 
 def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
