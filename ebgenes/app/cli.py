@@ -149,7 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("counts", _counts, "read, filter and normalize the counts of one dataset")
     made.add_argument("counts", help="file with the counts, or folder with the samples' files")
     made.add_argument("--format", default="auto", help="of the counts (default: by what is there)")
-    made.add_argument("--samples", required=True, help="sample sheet")
+    made.add_argument("--samples", help="sample sheet (default: obs of the .h5ad)")
+    made.add_argument(
+        "--intake", default="{}",
+        help="how files are read, as YAML: orientation, counts_are, exclude, missing, factors, numeric, sum_by",
+    )  # fmt: skip
+    made.add_argument("--gene-lengths", help="average lengths of transcripts, genes by samples")
     made.add_argument("--design", required=True, help="formula, such as '~ batch + condition'")
     made.add_argument("--genes", help="annotation with gene_id and gene_name")
     scale = made.add_mutually_exclusive_group()
@@ -335,7 +340,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _counts(options: argparse.Namespace) -> None:
-    from ebgenes.app.config import DatasetSettings, parse_reference, parse_section, parse_size_factors
+    from ebgenes.app.config import DatasetSettings, parse_intake, parse_reference, parse_section, parse_size_factors
     from ebgenes.app.steps import prepare, prepare_cell_type
     from ebgenes.data.h5ad import write_study
 
@@ -356,6 +361,8 @@ def _counts(options: argparse.Namespace) -> None:
         reference=parse_reference(_yaml(options.reference, "--reference")),
         contrasts={},
         keep=parse_section("keep", _yaml(options.keep, "--keep")),
+        gene_lengths=options.gene_lengths,
+        **parse_intake(_yaml(options.intake, "--intake")),
     )
     if dataset.pseudobulk is None:
         study = prepare(dataset, options.normalization, say=_note)

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -132,7 +133,7 @@ class DatasetSettings:
     strandedness: str
     tx2gene: str | None
     pseudobulk: PseudobulkSettings | None
-    samples: str
+    samples: str | None
     genes: str | None
     offsets: str | None
     size_factors: str | dict[str, str] | None
@@ -142,6 +143,14 @@ class DatasetSettings:
     contrasts: dict[str, dict[str, Any]]
     keep: KeepSettings
     multivariate: dict[str, MultivariateSettings] = field(default_factory=dict)
+    orientation: str = "genes_by_samples"
+    counts_are: str = "auto"
+    gene_lengths: str | None = None
+    exclude: list[str] = field(default_factory=list)
+    missing: str = "error"
+    factors: list[str] = field(default_factory=list)
+    numeric: list[str] = field(default_factory=list)
+    sum_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,7 +329,7 @@ def parse_config(content: Any) -> Config:
     messages = [
         message
         for name, dataset in datasets.items()
-        for message in (*_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
+        for message in (*_no_sheet(name, dataset), *_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
     ]
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
@@ -394,6 +403,24 @@ def parse_section(name: str, content: Any) -> Any:
     return SECTIONS[name](**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
 
 
+INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by")
+"""Keys of a dataset that say how its files are read, beside the files themselves."""
+
+
+def parse_intake(content: Any) -> dict[str, Any]:
+    """How a dataset's files are read, checked alone, with defaults."""
+    content = _text_keys(content)
+    known = schema()["$defs"]["dataset"]["properties"]
+    properties = {key: known[key] for key in INTAKE}
+    _require_valid(content, {"type": "object", "additionalProperties": False, "properties": properties}, "the intake")
+    return {**{key: value["default"] for key, value in properties.items()}, **content}
+
+
+def intake_settings(dataset: DatasetSettings) -> dict[str, Any]:
+    """What `parse_intake` reads, of a dataset."""
+    return {key: getattr(dataset, key) for key in INTAKE}
+
+
 def parse_contrast(content: Any) -> dict[str, Any]:
     """One contrast as plain values, checked alone."""
     _require_valid(content, {**schema()["$defs"]["contrast"], "$defs": schema()["$defs"]}, "the contrast")
@@ -437,6 +464,9 @@ def _infinite(content: Any, path: str) -> Iterator[str]:
 
 def _text_keys(content: Any) -> Any:
     """YAML reads the key ``null`` as nothing, and numbers and booleans as themselves: all are names here."""
+    if isinstance(content, date):
+        # YAML takes 2024-01-05 for a date.
+        return content.isoformat()
     if isinstance(content, Mapping):
         return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
     return [_text_keys(value) for value in content] if isinstance(content, list) else content
@@ -488,6 +518,13 @@ def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> 
     if settings.contrasts is not None:
         return settings.contrasts
     return [name for name, question in dataset.contrasts.items() if not is_joint(question)]
+
+
+def _no_sheet(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """A mistake where nothing tells the samples."""
+    own = dataset.format == "h5ad" or dataset.counts.endswith(".h5ad")
+    if dataset.samples is None and (not own or dataset.pseudobulk is not None):
+        yield f"datasets.{name}: samples is missing. Name the sample sheet; an .h5ad of samples alone may bring its own."
 
 
 def _sized_twice(name: str, dataset: DatasetSettings) -> Iterator[str]:

@@ -34,7 +34,10 @@ from ebgenes.app.config import (
 from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
 from ebgenes.data.count_tables import read_offsets
 from ebgenes.data.h5ad import write_study
-from ebgenes.data.sheets import read_annotation, read_controls, read_gene_names, read_samples
+from ebgenes.data.gene_names import names_for
+from ebgenes.data.intake import Intake, samples_of, take_in, tell
+from ebgenes.data.sheets import read_annotation, read_controls
+from ebgenes.design.columns import dropped_words
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.files import write_bytes, write_json
 from ebgenes.records.counts import Counts, Screen, Study
@@ -169,12 +172,9 @@ def tell_joint(
 
 def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], None] = lambda message: None) -> Study:
     """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
-    samples = read_samples(dataset.samples)
-    chosen = options(dataset, "format", "layer", "tx2gene", "strandedness")
-    reading = eb.read_input(dataset.counts, samples, **chosen)
-    for note in reading.notes:
-        say(note)
-    return _screened(dataset, eb.match_samples(reading.counts, text_array(samples.index)), samples, normalization, say)
+    taken = take_in(dataset)
+    tell(taken.notes, say)
+    return _screened(dataset, taken.counts, taken.samples, normalization, say, taken)
 
 
 def prepare_cell_type(
@@ -188,16 +188,24 @@ def prepare_cell_type(
     if dataset.pseudobulk is None:
         raise ValueError("the dataset has no cells")
     counts = sums.counts_of(cell_type, **options(dataset.pseudobulk, "min_cells", "min_counts"))
-    samples = read_samples(dataset.samples).loc[list(counts.sample)]
-    return _screened(dataset, counts, samples, normalization, say)
+    sheet = samples_of(dataset)
+    samples = sheet.frame.loc[list(counts.sample)]
+    return _screened(
+        dataset, counts, samples, normalization, say, Intake(counts=counts, samples=samples, notes=sheet.notes)
+    )
 
 
 def _screened(
-    dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str, say: Callable[[str], None]
-) -> Study:
+    dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str, say: Callable[[str], None],
+    taken: Intake,
+) -> Study:  # fmt: skip
     counts = _with_given_sizes(dataset, counts, samples, say)
-    names = {} if dataset.genes is None else read_gene_names(dataset.genes)
+    annotated = names_for(dataset.genes, counts.gene, taken.names)
+    tell(annotated.notes, say)
+    names = dict(annotated.name)
     design = eb.build_design(samples, dataset.design, reference=dataset.reference)
+    notes = list(dict.fromkeys((*taken.notes, *annotated.notes, *dropped_words(design))))
+    tell(dropped_words(design), say)
     screen = eb.screen_genes(counts, design, name=names, **options(dataset.keep, "min_count", "min_samples"))
     path = size_factor_controls(dataset)
     controls = None if path is None else read_controls(path)
@@ -207,7 +215,9 @@ def _screened(
         few = "" if found >= FEW_CONTROLS else "; so few leave them noisy, and with them every effect"
         say(f"size factors are those of {found} of {len(controls)} control genes{few}")
     eb.require_distinct(kept)
-    return Study(counts=kept, samples=samples, screen=eb.with_base_mean(screen, counts, kept))
+    return Study(
+        counts=kept, samples=samples, screen=eb.with_base_mean(screen, counts, kept), notes=tuple(notes)
+    )
 
 
 def _with_given_sizes(
@@ -259,7 +269,7 @@ def sum_dataset(dataset: DatasetSettings, say: Callable[[str], None] = lambda me
     """Sum a dataset's cells by sample and cell type."""
     from ebgenes.data.pseudobulk import pseudobulk_cells
 
-    samples = text_array(read_samples(dataset.samples).index)
+    samples = text_array(samples_of(dataset).frame.index)
     chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
     sums, notes = pseudobulk_cells(dataset.counts, list(samples), layer=dataset.layer, **chosen)
     for note in notes:

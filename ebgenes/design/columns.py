@@ -1,0 +1,147 @@
+"""What a design makes of a sheet's columns: slopes or levels, how many samples each, and what looks like a mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ebgenes.design.formulas import split_formula
+from ebgenes.errors import InputError, InputErrors, listing
+from ebgenes.text_files import NUMBER
+
+WORD = re.compile(r"`([^`]+)`|\"[^\"]*\"|'[^']*'|([^\W\d]\w*)")
+CALL = re.compile(r"[\w.]+\([^()]*\)")
+LEVELS = re.compile(r"\bC\(\s*`?([^`,()]+?)`?\s*[,)]")
+
+MOST_CODES = 12
+"""Numbers beyond which a column is hardly one of codes."""
+
+MOSTLY = 0.5
+"""Share of numbers above which a column of text was meant to hold numbers."""
+
+
+def used_columns(formula: str, columns: Collection[str]) -> list[str]:
+    """The sheet's columns that a formula names, in the sheet's order."""
+    words = {quoted or word for quoted, word in WORD.findall(formula)}
+    return [str(column) for column in columns if str(column) in words]
+
+
+def slopes(samples: pd.DataFrame, formula: str) -> list[str]:
+    """Columns of numbers that stand in the formula as they are: each has a slope."""
+    fixed, _ = split_formula(formula)
+    while (without := CALL.sub(" ", fixed)) != fixed:
+        fixed = without
+    return [column for column in used_columns(fixed, samples.columns) if is_numeric(samples[column])]
+
+
+def is_numeric(values: pd.Series) -> bool:
+    """Whether a column has slopes where nothing else is said."""
+    return bool(pd.api.types.is_numeric_dtype(values)) and not pd.api.types.is_bool_dtype(values)
+
+
+def is_missing(values: pd.Series) -> pd.Series:
+    """Which of a column's cells say nothing."""
+    return values.isna() | (values.astype(str).str.strip() == "")
+
+
+def factors_of(samples: pd.DataFrame, formula: str) -> list[str]:
+    """Columns whose levels the formula tells apart: text, numbers in C(), and those of random factors."""
+    fixed, _ = split_formula(formula)
+    used = used_columns(formula, samples.columns)
+    coded = {name.strip() for name in LEVELS.findall(fixed)} | set(used).difference(used_columns(fixed, used))
+    return [column for column in used if column in coded or not is_numeric(samples[column])]
+
+
+def looks_coded(values: pd.Series) -> bool:
+    """Whether numbers look like codes of groups: three or more whole ones, each for several samples, or 1 to n."""
+    number = values[~is_missing(values)].to_numpy(dtype=float)
+    distinct = np.unique(number)
+    if not len(number) or (distinct != np.rint(distinct)).any() or len(distinct) < 3:
+        return False
+    row = np.arange(len(distinct)) + distinct[0]
+    counted = distinct[0] in (0, 1) and bool((distinct == row).all())
+    return len(distinct) <= len(number) / 2 and (counted or len(distinct) <= MOST_CODES)
+
+
+def describe_columns(samples: pd.DataFrame, formula: str) -> list[str]:
+    """A line for each column the design uses: its kind, and samples per level."""
+    lines = []
+    levels, sloped = factors_of(samples, formula), slopes(samples, formula)
+    for column in used_columns(formula, samples.columns):
+        values = samples[column][~is_missing(samples[column])]
+        if column in levels:
+            counts = values.astype(str).value_counts(sort=False).sort_index()
+            alone = [str(level) for level, n in counts.items() if n == 1]
+            shown = listing([f"{level} {n}" for level, n in counts.items()], 12)
+            words = f"{column}: {shown}"
+            if alone and len(alone) < len(counts):
+                words += f" (one sample alone: {listing(alone, 4)})"
+            lines.append(words)
+            continue
+        distinct = sorted(set(values))
+        shown = listing([f"{value:g}" for value in distinct], 6)
+        what = f"numbers ({shown})" if len(distinct) <= 6 else f"numbers from {distinct[0]:g} to {distinct[-1]:g}"
+        ask = f", one slope; levels? write C({column})" if column in sloped else ""
+        lines.append(f"{column}: {what}{ask}")
+    return lines
+
+
+def column_doubts(
+    samples: pd.DataFrame, formula: str, *, factors: Sequence[str] = (), numeric: Sequence[str] = ()
+) -> list[str]:
+    """Warnings of columns that may have been read as another kind than was meant, a sentence each."""
+    doubts = []
+    for column in slopes(samples, formula):
+        if column not in numeric and looks_coded(samples[column]):
+            codes = listing([f"{value:g}" for value in sorted(set(samples[column].dropna()))], 6)
+            doubts.append(
+                f"warning: column {column!r} of the sheet holds the whole numbers {codes}, and has one slope: each step "
+                f"changes expression by the same factor. If they are codes of groups, write C({column}) in the design "
+                f"or factors: [{column}]; if they are amounts, numeric: [{column}]."
+            )
+    for column in used_columns(formula, samples.columns):
+        values = samples[column]
+        if column in factors or is_numeric(values) or column not in factors_of(samples, formula):
+            continue
+        told = values[~is_missing(values)].astype(str)
+        odd = told[[not NUMBER.fullmatch(value) for value in told]]
+        if len(odd) and len(odd) < (1 - MOSTLY) * len(told):
+            doubts.append(
+                f"warning: column {column!r} of the sheet is text, and so a factor of {told.nunique()} levels, because "
+                f"of {odd.iloc[0]!r} (sample {odd.index[0]}; {len(odd)} of {len(told)} values are no numbers). Mend "
+                f"the value, or say factors: [{column}]."
+            )
+    return doubts
+
+
+def require_clear_levels(samples: pd.DataFrame, formula: str) -> None:
+    """Refuse levels that differ by case or blanks alone.
+
+    Raises
+    ------
+    InputErrors
+        One message a column.
+    """
+    messages = []
+    for column in factors_of(samples, formula):
+        values = samples[column][~is_missing(samples[column])].astype(str)
+        counts = values.value_counts(sort=False)
+        alike: dict[str, list[str]] = {}
+        for level in counts.index:
+            alike.setdefault("".join(str(level).split()).casefold(), []).append(str(level))
+        for levels in alike.values():
+            if len(levels) > 1:
+                shown = " and ".join(f"{level!r} ({counts[level]} samples)" for level in sorted(levels))
+                rarest = min(levels, key=lambda level: int(counts[level]))
+                first = values.index[values == rarest][0]
+                messages.append(
+                    f"column {column!r} of the sheet: the levels {shown} differ by case or blanks alone (first: sample "
+                    f"{first}, {rarest!r}). Write them alike."
+                )
+    if len(messages) == 1:
+        raise InputError(messages[0])
+    if messages:
+        raise InputErrors("levels of the sample sheet are not clear:", messages)
