@@ -15,7 +15,7 @@ from .analyses.meta_analysis import (
     learn_kappa as learn_kappa,
 )
 from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
-from .app.steps import run as run
+from .app.run import run as run
 from .classics import datasets as datasets, pooling as pooling
 from .data.formats import read_counts as read_counts, read_input as read_input
 from .data.h5ad import counts_from_anndata as counts_from_anndata, read_study as read_study

@@ -20,7 +20,8 @@ import yaml
 import ebgenes as eb
 from ebgenes import __version__
 from ebgenes.app.cli import main
-from ebgenes.app.config import DATASET_FIGURES, FIGURES, figure_names
+from ebgenes.app.config import parse_config
+from ebgenes.app.outputs import DATASET_FIGURES, FIGURES, files_of_contrast
 from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_study
 from ebgenes.results.storage import read_effects, read_prior
@@ -61,7 +62,7 @@ CONFIG = {
     "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"],
                "extra_figures": ["heatmap", "pca", "dispersion"]},
 }  # fmt: skip
-PICTURES = figure_names(["png", "svg"], [], "auto", ["heatmap"])
+PICTURES = list(files_of_contrast(parse_config(CONFIG)).figures)
 
 
 def ebgenes(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

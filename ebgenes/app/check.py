@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-import ebgenes as eb
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
@@ -20,17 +19,11 @@ from ebgenes.app.config import (
     size_factor_controls,
     taken_together,
 )
-from ebgenes.app.steps import (
-    annotation,
-    contrast_design,
-    given_factors,
-    offset_doubts,
-    options,
-    stored_prior,
-    taken_for_factors,
-)
+from ebgenes.app.prepare import contrast_design, given_factors, offset_doubts, options, taken_for_factors
+from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import first_offsets
+from ebgenes.data.normalization import match_samples
 from ebgenes.data.peek import peek
 from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
 from ebgenes.errors import InputError, InputErrors, listing
@@ -246,7 +239,7 @@ def _check_together(
 
 def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings) -> Work:
     seen = peek(dataset.counts, sheet, **options(dataset, "format", "layer", "tx2gene"))
-    eb.match_samples(seen.counts, text_array(sheet.index))
+    match_samples(seen.counts, text_array(sheet.index))
     contrasts, shared = len(dataset.contrasts), options(effects, "chunks", "batch")
     return Work(
         studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, **shared,
