@@ -32,14 +32,8 @@ from .data.normalization import (
 from .data.principal_components import principal_components as principal_components
 from .data.sheets import read_gene_names as read_gene_names, read_samples as read_samples
 from .data.simulate import simulate_counts as simulate_counts
-from .design.matrix import (
-    all_of as all_of,
-    any_of as any_of,
-    build_design as build_design,
-    combine as combine,
-    compare as compare,
-    describe_groups as describe_groups,
-)
+from .design.matrix import build_design as build_design, describe_groups as describe_groups
+from .design.questions import all_of as all_of, any_of as any_of, combine as combine, compare as compare
 from .effects.effect_tables import read_effect_table as read_effect_table
 from .effects.engine import fit_effects as fit_effects, require_replicates as require_replicates
 from .effects.joint import fit_joint_effects as fit_joint_effects

@@ -440,8 +440,8 @@ def report(options: argparse.Namespace) -> None:
     from ebgenes.data.h5ad import read_study
     from ebgenes.files import read_json
     from ebgenes.records.effects import JointEffects
+    from ebgenes.results.messages import further_words
     from ebgenes.results.storage import read_any_effects, read_prior
-    from ebgenes.results.summary import further_words
     from ebgenes.results.table import sentence
     from ebgenes.results.table_files import read_table
 

@@ -539,3 +539,12 @@ LIMITS = {
     "exclusiveMaximum": "below",
     "minLength": "text of a length of at least",
 }
+
+
+def require_studies_prior(config: Config) -> None:
+    """Refuse settings of the prior that several studies cannot have."""
+    prior = config.prior
+    if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
+        raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
+    if prior.mode == "estimated" or prior.covariates:
+        raise InputError("studies need a prior.mode other than estimated, and no prior.covariates.")

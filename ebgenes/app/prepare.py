@@ -28,7 +28,8 @@ from ebgenes.data.normalization import (
 )
 from ebgenes.data.pseudobulk import folder_names, pseudobulk_cells
 from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
-from ebgenes.design.matrix import all_of, any_of, build_design, combine, compare
+from ebgenes.design.matrix import build_design
+from ebgenes.design.questions import all_of, any_of, combine, compare
 from ebgenes.effects.engine import require_replicates
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.records.counts import Counts, Study
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.data.pseudobulk import Pseudobulk
-    from ebgenes.design.matrix import Combination, Comparison, Question
+    from ebgenes.design.questions import Combination, Comparison, Question
 
 
 FEW_CONTROLS = 10

@@ -48,12 +48,13 @@ from ebgenes.records.design import Design
 from ebgenes.records.effects import BESIDE_ARRAYS, Beside, Effects, HiddenFactors, JointEffects
 from ebgenes.records.posterior import JointPosterior, Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, MultivariatePrior
+from ebgenes.results.messages import further_words
 from ebgenes.results.storage import (
     read_chains,
     read_prior,
     write_chains,
 )
-from ebgenes.results.summary import further_words, summarize, summarize_joint
+from ebgenes.results.summary import summarize, summarize_joint
 from ebgenes.results.table import in_list, joint_table, results_table, sentence, tested
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 import ebgenes as eb
 from ebgenes.analyses.meta_analysis import (
@@ -26,7 +27,7 @@ from ebgenes.analyses.meta_analysis import (
     require_normal,
     without_study,
 )
-from ebgenes.app.config import Config, StudiesSettings
+from ebgenes.app.config import Config, StudiesSettings, require_studies_prior
 from ebgenes.app.figures import write_figures
 from ebgenes.app.outputs import FIGURES, STORED_FIGURE, STUDIES_FIGURE, studies_figures
 from ebgenes.app.steps import discoveries, fit_prior, lfsr_of, tabulate
@@ -34,7 +35,6 @@ from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.h5ad import read_screen
 from ebgenes.data.sheets import read_gene_names
 from ebgenes.effects.effect_tables import read_effect_table
-from ebgenes.errors import InputError
 from ebgenes.files import write_bytes, write_json
 from ebgenes.records.counts import Screen
 from ebgenes.records.effects import Effects
@@ -152,7 +152,6 @@ def _left_out(joined: StudySet, dropped: int, config: Config, listed: set[str], 
 
 def own_table(found: Pooled) -> pd.DataFrame:
     """``studies.tsv``: a row for each gene that was tested, in the columns of `STUDY_COLUMNS` and `OWN_COLUMNS`."""
-    import pandas as pd
 
     own = found.own
     names = found.table.set_index("gene_id")["gene_name"].reindex(found.effects.gene)
@@ -281,32 +280,3 @@ def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, An
     )  # fmt: skip
     text = render_report([page], dataset=name, versions=eb.versions())
     write_bytes(folder / "report.html", text.encode("utf-8"))
-
-
-def check_studies(config: Config, name: str) -> str:
-    """Say what an entry of ``studies:`` will pool; its tables are read.
-
-    Raises
-    ------
-    InputError
-        Where a table cannot be read, or the prior is of a kind that studies cannot have.
-    """
-    settings = config.studies[name]
-    require_studies_prior(config)
-    parts = []
-    for study, source in settings.sources.items():
-        if source.table is None:
-            parts.append(f"{study} ({source.dataset}/{source.contrast})")
-        else:
-            found = read_effect_table(source.table, columns=source.columns, df=source.df)
-            parts.append(f"{study} ({len(found.effects.gene)} genes of {source.table})")
-    return f"{name}: {len(parts)} studies: {', '.join(parts)}"
-
-
-def require_studies_prior(config: Config) -> None:
-    """Refuse settings of the prior that several studies cannot have."""
-    prior = config.prior
-    if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
-        raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
-    if prior.mode == "estimated" or prior.covariates:
-        raise InputError("studies need a prior.mode other than estimated, and no prior.covariates.")
