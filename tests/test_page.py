@@ -30,8 +30,9 @@ from ebgenes.prior.densities import slab_density
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.design import Curve
 from ebgenes.records.prior import MixturePrior
-from ebgenes.report.payload import GeneRows, StudyLines, bent_nodes, stray_likelihoods
-from ebgenes.report.render import ContrastPage, render_report
+from ebgenes.report.contents import ContrastPage, GeneRows, StudyLines
+from ebgenes.report.payload import bent_nodes, stray_likelihoods
+from ebgenes.report.render import render_report
 from ebgenes.results.table import tested as has_results
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

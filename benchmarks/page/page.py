@@ -24,7 +24,8 @@ from ebgenes.app.prepare import contrast_design
 from ebgenes.app.steps import estimate, fit_contrast
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.records.counts import Counts, Study
-from ebgenes.report.render import ContrastPage, render_report
+from ebgenes.report.contents import ContrastPage
+from ebgenes.report.render import render_report
 
 SIZES = ((20_000, 1, 8), (20_000, 10, 24), (60_000, 1, 8), (60_000, 30, 24))
 TOLD = "document.documentElement.dataset"

@@ -23,7 +23,7 @@ from ebgenes.files import read_json, write_bytes, write_json
 from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
-from ebgenes.report.render import TogetherPage
+from ebgenes.report.contents import TogetherPage
 from ebgenes.results.storage import read_effects, read_multivariate_prior
 from ebgenes.results.summary import versions
 from ebgenes.results.table_files import write_table

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from ebgenes.report.render import ContrastPage
+    from ebgenes.report.contents import ContrastPage
 
 
 def write_figures(

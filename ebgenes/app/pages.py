@@ -27,15 +27,16 @@ from ebgenes.files import write_bytes
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
+from ebgenes.report.contents import ContrastPage
 from ebgenes.report.payload import gene_rows, stray_likelihoods
-from ebgenes.report.render import ContrastPage, render_report
+from ebgenes.report.render import render_report
 from ebgenes.results.summary import versions
 from ebgenes.results.table_files import write_results_h5ad
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.report.render import ContrastPage, TogetherPage
+    from ebgenes.report.contents import ContrastPage, TogetherPage
 
 
 OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"), (STORED_FIGURE, "stored"))

@@ -29,7 +29,7 @@ from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
 
 if TYPE_CHECKING:
-    from ebgenes.report.render import ContrastPage, TogetherPage
+    from ebgenes.report.contents import ContrastPage, TogetherPage
 
 
 def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:

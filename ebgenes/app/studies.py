@@ -39,8 +39,9 @@ from ebgenes.files import write_bytes, write_json
 from ebgenes.records.counts import Screen
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit
-from ebgenes.report.payload import StudyLines, stray_likelihoods
-from ebgenes.report.render import ContrastPage, render_report
+from ebgenes.report.contents import ContrastPage, StudyLines
+from ebgenes.report.payload import stray_likelihoods
+from ebgenes.report.render import render_report
 from ebgenes.results.storage import read_effects, write_effects
 from ebgenes.results.table import in_list
 from ebgenes.results.table_files import write_table
