@@ -15,7 +15,7 @@ from .analyses.meta_analysis import (
     learn_kappa as learn_kappa,
 )
 from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
-from .app.steps import run as run
+from .app.run import run as run
 from .classics import datasets as datasets, pooling as pooling
 from .data.formats import read_counts as read_counts, read_input as read_input
 from .data.h5ad import counts_from_anndata as counts_from_anndata, read_study as read_study
@@ -32,14 +32,8 @@ from .data.normalization import (
 from .data.principal_components import principal_components as principal_components
 from .data.sheets import read_gene_names as read_gene_names, read_samples as read_samples
 from .data.simulate import simulate_counts as simulate_counts
-from .design.matrix import (
-    all_of as all_of,
-    any_of as any_of,
-    build_design as build_design,
-    combine as combine,
-    compare as compare,
-    describe_groups as describe_groups,
-)
+from .design.matrix import build_design as build_design, describe_groups as describe_groups
+from .design.questions import all_of as all_of, any_of as any_of, combine as combine, compare as compare
 from .effects.effect_tables import read_effect_table as read_effect_table
 from .effects.engine import fit_effects as fit_effects, require_replicates as require_replicates
 from .effects.joint import fit_joint_effects as fit_joint_effects

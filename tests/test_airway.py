@@ -142,7 +142,7 @@ def test_h5ad_gives_the_same_bits(tmp_path, results, airway_all, storage):
     dataset = config.datasets["airway"]
     from dataclasses import replace
 
-    from ebgenes.app.steps import prepare
+    from ebgenes.app.prepare import prepare
 
     study = prepare(replace(dataset, layer="raw" if storage == "layer" else None), "median_ratio")
     stored = eb.read_study(results / "airway/counts.h5ad")

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 import h5py
@@ -20,7 +21,8 @@ import yaml
 import ebgenes as eb
 from ebgenes import __version__
 from ebgenes.app.cli import main
-from ebgenes.app.config import DATASET_FIGURES, FIGURES, figure_names
+from ebgenes.app.config import parse_config
+from ebgenes.app.outputs import DATASET_FIGURES, FIGURES, files_of_contrast
 from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_study
 from ebgenes.results.storage import read_effects, read_prior
@@ -61,7 +63,7 @@ CONFIG = {
     "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"],
                "extra_figures": ["heatmap", "pca", "dispersion"]},
 }  # fmt: skip
-PICTURES = figure_names(["png", "svg"], [], "auto", ["heatmap"])
+PICTURES = list(files_of_contrast(parse_config(CONFIG)).figures)
 
 
 def ebgenes(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -400,13 +402,31 @@ def test_families_are_compared_on_request(study: Path, tmp_path: Path, capsys: p
     found = summary["comparison"]
     assert {each["family"] for each in found["families"]} == {"scale_normal", "point_normal"}
     assert found["families"][0]["behind"] == 0
-    assert capsys.readouterr().out.strip() == found["verdict"]
+    assert capsys.readouterr().out.splitlines()[-1] == found["verdict"]
     assert summary["seed"] == 1
     alone = json.loads((study / "out/one/treated/prior.json").read_text())
     assert alone["comparison"] is alone["seed"] is None
     assert alone["weight"] == summary["weight"]
     assert main(["prior", effects, *asked, "--out", str(tmp_path / "again.json")]) == 0
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "prior.json").read_bytes()
+
+
+def test_all_commands_say_the_same(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"null": "fixed", "compare": ["point_normal"]}
+    content = {**deepcopy(CONFIG), "outdir": str(tmp_path / "out"), "prior": settings}
+    for name in ("counts", "samples", "genes"):
+        content["datasets"]["one"][name] = str(study / CONFIG["datasets"]["one"][name])
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    assert main(["run", str(tmp_path / "config.yaml")]) == 0
+    told = [line.partition("treated: ")[2] for line in capsys.readouterr().err.splitlines() if "treated: " in line]
+    counts, report = str(tmp_path / "out/one/counts.h5ad"), yaml.safe_dump(CONFIG["report"])
+    own = ["--effects-out", str(tmp_path / "effects.h5"), "--out", str(tmp_path / "prior.json")]
+    asked = ["--design", "~ group", "--name", "treated", "--contrast", yaml.safe_dump(QUESTION)]
+    assert main(["contrast", counts, *asked, *own, "--prior", yaml.safe_dump(settings), "--report", report]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said == told[1:]
+    assert len(said) > 2
+    assert (tmp_path / "effects.h5").read_bytes() == (tmp_path / "out/one/treated/effects.h5").read_bytes()
 
 
 def test_full_bayes_is_refused_without_draws(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

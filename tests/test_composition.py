@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import ebgenes as eb
 from ebgenes.arrays import text_array
-from ebgenes.design.matrix import compare
+from ebgenes.design.questions import compare
 from ebgenes.effects.center import find_center
 from ebgenes.effects.chunks import chunk, common_of, gathered
 from ebgenes.effects.composition import measured_from_unchanged

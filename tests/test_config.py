@@ -11,11 +11,8 @@ import yaml
 from conftest import ROOT
 from jsonschema import Draft202012Validator
 
-from ebgenes.app.cli import STARTER
+from ebgenes.app.commands import STARTER
 from ebgenes.app.config import (
-    FIGURES,
-    dataset_figure_names,
-    figure_names,
     load_yaml,
     parse_config,
     parse_contrast,
@@ -24,6 +21,7 @@ from ebgenes.app.config import (
     read_config,
     schema,
 )
+from ebgenes.app.outputs import FIGURES, dataset_figures, files_of_contrast
 from ebgenes.data.normalization import NORMALIZATIONS
 from ebgenes.design.formulas import ENGINES
 from ebgenes.effects.engine import OUTLIERS, TAILS
@@ -170,17 +168,29 @@ def test_shipped_config_and_starter_are_valid() -> None:
 
 
 def test_figures() -> None:
+    def figures(**sections: dict[str, Any]) -> set[str]:
+        plain = {"effects": {"hidden_factors": 0}, "report": {"figures": ["png"]}}
+        return set(files_of_contrast(parse_config({**minimal(), **plain, **sections})).figures)
+
     always = {"volcano.png", "volcano.svg", "volcano.pdf"}
-    assert set(figure_names(["png"], [], 0)) == always | {f"{name}.png" for name in FIGURES}
+    assert figures() == always | {f"{name}.png" for name in FIGURES}
     both = {f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")}
-    assert set(figure_names(["png", "pdf"], [], 0)) == always | both
-    assert set(figure_names(["png"], ["base_mean"], "auto")) - set(figure_names(["png"], [], 0)) == {
-        "covariates.png",
-        "hidden.png",
-    }
-    extra = ["dispersion", "heatmap"]
-    assert set(figure_names(["png"], [], 0, extra)) - set(figure_names(["png"], [], 0)) == {"heatmap.png"}
-    assert dataset_figure_names(["png", "svg"], extra) == ["dispersion.png", "dispersion.svg"]
+    assert figures(report={"figures": ["png", "pdf"]}) == always | both
+    more = figures(prior={"covariates": ["base_mean"]}, effects={"hidden_factors": "auto"})
+    assert more - figures() == {"covariates.png", "hidden.png"}
+    extra = {"figures": ["png"], "extra_figures": ["dispersion", "heatmap"]}
+    assert figures(report=extra) - figures() == {"heatmap.png"}
+    report = parse_config({**minimal(), "report": {**extra, "figures": ["png", "svg"]}}).report
+    assert dataset_figures(report) == ["dispersion.png", "dispersion.svg"]
+
+
+def test_draws_that_were_interrupted_stand_beside_the_draws() -> None:
+    """One name for every command, so that one goes on where another was stopped."""
+    config = parse_config({**minimal(), "prior": {"fit": "gibbs"}})
+    files = files_of_contrast(config).within("results/a")
+    assert files.draws == ("results/a/draws.nc",)
+    assert files.unfinished == "results/a/draws.unfinished.npz"
+    assert files_of_contrast(parse_config(minimal())).unfinished is None
 
 
 KEYS_OF_A_DATASET = (

@@ -20,8 +20,8 @@ from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, log_coefficient_prior
 from ebgenes.prior.full_bayes import convergence_caution, make_planes
 from ebgenes.prior.representatives import derivatives, represent, tangent
 from ebgenes.records.prior import EmFit, MixturePrior
+from ebgenes.results.messages import drawn_words
 from ebgenes.results.storage import read_chains, read_draws, write_chains, write_draws
-from ebgenes.results.summary import drawn_words
 
 SCALES = np.array([0.0, 0.6, 1.5, 4.0])
 

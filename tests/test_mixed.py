@@ -19,11 +19,13 @@ from ebgenes.analyses.fixed_or_random import (
 )
 from ebgenes.app.check import check
 from ebgenes.app.config import parse_config, parse_section
-from ebgenes.app.steps import estimate, write_beside
+from ebgenes.app.outputs import ContrastFiles
+from ebgenes.app.steps import estimate, fit_contrast
+from ebgenes.app.write import write_contrast
 from ebgenes.arrays import text_array
 from ebgenes.design.formulas import split_formula, with_random
 from ebgenes.design.random_factors import describe_comparison, describe_factors, exposure, group_means
-from ebgenes.effects.mixed import fit_contrast, log_t_mixture, mixed_weights
+from ebgenes.effects.mixed import fit_mixed_contrast, log_t_mixture, mixed_weights
 from ebgenes.effects.mixed_model import fit_hyperprior, fit_ratios, fit_reml, ratio_grid, scaled_weights
 from ebgenes.effects.moderated_t import weighted_regression
 from ebgenes.errors import InputError
@@ -202,7 +204,7 @@ def test_p_values_and_intervals_keep_their_promise():
     # A comparison between donors, whose error the donors' variance decides.
     between = np.column_stack([np.ones(12), (donor.code < 3).astype(float)])
     for design in (x, between):
-        found = fit_contrast(y, np.ones_like(y), design, np.array([0.0, 1.0]), [donor])
+        found = fit_mixed_contrast(y, np.ones_like(y), design, np.array([0.0, 1.0]), [donor])
         z = found.fits.estimate / found.se
         below = np.sum(found.posterior * special.stdtr(found.df, -z), axis=1)
         p = 2 * np.minimum(below, 1 - below)
@@ -213,7 +215,7 @@ def test_p_values_and_intervals_keep_their_promise():
 def test_grid_holds_the_mixture_of_t():
     y, _, donor, _ = simulated(np.random.default_rng(6), 200, [0.0, 1.0, 8.0])
     between = np.column_stack([np.ones(24), (donor.code < 4).astype(float)])
-    found = fit_contrast(y, np.ones_like(y), between, np.array([0.0, 1.0]), [donor])
+    found = fit_mixed_contrast(y, np.ones_like(y), between, np.array([0.0, 1.0]), [donor])
     theta = np.array([[0.0, 0.3]])
     direct = np.log(
         np.sum(
@@ -437,7 +439,7 @@ def test_random_effects_are_biased_as_theory_says():
     response, weight = mixed_weights(counts, design)
     factor = mixed_factor(design)
     c = design.contrast.weight
-    found = fit_contrast(response, weight, design.matrix, c, design.random)
+    found = fit_mixed_contrast(response, weight, design.matrix, c, design.random)
     leverage = bias_leverage(weight, design, factor, found)
     assert np.all((leverage > 0) & (leverage < 1))
     moved = response + 3.0 * group_means(exposure(design), factor)
@@ -476,7 +478,7 @@ def test_the_verdict_between_fixed_and_random(correlation, verdict):
 def test_hausman_is_uniform_where_groups_are_random():
     counts, design = confounded(3, 0.0, n_genes=2000)
     response, weight = mixed_weights(counts, design)
-    found = fit_contrast(response, weight, design.matrix, design.contrast.weight, design.random)
+    found = fit_mixed_contrast(response, weight, design.matrix, design.contrast.weight, design.random)
     p = hausman_test(response, weight, design, found).p_value
     assert np.isfinite(p).all()
     for level in (0.05, 0.2):
@@ -510,13 +512,14 @@ def test_both_fits_side_by_side(tmp_path):
     read = eb.read_effects(tmp_path / "effects.h5")
     np.testing.assert_array_equal(read.random.beside.fixed, effects.random.beside.fixed)
     assert read.random.choice.words == effects.random.choice.words
-    fit = eb.fit_em(read)
-    summary = eb.summarize(read, fit, 0.05)
-    write_beside(tmp_path / "fixed_random.tsv", read, fit.prior, parse_section("prior", {}), summary, 0.05)
+    report = parse_section("report", {})
+    found = fit_contrast(read, study.screen, parse_section("prior", {}), parse_section("gibbs", {}), report)
+    files = ContrastFiles(prior="prior.json", effects=None, fixed_random=("fixed_random.tsv",)).within(str(tmp_path))
+    write_contrast(found, files, report, None)
     table = pd.read_csv(tmp_path / "fixed_random.tsv", sep="\t")
     assert len(table) == len(counts.gene)
     assert not table.isna().any().any()
-    assert "side by side" in summary["random_effects"]["beside"]
+    assert "side by side" in found.summary["random_effects"]["beside"]
     assert table["variance_share"].between(0, 1).all()
     within = estimate(study, design, parse_section("effects", {"fixed_or_random": "within"}))
     fixed = effects.random.beside.fixed

@@ -17,8 +17,9 @@ from ebgenes.posteriors.mixtures import mixture_of
 from ebgenes.prior.null import CUT, N_DRAWS, drift_mass, drift_prior, excess_variance
 from ebgenes.records.effects import HiddenFactors, ResidualAxes
 from ebgenes.records.prior import MixturePrior, Nulls
+from ebgenes.results.messages import cautions
 from ebgenes.results.storage import read_effects, read_prior, write_effects
-from ebgenes.results.summary import cautions, summarize
+from ebgenes.results.summary import summarize
 
 FLAT = ResidualAxes(variance=np.ones(4), chance=np.ones(4))
 

@@ -19,8 +19,10 @@ from scipy import special
 from test_payload import skewed
 
 import ebgenes as eb
-from ebgenes.app import steps as pipeline
 from ebgenes.app.config import Config, parse_config
+from ebgenes.app.pages import contrast_page
+from ebgenes.app.prepare import contrast_design
+from ebgenes.app.steps import estimate, fit_contrast
 from ebgenes.arrays import text_array
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.posteriors.fdr import running_mean
@@ -28,8 +30,9 @@ from ebgenes.prior.densities import slab_density
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.design import Curve
 from ebgenes.records.prior import MixturePrior
-from ebgenes.report.payload import GeneRows, StudyLines, bent_nodes, stray_likelihoods
-from ebgenes.report.render import ContrastPage, render_report
+from ebgenes.report.contents import ContrastPage, GeneRows, StudyLines
+from ebgenes.report.payload import bent_nodes, stray_likelihoods
+from ebgenes.report.render import render_report
 from ebgenes.results.table import tested as has_results
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -165,10 +168,10 @@ def config() -> Config:
 @pytest.fixture(scope="module")
 def contrast(study: Study, config: Config) -> ContrastPage:
     dataset = config.datasets["one"]
-    design = pipeline.contrast_design(study.samples, "~ group", dataset.contrasts["treated"], "treated", {})
-    found = pipeline.answer(study, design, config)
-    summary = eb.summarize(found.effects, found.fit, 0.05)
-    return pipeline.contrast_page(Path("none"), found.table, found.fit.prior, summary, study, dataset, config)
+    design = contrast_design(study.samples, "~ group", dataset.contrasts["treated"], "treated", {})
+    effects = estimate(study, design, config.effects)
+    found = fit_contrast(effects, study.screen, config.prior, config.gibbs, config.report)
+    return contrast_page(Path("none"), found.table, found.fit.prior, found.summary, study, dataset, config)
 
 
 @pytest.fixture(scope="module")

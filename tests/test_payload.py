@@ -20,7 +20,7 @@ from ebgenes.records.counts import Counts, Study
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
 from ebgenes.report import payload
-from ebgenes.report.render import ContrastPage
+from ebgenes.report.contents import ContrastPage, StudyLines
 
 
 def unpacked(text: str) -> bytes:
@@ -109,7 +109,7 @@ def test_studies_are_told_for_every_gene() -> None:
     values["estimate"][5, 1] = np.nan
     i2, differ = rng.random((2, 180))
     shuffled = {name: each[order] for name, each in {**values, "i2": i2, "signs_differ": differ}.items()}
-    lines = payload.StudyLines(study=np.array(["a", "<b>"], dtype=object), gene=gene[order], **shuffled)
+    lines = StudyLines(study=np.array(["a", "<b>"], dtype=object), gene=gene[order], **shuffled)
     packed = payload.pack_page([replace(contrast, lines=lines)], None, "d")
     told = packed.meta["contrasts"][0]["studies"]
     assert told["names"] == ["a", "<b>"]

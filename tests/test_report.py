@@ -16,7 +16,8 @@ import pytest
 
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.records.prior import MixturePrior
-from ebgenes.report.render import TOP, ContrastPage, _smaller, render_report
+from ebgenes.report.contents import ContrastPage
+from ebgenes.report.render import TOP, _smaller, render_report
 from ebgenes.results.table import COLUMNS, sentence
 
 PNG = base64.b64decode(

@@ -25,7 +25,9 @@ from ebgenes.analyses.conditions.multivariate_tables import CONDITION_COLUMNS, G
 from ebgenes.analyses.conditions.sharing import gene_patterns, sharing, sharing_sentence
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
-from ebgenes.app.steps import estimate, plan_cell_types, prepare_cell_type, sum_dataset, together
+from ebgenes.app.prepare import plan_cell_types, prepare_cell_type, sum_dataset
+from ebgenes.app.run import together
+from ebgenes.app.steps import estimate
 from ebgenes.data import h5ad
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.files import write_json

@@ -18,11 +18,14 @@ from pathlib import Path
 import numpy as np
 
 import ebgenes as eb
-from ebgenes.app import steps as pipeline
 from ebgenes.app.config import parse_config
+from ebgenes.app.pages import contrast_page
+from ebgenes.app.prepare import contrast_design
+from ebgenes.app.steps import estimate, fit_contrast
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.records.counts import Counts, Study
-from ebgenes.report.render import ContrastPage, render_report
+from ebgenes.report.contents import ContrastPage
+from ebgenes.report.render import render_report
 
 SIZES = ((20_000, 1, 8), (20_000, 10, 24), (60_000, 1, 8), (60_000, 30, 24))
 TOLD = "document.documentElement.dataset"
@@ -48,15 +51,15 @@ def pages(n_genes: int, n_contrasts: int, n_samples: int) -> tuple[Study, list[C
         # Ids and names as long as Ensembl's and as varied as symbols.
         gene = np.array([f"ENSG{30_000_000 + 137 * g:011d}" for g in range(n_genes)], dtype=object)
         counts = eb.normalize(Counts(gene=gene, sample=drawn.counts.sample, count=drawn.counts.count), "median_ratio")
-        design = pipeline.contrast_design(drawn.samples, "~ group", dataset.contrasts["treated"], "treated", {})
+        design = contrast_design(drawn.samples, "~ group", dataset.contrasts["treated"], "treated", {})
         screen = eb.screen_genes(counts, design, min_count=0)
         study = Study(counts=counts, samples=drawn.samples, screen=screen)
-        found = pipeline.answer(study, design, config)
+        effects = estimate(study, design, config.effects)
+        found = fit_contrast(effects, study.screen, config.prior, config.gibbs, config.report)
         letters = np.random.default_rng(1).integers(65, 91, (n_genes, 5))
         found.table["gene_name"] = ["".join(map(chr, row)) + str(g % 10) for g, row in enumerate(letters)]
-        summary = eb.summarize(found.effects, found.fit, 0.05)
-        summary["contrast"]["name"] = "treated"
-        page = pipeline.contrast_page(Path("-"), found.table, found.fit.prior, summary, study, dataset, config)
+        found.summary["contrast"]["name"] = "treated"
+        page = contrast_page(Path("-"), found.table, found.fit.prior, found.summary, study, dataset, config)
         kept = {name: getattr(page, name) for name in page.__slots__}
         made.append(ContrastPage(**{**kept, "name": f"treated_{i}"}))
         first = first or study

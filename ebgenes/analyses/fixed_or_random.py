@@ -19,7 +19,7 @@ from ebgenes.design.random_factors import (
     indicators,
     nuisance,
 )
-from ebgenes.effects.mixed import MixedFit, fit_contrast, likelihood_effects, mixed_weights
+from ebgenes.effects.mixed import MixedFit, fit_mixed_contrast, likelihood_effects, mixed_weights
 from ebgenes.effects.mixed_model import fit_ratios, fit_reml, scaled_weights
 from ebgenes.effects.moderated_t import fit_moderated_t, weighted_regression
 from ebgenes.posteriors.fdr import running_mean
@@ -126,7 +126,7 @@ def choose_fixed_or_random(counts: Counts, design: Design, *, seed: int = 1) -> 
     if factor is None:
         return _without_choice(design)
     response, weight = mixed_weights(counts, design)
-    random = fit_contrast(response, weight, design.matrix, _contrast(design).weight, design.random)
+    random = fit_mixed_contrast(response, weight, design.matrix, _contrast(design).weight, design.random)
     bias = bias_effects(counts, response, weight, design, factor, random)
     fit = fit_em(bias, null="fixed", min_scale=LEAST, mode="zero")
     draws = draw_gibbs(bias, fit, chains=CHAINS, draws=DRAWS, warmup=WARMUP, seed=seed)
@@ -195,7 +195,7 @@ def mundlak_coefficients(
     """Each gene's Mundlak coefficient with its likelihood: between groups less within, over the comparison's range."""
     wide = with_covariates(design, _mean_exposure(design, factor)[:, None])
     unit = np.append(np.zeros(design.matrix.shape[1]), 1.0)
-    found = fit_contrast(response, weight, wide.matrix, unit, design.random)
+    found = fit_mixed_contrast(response, weight, wide.matrix, unit, design.random)
     question = Contrast(name=f"mundlak_{factor.name}", weight=unit, up="higher between", down="lower between")
     return likelihood_effects(found, counts, question)
 
@@ -280,7 +280,7 @@ def fixed_beside_random(counts: Counts, design: Design) -> Beside:
     coefficient, hausman = None, None
     if factor is not None:
         coefficient = mundlak_coefficients(counts, response, weight, design, factor)
-        random = fit_contrast(response, weight, design.matrix, question, design.random)
+        random = fit_mixed_contrast(response, weight, design.matrix, question, design.random)
         hausman = hausman_test(response, weight, design, random)
     ratio = fit_reml(response, scaled_weights(weight)[0], design.matrix, question, design.random).ratio
     between = ratio.sum(axis=1)

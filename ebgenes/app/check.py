@@ -10,29 +10,27 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-import ebgenes as eb
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
     EffectsSettings,
     MultivariateSettings,
     annotation_columns,
+    require_studies_prior,
     size_factor_controls,
     taken_together,
 )
-from ebgenes.app.steps import (
-    annotation,
-    contrast_design,
-    given_factors,
-    offset_doubts,
-    options,
-    stored_prior,
-    taken_for_factors,
-)
+from ebgenes.app.prepare import contrast_design, given_factors, offset_doubts, options, taken_for_factors
+from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.arrays import text_array
+from ebgenes.data.cells import read_labels
 from ebgenes.data.count_tables import first_offsets
+from ebgenes.data.normalization import match_samples
 from ebgenes.data.peek import peek
+from ebgenes.data.pseudobulk import sum_cells
 from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
+from ebgenes.design.random_factors import describe_comparison, describe_factors
+from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.records.design import Design
 
@@ -110,8 +108,6 @@ def check(config: Config) -> Iterator[str]:
         found = _Findings(name, lines, messages)
         works.append(_check_dataset(dataset, config, found, read_sheet))
     if config.studies:
-        from ebgenes.app.studies import check_studies
-
         for name in config.studies:
             found = _Findings(f"studies.{name}", lines, messages)
             told = found.attempt(lambda name=name: check_studies(config, name))  # type: ignore[misc]
@@ -141,7 +137,6 @@ class _Findings:
         """What random factors mean, once a dataset, and for each contrast."""
         if not design.random:
             return
-        from ebgenes.design.random_factors import describe_comparison, describe_factors
 
         lines = [f"{self.name}: {line}" for line in describe_factors(design)]
         self.lines.extend(line for line in lines if line not in self.lines)
@@ -246,7 +241,7 @@ def _check_together(
 
 def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings) -> Work:
     seen = peek(dataset.counts, sheet, **options(dataset, "format", "layer", "tx2gene"))
-    eb.match_samples(seen.counts, text_array(sheet.index))
+    match_samples(seen.counts, text_array(sheet.index))
     contrasts, shared = len(dataset.contrasts), options(effects, "chunks", "batch")
     return Work(
         studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, **shared,
@@ -258,8 +253,6 @@ def _cells(
     dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings, found: _Findings
 ) -> Work:
     """Labels of all cells are read, their counts are not."""
-    from ebgenes.data.cells import read_labels
-    from ebgenes.data.pseudobulk import sum_cells
 
     labels = read_labels(dataset.counts, **options(dataset.pseudobulk, "sample", "cell_type", "cells"))
     sums, notes = sum_cells(labels, [], [str(name) for name in sheet.index])
@@ -271,3 +264,23 @@ def _cells(
         studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, **shared,
         together=len(dataset.multivariate),
     )  # fmt: skip
+
+
+def check_studies(config: Config, name: str) -> str:
+    """Say what an entry of ``studies:`` will pool; its tables are read.
+
+    Raises
+    ------
+    InputError
+        Where a table cannot be read, or the prior is of a kind that studies cannot have.
+    """
+    settings = config.studies[name]
+    require_studies_prior(config)
+    parts = []
+    for study, source in settings.sources.items():
+        if source.table is None:
+            parts.append(f"{study} ({source.dataset}/{source.contrast})")
+        else:
+            found = read_effect_table(source.table, columns=source.columns, df=source.df)
+            parts.append(f"{study} ({len(found.effects.gene)} genes of {source.table})")
+    return f"{name}: {len(parts)} studies: {', '.join(parts)}"

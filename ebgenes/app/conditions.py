@@ -9,22 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import ebgenes as eb
-from ebgenes.app.config import DatasetSettings, MultivariateSettings, ReportSettings, multivariate_files, taken_together
+from ebgenes.analyses.conditions.error_correlation import Condition, error_correlation, joined
+from ebgenes.analyses.conditions.estimates import covariances_of
+from ebgenes.analyses.conditions.multivariate_fit import fit_multivariate
+from ebgenes.analyses.conditions.multivariate_posterior import multivariate_posterior
+from ebgenes.analyses.conditions.multivariate_summary import summarize_multivariate
+from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
+from ebgenes.app.config import DatasetSettings, MultivariateSettings, ReportSettings, taken_together
+from ebgenes.app.outputs import CONDITIONS_FOLDER, files_of_conditions
 from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.files import read_json, write_bytes, write_json
+from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
+from ebgenes.report.contents import TogetherPage
 from ebgenes.results.storage import read_effects, read_multivariate_prior
+from ebgenes.results.summary import versions
 from ebgenes.results.table_files import write_table
 
 if TYPE_CHECKING:
     from ebgenes.analyses.conditions.error_correlation import Condition
-    from ebgenes.report.render import TogetherPage
-
-FOLDER = "multivariate"
-"""Folder, among a dataset's results, of what is taken together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +81,6 @@ def write_together(
 
     design_of tells the design of a contrast, by its study. Returns what was found, in words.
     """
-    from ebgenes.analyses.conditions.error_correlation import error_correlation, joined
-    from ebgenes.analyses.conditions.multivariate_summary import summarize_multivariate
-    from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
 
     settings = dataset.multivariate[group]
     plan = None if dataset.pseudobulk is None else read_json(folder / "cell_types.json")
@@ -88,23 +90,23 @@ def write_together(
     correlation = error_correlation(conditions, estimate, se, settings.correlation)
     # Effects of contrasts in any units are alike as fold changes over the range of the data.
     unit = np.array([each.effects.told_unit for each in conditions])
-    known = unit * estimate, eb.covariances_of(unit * se, correlation)
+    known = unit * estimate, covariances_of(unit * se, correlation)
     called = [each.name for each in conditions]
     seen = [each.effects.residuals for each in conditions]
-    fit = eb.fit_multivariate(
+    fit = fit_multivariate(
         *known, condition=called, learn=settings.learn, null_weight=settings.null_weight, residuals=seen
     )
-    posterior = eb.multivariate_posterior(fit.prior, *known)
+    posterior = multivariate_posterior(fit.prior, *known)
     summary = summarize_multivariate(fit, posterior, correlation, estimate, report.level)
-    summary |= {"name": group, "correlation": settings.correlation, "versions": eb.versions()}
+    summary |= {"name": group, "correlation": settings.correlation, "versions": versions()}
     own = replace(posterior, mean=posterior.mean / unit, sd=posterior.sd / unit)
     tables = {
         "multivariate": gene_table(gene, names, estimate, fit.prior, posterior, report.level),
         "conditions": condition_table(gene, names, estimate, se, own),
     }
-    for file in multivariate_files(report.figures, report.tables):
+    for file in files_of_conditions(report):
         stem, _, suffix = file.partition(".")
-        path = folder / FOLDER / group / file
+        path = folder / CONDITIONS_FOLDER / group / file
         if suffix == "json":
             write_json(path, summary)
         elif stem == "sharing":
@@ -120,8 +122,6 @@ def _read(
     folder: Path, asked: Sequence[Asked], design_of: Callable[[Study, str], Design]
 ) -> tuple[list[Condition], dict[str, str]]:
     """The conditions, and names of the genes by their ids."""
-    from ebgenes.analyses.conditions.error_correlation import Condition
-    from ebgenes.posteriors.fdr import p_values
 
     conditions: list[Condition] = []
     names: dict[str, str] = {}
@@ -144,11 +144,10 @@ def _read(
 
 def together_pages(folder: Path, dataset: DatasetSettings) -> list[TogetherPage]:
     """What the report says of everything that is taken together, from the files in the dataset's folder."""
-    from ebgenes.report.render import TogetherPage
 
     pages = []
     for group in dataset.multivariate:
-        found = folder / FOLDER / group
+        found = folder / CONDITIONS_FOLDER / group
         prior, summary = read_multivariate_prior(found / "multivariate.json")
         pages.append(
             TogetherPage(

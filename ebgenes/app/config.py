@@ -17,75 +17,6 @@ from jsonschema import Draft202012Validator
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 
-FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
-"""Names of the figures of every contrast; the workflow reads them here, without loading matplotlib."""
-
-COVARIATE_FIGURE = "covariates"
-"""The figure of contrasts whose prior has covariates."""
-
-HIDDEN_FIGURE = "hidden"
-"""The figure of contrasts whose hidden factors were sought."""
-
-
-STORED_FIGURE = "stored"
-"""The figure of contrasts whose prior another study has fitted."""
-
-ROW_FIGURE = "rows"
-"""The figure of contrasts of several rows."""
-
-HEAT_MAP = "heatmap"
-"""A figure of contrasts, on request."""
-
-DATASET_FIGURES = ("pca", "dispersion")
-"""Figures of a whole data set, on request."""
-
-
-def figure_names(
-    formats: Sequence[str],
-    covariates: Sequence[Any],
-    hidden_factors: str | int,
-    extra: Sequence[str] = (),
-    stored: str | None = None,
-) -> list[str]:
-    """File names of a contrast's figures: in the formats asked for, the volcano also as SVG and PDF."""
-    always = {"volcano": ["png", "svg", "pdf"]}
-    names = list(FIGURES)
-    if covariates:
-        names.append(COVARIATE_FIGURE)
-    if hidden_factors != 0:
-        names.append(HIDDEN_FIGURE)
-    if stored is not None:
-        names.append(STORED_FIGURE)
-    if HEAT_MAP in extra:
-        names.append(HEAT_MAP)
-    return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
-
-
-def row_figure_names(formats: Sequence[str]) -> list[str]:
-    """File names of the figure that contrasts of several rows have besides."""
-    return [f"{ROW_FIGURE}.{suffix}" for suffix in formats]
-
-
-STUDIES_FIGURE = "forest"
-"""The figure of several studies."""
-
-
-def studies_figure_names(formats: Sequence[str], stored: str | None = None) -> list[str]:
-    """File names of the figures of several studies."""
-    return [*figure_names(formats, (), 0, (), stored), *(f"{STUDIES_FIGURE}.{suffix}" for suffix in formats)]
-
-
-def dataset_figure_names(formats: Sequence[str], extra: Sequence[str]) -> list[str]:
-    """File names of a data set's own figures."""
-    return [f"{name}.{suffix}" for name in DATASET_FIGURES if name in extra for suffix in formats]
-
-
-def multivariate_files(formats: Sequence[str], tables: Sequence[str]) -> list[str]:
-    """File names of what contrasts or cell types taken together leave, in their folder."""
-    written = [suffix for suffix in tables if suffix != "rnk"]
-    names = [f"{stem}.{suffix}" for stem in ("multivariate", "conditions") for suffix in written]
-    return ["multivariate.json", *names, *(f"sharing.{suffix}" for suffix in formats)]
-
 
 def annotation_columns(covariates: Sequence[str | Mapping[str, Any]]) -> list[str]:
     """Columns of the genes' annotation that covariates need."""
@@ -636,6 +567,8 @@ KINDS = {
     "number": "a number",
     "boolean": "true or false",
 }
+
+
 LIMITS = {
     "minimum": "at least",
     "maximum": "at most",
@@ -643,3 +576,12 @@ LIMITS = {
     "exclusiveMaximum": "below",
     "minLength": "text of a length of at least",
 }
+
+
+def require_studies_prior(config: Config) -> None:
+    """Refuse settings of the prior that several studies cannot have."""
+    prior = config.prior
+    if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
+        raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
+    if prior.mode == "estimated" or prior.covariates:
+        raise InputError("studies need a prior.mode other than estimated, and no prior.covariates.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 import ebgenes as eb
 from ebgenes.analyses.meta_analysis import (
@@ -26,16 +27,21 @@ from ebgenes.analyses.meta_analysis import (
     require_normal,
     without_study,
 )
-from ebgenes.app import steps as pipeline
-from ebgenes.app.config import Config, StudiesSettings, studies_figure_names
+from ebgenes.app.config import Config, StudiesSettings, require_studies_prior
+from ebgenes.app.figures import write_figures
+from ebgenes.app.outputs import FIGURES, STORED_FIGURE, STUDIES_FIGURE, studies_figures
+from ebgenes.app.steps import discoveries, fit_prior, lfsr_of, tabulate
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.h5ad import read_screen
 from ebgenes.data.sheets import read_gene_names
-from ebgenes.errors import InputError
+from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.files import write_bytes, write_json
 from ebgenes.records.counts import Screen
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit
+from ebgenes.report.contents import ContrastPage, StudyLines
+from ebgenes.report.payload import stray_likelihoods
+from ebgenes.report.render import render_report
 from ebgenes.results.storage import read_effects, write_effects
 from ebgenes.results.table import in_list
 from ebgenes.results.table_files import write_table
@@ -65,8 +71,6 @@ def read_sources(config: Config, settings: StudiesSettings) -> tuple[dict[str, E
     effects, screens = {}, {}
     for name, source in settings.sources.items():
         if source.table is not None:
-            from ebgenes.effects.effect_tables import read_effect_table
-
             found = read_effect_table(source.table, columns=source.columns, df=source.df)
             effects[name], screens[name] = found.effects, found.screen
         else:
@@ -118,7 +122,7 @@ def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Sc
     effects = replace(combine_studies(joined, kappa.value), contrast=name)
     fit = _learn(effects, config)
     require_normal(fit.prior)
-    table = pipeline.tabulate(effects, fit.prior, screen, config.report)
+    table = tabulate(effects, fit.prior, screen, config.report)
     tested = table.set_index("gene_id").loc[list(effects.gene)]
     own = heterogeneity(joined, effects, fit.prior, tested["lfdr"].to_numpy(dtype=float), kappa.value)
     listed = {str(gene) for gene in tested.index[in_list(tested, config.report.level)]}
@@ -130,7 +134,7 @@ def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Sc
 
 def _learn(effects: Effects, config: Config) -> EmFit:
     """The prior of what studies have in common, around their own zero."""
-    return pipeline.learn(effects, replace(config.prior, mode="zero"))
+    return fit_prior(effects, replace(config.prior, mode="zero"))
 
 
 def _given(value: float) -> Kappa:
@@ -143,13 +147,12 @@ def _left_out(joined: StudySet, dropped: int, config: Config, listed: set[str], 
     effects = combine_studies(others, kappa)
     fit = _learn(effects, config)
     known = eb.posterior(effects, fit.prior)
-    called = pipeline.listed(eb.results_table(effects, known), config.report.level)
+    called = discoveries(eb.results_table(effects, known), config.report.level)
     return compare_left_out(joined, dropped, kappa, listed, (effects.gene, called, known.mean, known.sd))
 
 
 def own_table(found: Pooled) -> pd.DataFrame:
     """``studies.tsv``: a row for each gene that was tested, in the columns of `STUDY_COLUMNS` and `OWN_COLUMNS`."""
-    import pandas as pd
 
     own = found.own
     names = found.table.set_index("gene_id")["gene_name"].reindex(found.effects.gene)
@@ -229,7 +232,7 @@ def run_studies(
     joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})
     found = pool(joined, config, settings, joint_screen(screens, joined.gene, names), name)
     report = config.report
-    lfsr = pipeline.lfsr_of(found.table, None)
+    lfsr = lfsr_of(found.table, None)
     summary = eb.summarize(found.effects, found.fit, report.level, stored=config.prior.stored, lfsr=lfsr)
     summary["studies"] = told(found, settings)
     summary["warnings"] = [*cautions(found), *summary["warnings"]]
@@ -239,18 +242,14 @@ def run_studies(
         write_table(folder / f"genes.{suffix}", found.table)
     own = own_table(found)
     write_table(folder / "studies.tsv", own)
-    files = [folder / each for each in studies_figure_names(report.figures, config.prior.stored)]
-    pipeline.write_figures(files, found.table, found.fit.prior, summary, report, own=own)
+    files = [folder / each for each in studies_figures(config)]
+    write_figures(files, found.table, found.fit.prior, summary, report, own=own)
     _write_page(folder, name, found, summary, config)
     progress(f"{name}: {eb.sentence(found.table, found.effects.up, found.effects.down, report.level)}")
     progress(f"{name}: {summary['studies']['words']}")
 
 
 def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, Any], config: Config) -> None:
-    from ebgenes.app.config import FIGURES, STORED_FIGURE, STUDIES_FIGURE
-    from ebgenes.report.payload import StudyLines, stray_likelihoods
-    from ebgenes.report.render import ContrastPage, render_report
-
     report, own = config.report, found.own
     shown = [*FIGURES, STUDIES_FIGURE, STORED_FIGURE]
     page = ContrastPage(
@@ -282,34 +281,3 @@ def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, An
     )  # fmt: skip
     text = render_report([page], dataset=name, versions=eb.versions())
     write_bytes(folder / "report.html", text.encode("utf-8"))
-
-
-def check_studies(config: Config, name: str) -> str:
-    """Say what an entry of ``studies:`` will pool; its tables are read.
-
-    Raises
-    ------
-    InputError
-        Where a table cannot be read, or the prior is of a kind that studies cannot have.
-    """
-    from ebgenes.effects.effect_tables import read_effect_table
-
-    settings = config.studies[name]
-    require_studies_prior(config)
-    parts = []
-    for study, source in settings.sources.items():
-        if source.table is None:
-            parts.append(f"{study} ({source.dataset}/{source.contrast})")
-        else:
-            found = read_effect_table(source.table, columns=source.columns, df=source.df)
-            parts.append(f"{study} ({len(found.effects.gene)} genes of {source.table})")
-    return f"{name}: {len(parts)} studies: {', '.join(parts)}"
-
-
-def require_studies_prior(config: Config) -> None:
-    """Refuse settings of the prior that several studies cannot have."""
-    prior = config.prior
-    if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
-        raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
-    if prior.mode == "estimated" or prior.covariates:
-        raise InputError("studies need a prior.mode other than estimated, and no prior.covariates.")

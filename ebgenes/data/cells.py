@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -90,7 +91,6 @@ def read_labels(path: str | Path, sample: str, cell_type: str, cells: str | None
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """An .h5ad file, of which only what is asked for is read."""
-    import h5py
 
     try:
         with h5py.File(path, "r") as file:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -196,8 +197,6 @@ def read_notes(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 def read_screen(path: str | os.PathLike[str]) -> Screen:
     """Just the genes' statuses of what `write_study` wrote, without loading its counts or anndata."""
-    import h5py
-
     found = existing_file(path)
     try:
         with h5py.File(found, "r") as file:

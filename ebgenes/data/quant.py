@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -124,8 +125,6 @@ def read_transcripts(path: Path, program: str) -> Quantified:
 
 
 def _read_kallisto_h5(path: Path) -> Quantified:
-    import h5py
-
     try:
         with readable(path), h5py.File(path, "r") as file:
             name = text_array(each.decode() for each in file["aux/ids"][()])

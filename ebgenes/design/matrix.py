@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,107 +12,15 @@ import pandas as pd
 
 from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
 from ebgenes.design.formulas import split_formula
+from ebgenes.design.questions import AllOf, Combination, Comparison, Question, Several, combine
 from ebgenes.design.random_factors import build_groupings
+from ebgenes.design.terms import columns_of, first_line, parse_terms
+from ebgenes.design.transforms import emax
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.imports import swift_imports
 from ebgenes.records.design import Contrast, Curve, Design, JointContrast
 
-# formulaic takes most of a second to import and few steps build a design: functions import it.
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
-    from formulaic.parser.types import Factor
-
-TRANSFORMS = frozenset(
-    [
-        "C",
-        "I",
-        "Treatment",
-        "Sum",
-        "Helmert",
-        "Diff",
-        "Poly",
-        "bs",
-        "cc",
-        "center",
-        "cr",
-        "cs",
-        "emax",
-        "exp",
-        "exp2",
-        "exp10",
-        "log",
-        "log2",
-        "log10",
-        "poly",
-        "scale",
-        "standardize",
-    ]
-)
-"""The functions a formula may call: formulaic's own and `design.transforms`; none looks outside its arguments."""
-
-RANDOM_HINT = " Random effects of a column are written (1|donor)."
-
-MAX_COLUMNS = 30
-"""Largest degree or number of spline columns a term may ask for."""
-
-MAX_POWER = 5
-"""Largest power of a sum of terms: interactions of so many columns."""
-
-MAX_STARS = 8
-"""Most ``*`` a formula may hold."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Target against baseline in one column of the sheet, all else equal."""
-
-    column: str
-    baseline: object
-    target: object
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Combination:
-    """A weighted sum of named coefficients."""
-
-    weight: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Several:
-    """Rows that are asked together: comparisons, weighted sums, or names of coefficients."""
-
-    rows: tuple[Comparison | Combination | str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllOf:
-    """All coefficients of terms of the formula, asked together."""
-
-    terms: tuple[str, ...]
-
-
-Question = Comparison | Combination | Several | AllOf
-
-
-def compare(column: str, *, baseline: object, target: object) -> Comparison:
-    """Ask how `target` differs from `baseline` in a column of the sheet (levels, or two numbers)."""
-    return Comparison(column=column, baseline=baseline, target=target)
-
-
-def combine(weight: Mapping[str, float]) -> Combination:
-    """Ask for a weighted sum of coefficients, by name."""
-    return Combination(weight=dict(weight))
-
-
-def any_of(*rows: Comparison | Combination | str) -> Several:
-    """Ask whether any of several rows differs from 0: `compare`, `combine`, or names of coefficients."""
-    return Several(rows=rows)
-
-
-def all_of(*terms: str) -> AllOf:
-    """Ask whether any coefficient of terms of the formula differs from 0: ``all_of("strain:minute")``."""
-    return AllOf(terms=terms)
 
 
 def build_design(
@@ -149,8 +55,8 @@ def build_design(
         full column rank, a comparison whose answer differs between samples, or random factors that tell nothing.
     """
     fixed, random = split_formula(formula)
-    factors, parsed = _parse(fixed, samples)
-    used = sorted({column for factor in factors for column in _columns(factor, samples, formula)})
+    factors, parsed = parse_terms(fixed, samples)
+    used = sorted({column for factor in factors for column in columns_of(factor, samples, formula)})
     data = _prepare(samples, used, reference or {})
     spec, matrix = _materialize(parsed, data, fixed)
     coefficient = [str(column) for column in matrix.columns]
@@ -339,133 +245,6 @@ def _in_kind(x: FloatArray, like: pd.Series) -> pd.Series:
     return pd.Series(x).astype(like.dtype) if whole else pd.Series(x)
 
 
-def _parse(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFormula]:
-    with swift_imports():
-        from formulaic import Formula, SimpleFormula
-        from formulaic.errors import FormulaicError
-
-    try:
-        _require_few_products(formula)
-        _require_small_powers(formula)
-        parsed = Formula(formula)
-    except InputError:
-        raise
-    except (FormulaicError, SyntaxError, ValueError) as error:
-        hint = RANDOM_HINT if "|" in formula else ""
-        raise InputError(
-            f"the formula {formula!r} cannot be read: {_first_line(error)}{hint} "
-            "Write for example '~ batch + condition'."
-        ) from None
-    if not isinstance(parsed, SimpleFormula):
-        what = f"several parts.{RANDOM_HINT}" if "|" in formula else "a left side."
-        raise InputError(f"the formula {formula!r} has {what} Start it with '~': '~ batch + condition'.")
-    return [factor for term in parsed for factor in term.factors], parsed
-
-
-def _require_few_products(formula: str) -> None:
-    """Products are multiplied out, doubling the terms each, before anything else can be checked."""
-    if formula.count("*") > MAX_STARS:
-        raise InputError(
-            f"the formula {formula[:60]!r}... has {formula.count('*')} stars; at most {MAX_STARS} are allowed. "
-            "Name the interactions you mean with a colon."
-        )
-
-
-def _require_small_powers(formula: str) -> None:
-    """Refuse (a + b)**99 before formulaic multiplies it out, which might take for ever."""
-    from formulaic.parser.algos.tokenize import tokenize
-
-    tokens = [str(token) for token in tokenize(formula)]
-    for operator, power in pairwise(tokens):
-        if operator in ("**", "^") and power.isdecimal() and int(power) > MAX_POWER:
-            raise InputError(f"the formula {formula!r} has the power {power}; powers up to {MAX_POWER} are allowed.")
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line of a library's message, without the marks it colours places with."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return text.split("\x1b")[0].rstrip(".") + "."
-
-
-def _columns(factor: Factor, samples: pd.DataFrame, formula: str) -> Iterator[str]:
-    """The sheet's columns that a factor reads, after checking that it does nothing else."""
-    kind = factor.eval_method.value
-    if kind == "literal":
-        return
-    if kind == "lookup":
-        yield _known_column(factor.expr, samples, formula)
-        return
-    try:
-        tree = ast.parse(factor.expr, mode="eval").body
-    except SyntaxError:
-        raise InputError(f"the term {factor.expr!r} of the formula {formula!r} cannot be read.") from None
-    yield from _walk(tree, samples, formula)
-
-
-def _known_column(name: str, samples: pd.DataFrame, formula: str) -> str:
-    if name not in samples.columns:
-        raise InputError(
-            f"the formula {formula!r} names {name!r}, which is not a column of the sample sheet. "
-            f"Its columns: {listing(samples.columns)}.{nearest(name, samples.columns)}"
-        )
-    return name
-
-
-def _walk(node: ast.expr, samples: pd.DataFrame, formula: str) -> Iterator[str]:
-    """Allow columns, numbers, text, arithmetic and calls of `TRANSFORMS`; refuse everything else."""
-    match node:
-        case ast.Constant(value=str() | int() | float() | None):
-            return
-        case ast.Name(id=name):
-            yield _known_column(name, samples, formula)
-        case ast.List(elts=items) | ast.Tuple(elts=items):
-            for item in items:
-                yield from _walk(item, samples, formula)
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-            yield from _walk(operand, samples, formula)
-        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() | float() as power)):
-            columns = list(_walk(left, samples, formula))
-            # Powers of plain numbers could be made to run for ever.
-            if not columns or abs(power) > 10:
-                _refuse(node, formula)
-            yield from columns
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div(), right=right):
-            yield from _walk(left, samples, formula)
-            yield from _walk(right, samples, formula)
-        case ast.Call(func=function, args=arguments, keywords=keywords) if _allowed(function):
-            for keyword in keywords:
-                # What begins with an underscore is the transforms' own memory.
-                if keyword.arg is None or keyword.arg.startswith("_"):
-                    _refuse(node, formula)
-            size_arguments = arguments[1:] + [keyword.value for keyword in keywords if keyword.arg in ("df", "degree")]
-            for size in size_arguments:
-                if isinstance(size, ast.Constant) and isinstance(size.value, int | float) and size.value > MAX_COLUMNS:
-                    raise InputError(
-                        f"{ast.unparse(node)!r} in the formula {formula!r} asks for {size.value} columns; "
-                        f"at most {MAX_COLUMNS} are allowed."
-                    )
-            for argument in [*arguments, *(keyword.value for keyword in keywords)]:
-                yield from _walk(argument, samples, formula)
-        case _:
-            _refuse(node, formula)
-
-
-def _allowed(function: ast.expr) -> bool:
-    match function:
-        case ast.Name(id=name):
-            return name in TRANSFORMS
-        case ast.Attribute(value=ast.Name(id="contr"), attr=name):
-            return name in {"treatment", "sum", "helmert", "diff", "poly"}
-    return False
-
-
-def _refuse(node: ast.expr, formula: str) -> None:
-    raise InputError(
-        f"{ast.unparse(node)!r} is not allowed in the formula {formula!r}. A formula may hold columns of the sheet, "
-        f"numbers, + - * : / and these functions: {', '.join(sorted(TRANSFORMS))}."
-    )
-
-
 def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str]) -> pd.DataFrame:
     """The used columns: numbers as they are, text as factors with their levels in order."""
     for column in reference:
@@ -526,7 +305,7 @@ def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tup
         AttributeError,
     ) as error:
         raise InputError(
-            f"the formula {formula!r} cannot be applied to the sample sheet: {_first_line(error)}"
+            f"the formula {formula!r} cannot be applied to the sample sheet: {first_line(error)}"
         ) from None
     bad = ~np.isfinite(matrix.to_numpy(dtype=float)).all(axis=0)
     if bad.any():
@@ -630,8 +409,6 @@ def _rows(spec: ModelSpec, data: pd.DataFrame) -> FloatArray:
 
 
 def _context() -> dict[str, Any]:
-    from ebgenes.design.transforms import emax
-
     return {"emax": emax}
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from ebgenes.arrays import FloatArray
 from ebgenes.effects.center import Center, find_center
+from ebgenes.effects.likelihood import summaries
+from ebgenes.effects.negative_binomial import FAR
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.effects import Effects
@@ -56,8 +58,6 @@ def measured_from_unchanged(effects: Effects) -> Effects:
     if effects.grid is None or effects.loglik is None:
         return replace(effects, estimate=estimate)
     # Imported here: other engines need none of its kernels.
-    from ebgenes.effects.likelihood import summaries
-    from ebgenes.effects.negative_binomial import FAR
 
     grid = effects.grid - found.place
     unit = np.log(2) * effects.told_unit

@@ -20,6 +20,8 @@ from ebgenes.effects.composition import (
 )
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
+from ebgenes.effects.likelihood import effects_of, learn_common
+from ebgenes.effects.mixed import fit_mixed
 from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
@@ -106,7 +108,6 @@ def fit_effects(
         effects = fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
     elif engine == "mixed":
         # Imported here for their kernels, which other engines need not load.
-        from ebgenes.effects.mixed import fit_mixed
 
         effects = fit_mixed(counts, design, contrast)
         if composition == "auto" and not given_sizes(counts):
@@ -116,8 +117,6 @@ def fit_effects(
                 effects = fit_mixed(moved, design, contrast)
             effects = replace(effects, scalars={**effects.scalars, **told_of(center)})
     else:
-        from ebgenes.effects.likelihood import effects_of, learn_common
-
         effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)

@@ -14,7 +14,9 @@ from ebgenes.effects.center import center_of
 from ebgenes.effects.composition import require_composition, with_moved_sizes
 from ebgenes.effects.engine import Asked, made_ready, resolved
 from ebgenes.effects.failed import without_failed
+from ebgenes.effects.likelihood import LOG2, dispersion_scalars, dispersions, precision_of
 from ebgenes.effects.moderated_t import moderate
+from ebgenes.effects.negative_binomial import joint_likelihood, route_for
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design, JointContrast
@@ -117,8 +119,6 @@ def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -
 def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: str) -> JointEffects:
     """Likelihood ratios of the negative binomial, the dispersion integrated out."""
     # Imported here for their kernels, which the other engine need not load.
-    from ebgenes.effects.likelihood import LOG2, dispersion_scalars, dispersions, precision_of
-    from ebgenes.effects.negative_binomial import joint_likelihood, route_for
 
     joint = cast(JointContrast, design.joint)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]

@@ -65,7 +65,7 @@ def fit_mixed(counts: Counts, design: Design, contrast: Contrast) -> Effects:
     twice the mixture's smaller tail beside 0.
     """
     response, weight = mixed_weights(counts, design)
-    found = fit_contrast(response, weight, design.matrix, contrast.weight, design.random)
+    found = fit_mixed_contrast(response, weight, design.matrix, contrast.weight, design.random)
     hyperprior = found.hyperprior
     shares = variance_shares(hyperprior.ratio, hyperprior.weight)
     effects = likelihood_effects(found, counts, contrast)
@@ -99,7 +99,7 @@ def mixed_weights(counts: Counts, design: Design) -> tuple[FloatArray, FloatArra
     return voom(counts, wide if len(wide) - wide.shape[1] >= FEWEST_DF else design.matrix)
 
 
-def fit_contrast(
+def fit_mixed_contrast(
     response: FloatArray,
     weight: FloatArray,
     design: FloatArray,

@@ -12,6 +12,7 @@ from ebgenes.data.normalization import base_mean, of_genes
 from ebgenes.errors import InputError
 from ebgenes.numerics.grid import spline_curvature, spline_values
 from ebgenes.numerics.jit import map_blocks
+from ebgenes.numerics.joint import joint_ratios
 from ebgenes.numerics.negative_binomial import (
     HIGHEST,
     LOWEST,
@@ -636,7 +637,6 @@ def joint_likelihood(
         Of full row rank.
     """
     # Imported here: single effects need not load it.
-    from ebgenes.numerics.joint import joint_ratios
 
     n_rows, n_genes = len(rows), len(counts.gene)
     layout, inside, back = _joint_layout(design, rows, precision)

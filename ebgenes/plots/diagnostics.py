@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from scipy import special
 
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.plots.axes import (
@@ -74,7 +75,6 @@ def p_histogram(table: pd.DataFrame, ax: Axes) -> Axes:
 
 def _null_band(n: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Expected normal order statistics and their pointwise 95% band, at up to 200 ranks."""
-    from scipy import special
 
     rank = np.unique(np.rint(np.geomspace(1, (n + 1) / 2, 100))).astype(float)
     rank = np.unique(np.concatenate([rank, n + 1 - rank]))
@@ -97,7 +97,6 @@ def null_qq(table: pd.DataFrame, ax: Axes) -> Axes:
     Axes
         The same axes.
     """
-    from scipy import special
 
     genes = tested_genes(table)
     z = -np.sign(numbers_of(genes, "log2_fc")) * special.ndtri(numbers_of(genes, "p_value") / 2)

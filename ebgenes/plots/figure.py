@@ -20,6 +20,7 @@ from ebgenes.plots.clouds import ma, volcano
 from ebgenes.plots.covariates import covariate_shares, evidence_conflict
 from ebgenes.plots.diagnostics import dispersions, lfdr_calibration, null_qq, p_histogram, realised_fdp
 from ebgenes.plots.pooling import lfdr_density, prior_density, shrinkage
+from ebgenes.plots.rows import gene_rows
 from ebgenes.plots.samples import components, heat_map, hidden_scores, telling_columns
 from ebgenes.plots.sharing import sharing_matrix
 from ebgenes.plots.stored import predicted_z
@@ -213,7 +214,6 @@ def draw_rows(table: pd.DataFrame, effects: JointEffects, posterior: JointPoster
         Panels at most.
     """
     # Imported here, with what questions of several rows need and others do not.
-    from ebgenes.plots.rows import gene_rows
 
     judged = table[tested(table)]
     name = dict(zip(judged["gene_id"], gene_labels(judged), strict=True))

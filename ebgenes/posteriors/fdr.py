@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import special
+from scipy.optimize import brentq
 
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.errors import InputError
@@ -20,7 +22,6 @@ COIN_TOSS = 0.475
 def two_sided_p(statistic: FloatArray, df: FloatArray) -> FloatArray:
     """P(|t| >= |statistic|) of Student's t with df degrees of freedom (normal where infinite), (G,)."""
     # Imported here: drawing a table needs none of it.
-    from scipy import special
 
     size = np.abs(statistic)
     finite = np.isfinite(df)
@@ -139,7 +140,6 @@ def _smoothing_spline(x: FloatArray, y: FloatArray, df: float) -> FloatArray:
     Source: Reinsch's form; Green and Silverman (1994), Nonparametric Regression and Generalized Linear Models, 2.3.
     """
     # Imported here: few need it.
-    from scipy.optimize import brentq
 
     h = np.diff(x)
     n = len(x)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import special
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
@@ -166,7 +167,6 @@ def build_covariates(
 
 def _numbers(name: str, column: Any) -> tuple[FloatArray, tuple[str, ...]]:
     """A column's values, or the numbers of its categories and their names; NaN where unknown."""
-    import pandas as pd
 
     series = pd.Series(column).reset_index(drop=True)
     if series.dtype == object:

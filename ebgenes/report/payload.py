@@ -12,55 +12,82 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.arrays import FloatArray, IntArray, TextArray
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.data.principal_components import principal_components
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.densities import slab_density
 from ebgenes.records.counts import Counts, Study
-from ebgenes.records.design import Curve
 from ebgenes.records.effects import Effects, JointEffects
 from ebgenes.records.posterior import JointPosterior
+from ebgenes.report.contents import GeneRows, Likelihoods, StudyLines
 from ebgenes.report.words import UNTESTED_WORDS, printable
 from ebgenes.results.table import COLUMNS, error_column, rate_column, tested
 
 if TYPE_CHECKING:
-    from ebgenes.report.render import ContrastPage
+    from ebgenes.report.contents import ContrastPage
+
 
 MISSING, PLUS_INFINITY, MINUS_INFINITY = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+
+
 LARGEST = 2**30
+
 
 EFFECT_STEP = 0.001
 """Log2 units that effects are cut to, towards 0: comparisons with multiples of it stay exact."""
 
+
 ERROR_STEP = 0.0005
 """Log2 units that standard errors and posterior standard deviations are cut to."""
+
 
 RATE_STEP = 1e-5
 """Step of -log10 of rates: 2e-5 relative."""
 
+
 DF_STEP = 0.01
+
+
 LOGLIK_STEP = 0.01
+
+
 SHARE_STEP = 1e-4
+
 
 MEAN_STEP = 1 / 512
 """Step of log2(1 + mean count)."""
 
+
 COUNT_SCALE = 64
 """Counts are kept as multiples of 1/64 of log2(1 + count), .5% apart."""
+
 
 MOST_ROW_VALUES = 150_000
 """Means and covariances of several rows on a page, by contrast; beyond, those of the most certain genes are kept."""
 
+
 MOST_COUNTS = 1_500_000
 """Counts on a page; beyond, those of the most certain genes are kept."""
 
+
 EFFECTS = ("log2_fc", "post_mean", "ci_low", "ci_high", "ci_low_changed", "ci_high_changed")
+
+
 ERRORS = ("se", "post_sd")
+
+
 RATES = ("p_value", "lfdr", "lfsr")
+
+
 STATUSES = ("ok", "outlier")
+
+
 DENSITY_NODES = 401
+
+
 BEND = 5.0
 """Nodes of the prior's density lie at sinh(BEND u): dense around the mode, where narrow slabs are."""
+
 
 _SHARED = ["gene_id", "gene_name", "base_mean", "status"]
 
@@ -103,23 +130,6 @@ def packed(content: bytes | Sequence[NDArray[np.uint8]]) -> str:
     return base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii")
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Likelihoods:
-    """Log likelihoods on grids, of the genes that no t distribution describes.
-
-    Attributes
-    ----------
-    gene
-        Ids, (N,).
-    grid, loglik
-        Effects, log2, and log likelihoods less their maxima, (N, T).
-    """
-
-    gene: TextArray
-    grid: FloatArray
-    loglik: FloatArray
-
-
 def stray_likelihoods(effects: Effects, *, off: float = 0.05, most: int = 2000) -> Likelihoods | None:
     """Likelihoods that differ from the t distribution of estimate, se and df by more than a share of their height.
 
@@ -143,32 +153,6 @@ def stray_likelihoods(effects: Effects, *, off: float = 0.05, most: int = 2000) 
     return Likelihoods(gene=effects.gene[chosen], grid=effects.grid[chosen], loglik=loglik[chosen])
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class GeneRows:
-    """Several effects of each gene after pooling, as the page draws them.
-
-    Attributes
-    ----------
-    gene
-        Ids, (N,), most certain first.
-    row
-        Names of the rows, (R,).
-    mean, root
-        Posterior means, (N, R), and lower triangular roots of the covariances, (N, R, R), both times ``unit``.
-    unit
-        Of each row, (R,): fold changes over the samples.
-    curve
-        The rows along time or dose, or None.
-    """
-
-    gene: TextArray
-    row: TextArray
-    mean: FloatArray
-    root: FloatArray
-    unit: FloatArray
-    curve: Curve | None
-
-
 def gene_rows(effects: JointEffects, posterior: JointPosterior) -> GeneRows:
     """The rows of as many genes as a page has room for, the most certain."""
     n_rows = len(effects.row)
@@ -181,32 +165,6 @@ def gene_rows(effects: JointEffects, posterior: JointPosterior) -> GeneRows:
         gene=effects.gene[chosen], row=effects.row, mean=posterior.mean[chosen] * effects.unit, root=np.asarray(root),
         unit=effects.unit, curve=effects.curve,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class StudyLines:
-    """Each study's own effects, for forest plots of any gene.
-
-    Attributes
-    ----------
-    study
-        Names, (S,).
-    gene
-        Ids, (G,).
-    estimate, se, mean, sd
-        The study's own estimate, its standard error, posterior mean and standard deviation, (G, S).
-    i2, signs_differ
-        Heterogeneity of each gene, (G,).
-    """
-
-    study: TextArray
-    gene: TextArray
-    estimate: FloatArray
-    se: FloatArray
-    mean: FloatArray
-    sd: FloatArray
-    i2: FloatArray
-    signs_differ: FloatArray
 
 
 def pack_page(pages: Sequence[ContrastPage], study: Study | None, dataset: str) -> Payload:

@@ -8,7 +8,6 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -18,8 +17,8 @@ from markupsafe import Markup
 
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.records.counts import Study
-from ebgenes.records.prior import MixturePrior
-from ebgenes.report.payload import GeneRows, Likelihoods, StudyLines, pack_page
+from ebgenes.report.contents import ContrastPage, TogetherPage
+from ebgenes.report.payload import pack_page
 from ebgenes.report.words import printable
 from ebgenes.results.table import (
     COLUMNS,
@@ -36,14 +35,17 @@ from ebgenes.results.table import (
 TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
 
+
 SCRIPTS = (
     "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "rows", "forest", "gene",
     "samples", "contrasts", "finding", "main",
 )  # fmt: skip
 """Files of page/, in the order they are joined."""
 
+
 DRAWN_HERE = ("ma", "prior", "shrinkage", "diagnostics")
 """Figures that the script draws from the numbers."""
+
 
 _STATUS = {
     "low_count": "with too few counts",
@@ -52,6 +54,8 @@ _STATUS = {
     "no_information": "of which any effect is as likely",
     "outlier": "with counts far from their replicates",
 }
+
+
 _FIGURE_WORDS = {
     "volcano": "Volcano plot: size of the effect against how certain it is, one point for each tested gene.",
     "ma": "MA plot: size of the effect against the mean of normalized counts.",
@@ -64,6 +68,8 @@ _FIGURE_WORDS = {
     "rows": "The most certain genes: effects of all rows after pooling with their intervals, and without it (hollow).",
     "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
 }
+
+
 _SLAB_WORDS = {
     "scale_normal": "a mixture of normal distributions of several widths centred at zero",
     "point_normal": "one normal distribution centred at zero",
@@ -72,6 +78,8 @@ _SLAB_WORDS = {
     "half_uniform": "a mixture of uniform distributions from zero to several widths, on either side",
     "npmle": "a distribution without any given shape, on a grid of values",
 }
+
+
 _SCALAR_WORDS = {
     "prior_df": "prior degrees of freedom of the variances",
     "prior_variance": "prior variance",
@@ -85,123 +93,6 @@ _SCALAR_WORDS = {
     "size_shift_share": "share of the genes around it",
     "dispersion_spread": "how far log dispersions stray from the log of their trend, natural log",
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ContrastPage:
-    """All that the report says about one contrast.
-
-    Attributes
-    ----------
-    name
-        Name of the contrast.
-    formula
-        Design formula.
-    table
-        Result table, in the columns of `ebgenes.results.table.COLUMNS`.
-    prior
-        The fitted prior.
-    up, down
-        What a positive and a negative effect mean, in words.
-    level
-        Of the list (`ebgenes.results.table.in_list`).
-    interval
-        Probability of the intervals.
-    interval_method
-        How they allow for a prior that was fitted, as in the config.
-    threshold
-        Threshold of the tail areas ``prob_up`` and ``prob_down``, log2.
-    engine
-        ``likelihood``, ``moderated_t``, ``normal`` or another name, shown as it is.
-    options
-        Options of the engine by name, as in the config: ``trend``, ``robust``, ``dispersion_tails``, ``outliers``.
-    normalization
-        How the samples were made comparable, for example ``median_ratio``.
-    n_samples
-        How many samples were fitted; 0 where the effects came from elsewhere.
-    groups
-        Samples of each group, or None where there are no groups.
-    warnings
-        What the reader should know before trusting the numbers, in plain words.
-    figures
-        PNG files by the name of the figure.
-    scalars
-        Hyperparameters of the engine by name.
-    hidden
-        prior.json's ``hidden_factors``, or None.
-    random
-        prior.json's ``random_effects``, or None.
-    column
-        Column of the sample sheet that is compared, or None.
-    fdp
-        prior.json's ``fdp``, the posterior of the list's false discovery proportion, or None.
-    list_range
-        prior.json's ``list_range``, how long the list may be over what is left open of the null, or None.
-    stored
-        prior.json's ``stored``, what became of a stored prior, or None.
-    studies
-        prior.json's ``studies``, where several were pooled, or None.
-    lines
-        Each study's own effects, or None.
-    likelihoods
-        Those that the script cannot draw as a t distribution (`ebgenes.report.payload.stray_likelihoods`), or None.
-    rows
-        Several effects of each gene (`ebgenes.report.payload.gene_rows`), where the question has them.
-    """
-
-    name: str
-    formula: str
-    table: pd.DataFrame
-    prior: MixturePrior
-    up: str
-    down: str
-    level: float
-    interval: float
-    interval_method: str
-    threshold: float
-    engine: str
-    options: Mapping[str, Any]
-    normalization: str
-    n_samples: int
-    groups: Mapping[str, int] | None
-    warnings: Sequence[str]
-    figures: Mapping[str, bytes]
-    scalars: Mapping[str, float]
-    hidden: Mapping[str, Any] | None = None
-    random: Mapping[str, Any] | None = None
-    column: str | None = None
-    fdp: Mapping[str, Any] | None = None
-    list_range: Mapping[str, Any] | None = None
-    stored: Mapping[str, Any] | None = None
-    studies: Mapping[str, Any] | None = None
-    lines: StudyLines | None = None
-    likelihoods: Likelihoods | None = None
-    rows: GeneRows | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class TogetherPage:
-    """All that the report says about contrasts or cell types that were taken together.
-
-    Attributes
-    ----------
-    name
-        What they are called together.
-    words
-        What was found.
-    pi0
-        Share of the genes without an effect in any condition.
-    patterns
-        Names of the prior's patterns and their shares of the genes, largest first.
-    figure
-        PNG of how far conditions share effects.
-    """
-
-    name: str
-    words: str
-    pi0: float
-    patterns: Sequence[tuple[str, float]]
-    figure: bytes
 
 
 def render_report(

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.normalization import given_sizes
+from ebgenes.effects.likelihood import Common
+from ebgenes.effects.negative_binomial import DispersionPrior, DispersionProfiles
 from ebgenes.errors import InputError, listing
 from ebgenes.files import existing_file, one_line, read_json, whole, write_bytes
 from ebgenes.records.counts import Counts
@@ -52,7 +55,6 @@ DRAW_ARRAYS = ("weight", "null_scale", "scale", "loglik")
 
 def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
     """Write ``draws.nc``: NetCDF 4 with the group ``posterior`` by chain and draw, as ArviZ and xarray read it."""
-    import h5py
 
     n_chains = int(draws.chain.max()) + 1
     sizes = {
@@ -94,7 +96,6 @@ def _write_named(group: Any, name: str, values: FloatArray, dimensions: Sequence
 
 def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
     """Read what `write_draws` wrote."""
-    import h5py
 
     found = existing_file(path)
     try:
@@ -149,7 +150,6 @@ def read_chains(path: str | os.PathLike[str]) -> ChainState | None:
 
 def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
     """Write ``effects.h5``: one dataset an array, words and hyperparameters as attributes."""
-    import h5py
 
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = "ebgenes effects 3"
@@ -176,8 +176,6 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
 
 
 def _write_failed(file: Any, failed: Failed | None) -> None:
-    import h5py
-
     if failed is None:
         return
     group = file.create_group("failed")
@@ -196,8 +194,6 @@ def _read_failed(file: Any) -> Failed | None:
 
 
 def _write_random(group: Any, random: RandomEffects) -> None:
-    import h5py
-
     for name in RANDOM_ARRAYS:
         group.create_dataset(name, data=getattr(random, name))
     for name in RANDOM_WORDS:
@@ -236,7 +232,6 @@ JOINT_FORMAT = "ebgenes joint effects 2"
 
 def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> None:
     """Write ``effects.h5`` of a question of several rows; laid out as by `write_effects`."""
-    import h5py
 
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = JOINT_FORMAT
@@ -298,8 +293,6 @@ def _read_residuals(file: Any) -> ResidualAxes | None:
 
 
 def _write_hidden(group: Any, hidden: HiddenFactors) -> None:
-    import h5py
-
     group.attrs["n_controls"] = hidden.n_controls
     for name in HIDDEN_ARRAYS:
         group.create_dataset(name, data=getattr(hidden, name))
@@ -332,7 +325,6 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
 
 def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
     """Read what `write_effects` or `write_joint_effects` wrote."""
-    import h5py
 
     found = existing_file(path)
     try:
@@ -363,7 +355,6 @@ PRIOR_SCALARS = ("floor", "slope", "spread", "loglik")
 
 def write_common(path: str | os.PathLike[str], common: Common) -> None:
     """Write ``common.h5``: what chunks of genes share."""
-    import h5py
 
     counts, design, contrast = common.counts, common.design, common.design.contrast
     if contrast is None:
@@ -401,10 +392,6 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
 
 def read_common(path: str | os.PathLike[str]) -> Common:
     """Read what `write_common` wrote."""
-    import h5py
-
-    from ebgenes.effects.likelihood import Common
-    from ebgenes.effects.negative_binomial import DispersionPrior, DispersionProfiles
 
     found = existing_file(path)
     try:

@@ -11,14 +11,15 @@ from typing import Any, cast
 import numpy as np
 
 import ebgenes
+from ebgenes.analyses.conditions.multivariate_summary import plain
+from ebgenes.analyses.multi_df import marginal_prior
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.effects.failed import all_statuses
-from ebgenes.errors import listing
 from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean
 from ebgenes.posteriors.given_prior import null_probability, posterior
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
 from ebgenes.posteriors.over_draws import list_discoveries
-from ebgenes.prior.covariates import DEPENDENT, UNEVEN, Covariates, Term, conflicts, dependence
+from ebgenes.prior.covariates import Covariates, Term, conflicts, dependence
 from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
 from ebgenes.prior.full_bayes import convergence_caution, diagnose
 from ebgenes.prior.model_comparison import Criteria, rank_models
@@ -34,26 +35,7 @@ from ebgenes.records.effects import (
 )
 from ebgenes.records.posterior import Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, Nulls, Odds
-
-MUCH_SHARED = 0.05
-"""Share of the residual variance from which what replicates have in common is worth a word."""
-
-FEW_UNCHANGED = 0.3
-"""Share of unchanged genes below which nothing that is said of them is sure."""
-
-RIGHT_SPREAD = (0.85, 1.15)
-"""Standard deviations of the null genes' z-scores that pass without a word."""
-
-FEW_DF = 30
-"""Degrees of freedom below which a normal likelihood makes false discovery rates too small."""
-
-DOUBTFUL = {
-    "not_converged": "the maximum of the likelihood was not found, and there is no result",
-    "no_information": "any effect is as likely, and there is no result",
-    "outlier": "counts far from their replicates, which effects.outliers: winsorize moves to the border of what these "
-    "allow; look at their samples before you trust such a gene",
-}
-"""Statuses of genes that are not like the others, and what befell them."""
+from ebgenes.results.messages import DOUBTFUL, cautions, covariate_cautions
 
 
 def summarize(
@@ -136,8 +118,6 @@ def summarize_joint(
     effect, averaged over rows, which figures show.
     """
     # Imported here: questions of one row need neither.
-    from ebgenes.analyses.conditions.multivariate_summary import plain
-    from ebgenes.analyses.multi_df import marginal_prior
 
     single, known = leading
     marginal = EmFit(
@@ -242,36 +222,9 @@ def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> dict[str,
     }
 
 
-def _moved(scalars: Mapping[str, float]) -> str | None:
-    """Where unchanged genes lie by the size factors, in words; None where that is 0, also in every row."""
-    shifts = {name: value for name, value in scalars.items() if name == "size_shift" or name.startswith("size_shift: ")}
-    told = [
-        f"{value:+.2f} log2" + (f" ({name.partition(': ')[2]})" if ": " in name else "")
-        for name, value in shifts.items()
-        if value != 0
-    ]
-    if not told:
-        return None
-    return (
-        f"By the size factors unchanged genes lie around {listing(told)}, as where effects of one direction outweigh "
-        "the others. Effects, intervals and p-values count from there (effects.composition: none counts from the size "
-        "factors)."
-    )
-
-
-def _minority(share: float) -> str:
-    return (
-        f"Only about {100 * share:.0f}% of the genes lie around one value, and are taken for the unchanged ones. "
-        "Whether they are only controls can tell: name spike-ins, or genes known not to respond, under "
-        "size_factors.controls."
-    )
-
-
-MAJORITY = 0.5
-"""Share of genes around one value from which it is taken for that of the unchanged ones without a warning."""
-
 NEARLY_ALL = 0.8
 """Share of the genes in the list from which a shift of all of them is as likely an explanation."""
+
 
 CONTRADICTED = 0.01
 """p-value of the conflict with a stored prior below which it is a warning."""
@@ -298,35 +251,6 @@ def _applied(effects: Effects, fit: EmFit, path: str | None) -> dict[str, Any]:
         "z_scores": z_scores,
         "words": words,
     }
-
-
-def further_words(summary: Mapping[str, Any]) -> list[str]:
-    """What is to be said beside the sentence about the list."""
-    told = [part["words"] for part in (summary.get("list_range"), summary.get("stored")) if part]
-    return [*drawn_words(summary), *told, *random_words(summary)]
-
-
-def random_words(summary: Mapping[str, Any]) -> list[str]:
-    """Whether random effects can be relied on, and what fixed ones would have found."""
-    random = summary.get("random_effects")
-    if not random:
-        return []
-    choice = [random["choice"]["words"]] if random["choice"] else []
-    return [*choice, *([random["beside"]] if random["beside"] else [])]
-
-
-def drawn_words(summary: Mapping[str, Any]) -> list[str]:
-    """How much of the list is false, and whether draws of the prior can be relied on."""
-    fdp, sampled = summary.get("fdp"), summary.get("gibbs")
-    caution = [sampled["caution"]] if sampled and sampled["caution"] else []
-    if not fdp:
-        return caution
-    low, high = fdp["interval"]
-    words = (
-        f"Of this very list {100 * fdp['mean']:.1f}% are unchanged genes (90% interval {100 * low:.1f}% to "
-        f"{100 * high:.1f}%), more than 10% with probability {fdp['above_0.1']:.2f}."
-    )
-    return [words, *caution]
 
 
 def _plain(fit: EmFit) -> dict[str, Any]:
@@ -411,112 +335,6 @@ def _discoveries(effects: Effects, prior: MixturePrior, level: float, lfsr: Floa
     }
 
 
-def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> list[str]:
-    """What a reader should know before trusting the list."""
-    sigma0 = diagnostics["sigma0"]
-    notes = []
-    if not fit.converged:
-        notes.append(
-            f"The prior's fit has not converged (certificate {fit.certificate:.1e}, above 1e-8): "
-            "do not rely on its numbers."
-        )
-    if fit.prior.mode != 0:
-        notes.append(
-            f"Most genes lie around {fit.prior.mode:+.3f} log2 and not around 0, as they do where effects of one "
-            "direction move the size factors. lfdr, lfsr and the lists made of them count from there (prior.mode: zero "
-            "counts from 0); log2_fc and p-values are from 0."
-        )
-    moved = _moved(effects.scalars)
-    if moved:
-        notes.append(moved)
-    if effects.scalars.get("size_shift", 0.0) and effects.scalars["size_shift_share"] < MAJORITY:
-        notes.insert(0, _minority(effects.scalars["size_shift_share"]))
-    if effects.hidden is not None:
-        if not effects.hidden.apart.all():
-            notes.insert(0, _not_apart(effects.hidden))
-        notes.append(hidden_words(effects.hidden))
-    choice = None if effects.random is None else effects.random.choice
-    if choice is not None and choice.verdict == "fixed":
-        notes.append(choice.words)
-    notes += null_words(fit, sigma0)
-    for status, words in DOUBTFUL.items():
-        n_genes = int(np.sum(all_statuses(effects) == status))
-        if n_genes > 0:
-            genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
-            notes.append(f"{genes} the status {status}: {words}.")
-    if effects.scalars.get("residual_df", np.inf) < 4:
-        notes.append(
-            f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "
-            "what all genes share, and no method delivers them for every single experiment of this size."
-            + (" Hidden factors cannot be told from noise." if effects.hidden is None else "")
-        )
-    if effects.engine == "normal":
-        finite = effects.df[np.isfinite(effects.df)]
-        if len(finite) < len(effects.df):
-            notes.append(
-                "Standard errors were taken as exact. If they were estimated from few replicates, name their degrees "
-                f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
-            )
-    return notes
-
-
-def null_words(fit: EmFit, sigma0: float) -> list[str]:
-    """What speaks against unchanged genes varying as their errors say, and what to do."""
-    drift, pi0 = fit.drift, fit.prior.pi0
-    found = []
-    if drift is not None:
-        shared = float(drift.excess.sum())
-        if drift.seen and shared > MUCH_SHARED:
-            found.append(
-                f"Replicates share hidden variation: {100 * shared:.0f}% of the residual variance has a cause that the "
-                "design does not record. How it moves the comparison is known no better than "
-                f"{drift.df:g} residual degrees of freedom tell: estimates are taken to drift by "
-                f"{fit.prior.null_scale:.2g} log2. Record the cause in the design (batch, donor, day), or add "
-                "replicates."
-            )
-        if pi0 < FEW_UNCHANGED:
-            found.append(
-                f"Small effects are everywhere: about {100 * pi0:.0f}% of the genes are unchanged, and which ones "
-                "cannot be told. Genes are listed where their direction is known. Where the list is too long to be of "
-                "use, ask for effects of a size that matters (report.lfc_threshold, prob_up and prob_down)."
-            )
-    # Where hardly a gene is unchanged, it is not a number.
-    unseen = drift is None or not drift.seen
-    if unseen and pi0 > FEW_UNCHANGED and (sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]):
-        found.append(
-            f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected: replicates "
-            "may share hidden variation, or many effects are small. prior.null: estimated allows for both; counts, in "
-            "place of a table of estimates, tell which."
-        )
-    return found
-
-
-def _not_apart(hidden: HiddenFactors) -> str:
-    """What to say first where a factor is the comparison as good as itself."""
-    goes = listing([f"{abs(r):.2f}" for r, apart in zip(hidden.correlation, hidden.apart, strict=True) if not apart])
-    return (
-        f"A factor among the residuals goes along with the comparison itself (correlation {goes}), as samples do that "
-        "respond to different degrees. Only its part along the residuals was taken out, so that the response stays. If "
-        "it is a batch that was processed together with one group, this study cannot tell the two apart, and the list "
-        "is of both: repeat the comparison within batches."
-    )
-
-
-def hidden_words(hidden: HiddenFactors) -> str:
-    """What was found of variation that replicates share."""
-    several = len(hidden.share) > 1
-    takes = listing([f"{100 * each:.0f}%" for each in hidden.share])
-    goes = listing([f"{abs(each):.2f}" for each in hidden.correlation])
-    controls = f", as {hidden.n_controls} control genes tell" if hidden.n_controls else ""
-    were, them = ("They were", "them") if several else ("It was", "it")
-    return (
-        f"Replicates share hidden variation: {len(hidden.share)} factor{'s' if several else ''} that no column of the "
-        f"design records take{'' if several else 's'} {takes} of the residual variance (correlation with the "
-        f"comparison {goes}{controls}). {were} added to the design. See which column of the sample sheet goes along "
-        f"with {them}: a recorded cause is better than an estimated one."
-    )
-
-
 def _told(effects: Effects, fit: EmFit, covariates: Covariates, p_value: FloatArray) -> dict[str, Any]:
     """What covariates did: coefficients, shares of changed genes by their values, and what speaks against them."""
     odds = cast(Odds, fit.odds)
@@ -566,30 +384,6 @@ def _shares(term: Term, before: FloatArray, after: FloatArray) -> list[dict[str,
             }
         )
     return rows
-
-
-def covariate_cautions(told: Mapping[str, Any]) -> list[str]:
-    """What a reader should know of the covariates before trusting the list."""
-    notes = []
-    for term in told["terms"]:
-        null, evidence = term["null_dependence"], term["evidence"]
-        if null["p_value"] < DEPENDENT and null["uneven"] > UNEVEN:
-            notes.append(
-                f"The covariate {term['name']} is not independent of the effects of unchanged genes: p-values above "
-                "0.5 are spread differently over its range. What it adds to the list may be false; leave it out."
-            )
-        if evidence is not None and abs(evidence["z"]) > CONFLICT:
-            notes.append(
-                f"The data contradict the evidence {term['name']}: they put its log odds ratio at "
-                f"{evidence['likelihood']:.2f}, {abs(evidence['z']):.1f} standard deviations from the "
-                f"{evidence['prior_mean']:.2f} that was given, which has lost its weight "
-                f"(probability {evidence['doubt']:.2f} that it is beside the point)."
-            )
-    return notes
-
-
-CONFLICT = 2.5
-"""Standard deviations between evidence and data that are worth a word."""
 
 
 def versions() -> dict[str, str]:

@@ -21,7 +21,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from ebgenes.app.config import FIGURES, parse_config, schema
+from ebgenes.app.config import parse_config, schema
+from ebgenes.app.outputs import FIGURES
 from ebgenes.errors import InputErrors
 
 ROOT = Path(__file__).parents[2]

@@ -16,16 +16,20 @@ try:
     from ebgenes import __version__ as EBGENES_VERSION
     from ebgenes.app.config import (
         annotation_columns,
-        dataset_figure_names,
-        figure_names,
         is_joint,
-        multivariate_files,
         parse_config,
         plain_values,
-        row_figure_names,
         size_factor_file,
-        studies_figure_names,
         taken_together,
+    )
+    from ebgenes.app.outputs import (
+        CONDITIONS_FOLDER,
+        dataset_figures,
+        files_of_conditions,
+        files_of_contrast,
+        files_of_dataset,
+        row_figures,
+        studies_figures,
     )
     from ebgenes.errors import InputError
 except ImportError as error:
@@ -96,20 +100,11 @@ DATASET = os.path.join(OUTDIR, "{dataset}")
 CONTRAST = os.path.join(DATASET, "{contrast}")
 STUDIES = os.path.join(OUTDIR, "{studies}")
 LOGS = os.path.join(OUTDIR, "logs", "{dataset}")
-CONTRAST_FIGURES = figure_names(
-    SETTINGS.report.figures,
-    SETTINGS.prior.covariates,
-    SETTINGS.effects.hidden_factors,
-    SETTINGS.report.extra_figures,
-    SETTINGS.prior.stored,
-)
-STUDIES_FIGURES = studies_figure_names(SETTINGS.report.figures, SETTINGS.prior.stored)
-DATASET_FIGURES = dataset_figure_names(
-    SETTINGS.report.figures, SETTINGS.report.extra_figures
-)
-ROW_FIGURES = row_figure_names(SETTINGS.report.figures)
-GROUP_FILES = multivariate_files(SETTINGS.report.figures, SETTINGS.report.tables)
-PAGE_FIGURES = [name for name in CONTRAST_FIGURES if name.endswith(".png")]
+CONTRAST_FILES = files_of_contrast(SETTINGS)
+STUDIES_FIGURES = studies_figures(SETTINGS)
+ROW_FIGURES = row_figures(SETTINGS.report)
+GROUP_FILES = files_of_conditions(SETTINGS.report)
+PAGE_FIGURES = [name for name in CONTRAST_FILES.figures if name.endswith(".png")]
 
 
 # Datasets of cells become a study for each cell type, `<dataset>/<cell type>`, once their cells have been read.
@@ -334,7 +329,7 @@ def reported(folder, name):
 
 
 def group_file(name, group, file):
-    return os.path.join(OUTDIR, name, "multivariate", group, file)
+    return os.path.join(OUTDIR, name, CONDITIONS_FOLDER, group, file)
 
 
 def group_files(name, files):
@@ -395,9 +390,9 @@ def results_of(study):
     return [
         *(
             os.path.join(OUTDIR, study, file)
-            for file in ("results.h5ad", "report.html", *DATASET_FIGURES)
+            for file in files_of_dataset(SETTINGS.report)
         ),
-        *contrast_files(study, CONTRAST_FIGURES),
+        *contrast_files(study, CONTRAST_FILES.figures),
         *row_files(study, ROW_FIGURES),
     ]
 

@@ -40,18 +40,10 @@ rule chunk:
 
 
 # What a contrast leaves, whoever makes it.
-ANSWER = dict(
-    effects=f"{CONTRAST}/effects.h5",
-    prior=f"{CONTRAST}/prior.json",
-    tables=[f"{CONTRAST}/genes.{suffix}" for suffix in SETTINGS.report.tables],
-    figures=[reported(CONTRAST, name) for name in CONTRAST_FIGURES],
-    draws=[f"{CONTRAST}/draws.nc"] if SETTINGS.prior.fit == "gibbs" else [],
-    beside=(
-        [f"{CONTRAST}/fixed_random.tsv"]
-        if SETTINGS.effects.fixed_or_random == "both"
-        else []
-    ),
-)
+ANSWER = {
+    **asdict(CONTRAST_FILES.within(CONTRAST)),
+    "figures": [reported(CONTRAST, name) for name in CONTRAST_FILES.figures],
+}
 
 if SETTINGS.effects.batch > 1:
 
@@ -135,7 +127,7 @@ else:
             prior=settings_json("prior"),
             gibbs=settings_json("gibbs"),
             draws=lambda wildcards, output: flag_of("draws", output.draws),
-            beside=lambda wildcards, output: flag_of("beside", output.beside),
+            beside=lambda wildcards, output: flag_of("beside", output.fixed_random),
             report=settings_json("report"),
             # What captions tell.
             level=SETTINGS.report.level,

@@ -6,12 +6,14 @@ rule multivariate:
         plan=group_plan,
     output:
         files=[
-            os.path.join(OUTDIR, "{joined}", "multivariate", "{group}", file)
+            os.path.join(OUTDIR, "{joined}", CONDITIONS_FOLDER, "{group}", file)
             for file in GROUP_FILES
             if file != "sharing.png"
         ],
         sharing=report(
-            os.path.join(OUTDIR, "{joined}", "multivariate", "{group}", "sharing.png"),
+            os.path.join(
+                OUTDIR, "{joined}", CONDITIONS_FOLDER, "{group}", "sharing.png"
+            ),
             caption="../report/sharing.rst",
             category="{joined}",
             subcategory="{group}",

@@ -17,7 +17,7 @@ rule report:
             category="{dataset}",
             labels={"figure": "page to explore"},
         ),
-        figures=[reported(DATASET, name) for name in DATASET_FIGURES],
+        figures=[reported(DATASET, name) for name in dataset_figures(SETTINGS.report)],
     log:
         f"{LOGS}/report.log",
     localrule: True

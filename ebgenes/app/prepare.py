@@ -1,0 +1,211 @@
+"""Files of a dataset -> a study: counts read, sized, screened and normalized, and the designs asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ebgenes.app.config import (
+    DatasetSettings,
+    reserved_names,
+    size_factor_controls,
+)
+from ebgenes.arrays import FloatArray, text_array
+from ebgenes.data.count_tables import read_offsets
+from ebgenes.data.formats import read_input
+from ebgenes.data.given_sizes import column_size_factors, look_like_factors, offsets_as_size_factors, read_size_factors
+from ebgenes.data.normalization import (
+    keep_expressed,
+    match_samples,
+    normalize,
+    require_distinct,
+    screen_genes,
+    with_base_mean,
+    with_offsets,
+    with_size_factors,
+)
+from ebgenes.data.pseudobulk import folder_names, pseudobulk_cells
+from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
+from ebgenes.design.matrix import build_design
+from ebgenes.design.questions import all_of, any_of, combine, compare
+from ebgenes.effects.engine import require_replicates
+from ebgenes.errors import InputError, InputErrors
+from ebgenes.records.counts import Counts, Study
+from ebgenes.records.design import Design
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ebgenes.data.pseudobulk import Pseudobulk
+    from ebgenes.design.questions import Combination, Comparison, Question
+
+
+FEW_CONTROLS = 10
+"""Control genes below which size factors made of them are called noisy."""
+
+
+def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], None] = lambda message: None) -> Study:
+    """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
+    samples = read_samples(dataset.samples)
+    chosen = options(dataset, "format", "layer", "tx2gene", "strandedness")
+    reading = read_input(dataset.counts, samples, **chosen)
+    for note in reading.notes:
+        say(note)
+    return _screened(dataset, match_samples(reading.counts, text_array(samples.index)), samples, normalization, say)
+
+
+def prepare_cell_type(
+    dataset: DatasetSettings,
+    sums: Pseudobulk,
+    cell_type: str,
+    normalization: str,
+    say: Callable[[str], None] = lambda message: None,
+) -> Study:
+    """The study of one cell type: the samples that have enough of its cells, and what `prepare` does."""
+    if dataset.pseudobulk is None:
+        raise ValueError("the dataset has no cells")
+    counts = sums.counts_of(cell_type, **options(dataset.pseudobulk, "min_cells", "min_counts"))
+    samples = read_samples(dataset.samples).loc[list(counts.sample)]
+    return _screened(dataset, counts, samples, normalization, say)
+
+
+def _screened(
+    dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str, say: Callable[[str], None]
+) -> Study:
+    counts = _with_given_sizes(dataset, counts, samples, say)
+    names = {} if dataset.genes is None else read_gene_names(dataset.genes)
+    design = build_design(samples, dataset.design, reference=dataset.reference)
+    screen = screen_genes(counts, design, name=names, **options(dataset.keep, "min_count", "min_samples"))
+    path = size_factor_controls(dataset)
+    controls = None if path is None else read_controls(path)
+    kept = normalize(keep_expressed(counts, screen), normalization, controls=controls)
+    if controls is not None:
+        found = int(np.isin(kept.gene.astype(str), controls.astype(str)).sum())
+        few = "" if found >= FEW_CONTROLS else "; so few leave them noisy, and with them every effect"
+        say(f"size factors are those of {found} of {len(controls)} control genes{few}")
+    require_distinct(kept)
+    return Study(counts=kept, samples=samples, screen=with_base_mean(screen, counts, kept))
+
+
+def _with_given_sizes(
+    dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, say: Callable[[str], None]
+) -> Counts:
+    """Counts with the offsets or size factors that the dataset names, if it does."""
+    factor = given_factors(dataset, samples)
+    if factor is not None:
+        if dataset.offsets is not None:
+            say(taken_for_factors(dataset.offsets))
+        return with_size_factors(counts, factor)
+    if dataset.offsets is None:
+        return counts
+    offset = read_offsets(dataset.offsets, counts)
+    for words in offset_doubts(dataset.offsets, offset):
+        say(words)
+    return with_offsets(counts, offset)
+
+
+def given_factors(dataset: DatasetSettings, samples: pd.DataFrame) -> FloatArray | None:
+    """The size factors that a dataset names, (S,); None where it names none, offsets or control genes."""
+    asked, sample = dataset.size_factors, text_array(samples.index)
+    if dataset.offsets is not None:
+        return offsets_as_size_factors(dataset.offsets, sample)
+    if isinstance(asked, str):
+        return read_size_factors(asked, sample)
+    return column_size_factors(samples, asked["column"]) if asked is not None and "column" in asked else None
+
+
+def taken_for_factors(path: str) -> str:
+    """What is said of a file of size factors that was given as offsets."""
+    return f"{path} has one value a sample: these are taken for size factors. Name the file under size_factors."
+
+
+def offset_doubts(path: str, offset: FloatArray) -> Iterator[str]:
+    """A warning where offsets look like size factors that nobody took the logarithm of."""
+    if look_like_factors(offset):
+        yield (
+            f"warning: all offsets of {path} are above 0, {offset.mean():.2f} on average, as size factors are. "
+            "Offsets are their natural logarithms; are these?"
+        )
+
+
+def sum_dataset(dataset: DatasetSettings, say: Callable[[str], None] = lambda message: None) -> Pseudobulk:
+    """Sum a dataset's cells by sample and cell type."""
+    samples = text_array(read_samples(dataset.samples).index)
+    chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
+    sums, notes = pseudobulk_cells(dataset.counts, list(samples), layer=dataset.layer, **chosen)
+    for note in notes:
+        say(note)
+    return sums
+
+
+def plan_cell_types(dataset: DatasetSettings, sums: Pseudobulk, normalization: str) -> dict[str, dict[str, Any]]:
+    """What can be asked of each cell type, and why the rest cannot, by the name of its folder.
+
+    Raises
+    ------
+    InputErrors
+        With one message a cell type, where no contrast can be asked of any.
+    """
+    plan: dict[str, dict[str, Any]] = {}
+    for cell_type, folder in folder_names(sums.cell_type, reserved_names()).items():
+        asked: list[str] = []
+        refused: dict[str, str] = {}
+        n_samples = 0
+        try:
+            study = prepare_cell_type(dataset, sums, cell_type, normalization)
+            n_samples = len(study.samples)
+        except InputError as error:
+            refused = dict.fromkeys(dataset.contrasts, str(error))
+        for contrast, question in dataset.contrasts.items():
+            if contrast in refused:
+                continue
+            try:
+                contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
+                asked.append(contrast)
+            except InputError as error:
+                refused[contrast] = str(error)
+        n_cells = int(sums.n_cells[sums.cell_type == cell_type].sum())
+        plan[folder] = {
+            "cell_type": cell_type, "cells": n_cells, "samples": n_samples, "contrasts": asked, "left_out": refused,
+        }  # fmt: skip
+    if not any(part["contrasts"] for part in plan.values()):
+        reasons = [f"{part['cell_type']}: {next(iter(part['left_out'].values()))}" for part in plan.values()]
+        raise InputErrors(f"none of {len(plan)} cell types can answer any contrast:", reasons)
+    return plan
+
+
+def left_out(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each cell type that cannot answer every contrast."""
+    for part in plan.values():
+        for contrast, reason in part["left_out"].items():
+            yield f"{part['cell_type']}: contrast {contrast} was left out: {reason}"
+
+
+def options(settings: Any, *names: str) -> dict[str, Any]:
+    """The named settings as keyword arguments."""
+    return {name: getattr(settings, name) for name in names}
+
+
+def contrast_design(
+    samples: pd.DataFrame, formula: str, question: Mapping[str, Any], name: str, reference: Mapping[str, Any]
+) -> Design:
+    """The design of a contrast as the config writes it, with replicates to judge it by."""
+    design = build_design(samples, formula, _asked(question), name=name, reference=reference)
+    require_replicates(design)
+    return design
+
+
+def _asked(question: Mapping[str, Any]) -> Question:
+    """The config's words as a question."""
+    if "term" in question:
+        terms = question["term"]
+        return all_of(*([terms] if isinstance(terms, str) else terms))
+    if "rows" in question:
+        return any_of(*(row if isinstance(row, str) else _asked_row(row) for row in question["rows"]))
+    return _asked_row(question)
+
+
+def _asked_row(question: Mapping[str, Any]) -> Comparison | Combination:
+    return combine(question["coefficients"]) if "coefficients" in question else compare(**question)

@@ -1,0 +1,67 @@
+"""A contrast from its effects to its files, the same for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ebgenes.app.config import GibbsSettings, PriorSettings, ReportSettings
+from ebgenes.app.figures import write_figures
+from ebgenes.app.outputs import ContrastFiles
+from ebgenes.app.steps import ContrastFit, MultiDfFit, fit_contrast, fit_multi_df
+from ebgenes.files import write_json
+from ebgenes.records.counts import Screen, Study
+from ebgenes.records.effects import Effects, JointEffects
+from ebgenes.results.storage import write_draws, write_effects, write_joint_effects
+from ebgenes.results.table_files import write_table
+
+
+def answer_contrast(
+    effects: Effects | JointEffects,
+    files: ContrastFiles,
+    screen: Screen | None,
+    settings: PriorSettings,
+    gibbs: GibbsSettings,
+    report: ReportSettings,
+    *,
+    study: Study | None = None,
+    genes: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ContrastFit | MultiDfFit:
+    """Fit the prior of a contrast's effects, of one row or several, and write all its files.
+
+    study is for figures of counts; the others are as `fit_contrast` takes them.
+    """
+    found: ContrastFit | MultiDfFit
+    if isinstance(effects, JointEffects):
+        found = fit_multi_df(effects, screen, settings, report)
+    else:
+        asked = settings, gibbs, report
+        found = fit_contrast(effects, screen, *asked, genes=genes, unfinished=files.unfinished, progress=progress)
+    write_contrast(found, files, report, study)
+    return found
+
+
+def write_contrast(
+    found: ContrastFit | MultiDfFit, files: ContrastFiles, report: ReportSettings, study: Study | None
+) -> None:
+    """Write all files of one contrast; study is for figures of counts."""
+    figures, result = [Path(path) for path in files.figures], None
+    if isinstance(found, MultiDfFit):
+        prior, result = found.marginal, found.result
+        if files.effects is not None:
+            write_joint_effects(files.effects, found.effects)
+    else:
+        prior = found.fit.prior
+        if files.effects is not None:
+            write_effects(files.effects, found.effects)
+        if found.draws is not None:
+            for path in files.draws:
+                write_draws(path, found.draws)
+        if found.fixed_vs_random is not None:
+            for path in files.fixed_random:
+                write_table(path, found.fixed_vs_random)
+    write_json(files.prior, found.summary)
+    for path in files.tables:
+        write_table(path, found.table)
+    write_figures(figures, found.table, prior, found.summary, report, study, joint=result)
