@@ -22,6 +22,8 @@ GFF_PAIR = re.compile(r"([^;=\s]+)=([^;]*)")
 KEYS = ("gene_name", "gene", "Name", "gene_symbol", "symbol", "Alias")
 """Attributes that hold a gene's name, the best first: of GENCODE and Ensembl, of RefSeq, of GFF3."""
 
+GENES_NAMED = "genes named"
+
 MOST_UNNAMED = 0.5
 """Share of genes without a name above which versions of ids may be the reason."""
 
@@ -67,11 +69,11 @@ def names_of(path: str | os.PathLike[str], genes: Sequence[str] = ()) -> Names:
             named = versionless
             notes.append(f"{path}: version numbers of ids were left out to find genes' names.")
     if named:
-        notes.append(f"{len(named)} of {len(genes)} genes named ({path}).")
+        notes.append(f"{len(named)} of {len(genes)} {GENES_NAMED} ({path}).")
     else:
         first = next(iter(table), "none")
         notes.append(
-            f"warning: 0 of {len(genes)} genes named: {path} knows none of their ids (first: {genes[0]}; it has "
+            f"warning: 0 of {len(genes)} {GENES_NAMED}: {path} knows none of their ids (first: {genes[0]}; it has "
             f"{first})."
         )
     return Names(name=named, notes=tuple(notes))

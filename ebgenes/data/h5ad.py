@@ -184,8 +184,6 @@ def _notes(stored: Any, path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 def read_notes(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Just what was done to the user's files, of what `write_study` wrote."""
-    import h5py
-
     found = existing_file(path)
     try:
         with h5py.File(found, "r") as file:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
+from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.design.formulas import split_formula
 from ebgenes.errors import InputError, InputErrors, listing
 from ebgenes.text_files import NUMBER
@@ -145,3 +149,92 @@ def require_clear_levels(samples: pd.DataFrame, formula: str) -> None:
         raise InputError(messages[0])
     if messages:
         raise InputErrors("levels of the sample sheet are not clear:", messages)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """What formulaic knows of a design, without the columns that are 0 in all samples.
+
+    Attributes
+    ----------
+    spec
+        Formulaic's own.
+    kept
+        Places of the columns that are left.
+    """
+
+    spec: Any
+    kept: IntArray
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns that are left."""
+        return [str(self.spec.column_names[j]) for j in self.kept]
+
+    @property
+    def term_indices(self) -> dict[Any, list[int]]:
+        """Places of each term's columns among those that are left."""
+        place = {int(j): i for i, j in enumerate(self.kept)}
+        return {term: [place[j] for j in columns if j in place] for term, columns in self.spec.term_indices.items()}
+
+    @property
+    def term_variables(self) -> Any:
+        """The sheet's columns of each term."""
+        return self.spec.term_variables
+
+    def rows(self, data: pd.DataFrame, context: Mapping[str, Any]) -> FloatArray:
+        """The design's rows for a sheet.
+
+        Raises
+        ------
+        ValueError
+            Where they need a column that was left out.
+        """
+        whole = np.asarray(self.spec.get_model_matrix(data, context=context).to_numpy(dtype=float))
+        lost = np.delete(whole, self.kept, axis=1)
+        if (lost != 0).any():
+            raise ValueError("no sample has these levels together")
+        return whole[:, self.kept]
+
+
+def never_together(matrix: pd.DataFrame) -> list[int]:
+    """Places of products of columns that are 0 in all samples: levels that no sample has together."""
+    value = matrix.to_numpy(dtype=float)
+    return [j for j, name in enumerate(matrix.columns) if ":" in str(name) and not value[:, j].any()]
+
+
+def dropped_words(dropped: Sequence[str]) -> list[str]:
+    """What is said of columns that were left out of a design; nothing where there are none."""
+    if not dropped:
+        return []
+    return [
+        f"{len(dropped)} columns of the design are 0 in all samples and were left out, because no sample has these "
+        f"levels together ({listing(dropped, 4)})."
+    ]
+
+
+def level_named(asked: object, levels: Sequence[str]) -> str | None:
+    """The level that a config means: as written, or the one that YAML reads as what it made of it; None for none.
+
+    YAML takes ``no`` for false, 12:30 for 750 and 1.0e3 for 1000.
+    """
+    if str(asked) in levels:
+        return str(asked)
+    if isinstance(asked, str):
+        return None
+    same = [level for level in levels if (value := _as_yaml(level)) == asked and isinstance(value, type(asked))]
+    return same[0] if len(same) == 1 else None
+
+
+def _as_yaml(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return None
+
+
+def quoting_hint(asked: object) -> str:
+    """How to write a level that YAML takes for something else; nothing for text."""
+    if isinstance(asked, str):
+        return ""
+    return f" YAML reads some words as other things (no as False, 12:30 as 750): quote it, for example '{asked}'."
