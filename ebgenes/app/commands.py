@@ -302,7 +302,7 @@ def _answer(
     from ebgenes.app.config import parse_section
     from ebgenes.app.outputs import ContrastFiles
     from ebgenes.app.write import answer_contrast
-    from ebgenes.data.h5ad import read_screen
+    from ebgenes.data.h5ad import read_notes, read_screen
 
     gibbs = parse_section("gibbs", _yaml(options.gibbs, "--gibbs"))
     report = parse_section("report", _yaml(options.report, "--report"))
@@ -324,6 +324,7 @@ def _answer(
         report,
         study=_study_for([Path(path) for path in options.figures], options.counts),
         genes=options.genes,
+        notes=() if options.counts is None else read_notes(options.counts),
         progress=_count_sweeps,
     )
     for words in found.words:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from ebgenes.data.normalization import (
     with_size_factors,
 )
 from ebgenes.data.pseudobulk import folder_names, pseudobulk_cells
-from ebgenes.data.sheets import read_controls
+from ebgenes.data.sheets import read_controls, read_samples
 from ebgenes.design.columns import dropped_words
 from ebgenes.design.matrix import build_design
 from ebgenes.design.questions import all_of, any_of, combine, compare
@@ -66,6 +67,10 @@ def prepare_cell_type(
         raise ValueError("the dataset has no cells")
     counts = sums.counts_of(cell_type, **options(dataset.pseudobulk, "min_cells", "min_counts"))
     sheet = samples_of(dataset)
+    tell(sheet.notes, say)
+    # Sums are of all samples of the sheet; some may be left out by now.
+    there = [name in sheet.frame.index for name in counts.sample]
+    counts = replace(counts, sample=counts.sample[there], count=counts.count[:, there])
     samples = sheet.frame.loc[list(counts.sample)]
     return _screened(dataset, Intake(counts=counts, samples=samples, notes=sheet.notes), normalization, say)
 
@@ -134,9 +139,7 @@ def offset_doubts(path: str, offset: FloatArray) -> Iterator[str]:
 
 def sum_dataset(dataset: DatasetSettings, say: Callable[[str], None] = lambda message: None) -> Pseudobulk:
     """Sum a dataset's cells by sample and cell type."""
-    sheet = samples_of(dataset)
-    tell(sheet.notes, say)
-    samples = text_array(sheet.frame.index)
+    samples = text_array(read_samples(cast(str, dataset.samples)).index)
     chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
     sums, notes = pseudobulk_cells(dataset.counts, list(samples), layer=dataset.layer, **chosen)
     for note in notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -172,6 +173,7 @@ def samples_of(source: Source) -> Samples:
     merged, group = frame, None
     if source.sum_by is not None:
         merged, group = _merged(frame, source.sum_by, used_columns(source.design, frame.columns), notes)
+    notes.extend(_replicate_doubts(merged, source))
     notes.extend(column_doubts(merged, source.design, factors=source.factors, numeric=source.numeric))
     return Samples(counted=frame, frame=merged, group=group, notes=tuple(notes))
 
@@ -332,6 +334,32 @@ def _merged(
         f"{size.max()} each){told}."
     )
     return merged, group
+
+
+LANES = re.compile(r"lane|flow_?cell|tech(nical)?_?rep|seq(uencing)?_?(run|batch)|^run(_?id)?$", re.IGNORECASE)
+"""Names of columns that tell technical replicates apart."""
+
+
+def _replicate_doubts(frame: pd.DataFrame, source: Source) -> list[str]:
+    """A warning where rows look like lanes of fewer libraries, whose spread says nothing of their biology."""
+    used = used_columns(source.design, frame.columns)
+    lanes = [str(column) for column in frame.columns if LANES.search(str(column)) and column not in used]
+    if source.sum_by is not None or not lanes:
+        return []
+    for column in frame.columns:
+        groups = frame[column].astype(str)
+        n = groups.nunique()
+        if column in (*lanes, *used) or n < 2 or groups.value_counts().min() < 2:
+            continue
+        by = frame.assign(**{str(column): groups}).groupby(str(column))
+        same = all((by[each].nunique(dropna=False) == 1).all() for each in used)
+        apart = (by[lanes[0]].nunique() == by.size()).all()
+        if same and apart:
+            return [
+                f"warning: {len(frame)} samples look like {n} of {column!r}, each in several of {lanes[0]!r}: taken for "
+                f"replicates, such lanes make any difference of libraries look sure. Say sum_by: {column}."
+            ]
+    return []
 
 
 def summed(counts: Counts, group: pd.Series, order: Sequence[str]) -> Counts:

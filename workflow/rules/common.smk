@@ -16,6 +16,7 @@ try:
     from ebgenes import __version__ as EBGENES_VERSION
     from ebgenes.app.config import (
         annotation_columns,
+        intake_settings,
         is_joint,
         parse_config,
         plain_values,
@@ -48,7 +49,15 @@ def refuse_wildcards():
     """A name in braces is a wildcard to Snakemake, in a path as it is on disk too, and cannot be escaped."""
     paths = {"outdir": SETTINGS.outdir, "prior.from": SETTINGS.prior.stored or ""}
     for name, settings in SETTINGS.datasets.items():
-        for key in ("counts", "samples", "genes", "offsets", "controls", "tx2gene"):
+        for key in (
+            "counts",
+            "samples",
+            "genes",
+            "offsets",
+            "controls",
+            "tx2gene",
+            "gene_lengths",
+        ):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
         paths[f"datasets.{name}.size_factors"] = size_factor_file(settings) or ""
         if settings.pseudobulk:
@@ -212,6 +221,11 @@ def only_dataset(name, contrasts=None):
             "effects": without_jobs(plain_values(SETTINGS.effects)),
         }
     )
+
+
+def intake_json(wildcards):
+    """How a dataset's files are read."""
+    return json.dumps(intake_settings(dataset(wildcards)), sort_keys=True)
 
 
 def sums_json(wildcards):
