@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import lzma
 import os
@@ -23,8 +24,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.errors import InputError
-from ebgenes.text_files import find_layout, is_excel, read_text, rows_of
+from ebgenes.errors import InputError, counted, either
+from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text
 
 LARGEST_COUNT = 2**53 - 1
 
@@ -157,9 +158,11 @@ def read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -
             frame = pd.DataFrame(plain[1], index=pd.Index(plain[0], dtype=object))
         else:
             frame = pd.read_csv(
-                rows_of(content, layout.start),
+                io.BytesIO(content),
                 sep=r"\s+" if separator == " " else separator,
                 header=None,
+                # Messages of pandas count lines from the first.
+                skiprows=content.count(b"\n", 0, layout.start),
                 names=list(range(len(names))),
                 index_col=False,
                 dtype={0: str} if numeric else str,
@@ -168,7 +171,48 @@ def read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -
                 float_precision="round_trip",
                 low_memory=False,
             ).set_index(0)
-    return _trimmed(frame, names, [*text.notes, *layout.notes], numeric=numeric)
+    notes = [*text.notes, *layout.notes]
+    if numeric and plain is None and separator != ",":
+        frame, told = _with_points(frame, found)
+        notes.extend(told)
+    return _trimmed(frame, names, notes, numeric=numeric)
+
+
+COMMA = re.compile(r"[+-]?\d+,\d+")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+
+
+def _with_points(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Numbers with decimal commas as numbers.
+
+    Raises
+    ------
+    InputError
+        Where the commas may part thousands as well.
+    """
+    columns = []
+    certain, first = False, ""
+    for column in frame.select_dtypes(object).columns:
+        values = frame[column].str.strip()
+        commas = [value for value in values if COMMA.fullmatch(value)]
+        if commas and all(COMMA.fullmatch(value) or NUMBER.fullmatch(value) or not value for value in values):
+            columns.append(column)
+            certain |= any(not THOUSANDS.fullmatch(value) for value in commas)
+            first = first or commas[0]
+    if not columns:
+        return frame, []
+    if not certain:
+        raise InputError(
+            f"{path}: the commas in its numbers may part thousands or be decimal ones (first: {first!r}). Write the "
+            "numbers without commas."
+        )
+    points = frame[columns].apply(lambda column: pd.to_numeric(column.str.replace(",", ".", regex=False)))
+    return _replaced(frame, points), ["decimal commas were read as points."]
+
+
+def _replaced(frame: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+    kept = {column: columns[column] if column in columns else frame[column] for column in frame.columns}
+    return pd.DataFrame(kept, index=frame.index)
 
 
 def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric: bool) -> TextTable:
@@ -185,17 +229,20 @@ def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric
     if blank_columns:
         kept = [column not in blank_columns for column in frame.columns]
         frame, names = frame.loc[:, kept], [names[0], *np.array(names[1:], dtype=object)[kept]]
-        notes.append(f"{len(blank_columns)} empty columns were left out.")
+        n = len(blank_columns)
+        notes.append(f"{counted(n, 'empty column')} {either(n, 'was', 'were')} left out.")
     if (stripped == "").any():
         nothing = (frame.astype(str).apply(lambda column: column.str.strip()) == "").all(axis=1).to_numpy()
         blank = np.asarray(stripped == "") & nothing
         if blank.any():
             frame, stripped = frame[~blank], stripped[~blank]
-            notes.append(f"{int(blank.sum())} empty rows were left out.")
+            n = int(blank.sum())
+            notes.append(f"{counted(n, 'empty row')} {either(n, 'was', 'were')} left out.")
             if numeric:
                 frame = frame.apply(_numbers_again)
     elif n_changed:
-        notes.append(f"blanks around {n_changed} names of rows were left out (first: {index[index != stripped][0]!r}).")
+        first = index[index != stripped][0]
+        notes.append(f"blanks around {counted(n_changed, 'name')} of rows were left out (first: {first!r}).")
     frame.index = pd.Index(stripped, name=names[0])
     frame.columns = pd.Index(names[1:])
     return TextTable(frame=frame, notes=tuple(notes))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ebgenes.errors import InputError, listing
+from ebgenes.errors import InputError, counted, either, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def read_text(path: Path, most: int = -1) -> Text:
         Where it is packed in a way that cannot be read.
     """
     with _unpacked(path) as file:
-        content = file.read(most)
+        content = file.read() if most < 0 else file.read(most)
     cut = most >= 0 and len(content) == most
     return replace(_as_utf8(content, cut=cut), cut=cut)
 
@@ -215,12 +215,14 @@ def find_layout(content: bytes, path: Path) -> Layout:
             f"{path} has one column only. Give text with a header line, its cells separated by tabs, commas or "
             "semicolons."
         )
-    if comments:
-        notes.append(f"{len(comments)} lines that begin with # were passed over.")
+    if n := len(comments):
+        notes.append(
+            f"{either(n, '1 line that begins', f'{n} lines that begin')} with # {either(n, 'was', 'were')} passed over."
+        )
     stripped = tuple(name.strip() for name in names)
     changed = [name for name, plain in zip(names, stripped, strict=True) if name != plain and plain]
     if changed:
-        notes.append(f"blanks around {len(changed)} names of columns were left out (first: {changed[0]!r}).")
+        notes.append(f"blanks around {counted(len(changed), 'name')} of columns were left out (first: {changed[0]!r}).")
     return Layout(separator=separator, names=stripped, start=start, notes=tuple(notes))
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ebgenes.arrays import text_array
 from ebgenes.data.matching import match_names
-from ebgenes.errors import InputError, listing
+from ebgenes.errors import InputError, counted, either, listing
 from ebgenes.records.counts import Counts
 
 NAME_COLUMNS = (
@@ -125,22 +125,31 @@ def split_columns(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> 
     others = [columns[i] for i in rest if i not in about]
     notes = list(match.notes)
     if others:
-        notes.append(
-            f"{len(others)} of {len(columns) - len(about)} samples of the counts are not in the sample sheet and were "
-            f"left out ({listing(others, 6)})."
-        )
+        notes.append(left_out_words(others, len(columns) - len(about)))
     named, found = None, {}
     if about:
         # A column that is a sample's in the sheet is none of these, whatever it is called.
         named = name_column([columns[i] for i in about])
         told = f"; {named!r} names the genes" if named else ""
         shown = listing([columns[i] for i in about], 6)
-        notes.append(f"{len(about)} columns of the counts are about genes, and no counts ({shown}){told}.")
+        n = len(about)
+        notes.append(
+            f"{counted(n, 'column')} of the counts {either(n, 'is', 'are')} about genes, and no counts ({shown}){told}."
+        )
     if named is not None:
         column = frame.iloc[:, columns.index(named)].astype(str).str.strip()
         found = {str(gene): name for gene, name in zip(frame.index, column, strict=True) if name not in ("", "nan")}
     kept = frame.iloc[:, list(match.place)].set_axis(list(names), axis=1)
     return Told(frame=kept, names=found, notes=tuple(notes))
+
+
+def left_out_words(names: Sequence[str], total: int) -> str:
+    """What is said of samples that the sheet does not list."""
+    n = len(names)
+    return (
+        f"{n} of {counted(total, 'sample')} of the counts {either(n, 'is', 'are')} not in the sample sheet and "
+        f"{either(n, 'was', 'were')} left out ({listing(names, 6)})."
+    )
 
 
 def _require_upright(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> None:
@@ -160,7 +169,8 @@ def turned(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     kept = frame.drop(columns=about)
     notes = [f"the table is samples by genes ({kept.shape[0]} by {kept.shape[1]}) and was turned."]
     if about:
-        notes.append(f"{len(about)} columns of text were left out ({listing(about, 6)}).")
+        n = len(about)
+        notes.append(f"{counted(n, 'column')} of text {either(n, 'was', 'were')} left out ({listing(about, 6)}).")
     return kept.T, notes
 
 
@@ -175,4 +185,8 @@ def without_totals(counts: Counts) -> tuple[Counts, list[str]]:
     keep = ~special
     length = None if counts.length is None else counts.length[keep]
     kept = replace(counts, gene=text_array(counts.gene[keep]), count=counts.count[keep], length=length)
-    return kept, [f"{len(left)} rows hold totals and no genes, and were left out ({listing(left, 6)})."]
+    n = len(left)
+    words = (
+        f"{counted(n, 'row')} {either(n, 'holds', 'hold')} totals and no genes, and {either(n, 'was', 'were')} left out"
+    )
+    return kept, [f"{words} ({listing(left, 6)})."]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.count_tables import counts_of
-from ebgenes.errors import InputError
+from ebgenes.errors import InputError, counted
 from ebgenes.files import LARGEST_COUNT, read_text_table
 from ebgenes.records.counts import Counts
 
@@ -58,7 +58,7 @@ def estimated_counts(frame: pd.DataFrame, where: str, *, counts_are: str, estima
             value = _numbers(frame)
             if counts_are == "auto" and value is not None and not _is_scaled_to_million(value):
                 words = "If a program such as salmon, RSEM or kallisto estimated them, say counts_are: estimated"
-                raise InputError(f"{where}: {error} {words}; they are rounded then.") from None
+                raise InputError(f"{error} {words}; they are rounded then.") from None
             raise
     value = _numbers(frame)
     if value is None:
@@ -73,7 +73,9 @@ def estimated_counts(frame: pd.DataFrame, where: str, *, counts_are: str, estima
     counts = Counts(gene=text_array(frame.index), sample=text_array(frame.columns), count=count)
     if not n_changed:
         return counts, []
-    return counts, [f"counts are estimated: {n_changed} of {value.size} values have decimals and were rounded."]
+    return counts, [
+        f"counts are estimated: {n_changed} of {counted(value.size, 'value')} had decimals and were rounded."
+    ]
 
 
 def _numbers(frame: pd.DataFrame) -> FloatArray | None:

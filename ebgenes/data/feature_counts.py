@@ -11,6 +11,7 @@ from ebgenes.data.annotation_columns import Told, is_annotation, split_columns
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files, wanted_names
 from ebgenes.errors import InputError
 from ebgenes.files import readable, text_content
+from ebgenes.text_files import is_excel
 
 HEADER = ["Geneid", "Chr", "Start", "End", "Strand", "Length"]
 OLD_HEADER = [name.lower() for name in HEADER]
@@ -20,6 +21,8 @@ ENDINGS = ("featureCounts.txt", "featureCounts.tsv", "counts.txt")
 def is_feature_counts(path: Path) -> bool:
     """Whether a file begins as featureCounts' do."""
     with readable(path):
+        if is_excel(path):
+            return False
         return _header_line(text_content(path, most=1_000_000)) is not None
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ebgenes.arrays import text_array
 from ebgenes.data import feature_counts, quant, star
-from ebgenes.data.annotation_columns import split_columns, turned, with_ids, without_totals
+from ebgenes.data.annotation_columns import left_out_words, split_columns, turned, with_ids, without_totals
 from ebgenes.data.count_tables import counts_of, read_parquet
 from ebgenes.data.estimated import estimated_counts, lengths_beside, looks_estimated, with_lengths
 from ebgenes.data.h5ad import counts_from_anndata, names_in_var, read_h5ad
@@ -65,7 +65,8 @@ def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
     raise InputError(
         f"{path} is a folder, and not one with counts that are known: no matrix.mtx, and for none of {len(sheet)} "
         f"samples of the sheet (first: {sheet.index[0]}) a quant.sf, abundance.tsv, genes.results, "
-        f"ReadsPerGene.out.tab, featureCounts.txt or file of gene and count. It holds: {listing(inside, 6) or 'nothing'}. Name each sample's folder or file after it, "
+        f"ReadsPerGene.out.tab, featureCounts.txt or file of gene and count. It holds: "
+        f"{listing(inside, 6) or 'nothing'}. Name each sample's folder or file after it, "
         f"or add a column {PATH_COLUMN!r} to the sheet."
     )
 
@@ -193,10 +194,7 @@ def with_samples_of(sheet: pd.DataFrame, counts: Counts, where: str, names: Mapp
     notes = list(match.notes)
     left = [name for i, name in enumerate(columns) if i not in set(match.place)]
     if left:
-        notes.append(
-            f"{len(left)} of {len(columns)} samples of the counts are not in the sample sheet and were left out "
-            f"({listing(left, 6)})."
-        )
+        notes.append(left_out_words(left, len(columns)))
     place = list(match.place)
     chosen = Counts(gene=counts.gene, sample=text_array(wanted), count=counts.count[:, place])
     return Reading(counts=chosen, notes=tuple(notes), names=names or {})

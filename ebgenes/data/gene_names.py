@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ebgenes.arrays import TextArray
 from ebgenes.data.annotation_columns import ID_COLUMNS, OTHER_COLUMNS, name_column, plain
 from ebgenes.data.transcripts import VERSION
-from ebgenes.errors import InputError
+from ebgenes.errors import InputError, counted
 from ebgenes.files import existing_file, read_table, readable, text_content
 
 ENDS = re.compile(r"\.(gtf|gff|gff2|gff3)$", re.IGNORECASE)
@@ -53,8 +54,9 @@ def names_of(path: str | os.PathLike[str], genes: Sequence[str] = ()) -> Names:
         Where the file cannot be read.
     """
     found = existing_file(path)
+    notes: list[str] = []
     if _is_gtf(found):
-        table, notes = _from_gtf(found), []
+        table = _from_gtf(found)
     else:
         table, notes = _from_table(found, genes)
     if not genes:
@@ -137,11 +139,13 @@ def _from_table(path: Path, genes: Sequence[str]) -> tuple[dict[str, str], list[
             names.setdefault(gene.strip(), name.strip())
     repeated = int(pd.Index(ids).duplicated().sum())
     if repeated:
-        notes.append(f"{path}: {repeated} rows repeat the id of an earlier one, which counts.")
+        notes.append(
+            f"{path}: {counted(repeated, 'row repeats', 'rows repeat')} the id of an earlier one, which counts."
+        )
     return names, notes
 
 
-def _ids(frame: pd.DataFrame, genes: Sequence[str]) -> pd.Index:
+def _ids(frame: pd.DataFrame, genes: Sequence[str]) -> Any:
     """The genes' ids: the first column, or another of ids that knows more of them."""
     known = {VERSION.sub("", gene) for gene in genes}
 

@@ -86,10 +86,15 @@ def layer_hint(adata: AnnData) -> str:
     """Which layers hold whole numbers, as a sentence; empty where none does."""
     whole = []
     for name in layers_of(adata):
-        matrix = adata.layers[name] if name in adata.layers else adata.raw.X
+        in_raw = name not in adata.layers
+        matrix = adata.raw.X if in_raw else adata.layers[name]
         value = np.asarray(matrix.data if hasattr(matrix, "tocsr") else matrix).ravel()[:100_000]
-        if value.size and np.issubdtype(value.dtype, np.number) and bool(((value >= 0) & (value == np.rint(value))).all()):
-            whole.append("raw, the slot .raw" if name not in adata.layers else name)
+        if (
+            value.size
+            and np.issubdtype(value.dtype, np.number)
+            and bool(((value >= 0) & (value == np.rint(value))).all())
+        ):
+            whole.append("raw, the slot .raw" if in_raw else name)
     return f" Whole numbers are in layer: {' or layer: '.join(whole)}." if whole else ""
 
 

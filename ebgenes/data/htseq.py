@@ -30,7 +30,9 @@ def htseq_files(folder: Path, sheet: pd.DataFrame) -> dict[str, Path | None]:
     samples = [str(name) for name in sheet.index]
     if PATH_COLUMN in sheet.columns:
         told = dict(zip(samples, sheet[PATH_COLUMN].astype(str), strict=True))
-        places = {name: next((p for p in (folder / path, Path(path)) if p.is_file()), None) for name, path in told.items()}
+        places = {
+            name: next((p for p in (folder / path, Path(path)) if p.is_file()), None) for name, path in told.items()
+        }
         return {name: place if place and _is_htseq(place) else None for name, place in places.items()}
     entries = sorted(os.listdir(folder)) if folder.is_dir() else []
     found: dict[str, Path | None] = {}
@@ -77,7 +79,11 @@ def read_htseq(folder: Path, sheet: pd.DataFrame) -> Told:
     frame = pd.DataFrame({sample: table.iloc[:, -1] for sample, table in tables.items()}, index=pd.Index(gene))
     first = next(iter(tables.values()))
     named = first.shape[1] == 2
-    names = {str(gene): str(name) for gene, name in zip(first.index, first.iloc[:, 0], strict=True) if name} if named else {}
+    names = (
+        {str(gene): str(name) for gene, name in zip(first.index, first.iloc[:, 0], strict=True) if name}
+        if named
+        else {}
+    )
     return Told(frame=frame, names=names)
 
 

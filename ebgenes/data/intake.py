@@ -1,5 +1,8 @@
 """A dataset's files as they enter: its sheet and its counts, made to fit, and what was done to them."""
 
+# The protocol's properties are the keys of the config, described in its schema.
+# ruff: noqa: D102
+
 from __future__ import annotations
 
 import os
@@ -22,7 +25,7 @@ from ebgenes.data.peek import Peek, peek
 from ebgenes.data.sheets import Sheet, read_sheet
 from ebgenes.data.tenx import barcodes, is_tenx
 from ebgenes.design.columns import column_doubts, is_missing, is_numeric, require_clear_levels, used_columns
-from ebgenes.errors import InputError, listing, nearest
+from ebgenes.errors import InputError, counted, either, listing, nearest
 from ebgenes.files import readable, require_unique
 from ebgenes.records.counts import Counts
 from ebgenes.text_files import find_layout, is_excel, read_text
@@ -122,9 +125,7 @@ def take_in(source: Source) -> Intake:
     counts = match_samples(reading.counts, text_array(samples.counted.index))
     if samples.group is not None:
         counts = summed(counts, samples.group, list(samples.frame.index))
-    return Intake(
-        counts=counts, samples=samples.frame, names=reading.names, notes=(*samples.notes, *reading.notes)
-    )
+    return Intake(counts=counts, samples=samples.frame, names=reading.names, notes=(*samples.notes, *reading.notes))
 
 
 def look_at(source: Source, samples: Samples) -> Peek:
@@ -182,7 +183,9 @@ def _of_obs(source: Source) -> Sheet:
     """The sheet that an .h5ad holds."""
     path = Path(source.counts)
     if source.pseudobulk is not None or not (source.format == "h5ad" or path.suffix == ".h5ad"):
-        raise InputError("samples is missing: name the sample sheet. Counts in an .h5ad alone may bring their own (obs).")
+        raise InputError(
+            "samples is missing: name the sample sheet. Counts in an .h5ad alone may bring their own (obs)."
+        )
     with opened(path) as file:
         obs = pd.DataFrame(_read_obs(file))
     obs.index = obs.index.astype(str)
@@ -241,13 +244,17 @@ def _without(frame: pd.DataFrame, exclude: Sequence[str], notes: list[str]) -> p
     unknown = [str(name) for name in exclude if str(name) not in frame.index]
     if unknown:
         raise InputError(
-            f"exclude: {len(unknown)} of {len(exclude)} names are no samples of the sheet (first: {unknown[0]!r})."
+            f"exclude: {len(unknown)} of {len(exclude)} names {either(len(unknown), 'is no sample', 'are no samples')} "
+            f"of the sheet (first: {unknown[0]!r})."
             f"{nearest(unknown[0], frame.index)}"
         )
     if not exclude:
         return frame
     left = frame.drop(index=[str(name) for name in exclude])
-    notes.append(f"{len(exclude)} samples were left out as asked (exclude: {listing(exclude, 6)}).")
+    n = len(exclude)
+    notes.append(
+        f"{counted(n, 'sample')} {either(n, 'was', 'were')} left out as asked (exclude: {listing(exclude, 6)})."
+    )
     if not len(left):
         raise InputError(f"exclude leaves no sample of {len(frame)}. Leave some in.")
     return left
@@ -276,10 +283,11 @@ def _typed_as_told(frame: pd.DataFrame, source: Source, notes: list[str]) -> pd.
         if not is_numeric(values):
             numbers = pd.to_numeric(values.mask(is_missing(values), "nan"), errors="coerce")
             bad = numbers.isna() & ~is_missing(values)
-            if bad.any():
+            if n := int(bad.sum()):
                 raise InputError(
-                    f"numeric: column {column!r} of the sample sheet must hold numbers; {int(bad.sum())} of {len(bad)} "
-                    f"values are not (first: sample {values.index[bad][0]}: {values[bad].iloc[0]!r}). Mend them."
+                    f"numeric: column {column!r} of the sample sheet must hold numbers; {n} of {len(bad)} values "
+                    f"{either(n, 'is', 'are')} not (first: sample {values.index[bad][0]}: "
+                    f"{values[bad].iloc[0]!r}). Mend them."
                 )
             frame = frame.assign(**{column: numbers.astype(float)})
     return frame
@@ -295,37 +303,39 @@ def _settled(frame: pd.DataFrame, used: Sequence[str], missing: str, notes: list
     column = next(iter(gaps))
     if missing != "drop":
         raise InputError(
-            f"{len(names)} of {len(frame)} samples have no value in a column that the design needs (first: sample "
+            f"{len(names)} of {len(frame)} samples {either(len(names), 'has', 'have')} no value in a column "
+            f"that the design needs (first: sample "
             f"{names[0]}, column {next(c for c, empty in gaps.items() if empty[names[0]])!r}; empty, NA, N/A and NaN "
             "count as none). Fill it in, or leave such samples out with missing: drop."
         )
-    kept = frame[~lacking]
+    kept: pd.DataFrame = frame.loc[~lacking]
     if not len(kept):
         raise InputError(f"no sample has all values the design needs; column {column!r} is the first with gaps.")
     notes.append(
-        f"{len(names)} of {len(frame)} samples were left out, because a value that the design needs is missing "
+        f"{len(names)} of {len(frame)} samples {either(len(names), 'was', 'were')} left out, because a value "
+        f"that the design needs is missing "
         f"({listing(names, 6)}; columns: {listing(gaps, 4)})."
     )
     return kept
 
 
-def _merged(
-    frame: pd.DataFrame, by: str, used: Sequence[str], notes: list[str]
-) -> tuple[pd.DataFrame, pd.Series]:
+def _merged(frame: pd.DataFrame, by: str, used: Sequence[str], notes: list[str]) -> tuple[pd.DataFrame, pd.Series]:
     """One row for each group of technical replicates, whose rows must agree on what the design uses."""
     group = frame[by].astype(str)
-    same = frame.groupby(group, sort=False).agg(lambda values: values.astype(str).nunique() == 1)
+    same = frame.astype(str).groupby(group, sort=False).nunique() == 1
     for column in used:
         if column != by and not same[column].all():
-            first = same.index[~same[column]][0]
+            first, n = same.index[~same[column]][0], int((~same[column]).sum())
             values = frame.loc[group == first, column]
             raise InputError(
-                f"sum_by: {by}: {int((~same[column]).sum())} of {len(same)} groups have several values in {column!r}, "
+                f"sum_by: {by}: {n} of {len(same)} groups {either(n, 'has', 'have')} several values in {column!r}, "
                 f"which the design uses (first: {first}: {listing(dict.fromkeys(values), 4)}). Rows that are summed "
                 "must agree."
             )
     differing = [str(column) for column in same.columns if column != by and not same[column].all()]
-    merged = frame[~group.duplicated()].drop(columns=differing)
+    # It becomes the samples' name.
+    gone = [*differing, *([by] if by not in used else [])]
+    merged = frame[~group.duplicated()].drop(columns=gone)
     merged = merged.set_axis(pd.Index(list(group[~group.duplicated()]), name=by), axis=0)
     size = group.value_counts()
     told = f"; columns that differ within them were left out ({listing(differing, 4)})" if differing else ""
@@ -356,7 +366,8 @@ def _replicate_doubts(frame: pd.DataFrame, source: Source) -> list[str]:
         apart = (by[lanes[0]].nunique() == by.size()).all()
         if same and apart:
             return [
-                f"warning: {len(frame)} samples look like {n} of {column!r}, each in several of {lanes[0]!r}: taken for "
+                f"warning: {len(frame)} samples look like {n} of {column!r}, each in several of {lanes[0]!r}: "
+                f"taken for "
                 f"replicates, such lanes make any difference of libraries look sure. Say sum_by: {column}."
             ]
     return []

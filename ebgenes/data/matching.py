@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ebgenes.errors import InputError, listing, nearest
+from ebgenes.errors import InputError, counted, either, listing, nearest
 
 SUFFIX = re.compile(
     r"([._-]?(Aligned\.\w+(\.out)?|sorted(ByCoord)?|markdup|dedup|rmdup|bam|sam|cram|txt|tsv|tab|csv|gz|featureCounts|"
@@ -84,7 +84,8 @@ def match_names(columns: Sequence[str], names: Mapping[str, str], where: str) ->
     if mangled:
         first = mangled[0]
         notes.append(
-            f"{len(mangled)} samples were found under the names that R gives columns (check.names), such as {first} "
+            f"{counted(len(mangled), 'sample')} {either(len(mangled), 'was', 'were')} found under the names "
+            f"that R gives columns (check.names), such as {first} "
             f"under {columns[found[first][0]]}."
         )
     return Match(place=tuple(chosen), notes=tuple(notes))
@@ -107,7 +108,7 @@ def _no_match(
     where: str,
 ) -> str:
     first = wrong[0]
-    several = len(found[first]) > 1 or len(wrong) > 1 and all(len(found[each]) == 1 for each in wrong)
+    several = len(found[first]) > 1 or (len(wrong) > 1 and all(len(found[each]) == 1 for each in wrong))
     left = [column for i, column in enumerate(columns) if [i] not in found.values()]
     path = "name the columns in a column 'path' of the sheet"
     if several:
@@ -118,7 +119,7 @@ def _no_match(
         )
     extra = f"; {len(left)} in the counts only (first: {left[0]})" if left else ""
     return (
-        f"{where}: the sample sheet and the counts name different samples: {len(wrong)} in the sheet only (first: "
+        f"the sample sheet and the counts name different samples: {len(wrong)} in the sheet only (first: "
         f"{first}){extra}.{nearest(names[first], left)} The sheet's first column must hold the counts' column names, "
         f"each once; or {path}."
     )

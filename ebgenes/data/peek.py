@@ -19,7 +19,7 @@ from ebgenes.data.formats import BY_SAMPLE, Reading, read_wide, recognise, requi
 from ebgenes.data.htseq import htseq_files, read_htseq
 from ebgenes.data.sample_files import read_columns, require_files, sample_files
 from ebgenes.data.tenx import barcodes
-from ebgenes.data.transcripts import read_tx2gene
+from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
 from ebgenes.records.counts import Counts
 
@@ -76,16 +76,16 @@ def peek(
         return _of(found, with_samples_of(sheet, _no_genes(barcodes(place)), str(place)), TYPICAL)
     if found == "h5ad":
         return _h5ad(place, sheet, layer, counts_are)
-    reading = read_wide(
-        place, sheet, format=found, orientation=orientation, counts_are=counts_are, most=BEGINNING
-    )
+    reading = read_wide(place, sheet, format=found, orientation=orientation, counts_are=counts_are, most=BEGINNING)
     size = place.stat().st_size
     # As counts are packed, roughly.
     size *= 1 if found == "parquet" or orientation != "genes_by_samples" else _packing(place)
     share = 1 if found == "parquet" or orientation != "genes_by_samples" else max(size / BEGINNING, 1)
     seen = _of(found, reading, round(len(reading.counts.gene) * share))
     if lengths_beside(place) is not None:
-        words = f"lengths of transcripts lie beside the counts; gene_lengths: {lengths_beside(place)} makes them offsets."
+        words = (
+            f"lengths of transcripts lie beside the counts; gene_lengths: {lengths_beside(place)} makes them offsets."
+        )
         seen = replace(seen, notes=(*seen.notes, words))
     return seen
 
@@ -131,8 +131,12 @@ def _by_sample(place: Path, sheet: pd.DataFrame, format: str, tx2gene: str | Non
     files = require_files(sample_files(place, sheet, (ending,)), place, f"{format} output")
     layout = "rsem isoforms" if ending == "isoforms.results" else format
     first = quant.read_transcripts(next(iter(files.values())), layout)
-    n_genes = len(set(read_tx2gene(tx2gene).values())) if tx2gene is not None else len(first.name)
-    return Peek(format=format, counts=_no_genes(list(files)), n_genes=n_genes)
+    notes: list[str] = []
+    n_genes = len(first.name)
+    if tx2gene is not None and ending not in quant.OF_GENES:
+        pairs = read_tx2gene(tx2gene)
+        n_genes, notes = len(set(pairs.values())), genes_of(first.name, pairs, tx2gene)[1]
+    return Peek(format=format, counts=_no_genes(list(files)), n_genes=n_genes, notes=tuple(notes))
 
 
 def _h5ad(place: Path, sheet: pd.DataFrame, layer: str | None, counts_are: str) -> Peek:

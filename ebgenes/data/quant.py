@@ -117,7 +117,8 @@ def read_transcripts(path: Path, program: str) -> Quantified:
     missing = [name for name in COLUMNS[program] if name not in table.columns]
     if missing:
         raise InputError(
-            f"{path} is not {program.split()[0]}'s: it has no column {missing[0]!r}. Its columns: {listing(table.columns, 8)}."
+            f"{path} is not {program.split()[0]}'s: it has no column {missing[0]!r}. Its columns: "
+            f"{listing(table.columns, 8)}."
         )
     name, *values = (table[column] for column in COLUMNS[program])
     numbers = [pd.to_numeric(column, errors="coerce").to_numpy(dtype=float) for column in values]

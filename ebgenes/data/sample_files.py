@@ -18,6 +18,7 @@ from ebgenes.files import readable, text_content
 PATH_COLUMN = "path"
 """Column of the sample sheet that tells where a sample's file or folder is."""
 
+
 def sample_files(folder: Path, sheet: pd.DataFrame, endings: Sequence[str]) -> dict[str, Path | None]:
     """Each sample's file: by the sheet's column ``path``, else by its name in the folder.
 

@@ -13,7 +13,7 @@ import pandas as pd
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.annotation_columns import name_column
 from ebgenes.data.matching import known_names, occurs
-from ebgenes.errors import InputError, listing
+from ebgenes.errors import InputError, counted, listing
 from ebgenes.files import CODE, existing_file, one_line, read_table, read_text_table, require_unique, text_content
 from ebgenes.text_files import NUMBER
 
@@ -110,7 +110,7 @@ def typed(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if changed.any():
         i, j = (int(place[0]) for place in changed.nonzero())
         notes.append(
-            f"blanks around {int(changed.sum())} values were left out (first: sample {frame.index[i]}, "
+            f"blanks around {counted(int(changed.sum()), 'value')} were left out (first: sample {frame.index[i]}, "
             f"{frame.columns[j]}: {frame.iloc[i, j]!r})."
         )
     commas = [str(column) for column in stripped.columns if _has_commas(stripped[column])]

@@ -13,7 +13,7 @@ import yaml
 
 from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.design.formulas import split_formula
-from ebgenes.errors import InputError, InputErrors, listing
+from ebgenes.errors import InputError, InputErrors, counted, either, listing
 from ebgenes.text_files import NUMBER
 
 WORD = re.compile(r"`([^`]+)`|\"[^\"]*\"|'[^']*'|([^\W\d]\w*)")
@@ -102,7 +102,8 @@ def column_doubts(
         if column not in numeric and looks_coded(samples[column]):
             codes = listing([f"{value:g}" for value in sorted(set(samples[column].dropna()))], 6)
             doubts.append(
-                f"warning: column {column!r} of the sheet holds the whole numbers {codes}, and has one slope: each step "
+                f"warning: column {column!r} of the sheet holds the whole numbers {codes}, and has one slope: "
+                f"each step "
                 f"changes expression by the same factor. If they are codes of groups, write C({column}) in the design "
                 f"or factors: [{column}]; if they are amounts, numeric: [{column}]."
             )
@@ -115,7 +116,8 @@ def column_doubts(
         if len(odd) and len(odd) < (1 - MOSTLY) * len(told):
             doubts.append(
                 f"warning: column {column!r} of the sheet is text, and so a factor of {told.nunique()} levels, because "
-                f"of {odd.iloc[0]!r} (sample {odd.index[0]}; {len(odd)} of {len(told)} values are no numbers). Mend "
+                f"of {odd.iloc[0]!r} (sample {odd.index[0]}; {len(odd)} of {len(told)} values "
+                f"{either(len(odd), 'is no number', 'are no numbers')}). Mend "
                 f"the value, or say factors: [{column}]."
             )
     return doubts
@@ -138,7 +140,7 @@ def require_clear_levels(samples: pd.DataFrame, formula: str) -> None:
             alike.setdefault("".join(str(level).split()).casefold(), []).append(str(level))
         for levels in alike.values():
             if len(levels) > 1:
-                shown = " and ".join(f"{level!r} ({counts[level]} samples)" for level in sorted(levels))
+                shown = " and ".join(f"{level!r} ({counted(int(counts[level]), 'sample')})" for level in sorted(levels))
                 rarest = min(levels, key=lambda level: int(counts[level]))
                 first = values.index[values == rarest][0]
                 messages.append(
@@ -205,10 +207,11 @@ def never_together(matrix: pd.DataFrame) -> list[int]:
 
 def dropped_words(dropped: Sequence[str]) -> list[str]:
     """What is said of columns that were left out of a design; nothing where there are none."""
-    if not dropped:
+    if not (n := len(dropped)):
         return []
     return [
-        f"{len(dropped)} columns of the design are 0 in all samples and were left out, because no sample has these "
+        f"{counted(n, 'column')} of the design {either(n, 'is', 'are')} 0 in all samples and "
+        f"{either(n, 'was', 'were')} left out, because no sample has these "
         f"levels together ({listing(dropped, 4)})."
     ]
 
