@@ -153,7 +153,7 @@ def read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -
             content = content[: content.rfind(b"\n") + 1] or content
         layout = find_layout(content, found)
         names, separator = list(layout.names), layout.separator
-        plain = _all_whole(content[layout.start :], separator, len(names)) if numeric else None
+        plain = _all_whole(content, separator, len(names), layout.start) if numeric else None
         if plain is not None and all(names[1:]):
             frame = pd.DataFrame(plain[1], index=pd.Index(plain[0], dtype=object))
         else:
@@ -308,15 +308,35 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _all_whole(content: bytes, separator: str, n_fields: int) -> tuple[list[str], NDArray[np.int64]] | None:
+BLOCK = 4_000_000
+"""Bytes of a table that are turned into numbers at a time."""
+
+
+def _all_whole(
+    content: bytes, separator: str, n_fields: int, start: int = 0
+) -> tuple[list[str], NDArray[np.int64]] | None:
     """Names and numbers of a table of whole numbers >= 0; None of any other, which pandas reads or complains of.
 
-    Counts of hundreds of samples are read several times as fast as by pandas.
+    Counts of hundreds of samples are read faster than by pandas, and a block at a time in less memory.
     """
-    if b'"' in content or separator == " ":
+    if separator == " " or content.find(b'"', start) >= 0:
         return None
+    names: list[str] = []
+    numbers = np.empty((content.count(b"\n", start) + 1, n_fields - 1), dtype=np.int64)
+    while start < len(content):
+        end = content.find(b"\n", start + BLOCK) + 1 or len(content)
+        found = _whole_block(content[start:end], separator, n_fields)
+        if found is None:
+            return None
+        numbers[len(names) : len(names) + len(found[0])] = found[1]
+        names.extend(found[0])
+        start = end
+    return (names, numbers[: len(names)]) if names else None
+
+
+def _whole_block(block: bytes, separator: str, n_fields: int) -> tuple[list[str], NDArray[np.int64]] | None:
     between = separator.encode()
-    rows = [line.partition(between) for line in content.splitlines() if line]
+    rows = [line.partition(between) for line in block.splitlines() if line]
     if any(rest.count(between) != n_fields - 2 for *_, rest in rows):
         return None
     text = between.join(rest for *_, rest in rows)
@@ -329,7 +349,7 @@ def _all_whole(content: bytes, separator: str, n_fields: int) -> tuple[list[str]
             number = np.fromstring(text, dtype=np.int64, sep=separator)
         except (ValueError, DeprecationWarning):
             return None
-    if number.size != len(rows) * (n_fields - 1) or number.size == 0 or number.max() > LARGEST_COUNT:
+    if number.size != len(rows) * (n_fields - 1) or (number.size and number.max() > LARGEST_COUNT):
         return None
     return [name.decode("utf-8") for name, *_ in rows], number.reshape(len(rows), -1)
 

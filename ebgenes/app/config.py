@@ -455,7 +455,7 @@ def _no_sheet(name: str, dataset: DatasetSettings) -> Iterator[str]:
     """A mistake where nothing tells the samples."""
     own = dataset.format == "h5ad" or dataset.counts.endswith(".h5ad")
     if dataset.samples is None and (not own or dataset.pseudobulk is not None):
-        yield f"datasets.{name}: samples is missing. Name the sheet; an .h5ad of samples alone may bring its own."
+        yield f"datasets.{name}: samples is missing."
     if dataset.sum_by is not None and dataset.pseudobulk is not None:
         yield f"datasets.{name}: sum_by and pseudobulk both sum counts; name the library as pseudobulk.sample instead."
 

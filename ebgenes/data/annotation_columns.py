@@ -139,7 +139,10 @@ def split_columns(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> 
     if named is not None:
         column = frame.iloc[:, columns.index(named)].astype(str).str.strip()
         found = {str(gene): name for gene, name in zip(frame.index, column, strict=True) if name not in ("", "nan")}
-    kept = frame.iloc[:, list(match.place)].set_axis(list(names), axis=1)
+    # Large tables whose columns are in order are not copied.
+    in_order = match.place == tuple(range(len(columns)))
+    kept = frame.copy(deep=False) if in_order else frame.iloc[:, list(match.place)]
+    kept.columns = pd.Index(list(names))
     return Told(frame=kept, names=found, notes=tuple(notes))
 
 

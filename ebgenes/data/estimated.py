@@ -98,11 +98,7 @@ def with_lengths(counts: Counts, path: str, counts_path: str) -> tuple[Counts, l
     InputError
         Where the table lacks genes or samples, lengths are not above 0, or the counts hold the lengths already.
     """
-    if SCALED.search(Path(counts_path).name):
-        raise InputError(
-            f"{counts_path}: these counts were scaled by the transcripts' lengths already. Leave gene_lengths out, or "
-            "give the matrix that was not scaled."
-        )
+    require_unscaled(counts_path)
     frame = read_text_table(path, numeric=True)
     for names, known, what in ((counts.gene, frame.index, "genes"), (counts.sample, frame.columns, "samples")):
         missing = [str(name) for name in names if name not in known]
@@ -124,6 +120,15 @@ def with_lengths(counts: Counts, path: str, counts_path: str) -> tuple[Counts, l
         others = np.exp(log.sum(axis=1) / np.maximum((~bad).sum(axis=1), 1))
         value = np.where(bad, others[:, None], value)
     return replace(counts, length=value), [f"average lengths of transcripts come from {path}, as offsets."]
+
+
+def require_unscaled(counts_path: str) -> None:
+    """Refuse lengths beside counts that hold them already."""
+    if SCALED.search(Path(counts_path).name):
+        raise InputError(
+            f"{counts_path}: these counts were scaled by the transcripts' lengths already. Leave gene_lengths out, or "
+            "give the matrix that was not scaled."
+        )
 
 
 def lengths_beside(path: str | Path) -> Path | None:

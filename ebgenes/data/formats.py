@@ -170,6 +170,7 @@ def read_wide(
     """A table of genes by samples (of its first `most` bytes), of which the sheet's samples are taken."""
     table = TextTable(frame=read_parquet(place)) if format == "parquet" else read_table(place, numeric=True, most=most)
     frame, notes, where = table.frame, list(table.notes), str(place)
+    del table
     estimated = looks_estimated(place, [str(frame.index.name), *map(str, frame.columns)])
     if orientation == "samples_by_genes":
         if most >= 0 and format != "parquet":
@@ -182,6 +183,7 @@ def read_wide(
     require_unique([str(name) for name in frame.columns], "columns", place)
     split = split_columns(frame, wanted_names(sheet, [str(name) for name in frame.columns]), where)
     require_unique([str(name) for name in frame.index], "rows", place)
+    del frame
     counts, told = estimated_counts(split.frame, where, counts_are=counts_are, estimated=estimated)
     return Reading(counts=counts, notes=(*notes, *split.notes, *told), names=split.names)
 

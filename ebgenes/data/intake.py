@@ -18,6 +18,7 @@ import pandas as pd
 from ebgenes.arrays import text_array
 from ebgenes.data.cells import element, opened
 from ebgenes.data.count_tables import BEGINNING
+from ebgenes.data.estimated import require_unscaled
 from ebgenes.data.feature_counts import HEADER, is_feature_counts, read_header
 from ebgenes.data.formats import read_input
 from ebgenes.data.normalization import match_samples
@@ -142,6 +143,7 @@ def look_at(source: Source, samples: Samples) -> Peek:
     )  # fmt: skip
     match_samples(seen.counts, text_array(samples.counted.index))
     if source.gene_lengths is not None:
+        require_unscaled(source.counts)
         _look_at_lengths(source.gene_lengths, samples)
     return seen
 

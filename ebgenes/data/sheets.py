@@ -13,12 +13,10 @@ import pandas as pd
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.annotation_columns import name_column
 from ebgenes.data.matching import known_names, occurs
+from ebgenes.design.columns import MISSING
 from ebgenes.errors import InputError, counted, listing
 from ebgenes.files import CODE, existing_file, one_line, read_table, read_text_table, require_unique, text_content
 from ebgenes.text_files import NUMBER
-
-MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "<NA>"))
-"""What stands for no value in a sheet."""
 
 COMMA = re.compile(r"[+-]?\d+,\d+")
 
@@ -35,7 +33,7 @@ def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a sample sheet: one row a sample, names in the first column; columns of numbers become numeric.
 
     Codes such as ``007`` stay text, as does any column with a value that is not a number. ``NA``, ``N/A``, ``NaN``
-    and nothing are missing: nothing in columns of text, NaN in those of numbers. Blanks around values are left out.
+    and nothing are missing: NaN in columns of numbers, as written in those of text. Blanks around values are left out.
     """
     return read_sheet(path).frame
 
@@ -76,18 +74,20 @@ def read_sheet(path: str | os.PathLike[str], entries: Sequence[str] = ()) -> She
 
 def _other_column(frame: pd.DataFrame, entries: Sequence[str]) -> str | None:
     """The column with the samples' names, where it is not the first; None where the first will do or none does."""
-    known = known_names(entries)
-
-    def share(names: Sequence[str]) -> float:
-        inside = [name in known or occurs(name, entries) for name in names if name]
-        return sum(inside) / max(len(names), 1)
-
-    if not entries or (frame.index.is_unique and share(list(frame.index)) > 0):
+    if not entries:
         return None
-    columns = [column for column in frame.columns if frame[column].str.strip().is_unique and column != "path"]
-    shares = {str(column): share(list(frame[column].str.strip())) for column in columns}
-    best = max(shares, key=lambda column: shares[column], default=None)
-    return best if best is not None and shares[best] >= 0.5 else None
+    known = known_names(entries)
+    columns = {str(name): list(frame[name].str.strip()) for name in frame.columns if name != "path"}
+    columns = {name: values for name, values in columns.items() if len(set(values)) == len(values)}
+    # A name that is part of an entry's says less than one that is all of it: 1 is part of ctl_1.
+    for is_name in (known.__contains__, lambda name: occurs(name, entries)):
+        if frame.index.is_unique and any(is_name(name) for name in frame.index):
+            return None
+        shares = {name: sum(map(is_name, values)) / len(values) for name, values in columns.items()}
+        best = max(shares, key=lambda name: shares[name], default=None)
+        if best is not None and shares[best] >= 0.5:
+            return best
+    return None
 
 
 def _refuse_repeated(frame: pd.DataFrame, path: object) -> None:
@@ -136,7 +136,7 @@ def _numeric_if_all(values: pd.Series) -> pd.Series:
         numbers = pd.to_numeric(values)
         # Its floats may miss the last digit.
         return values.astype(float) if numbers.dtype.kind == "f" else numbers
-    return values.mask(missing, "")
+    return values
 
 
 def read_annotation(path: str | os.PathLike[str]) -> pd.DataFrame:

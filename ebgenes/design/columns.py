@@ -20,6 +20,9 @@ WORD = re.compile(r"`([^`]+)`|\"[^\"]*\"|'[^']*'|([^\W\d]\w*)")
 CALL = re.compile(r"[\w.]+\([^()]*\)")
 LEVELS = re.compile(r"\bC\(\s*`?([^`,()]+?)`?\s*[,)]")
 
+MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "<NA>"))
+"""What stands for no value in a sheet."""
+
 MOST_CODES = 12
 """Numbers beyond which a column is hardly one of codes."""
 
@@ -48,7 +51,7 @@ def is_numeric(values: pd.Series) -> bool:
 
 def is_missing(values: pd.Series) -> pd.Series:
     """Which of a column's cells say nothing."""
-    return values.isna() | (values.astype(str).str.strip() == "")
+    return values.isna() | values.astype(str).str.strip().isin(MISSING)
 
 
 def factors_of(samples: pd.DataFrame, formula: str) -> list[str]:

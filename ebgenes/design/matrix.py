@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
-from ebgenes.design.columns import Columns, level_named, never_together, quoting_hint
+from ebgenes.design.columns import Columns, is_missing, level_named, never_together, quoting_hint
 from ebgenes.design.formulas import split_formula
 from ebgenes.design.questions import AllOf, Combination, Comparison, Question, Several, combine
 from ebgenes.design.random_factors import build_groupings
@@ -261,7 +261,7 @@ def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str
     data = {}
     for column in used:
         values = samples[column]
-        empty = values.isna() | (values.astype(str).str.strip() == "")
+        empty = is_missing(values)
         if empty.any():
             raise InputError(
                 f"column {column!r} of the sample sheet is empty for {int(empty.sum())} of {len(values)} samples "
