@@ -15,6 +15,7 @@ from ebgenes.records.effects import (
     HiddenFactors,
 )
 from ebgenes.records.prior import EmFit
+from ebgenes.results.prior_json import Summary
 
 MUCH_SHARED = 0.05
 """Share of the residual variance from which what replicates have in common is worth a word."""
@@ -82,7 +83,7 @@ DOUBT = "warning: "
 """How a note about the user's files begins that may have been read as something else than was meant."""
 
 
-def with_notes(summary: dict[str, Any], notes: Sequence[str]) -> None:
+def with_notes(summary: Summary, notes: Sequence[str]) -> None:
     """Tell a summary what was done to the user's files; doubts are warnings of the page too."""
     summary["files"] = list(notes)
     doubts = [note.removeprefix(DOUBT) for note in notes if note.startswith(DOUBT)]

@@ -33,7 +33,7 @@ rule counts:
         strandedness=lambda wildcards: dataset(wildcards).strandedness,
         samples=lambda wildcards, input: flag_of("samples", input.samples),
         gene_lengths=lambda wildcards, input: flag_of("gene-lengths", input.gene_lengths),
-        intake=lambda wildcards: intake_json(wildcards),
+        intake=lambda wildcards: intake_part(dataset(wildcards)),
     shell:
         "ebgenes counts {input.counts:q} {params.samples} --intake {params.intake:q} {params.gene_lengths} {params.genes} {params.offsets} {params.size_factors} {params.layer} "
         "--format {params.format:q} --strandedness {params.strandedness:q} {params.tx2gene} "
@@ -58,7 +58,7 @@ rule pseudobulk:
         runtime=minutes(30, each=0.02),
     params:
         version=EBGENES_VERSION,
-        pseudobulk=lambda wildcards: sums_json(wildcards),
+        pseudobulk=lambda wildcards: sums_part(dataset(wildcards)),
         layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
     shell:
         "ebgenes pseudobulk {input.counts:q} --samples {input.samples:q} --pseudobulk {params.pseudobulk:q} "
@@ -84,7 +84,7 @@ checkpoint plan:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
-        config=lambda wildcards: plan_json(wildcards),
+        config=lambda wildcards: plan_part(SETTINGS, name_of(wildcards)),
     shell:
         "ebgenes plan {input.sums:q} {params.config:q} --dataset {wildcards.cells:q} "
         "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"
@@ -116,7 +116,7 @@ rule cell_type_counts:
         genes=lambda wildcards, input: flag_of("genes", input.genes),
         offsets=lambda wildcards, input: flag_of("offsets", input.offsets),
         size_factors=lambda wildcards: size_factors_flag(wildcards),
-        intake=lambda wildcards: intake_json(wildcards),
+        intake=lambda wildcards: intake_part(dataset(wildcards)),
     shell:
         "ebgenes counts {input.counts:q} --samples {input.samples:q} --intake {params.intake:q} {params.genes} {params.offsets} {params.size_factors} "
         "--pseudobulk {params.pseudobulk:q} --folder {wildcards.cell_type:q} "
