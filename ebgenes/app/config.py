@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from ebgenes.app.yaml_words import require_keys_once, yaml_message
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 
@@ -238,11 +239,15 @@ def load_yaml_file(path: str | os.PathLike[str]) -> Any:
 def load_yaml(text: str, source: str) -> Any:
     """The plain values of YAML text."""
     try:
-        return _text_keys(yaml.safe_load(text))
+        found = _text_keys(yaml.safe_load(text))
+        require_keys_once(text, source)
+        return found
+    except InputError:
+        raise
     # Besides its own errors the parser lets through those of impossible dates, of numbers with thousands of
     # digits, and of entries within entries without end.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(yaml_message(error, source)) from None
 
 
 def parse_config(content: Any) -> Config:
