@@ -191,15 +191,19 @@ def _with_points(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[st
         Where the commas may part thousands as well.
     """
     columns = []
-    certain, first = False, ""
+    certain, first, n_commas = False, "", 0
     for column in frame.select_dtypes(object).columns:
         values = frame[column].str.strip()
         commas = [value for value in values if COMMA.fullmatch(value)]
         if commas and all(COMMA.fullmatch(value) or NUMBER.fullmatch(value) or not value for value in values):
             columns.append(column)
+            n_commas = max(n_commas, len(commas))
             certain |= any(not THOUSANDS.fullmatch(value) for value in commas)
             first = first or commas[0]
     if not columns:
+        return frame, []
+    if not certain and n_commas < len(frame) / 2:
+        # A slip, which will be told with its row.
         return frame, []
     if not certain:
         raise InputError(

@@ -93,11 +93,10 @@ MISTAKES: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {
         edit("samples.tsv", ("a2\t", "a1\t")),
         ("names of rows occur more than once (first: 'a1')",),
     ),
-    "a typo in a level": (edit("samples.tsv", ("a2\tctl", "a2\tCTL")), ("differ by case or blanks", "sample a2, "
-    "'CTL'")),
+    "a typo in a level": (edit("samples.tsv", ("a2\tctl", "a2\tCTL")), ("case or blanks", "sample a2, 'CTL'")),
     "no value": (edit("samples.tsv", ("a2\tctl", "a2\t")), ("sample a2, column 'group'", "missing: drop")),
     "counts and sheet exchanged": (
-        edit("config.yaml", ("counts: counts.tsv", "counts: samples.tsv"), ("samples: samples.tsv\n    d", "samples: counts.tsv\n    d")),
+        edit("config.yaml", ("counts.tsv", "x.tsv"), ("samples.tsv", "counts.tsv"), ("x.tsv", "samples.tsv")),
         ("name different samples",),
     ),
     "a workbook of old Excel": (
