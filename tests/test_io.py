@@ -192,7 +192,7 @@ def test_sample_sheet_reads_back(tmp_path: Path, suffix: str) -> None:
     some_sheet().to_csv(path, sep="\t" if suffix == "tsv" else ",")
     found = read_samples(path)
     pd.testing.assert_frame_equal(found, some_sheet(), check_exact=True)
-    assert [found[name].dtype.kind for name in SHEET] == ["O", "O", "i", "f", "O", "O"]
+    assert [found[name].dtype.kind for name in SHEET] == ["O", "O", "i", "f", "f", "O", "O"]
 
 
 def some_study(*, offsets: bool = False, sheet: pd.DataFrame | None = None) -> Study:
