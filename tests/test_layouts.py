@@ -353,6 +353,7 @@ def test_only_codes_are_doubted(here: Path, reads: pd.DataFrame):
     for values, keys, doubted in (
         (["1", "2", "3"] * 2, {}, True),
         (["10", "20", "30"] * 2, {}, True),
+        (["1", "2", "3", "4", "4", "2"], {}, True),
         (["0", "1"] * 3, {}, False),
         (["0.5", "1", "2"] * 2, {}, False),
         (["31", "45", "52", "38", "61", "47"], {}, False),

@@ -70,6 +70,8 @@ def looks_coded(values: pd.Series) -> bool:
         return False
     row = np.arange(len(distinct)) + distinct[0]
     counted = distinct[0] in (0, 1) and bool((distinct == row).all())
+    if counted and len(distinct) < len(number) and len(distinct) <= MOST_CODES:
+        return True
     return len(distinct) <= len(number) / 2 and (counted or len(distinct) <= MOST_CODES)
 
 
