@@ -153,6 +153,7 @@ class EffectsSettings:
     trend: bool
     robust: bool
     dispersion_tails: str
+    dispersion_trend: str
     outliers: str
     hidden_factors: str | int
     composition: str

@@ -24,6 +24,7 @@ from ebgenes.errors import InputError
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, ResidualAxes, TextArray
 
 TAILS = ("normal", "t5")
+TRENDS = ("auto", "parametric", "smooth")
 OUTLIERS = ("keep", "winsorize")
 
 
@@ -35,6 +36,7 @@ def fit_effects(
     trend: bool = False,
     robust: bool = False,
     dispersion_tails: str = "normal",
+    dispersion_trend: str = "auto",
     outliers: str = "keep",
     covariates: FloatArray | None = None,
     hidden_factors: int | str = "auto",
@@ -61,6 +63,9 @@ def fit_effects(
         `fit_robust_variance_prior`.
     dispersion_tails
         Of the dispersions' prior, for ``likelihood``: ``normal``, or ``t5`` for heavier tails.
+    dispersion_trend
+        What the dispersions' prior lies around, for ``likelihood``: ``parametric``, a0 + a1/mean; ``smooth``, that and
+        a smooth bend over the log mean; ``auto``, the bend where all genes together clearly speak for it.
     outliers
         For ``likelihood``: ``keep`` all counts as they are, or ``winsorize`` those far from their
         replicates; see `bound_outliers`.
@@ -94,7 +99,8 @@ def fit_effects(
     require_composition(composition)
     engine = resolved(design, engine)
     asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
+        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails,
+        dispersion_trend=dispersion_trend, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
@@ -115,7 +121,7 @@ def fit_effects(
     else:
         from ebgenes.effects.likelihood import effects_of, learn_common
 
-        effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
+        effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend))
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
         if given_sizes(counts):
@@ -140,6 +146,7 @@ class Asked:
     trend: bool
     robust: bool
     dispersion_tails: str
+    dispersion_trend: str
     outliers: str
 
 
@@ -183,6 +190,7 @@ def made_ready(
     chosen = (
         ("engine", engine, ENGINES),
         ("dispersion_tails", asked.dispersion_tails, TAILS),
+        ("dispersion_trend", asked.dispersion_trend, TRENDS),
         ("outliers", asked.outliers, OUTLIERS),
     )
     for name, value, allowed in chosen:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ebgenes.data.normalization import base_mean, given_sizes
+from ebgenes.effects.dispersion_trend import fit_dispersion_trend
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.negative_binomial import (
     FAR,
     DispersionPrior,
     DispersionProfiles,
     effect_likelihood,
-    fit_dispersion_prior,
     profile_dispersions,
     route_for,
 )
@@ -71,11 +71,11 @@ class Common:
     residuals: ResidualAxes | None = None
 
 
-def learn_common(ready: Ready, *, tails: str, outliers: str) -> Common:
+def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto") -> Common:
     """The dispersions' hyperprior and each gene's part in it, of what `made_ready` returns."""
     counts, design = ready.counts, ready.design
     mean = base_mean(counts)
-    counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers, trend)
     return Common(
         counts=counts,
         base_mean=mean,
@@ -143,16 +143,16 @@ def precision_of(design: Design) -> FloatArray | None:
 
 
 def dispersions(
-    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str
+    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str, trend: str
 ) -> tuple[Counts, TextArray, DispersionProfiles, DispersionPrior]:
     """What each gene says of its dispersion, and the hyperprior all genes share; counts as bounded, and statuses."""
     profiles = profile_dispersions(counts, design, precision)
-    prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    prior = fit_dispersion_trend(counts, profiles, tails=tails, trend=trend)
     status = np.full(len(counts.gene), "ok", dtype=object)
     if outliers == "winsorize":
         counts, far = bound_outliers(counts, design, prior)
         profiles = profile_dispersions(counts, design, precision)
-        prior = fit_dispersion_prior(counts, profiles, tails=tails)
+        prior = fit_dispersion_trend(counts, profiles, tails=tails, trend=trend)
     else:
         far = genes_with_outliers(counts, design, prior)
     status[far] = "outlier"
@@ -161,12 +161,13 @@ def dispersions(
 
 def dispersion_scalars(prior: DispersionPrior, residual_df: int) -> dict[str, float]:
     """The hyperprior as `Effects.scalars` tell it."""
-    return {
+    told = {
         "residual_df": float(residual_df),
         "dispersion_floor": prior.floor,
         "dispersion_slope": prior.slope,
         "dispersion_spread": prior.spread,
     }
+    return told if prior.bend is None else {**told, **prior.bend.told()}
 
 
 def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:
