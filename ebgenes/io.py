@@ -920,6 +920,8 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
         for name, value in {**words, "tails": common.prior.tails}.items():
             file.attrs[name] = value
         file.attrs["sizes_given"] = given_sizes(counts)
+        if common.dispersion_ratio is not None:
+            file.attrs["dispersion_ratio"] = common.dispersion_ratio
         prior = file.create_group("prior")
         for name in PRIOR_SCALARS:
             prior.attrs[name] = getattr(common.prior, name)
@@ -963,6 +965,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
             words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
             scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
             bend = _read_bend(file["prior"])
+            ratio = float(file.attrs["dispersion_ratio"]) if "dispersion_ratio" in file.attrs else None
             given = bool(file.attrs["sizes_given"])
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
             residuals = _read_residuals(file)
@@ -993,6 +996,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
         status=text_array(text["status"]),
         hidden=hidden,
         residuals=residuals,
+        dispersion_ratio=ratio,
     )
 
 

@@ -152,6 +152,7 @@ class EffectsSettings:
     normalization: str
     trend: bool
     robust: bool
+    dispersion: str
     dispersion_tails: str
     dispersion_trend: str
     outliers: str

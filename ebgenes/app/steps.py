@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from ebgenes.prior.model_comparison import Criteria
     from ebgenes.report.render import ContrastPage, TogetherPage
 
-ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "dispersion_trend", "outliers")
+ENGINE_OPTIONS = ("trend", "robust", "dispersion", "dispersion_tails", "dispersion_trend", "outliers")
 """Settings of the effects that one engine or the other has."""
 
 

@@ -36,7 +36,7 @@ def common_of(
         As `fit_effects`.
     """
     asked = Asked(
-        engine="likelihood", trend=False, robust=False, dispersion_tails=dispersion_tails,
+        engine="likelihood", trend=False, robust=False, dispersion="shared", dispersion_tails=dispersion_tails,
         dispersion_trend=dispersion_trend, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, None, hidden_factors, controls)

@@ -81,7 +81,12 @@ def root_covariance(place: FloatArray, length: float) -> FloatArray:
 
 
 def fit_dispersion_trend(
-    counts: Counts, profiles: DispersionProfiles, *, tails: str = "normal", trend: str = "auto"
+    counts: Counts,
+    profiles: DispersionProfiles,
+    *,
+    tails: str = "normal",
+    trend: str = "auto",
+    mean: FloatArray | None = None,
 ) -> DispersionPrior:
     """The hyperprior that all genes share, its trend bent where all genes together clearly speak for that.
 
@@ -97,17 +102,20 @@ def fit_dispersion_trend(
         As in `fit_dispersion_prior`.
     trend
         ``parametric``, ``smooth``, or ``auto`` for what the evidence favours, a bend from a gain of `CLEAR` on.
+    mean
+        What the trend is over, (G,), where that is not these counts' own mean.
 
     Raises
     ------
     InputError
         With fewer than 10 genes.
     """
-    prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    mean = base_mean(counts) if mean is None else mean
+    prior = fit_dispersion_prior(counts, profiles, tails=tails, mean=mean)
     if trend == "parametric":
         return prior
-    log_mean = np.log(base_mean(counts))
-    telling = telling_genes(np.exp(log_mean))
+    log_mean = np.log(mean)
+    telling = telling_genes(mean)
     found = np.log([prior.floor, prior.slope, prior.spread])
     seen = _Evidence.of(profiles, log_mean, telling, prior)
     gain = 0.0 if seen is None else seen.likeliest_root(found)[1]

@@ -24,6 +24,7 @@ from ebgenes.errors import InputError
 from ebgenes.model import Contrast, Counts, Design, Effects, FloatArray, HiddenFactors, ResidualAxes, TextArray
 
 TAILS = ("normal", "t5")
+DISPERSIONS = ("shared", "by_group")
 TRENDS = ("auto", "parametric", "smooth")
 OUTLIERS = ("keep", "winsorize")
 
@@ -35,6 +36,7 @@ def fit_effects(
     engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
+    dispersion: str = "shared",
     dispersion_tails: str = "normal",
     dispersion_trend: str = "auto",
     outliers: str = "keep",
@@ -61,6 +63,9 @@ def fit_effects(
     trend, robust
         Options of the variance prior of ``moderated_t``; see `fit_variance_prior` and
         `fit_robust_variance_prior`.
+    dispersion
+        ``shared``: a gene has the same dispersion in all samples. ``by_group``: for ``likelihood`` and two groups, each
+        has dispersions with a trend and a spread of its own; see `fit_by_group`.
     dispersion_tails
         Of the dispersions' prior, for ``likelihood``: ``normal``, or ``t5`` for heavier tails.
     dispersion_trend
@@ -98,8 +103,11 @@ def fit_effects(
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
     require_composition(composition)
     engine = resolved(design, engine)
+    if dispersion == "by_group" and hidden_factors == "auto":
+        # Residuals of groups that vary unlike each other pass for what replicates share.
+        hidden_factors = 0
     asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails,
+        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
         dispersion_trend=dispersion_trend, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
@@ -121,6 +129,11 @@ def fit_effects(
     else:
         from ebgenes.effects.likelihood import effects_of, learn_common
 
+        if dispersion == "by_group":
+            from ebgenes.effects.group_dispersions import fit_by_group
+
+            effects = fit_by_group(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
+            return effects if composition == "none" else measured_from_unchanged(effects)
         effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend))
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
@@ -145,6 +158,7 @@ class Asked:
     engine: str
     trend: bool
     robust: bool
+    dispersion: str
     dispersion_tails: str
     dispersion_trend: str
     outliers: str
@@ -189,6 +203,7 @@ def made_ready(
         )
     chosen = (
         ("engine", engine, ENGINES),
+        ("dispersion", asked.dispersion, DISPERSIONS),
         ("dispersion_tails", asked.dispersion_tails, TAILS),
         ("dispersion_trend", asked.dispersion_trend, TRENDS),
         ("outliers", asked.outliers, OUTLIERS),

@@ -25,6 +25,7 @@ def fit_joint_effects(
     engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
+    dispersion: str = "shared",
     dispersion_tails: str = "normal",
     dispersion_trend: str = "auto",
     outliers: str = "keep",
@@ -47,6 +48,8 @@ def fit_joint_effects(
         ``moderated_t``: from moderated F statistics.
     trend, robust, dispersion_tails, dispersion_trend, outliers, covariates, hidden_factors, controls, composition
         As in `fit_effects`.
+    dispersion
+        ``shared``, as only comparisons of two groups have others.
 
     Raises
     ------
@@ -64,9 +67,14 @@ def fit_joint_effects(
             "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
         )
     require_composition(composition)
+    if dispersion == "by_group":
+        raise InputError(
+            "effects.dispersion: by_group compares two groups, and this question has several rows. "
+            "Choose dispersion: shared for it."
+        )
     engine = resolved(design, engine)
     asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails,
+        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
         dispersion_trend=dispersion_trend, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)

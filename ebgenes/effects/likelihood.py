@@ -69,6 +69,8 @@ class Common:
     status: TextArray
     hidden: HiddenFactors | None = None
     residuals: ResidualAxes | None = None
+    dispersion_ratio: float | None = None
+    """How many times as much the second of two groups varies as the first, where that is far from 1."""
 
 
 def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto") -> Common:
@@ -76,7 +78,13 @@ def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto"
     counts, design = ready.counts, ready.design
     mean = base_mean(counts)
     counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers, trend)
+    # Imported here, because that module knows this one.
+    from ebgenes.effects.group_dispersions import told_of_groups
+
+    n_hidden = 0 if ready.hidden is None else ready.hidden.score.shape[1]
+    groups = told_of_groups(ready.counts, design, n_hidden, prior)
     return Common(
+        dispersion_ratio=groups.get("dispersion_ratio"),
         counts=counts,
         base_mean=mean,
         design=design,
@@ -125,6 +133,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             engine="likelihood",
             scalars={
                 **dispersion_scalars(prior, residual_df),
+                **({} if common.dispersion_ratio is None else {"dispersion_ratio": common.dispersion_ratio}),
                 "given_sizes": given_sizes(common.counts),
             },
             grid=grid / unit,

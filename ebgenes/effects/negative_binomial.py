@@ -372,7 +372,9 @@ def telling_genes(mean: FloatArray) -> BoolArray:
     return np.asarray(mean >= min(TELLING_MEAN, np.sort(mean)[-min(ENOUGH_GENES, len(mean))]))
 
 
-def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails: str = "normal") -> DispersionPrior:
+def fit_dispersion_prior(
+    counts: Counts, profiles: DispersionProfiles, *, tails: str = "normal", mean: FloatArray | None = None
+) -> DispersionPrior:
     """Trend and spread of all genes' dispersions, by maximum marginal likelihood over those that have reads enough.
 
     Parameters
@@ -383,6 +385,8 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
         Of their dispersions.
     tails
         ``normal``, or ``t5`` for dispersions that stray further from their trend.
+    mean
+        What the trend is over, (G,), where that is not these counts' own mean.
 
     Raises
     ------
@@ -394,7 +398,7 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
         raise InputError(
             f"{n_genes} genes are too few to learn a dispersion trend from; give at least 10, better hundreds."
         )
-    mean = base_mean(counts)
+    mean = base_mean(counts) if mean is None else mean
     telling = telling_genes(mean)
     profiles = profiles.of_genes(telling)
     n_genes, log_mean = int(telling.sum()), np.log(mean[telling])

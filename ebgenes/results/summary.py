@@ -449,6 +449,9 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")
+    ratio = effects.scalars.get("dispersion_ratio")
+    if ratio is not None:
+        notes.insert(0, _unlike_groups(ratio))
     if effects.scalars.get("residual_df", np.inf) < 4:
         notes.append(
             f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "
@@ -463,6 +466,17 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
                 f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
             )
     return notes
+
+
+def _unlike_groups(ratio: float) -> str:
+    """Groups that vary unlike each other, which one dispersion a gene does not allow for."""
+    more, less = ("treated", "baseline") if ratio > 1 else ("baseline", "treated")
+    times = max(ratio, 1 / ratio)
+    return (
+        f"Replicates on the {more} side of the contrast vary {times:.1f} times as much as those on the {less} side, by "
+        "the median gene, and each gene was given one dispersion for both. With unequal group sizes error rates can "
+        "then be far off: use effects.dispersion: by_group, or look for samples that do not belong."
+    )
 
 
 def null_words(fit: EmFit, sigma0: float) -> list[str]:
