@@ -176,6 +176,7 @@ class PriorSettings:
     min_scale: float | None
     null_weight: float | None
     mode: str
+    bulk: str
     covariates: list[str | dict[str, Any]]
     compare: list[str]
 

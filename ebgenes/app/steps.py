@@ -432,7 +432,9 @@ def learn(effects: Effects, settings: PriorSettings, covariates: Covariates | No
     if settings.stored is not None:
         own = None if isinstance(settings.own_weight, str) else float(settings.own_weight)
         chosen |= {"stored": stored_prior(settings), "own_weight": own}
-    return eb.fit_em(effects, covariates=covariates, **chosen)
+    # Draws start from a mixture of slabs.
+    bulk = "none" if settings.fit == "gibbs" else settings.bulk
+    return eb.fit_em(effects, covariates=covariates, bulk=bulk, **chosen)
 
 
 def stored_prior(settings: PriorSettings) -> MixturePrior:

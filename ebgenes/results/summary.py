@@ -431,6 +431,12 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "direction move the size factors. lfdr, lfsr and the lists made of them count from there (prior.mode: zero "
             "counts from 0); log2_fc and p-values are from 0."
         )
+    if fit.bulk_gain is not None:
+        notes.append(
+            "Most genes are changed and lie around a place of their own: normals around 0 would have left hardly any "
+            f"gene unchanged, and a prior of free shape is more likely (log likelihood {fit.bulk_gain:+.0f}), so it "
+            "was used (prior.bulk: none keeps the normals). Whether the size factors are right, only controls can tell."
+        )
     moved = _moved(effects.scalars)
     if moved:
         notes.append(moved)
