@@ -204,10 +204,17 @@ def test_a_group_of_one_and_three_groups_are_refused() -> None:
     counts, design, _ = unlike(7, 4, 1, 0.03, 0.2)
     with pytest.raises(InputError, match="two samples or more"):
         eb.fit_effects(counts, design, dispersion="by_group")
-    matrix = np.repeat(np.eye(3), 2, axis=0)
-    three = replace(design, matrix=matrix, coefficient=text_array("abc"), sample=text_array("uvwxyz"))
-    three = replace(three, contrast=replace(design.contrast, weight=np.array([1.0, -0.5, -0.5])))
+
+    def of_three(weight: list[float]) -> Design:
+        return replace(
+            design,
+            matrix=np.repeat(np.eye(3), 2, axis=0),
+            coefficient=text_array("abc"),
+            sample=text_array("uvwxyz"),
+            contrast=replace(design.contrast, weight=np.array(weight)),
+        )
+
     with pytest.raises(InputError, match="compares two groups"):
-        compared_pair(three)
-    pair = compared_pair(replace(three, contrast=replace(design.contrast, weight=np.array([-2.0, 0.0, 2.0]))))
+        compared_pair(of_three([1.0, -0.5, -0.5]))
+    pair = compared_pair(of_three([-2.0, 0.0, 2.0]))
     assert (list(pair.first), list(pair.second), pair.times) == ([0, 1], [4, 5], 2.0)

@@ -173,7 +173,7 @@ def fit_em(
     bulk
         Where most genes change and lie around a place of their own, slabs around 0 leave no weight for the null.
         ``auto``: a smooth free shape (family ``npmle``) takes the place of ``scale_normal`` where that leaves less
-        than a tenth of the genes unchanged and the free shape is clearly more likely; ``none``: never.
+        than three tenths of the genes unchanged and the free shape is clearly more likely; ``none``: never.
     covariates
         What else is known of the genes; see `build_covariates`.
     stored

@@ -433,9 +433,9 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         )
     if fit.bulk_gain is not None:
         notes.append(
-            "Most genes are changed and lie around a place of their own: normals around 0 would have left hardly any "
-            f"gene unchanged, and a prior of free shape is more likely (log likelihood {fit.bulk_gain:+.0f}), so it "
-            "was used (prior.bulk: none keeps the normals). Whether the size factors are right, only controls can tell."
+            "Most genes are changed and lie around a place of their own: normals around 0 would have left few "
+            f"genes unchanged, and a prior of free shape is more likely (log likelihood {fit.bulk_gain:+.0f}), so it "
+            "was used (prior.bulk: none keeps the normals)."
         )
     moved = _moved(effects.scalars)
     if moved:
