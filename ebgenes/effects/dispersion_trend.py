@@ -31,8 +31,8 @@ LENGTHS = np.array([0.5, 1.0, 2.0, 4.0])
 alike, natural log of the mean."""
 
 CLEAR = 10.0
-"""Gain in log evidence from which a bend is taken: where dispersions follow a0 + a1/mean it is -4 to -.7, with 4,000 genes
-as with 20,000."""
+"""Gain in log evidence from which a bend is taken: where dispersions follow a0 + a1/mean it is -4 to -.7, with 4,000
+genes as with 20,000."""
 
 LOWEST_MEAN = 5.0
 """Reads a sample from which genes have a say in a bend."""
