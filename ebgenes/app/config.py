@@ -83,7 +83,9 @@ class EffectsSettings:
     normalization: str
     trend: bool
     robust: bool
+    dispersion: str
     dispersion_tails: str
+    dispersion_trend: str
     outliers: str
     hidden_factors: str | int
     composition: str
@@ -105,6 +107,7 @@ class PriorSettings:
     min_scale: float | None
     null_weight: float | None
     mode: str
+    bulk: str
     covariates: list[str | dict[str, Any]]
     compare: list[str]
 

@@ -26,6 +26,7 @@ def common_of(
     design: Design,
     *,
     dispersion_tails: str = "normal",
+    dispersion_trend: str = "auto",
     outliers: str = "keep",
     hidden_factors: int | str = "auto",
     controls: TextArray | None = None,
@@ -38,10 +39,11 @@ def common_of(
         As `fit_effects`.
     """
     asked = Asked(
-        engine="likelihood", trend=False, robust=False, dispersion_tails=dispersion_tails, outliers=outliers
+        engine="likelihood", trend=False, robust=False, dispersion="shared", dispersion_tails=dispersion_tails,
+        dispersion_trend=dispersion_trend, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, None, hidden_factors, controls)
-    return learn_common(ready, tails=dispersion_tails, outliers=outliers)
+    return learn_common(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
 
 
 def chunk(n_genes: int, which: int, n_chunks: int) -> slice:

@@ -19,6 +19,7 @@ from ebgenes.effects.composition import (
     with_moved_sizes,
 )
 from ebgenes.effects.failed import without_failed
+from ebgenes.effects.group_dispersions import fit_by_group
 from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
 from ebgenes.effects.likelihood import effects_of, learn_common
 from ebgenes.effects.mixed import fit_mixed
@@ -29,6 +30,8 @@ from ebgenes.records.design import Contrast, Design
 from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
 
 TAILS = ("normal", "t5")
+DISPERSIONS = ("shared", "by_group")
+TRENDS = ("auto", "parametric", "smooth")
 OUTLIERS = ("keep", "winsorize")
 
 
@@ -39,7 +42,9 @@ def fit_effects(
     engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
+    dispersion: str = "shared",
     dispersion_tails: str = "normal",
+    dispersion_trend: str = "auto",
     outliers: str = "keep",
     covariates: FloatArray | None = None,
     hidden_factors: int | str = "auto",
@@ -64,8 +69,14 @@ def fit_effects(
     trend, robust
         Options of the variance prior of ``moderated_t``; see `fit_variance_prior` and
         `fit_robust_variance_prior`.
+    dispersion
+        ``shared``: a gene has the same dispersion in all samples. ``by_group``: for ``likelihood`` and two groups, each
+        has dispersions with a trend and a spread of its own; see `fit_by_group`.
     dispersion_tails
         Of the dispersions' prior, for ``likelihood``: ``normal``, or ``t5`` for heavier tails.
+    dispersion_trend
+        What the dispersions' prior lies around, for ``likelihood``: ``parametric``, a0 + a1/mean; ``smooth``, that and
+        a smooth bend over the log mean; ``auto``, the bend where all genes together clearly speak for it.
     outliers
         For ``likelihood``: ``keep`` all counts as they are, or ``winsorize`` those far from their
         replicates; see `bound_outliers`.
@@ -98,8 +109,12 @@ def fit_effects(
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
     require_composition(composition)
     engine = resolved(design, engine)
+    if dispersion == "by_group" and hidden_factors == "auto":
+        # Residuals of groups that vary unlike each other pass for what replicates share.
+        hidden_factors = 0
     asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
+        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
+        dispersion_trend=dispersion_trend, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
@@ -117,7 +132,10 @@ def fit_effects(
                 effects = fit_mixed(moved, design, contrast)
             effects = replace(effects, scalars={**effects.scalars, **told_of(center)})
     else:
-        effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
+        if dispersion == "by_group":
+            effects = fit_by_group(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
+            return effects if composition == "none" else measured_from_unchanged(effects)
+        effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend))
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
         if given_sizes(counts):
@@ -141,7 +159,9 @@ class Asked:
     engine: str
     trend: bool
     robust: bool
+    dispersion: str
     dispersion_tails: str
+    dispersion_trend: str
     outliers: str
 
 
@@ -184,7 +204,9 @@ def made_ready(
         )
     chosen = (
         ("engine", engine, ENGINES),
+        ("dispersion", asked.dispersion, DISPERSIONS),
         ("dispersion_tails", asked.dispersion_tails, TAILS),
+        ("dispersion_trend", asked.dispersion_trend, TRENDS),
         ("outliers", asked.outliers, OUTLIERS),
     )
     for name, value, allowed in chosen:

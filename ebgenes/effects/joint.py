@@ -30,7 +30,9 @@ def fit_joint_effects(
     engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
+    dispersion: str = "shared",
     dispersion_tails: str = "normal",
+    dispersion_trend: str = "auto",
     outliers: str = "keep",
     covariates: FloatArray | None = None,
     hidden_factors: int | str = "auto",
@@ -49,8 +51,10 @@ def fit_joint_effects(
         ``likelihood``, which ``auto`` stands for: p-values from likelihood ratios, averaged over the dispersion's
         posterior.
         ``moderated_t``: from moderated F statistics.
-    trend, robust, dispersion_tails, outliers, covariates, hidden_factors, controls, composition
+    trend, robust, dispersion_tails, dispersion_trend, outliers, covariates, hidden_factors, controls, composition
         As in `fit_effects`.
+    dispersion
+        ``shared``, as only comparisons of two groups have others.
 
     Raises
     ------
@@ -68,9 +72,15 @@ def fit_joint_effects(
             "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
         )
     require_composition(composition)
+    if dispersion == "by_group":
+        raise InputError(
+            "effects.dispersion: by_group compares two groups, and this question has several rows. "
+            "Choose dispersion: shared for it."
+        )
     engine = resolved(design, engine)
     asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
+        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
+        dispersion_trend=dispersion_trend, outliers=outliers,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
@@ -78,7 +88,7 @@ def fit_joint_effects(
     def fitted(counts: Counts) -> JointEffects:
         if engine == "moderated_t":
             return _moderated_f(counts, design, trend=trend, robust=robust)
-        return _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers)
+        return _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
 
     effects = fitted(counts)
     if composition == "auto" and not given_sizes(counts):
@@ -116,7 +126,7 @@ def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -
     )
 
 
-def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: str) -> JointEffects:
+def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: str, trend: str) -> JointEffects:
     """Likelihood ratios of the negative binomial, the dispersion integrated out."""
     # Imported here for their kernels, which the other engine need not load.
 
@@ -124,7 +134,7 @@ def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: s
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
     mean = base_mean(counts)
     precision = precision_of(design)
-    counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers, trend)
     found = joint_likelihood(counts, design.matrix, joint.weight, profiles, prior, route_for(residual_df), precision)
     status[~found.converged] = "not_converged"
     n_rows = len(joint.row)

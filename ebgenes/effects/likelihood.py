@@ -9,13 +9,13 @@ import numpy as np
 
 from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
+from ebgenes.effects.dispersion_trend import fit_dispersion_trend
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.negative_binomial import (
     FAR,
     DispersionPrior,
     DispersionProfiles,
     effect_likelihood,
-    fit_dispersion_prior,
     profile_dispersions,
     route_for,
 )
@@ -62,14 +62,22 @@ class Common:
     status: TextArray
     hidden: HiddenFactors | None = None
     residuals: ResidualAxes | None = None
+    dispersion_ratio: float | None = None
+    """How many times as much the second of two groups varies as the first, where that is far from 1."""
 
 
-def learn_common(ready: Ready, *, tails: str, outliers: str) -> Common:
+def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto") -> Common:
     """The dispersions' hyperprior and each gene's part in it, of what `made_ready` returns."""
     counts, design = ready.counts, ready.design
     mean = base_mean(counts)
-    counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers, trend)
+    # Imported here, because that module knows this one.
+    from ebgenes.effects.group_dispersions import told_of_groups
+
+    n_hidden = 0 if ready.hidden is None else ready.hidden.score.shape[1]
+    groups = told_of_groups(ready.counts, design, n_hidden, prior)
     return Common(
+        dispersion_ratio=groups.get("dispersion_ratio"),
         counts=counts,
         base_mean=mean,
         design=design,
@@ -118,6 +126,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             engine="likelihood",
             scalars={
                 **dispersion_scalars(prior, residual_df),
+                **({} if common.dispersion_ratio is None else {"dispersion_ratio": common.dispersion_ratio}),
                 "given_sizes": given_sizes(common.counts),
             },
             grid=grid / unit,
@@ -136,16 +145,16 @@ def precision_of(design: Design) -> FloatArray | None:
 
 
 def dispersions(
-    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str
+    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str, trend: str
 ) -> tuple[Counts, TextArray, DispersionProfiles, DispersionPrior]:
     """What each gene says of its dispersion, and the hyperprior all genes share; counts as bounded, and statuses."""
     profiles = profile_dispersions(counts, design, precision)
-    prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    prior = fit_dispersion_trend(counts, profiles, tails=tails, trend=trend)
     status = np.full(len(counts.gene), "ok", dtype=object)
     if outliers == "winsorize":
         counts, far = bound_outliers(counts, design, prior)
         profiles = profile_dispersions(counts, design, precision)
-        prior = fit_dispersion_prior(counts, profiles, tails=tails)
+        prior = fit_dispersion_trend(counts, profiles, tails=tails, trend=trend)
     else:
         far = genes_with_outliers(counts, design, prior)
     status[far] = "outlier"
@@ -154,12 +163,13 @@ def dispersions(
 
 def dispersion_scalars(prior: DispersionPrior, residual_df: int) -> dict[str, float]:
     """The hyperprior as `Effects.scalars` tell it."""
-    return {
+    told = {
         "residual_df": float(residual_df),
         "dispersion_floor": prior.floor,
         "dispersion_slope": prior.slope,
         "dispersion_spread": prior.spread,
     }
+    return told if prior.bend is None else {**told, **prior.bend.told()}
 
 
 def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:

@@ -164,9 +164,41 @@ def _powers(log_size: FloatArray) -> FloatArray:
     return np.column_stack([*(size**k for k in (1, 2, 3, 0)), log_size, *(size**-k for k in (1, 2, 3))])
 
 
+TOLD = "dispersion_bend: "
+"""Begins the names of scalars that tell a bend, before the mean count."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Bend:
+    """What a smooth trend adds to log(a0 + a1/mean), natural log: straight between its places, level beyond them.
+
+    Attributes
+    ----------
+    place
+        Natural log of mean counts, ascending and even, (J,).
+    value
+        What is added there, (J,).
+    gain
+        How much higher the log evidence is than without.
+    """
+
+    place: FloatArray
+    value: FloatArray
+    gain: float
+
+    def at(self, log_mean: FloatArray) -> FloatArray:
+        """Of genes, (G,); each to the same bits whatever genes stand beside it."""
+        return np.asarray(np.interp(log_mean, self.place, self.value))
+
+    def told(self) -> dict[str, float]:
+        """As `Effects.scalars` tell it: the gain, and what is added to the log trend at mean counts."""
+        added = {f"{TOLD}{np.exp(x):.6g}": float(y) for x, y in zip(self.place, self.value, strict=True)}
+        return {"dispersion_bend_gain": self.gain, **added}
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DispersionPrior:
-    """log alpha_g ~ N(log(floor + slope / mean_g), spread^2), natural log; or t with that center and scale.
+    """log alpha_g ~ N(log(floor + slope / mean_g) + bend, spread^2), natural log; or t with that center and scale.
 
     Attributes
     ----------
@@ -178,6 +210,8 @@ class DispersionPrior:
         ``normal`` or ``t5``.
     loglik
         Maximised log marginal likelihood.
+    bend
+        What a smooth trend adds, or None.
     """
 
     floor: float
@@ -185,6 +219,12 @@ class DispersionPrior:
     spread: float
     tails: str = "normal"
     loglik: float = float("nan")
+    bend: Bend | None = None
+
+    def trend(self, mean: FloatArray) -> FloatArray:
+        """Dispersions on the trend at mean counts, both (G,)."""
+        plain = self.floor + self.slope / mean
+        return np.asarray(plain if self.bend is None else plain * np.exp(self.bend.at(np.log(mean))))
 
 
 def lay_out(effect: FloatArray, nuisance: FloatArray, precision: FloatArray | None = None) -> Layout:
@@ -330,7 +370,14 @@ reads some 15% too low, and where the observed mean is low by chance the trend i
 """
 
 
-def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails: str = "normal") -> DispersionPrior:
+def telling_genes(mean: FloatArray) -> BoolArray:
+    """Which genes a trend is learned from, (G,), by their mean counts."""
+    return np.asarray(mean >= min(TELLING_MEAN, np.sort(mean)[-min(ENOUGH_GENES, len(mean))]))
+
+
+def fit_dispersion_prior(
+    counts: Counts, profiles: DispersionProfiles, *, tails: str = "normal", mean: FloatArray | None = None
+) -> DispersionPrior:
     """Trend and spread of all genes' dispersions, by maximum marginal likelihood over those that have reads enough.
 
     Parameters
@@ -341,6 +388,8 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
         Of their dispersions.
     tails
         ``normal``, or ``t5`` for dispersions that stray further from their trend.
+    mean
+        What the trend is over, (G,), where that is not these counts' own mean.
 
     Raises
     ------
@@ -352,8 +401,8 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
         raise InputError(
             f"{n_genes} genes are too few to learn a dispersion trend from; give at least 10, better hundreds."
         )
-    mean = base_mean(counts)
-    telling = mean >= min(TELLING_MEAN, np.sort(mean)[-min(ENOUGH_GENES, n_genes)])
+    mean = base_mean(counts) if mean is None else mean
+    telling = telling_genes(mean)
     profiles = profiles.of_genes(telling)
     n_genes, log_mean = int(telling.sum()), np.log(mean[telling])
     tail_df = TAILS[tails]
@@ -374,9 +423,9 @@ def fit_dispersion_prior(counts: Counts, profiles: DispersionProfiles, *, tails:
         return _minimum(loss, start, LOWEST_PARAMETERS, HIGHEST_PARAMETERS)
 
     found, value = maximum(profiles, np.array([np.log(0.05), np.log(2.0), np.log(0.7)]))
-    # A hyperprior narrower than the nodes are apart is not seen by the rule.
-    if np.exp(found[2]) < 0.7 * profiles.step.max():
-        found, value = maximum(_refined(profiles, 4), found)
+    fine = fine_enough(profiles, float(np.exp(found[2])))
+    if fine is not profiles:
+        found, value = maximum(fine, found)
     floor, slope, spread = np.exp(found)
     return DispersionPrior(
         floor=float(floor), slope=float(slope), spread=float(spread), tails=tails, loglik=-n_genes * value
@@ -421,6 +470,11 @@ def _minimum(
         if gain < 1e-12:
             break
     return x, value
+
+
+def fine_enough(profiles: DispersionProfiles, spread: float) -> DispersionProfiles:
+    """The same profiles, on denser nodes where a hyperprior is narrower than these are apart and would be missed."""
+    return _refined(profiles, 4) if spread < 0.7 * profiles.step.max() else profiles
 
 
 def _refined(profiles: DispersionProfiles, times: int) -> DispersionProfiles:
@@ -569,7 +623,7 @@ def effect_likelihood(
     n_genes = len(counts.gene)
     shared, tables = common_tables(counts, layout, route.n_nodes)
     full_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows])
-    trend = np.log(prior.floor + prior.slope / base_mean(counts))
+    trend = np.log(prior.trend(base_mean(counts)))
     before, weights, after = keep_at(route.reach, design.shape[0] - design.shape[1])
     grid, loglik = (np.empty((n_genes, len(REACH))) for _ in range(2))
     converged = np.empty(n_genes, dtype=bool)
@@ -644,7 +698,7 @@ def joint_likelihood(
     null_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows[:, 1:][:, other]])
     full_rows = np.column_stack([null_rows, layout.rows[:, 1:][:, inside]])
     shared, tables = common_tables(counts, layout, route.n_nodes)
-    trend = np.log(prior.floor + prior.slope / base_mean(counts))
+    trend = np.log(prior.trend(base_mean(counts)))
     estimate, covariance = np.empty((n_genes, n_rows)), np.empty((n_genes, n_rows, n_rows))
     scale, ratio, weight = np.empty((3, n_genes, route.n_nodes))
     converged = np.empty(n_genes, dtype=bool)

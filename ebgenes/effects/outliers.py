@@ -50,7 +50,7 @@ def _steady(count: FloatArray, alpha: FloatArray) -> FloatArray:
 
 def _usual_dispersion(counts: Counts, prior: DispersionPrior) -> FloatArray:
     """One standard deviation above the trend, (G, 1)."""
-    return np.asarray(np.exp(prior.spread) * (prior.floor + prior.slope / base_mean(counts))[:, None])
+    return np.asarray(np.exp(prior.spread) * prior.trend(base_mean(counts))[:, None])
 
 
 def bound_outliers(counts: Counts, design: FloatArray, prior: DispersionPrior) -> tuple[Counts, BoolArray]:

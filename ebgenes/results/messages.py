@@ -115,6 +115,12 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "direction move the size factors. lfdr, lfsr and the lists made of them count from there (prior.mode: zero "
             "counts from 0); log2_fc and p-values are from 0."
         )
+    if fit.bulk_gain is not None:
+        notes.append(
+            "Most genes are changed and lie around a place of their own: normals around 0 would have left few "
+            f"genes unchanged, and a prior of free shape is more likely (log likelihood {fit.bulk_gain:+.0f}), so it "
+            "was used (prior.bulk: none keeps the normals)."
+        )
     moved = _moved(effects.scalars)
     if moved:
         notes.append(moved)
@@ -133,6 +139,9 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")
+    ratio = effects.scalars.get("dispersion_ratio")
+    if ratio is not None:
+        notes.insert(0, _unlike_groups(ratio))
     if effects.scalars.get("residual_df", np.inf) < 4:
         notes.append(
             f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "
@@ -147,6 +156,17 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
                 f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
             )
     return notes
+
+
+def _unlike_groups(ratio: float) -> str:
+    """Groups that vary unlike each other, which one dispersion a gene does not allow for."""
+    more, less = ("treated", "baseline") if ratio > 1 else ("baseline", "treated")
+    times = max(ratio, 1 / ratio)
+    return (
+        f"Replicates on the {more} side of the contrast vary {times:.1f} times as much as those on the {less} side, by "
+        "the median gene, and each gene was given one dispersion for both. With unequal group sizes error rates can "
+        "then be far off: use effects.dispersion: by_group, or look for samples that do not belong."
+    )
 
 
 def null_words(fit: EmFit, sigma0: float) -> list[str]:
