@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
+ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers", "count_tails")
 """Settings of the effects that one engine or the other has."""
 
 
@@ -219,7 +219,7 @@ def share(study: Study, design: Design, settings: EffectsSettings, controls: Tex
     engine = resolved(design, settings.engine)
     if engine != "likelihood":
         raise InputError(f"effects.chunks: engine {engine} fits all genes at once. Leave the chunks out.")
-    chosen = options(settings, "hidden_factors", "dispersion_tails", "outliers")
+    chosen = options(settings, "hidden_factors", "dispersion_tails", "outliers", "count_tails")
     common = common_of(study.counts, design, controls=controls, **chosen)
     return replace(common, hidden=_beside_sheet(common.hidden, study))
 

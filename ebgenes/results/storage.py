@@ -17,6 +17,7 @@ from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.normalization import given_sizes
 from ebgenes.effects.likelihood import Common
 from ebgenes.effects.negative_binomial import DispersionPrior, DispersionProfiles
+from ebgenes.effects.tails import tail_scalars
 from ebgenes.errors import InputError, listing
 from ebgenes.files import existing_file, one_line, read_json, whole, write_bytes
 from ebgenes.prior.families import family_of
@@ -383,6 +384,8 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
         for name, value in {**words, "tails": common.prior.tails}.items():
             file.attrs[name] = value
         file.attrs["sizes_given"] = given_sizes(counts)
+        for name, value in common.tails.items():
+            file.attrs[name] = value
         prior = file.create_group("prior")
         for name in PRIOR_SCALARS:
             prior.attrs[name] = getattr(common.prior, name)
@@ -406,6 +409,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
             words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
             scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
             given = bool(file.attrs["sizes_given"])
+            tails = {name: float(value) for name, value in tail_scalars(file.attrs).items()}
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
             residuals = _read_residuals(file)
     except InputError:
@@ -435,6 +439,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
         status=text_array(text["status"]),
         hidden=hidden,
         residuals=residuals,
+        tails=tails,
     )
 
 
