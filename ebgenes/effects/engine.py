@@ -87,8 +87,8 @@ def fit_effects(
         from the size factors.
     count_tails
         For ``likelihood``: ``auto`` compares random halves of the replicates where these leave 36 residual degrees of
-        freedom or more; if the p-values show tails that no negative binomial has, all genes are fitted by regression of log
-        counts with bounded residuals and moderated variances instead; see `check_likelihood`. ``model``: never.
+        freedom or more; if the p-values show tails that no negative binomial has, all genes are fitted by regression of
+        log counts with bounded residuals and moderated variances instead; see `check_likelihood`. ``model``: never.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Counts with tails that no negative binomial has: whether the likelihood is right, and what takes its place.
 
-A negative binomial ties a gene's tails to its variance. Where samples vary with skew, or single counts are far above the
-rest, standard errors come out too small, and more samples only make that plainer. Enough replicates tell: a
+A negative binomial ties a gene's tails to its variance. Where samples vary with skew, or single counts are far above
+the rest, standard errors come out too small, and more samples only make that plainer. Enough replicates tell: a
 comparison of random halves of the replicates has no effect in any gene, and its p-values should be uniform.
 """
 
@@ -187,7 +187,7 @@ def bounded(response: FloatArray, weight: FloatArray, design: FloatArray) -> Flo
     """Pseudo-values of Huber's regression, (G, S): least squares of them gives its fit and, asymptotically, its errors.
 
     ``fit + psi(r) / mean psi'(r)``, r the residual over its scale, psi(r) = r bounded at 2. The scale is the median
-    absolute residual over .6745, but no less than a third of the standard deviation, where half of a gene's counts agree.
+    absolute residual over .6745, but no less than a third of the standard deviation: half of a gene's counts may agree.
 
     Sources: Huber (1973), Ann. Stat. 1, 799; Bickel (1976), Scand. J. Stat. 3, 145 (pseudo-values).
     """
