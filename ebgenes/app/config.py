@@ -89,6 +89,7 @@ class EffectsSettings:
     outliers: str
     hidden_factors: str | int
     composition: str
+    count_tails: str
     chunks: int
     batch: int
     fixed_or_random: str

@@ -62,7 +62,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ENGINE_OPTIONS = ("trend", "robust", "dispersion", "dispersion_tails", "dispersion_trend", "outliers")
+ENGINE_OPTIONS = (
+    "trend", "robust", "dispersion", "dispersion_tails", "dispersion_trend", "outliers", "count_tails",
+)  # fmt: skip
 """Settings of the effects that one engine or the other has."""
 
 
@@ -220,7 +222,7 @@ def share(study: Study, design: Design, settings: EffectsSettings, controls: Tex
     engine = resolved(design, settings.engine)
     if engine != "likelihood":
         raise InputError(f"effects.chunks: engine {engine} fits all genes at once. Leave the chunks out.")
-    chosen = options(settings, "hidden_factors", "dispersion_tails", "dispersion_trend", "outliers")
+    chosen = options(settings, "hidden_factors", "dispersion_tails", "dispersion_trend", "outliers", "count_tails")
     common = common_of(study.counts, design, controls=controls, **chosen)
     return replace(common, hidden=_beside_sheet(common.hidden, study))
 

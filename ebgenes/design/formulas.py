@@ -18,6 +18,7 @@ OF_LIKELIHOOD: dict[str, Any] = {
     "dispersion_tails": "normal",
     "dispersion_trend": "auto",
     "outliers": "keep",
+    "count_tails": "auto",
 }
 OF_MODERATED_T: dict[str, Any] = {"trend": False, "robust": False}
 """Options that one engine has, and what they are where nobody asked."""

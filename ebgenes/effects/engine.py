@@ -24,6 +24,7 @@ from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_
 from ebgenes.effects.likelihood import effects_of, learn_common
 from ebgenes.effects.mixed import fit_mixed
 from ebgenes.effects.moderated_t import fit_moderated_t
+from ebgenes.effects.tails import COUNT_TAILS
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Design
@@ -50,6 +51,7 @@ def fit_effects(
     hidden_factors: int | str = "auto",
     controls: TextArray | None = None,
     composition: str = "auto",
+    count_tails: str = "auto",
 ) -> Effects:
     """Estimate the design's contrast for every gene.
 
@@ -94,6 +96,10 @@ def fit_effects(
         Where many genes change in one direction size factors follow them, and unchanged genes lie beside 0. ``auto``:
         effects are measured from where these lie, if that is well known and size factors were estimated; ``none``:
         from the size factors.
+    count_tails
+        For ``likelihood``: ``auto`` compares random halves of the replicates where these leave 36 residual degrees of
+        freedom or more; if the p-values show tails that no negative binomial has, all genes are fitted by regression of
+        log counts with bounded residuals and moderated variances instead; see `check_likelihood`. ``model``: never.
 
     Raises
     ------
@@ -114,7 +120,7 @@ def fit_effects(
         hidden_factors = 0
     asked = Asked(
         engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
-        dispersion_trend=dispersion_trend, outliers=outliers,
+        dispersion_trend=dispersion_trend, outliers=outliers, count_tails=count_tails,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
@@ -135,7 +141,10 @@ def fit_effects(
         if dispersion == "by_group":
             effects = fit_by_group(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
             return effects if composition == "none" else measured_from_unchanged(effects)
-        effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend))
+        common = learn_common(
+            ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend, count_tails=count_tails
+        )
+        effects = effects_of(common)
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
         if given_sizes(counts):
@@ -163,6 +172,7 @@ class Asked:
     dispersion_tails: str
     dispersion_trend: str
     outliers: str
+    count_tails: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -208,6 +218,7 @@ def made_ready(
         ("dispersion_tails", asked.dispersion_tails, TAILS),
         ("dispersion_trend", asked.dispersion_trend, TRENDS),
         ("outliers", asked.outliers, OUTLIERS),
+        ("count_tails", asked.count_tails, COUNT_TAILS),
     )
     for name, value, allowed in chosen:
         if value not in allowed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from scipy import special
 
 from ebgenes.arrays import BoolArray, FloatArray, IntArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes, of_genes
@@ -201,9 +202,6 @@ def variance_ratio(counts: Counts, pair: Pair, prior: DispersionPrior) -> float:
     Squared residuals within either group over the variance that the shared trend gives them, of the genes that tell of
     dispersions; the median ratio over that of F's distribution.
     """
-    # Imported here, where few fits come by.
-    from scipy.stats import f
-
     mean = base_mean(counts)
     telling = telling_genes(mean)
     counts, alpha = of_genes(counts, telling), prior.trend(mean[telling])[:, None]
@@ -219,7 +217,7 @@ def variance_ratio(counts: Counts, pair: Pair, prior: DispersionPrior) -> float:
     ratio = ratio[np.isfinite(ratio)]
     if len(ratio) < FEWEST:
         return 1.0
-    return float(np.median(ratio) / f.median(len(pair.second) - 1, len(pair.first) - 1))
+    return float(np.median(ratio) / special.fdtri(len(pair.second) - 1, len(pair.first) - 1, 0.5))
 
 
 def told_of_groups(counts: Counts, design: Design, n_hidden: int, prior: DispersionPrior) -> dict[str, float]:

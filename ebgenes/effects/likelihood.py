@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.dispersion_trend import fit_dispersion_trend
 from ebgenes.effects.failed import without_failed
+from ebgenes.effects.moderated_t import effects_by_t
 from ebgenes.effects.negative_binomial import (
     FAR,
     DispersionPrior,
@@ -20,6 +21,7 @@ from ebgenes.effects.negative_binomial import (
     route_for,
 )
 from ebgenes.effects.outliers import bound_outliers, genes_with_outliers
+from ebgenes.effects.tails import moderate_bounded, told_of_tails
 from ebgenes.numerics.grid import summarise
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.records.counts import Counts
@@ -52,6 +54,8 @@ class Common:
         The factors, or None.
     residuals
         How what is left varies.
+    tails
+        Whether counts have tails that the likelihood does not; see `told_of_tails`.
     """
 
     counts: Counts
@@ -65,8 +69,10 @@ class Common:
     dispersion_ratio: float | None = None
     """How many times as much the second of two groups varies as the first, where that is far from 1."""
 
+    tails: dict[str, float] = field(default_factory=dict)
 
-def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto") -> Common:
+
+def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto", count_tails: str = "auto") -> Common:
     """The dispersions' hyperprior and each gene's part in it, of what `made_ready` returns."""
     counts, design = ready.counts, ready.design
     mean = base_mean(counts)
@@ -86,6 +92,7 @@ def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto"
         status=status,
         hidden=ready.hidden,
         residuals=ready.residuals,
+        tails=told_of_tails(counts, design, prior, count_tails),
     )
 
 
@@ -94,7 +101,11 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
 
     Estimate, standard error, df and p-value are read off the same likelihood: its peak; the t with its
     curvature and its drop three widths from the peak; the smaller tail beside 0, twice.
+
+    Where counts have tails that no negative binomial has, likelihoods are those of `moderate_bounded`, without a grid.
     """
+    if common.tails.get("bounded"):
+        return _bounded_effects(common, genes)
     design, prior = common.design, common.prior
     contrast = cast(Contrast, design.contrast)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
@@ -128,6 +139,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
                 **dispersion_scalars(prior, residual_df),
                 **({} if common.dispersion_ratio is None else {"dispersion_ratio": common.dispersion_ratio}),
                 "given_sizes": given_sizes(common.counts),
+                **common.tails,
             },
             grid=grid / unit,
             loglik=loglik,
@@ -135,6 +147,28 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             hidden=common.hidden,
             residuals=common.residuals,
             unit=extent,
+        )
+    )
+
+
+def _bounded_effects(common: Common, genes: slice) -> Effects:
+    """Effects by regression with bounded residuals: of all genes, which share variances, and then of some."""
+    design = common.design
+    weight = cast(Contrast, design.contrast).weight[None]
+    whole = effects_by_t(moderate_bounded(common.counts, design, weight), common.counts, design)
+    return without_failed(
+        replace(
+            whole,
+            gene=whole.gene[genes],
+            estimate=whole.estimate[genes],
+            se=whole.se[genes],
+            df=whole.df[genes],
+            base_mean=common.base_mean[genes],
+            p_value=None if whole.p_value is None else whole.p_value[genes],
+            status=None,
+            scalars={**whole.scalars, "given_sizes": given_sizes(common.counts), **common.tails},
+            hidden=common.hidden,
+            residuals=common.residuals,
         )
     )
 

@@ -17,6 +17,7 @@ from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.normalization import given_sizes
 from ebgenes.effects.likelihood import Common
 from ebgenes.effects.negative_binomial import Bend, DispersionPrior, DispersionProfiles
+from ebgenes.effects.tails import tail_scalars
 from ebgenes.errors import InputError, listing
 from ebgenes.files import existing_file, one_line, read_json, whole, write_bytes
 from ebgenes.prior.families import family_of
@@ -385,6 +386,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
         file.attrs["sizes_given"] = given_sizes(counts)
         if common.dispersion_ratio is not None:
             file.attrs["dispersion_ratio"] = common.dispersion_ratio
+        file.attrs.update(common.tails)
         prior = file.create_group("prior")
         for name in PRIOR_SCALARS:
             prior.attrs[name] = getattr(common.prior, name)
@@ -424,6 +426,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
             bend = _read_bend(file["prior"])
             ratio = float(file.attrs["dispersion_ratio"]) if "dispersion_ratio" in file.attrs else None
             given = bool(file.attrs["sizes_given"])
+            tails = {name: float(value) for name, value in tail_scalars(file.attrs).items()}
             hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
             residuals = _read_residuals(file)
     except InputError:
@@ -454,6 +457,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
         hidden=hidden,
         residuals=residuals,
         dispersion_ratio=ratio,
+        tails=tails,
     )
 
 
