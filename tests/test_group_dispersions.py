@@ -12,13 +12,14 @@ from scipy import special, stats
 
 import ebgenes as eb
 from ebgenes.arrays import FloatArray, text_array
+from ebgenes.effects.dispersions import fit_dispersion_prior, profile_dispersions
 from ebgenes.effects.group_dispersions import (
     compared_pair,
     correlated,
     likeliest_correlation,
     variance_ratio,
 )
-from ebgenes.effects.negative_binomial import REACH, fit_dispersion_prior, profile_dispersions
+from ebgenes.effects.negative_binomial import REACH
 from ebgenes.errors import InputError
 from ebgenes.numerics.group_dispersions import N_Z, Z_END, on_lattice, two_group_likelihoods
 from ebgenes.records.counts import Counts

@@ -21,12 +21,8 @@ from ebgenes.effects.dispersion_trend import (
     fit_dispersion_trend,
     root_covariance,
 )
+from ebgenes.effects.dispersions import DispersionProfiles, fit_dispersion_prior, profile_dispersions
 from ebgenes.effects.likelihood import effects_of
-from ebgenes.effects.negative_binomial import (
-    DispersionProfiles,
-    fit_dispersion_prior,
-    profile_dispersions,
-)
 from ebgenes.numerics.dispersion_trend import evidence_slopes
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design

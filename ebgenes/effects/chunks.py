@@ -10,9 +10,10 @@ import numpy as np
 
 from ebgenes.arrays import TextArray
 from ebgenes.effects.composition import measured_from_unchanged
-from ebgenes.effects.engine import Asked, made_ready
+from ebgenes.effects.engine import made_ready
 from ebgenes.effects.failed import gathered_failed
 from ebgenes.effects.likelihood import Common, learn_common
+from ebgenes.effects.ready import Asked
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design

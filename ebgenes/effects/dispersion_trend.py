@@ -8,7 +8,7 @@ import numpy as np
 
 from ebgenes.arrays import BoolArray, FloatArray, IntArray
 from ebgenes.data.normalization import base_mean
-from ebgenes.effects.negative_binomial import (
+from ebgenes.effects.dispersions import (
     HIGHEST_PARAMETERS,
     LOWEST_PARAMETERS,
     TAILS,
@@ -42,12 +42,6 @@ MOST_STEPS = 50
 
 START = np.log([0.05, 2.0, 0.7])
 """log a0, log a1 and log spread that a search starts from."""
-
-START = np.log([0.05, 2.0, 0.7])
-"""log a0, log a1 and log spread that a search starts from."""
-
-TOLD = "dispersion_bend: "
-"""Begins the names of scalars that tell a bend, before the mean count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

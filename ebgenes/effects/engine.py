@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import cast
 
 import numpy as np
@@ -24,15 +24,22 @@ from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_
 from ebgenes.effects.likelihood import effects_of, learn_common
 from ebgenes.effects.mixed import fit_mixed
 from ebgenes.effects.moderated_t import fit_moderated_t
+from ebgenes.effects.ready import Asked, Ready
 from ebgenes.effects.tails import COUNT_TAILS
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Design
-from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
+from ebgenes.records.effects import Effects
 
 TAILS = ("normal", "t5")
+
+
 DISPERSIONS = ("shared", "by_group")
+
+
 TRENDS = ("auto", "parametric", "smooth")
+
+
 OUTLIERS = ("keep", "winsorize")
 
 
@@ -159,34 +166,6 @@ def resolved(design: Design, engine: str) -> str:
     if engine != "auto":
         return engine
     return "mixed" if design.random else "likelihood"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """An engine and its options, as `fit_effects` takes them."""
-
-    engine: str
-    trend: bool
-    robust: bool
-    dispersion: str
-    dispersion_tails: str
-    dispersion_trend: str
-    outliers: str
-    count_tails: str = "auto"
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Ready:
-    """What an engine fits: normalized counts, the design with all its covariates, and what was seen of replicates.
-
-    ``hidden`` are the factors that the design was given, ``residuals`` what is left beside them; both None where
-    random factors take their place.
-    """
-
-    counts: Counts
-    design: Design
-    hidden: HiddenFactors | None
-    residuals: ResidualAxes | None
 
 
 def made_ready(

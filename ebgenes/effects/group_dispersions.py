@@ -11,9 +11,9 @@ from scipy import special
 from ebgenes.arrays import BoolArray, FloatArray, IntArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes, of_genes
 from ebgenes.effects.dispersion_trend import fit_dispersion_trend
+from ebgenes.effects.dispersions import DispersionPrior, dispersion_scalars, profile_dispersions, telling_genes
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.likelihood import LOG2, dispersion_scalars, summaries
-from ebgenes.effects.negative_binomial import FAR, REACH, DispersionPrior, profile_dispersions, telling_genes
+from ebgenes.effects.negative_binomial import FAR, LOG2, REACH, summaries
 from ebgenes.effects.outliers import genes_with_outliers
 from ebgenes.errors import InputError
 from ebgenes.numerics.group_dispersions import N_Z, Z_END, on_lattice, two_group_likelihoods
@@ -23,7 +23,7 @@ from ebgenes.records.design import Contrast, Design
 from ebgenes.records.effects import Effects
 
 if TYPE_CHECKING:
-    from ebgenes.effects.engine import Ready
+    from ebgenes.effects.ready import Ready
 
 CORRELATIONS = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92])
 """Of a gene's deviations from both groups' trends; a narrower ridge would lie between the integral's nodes."""

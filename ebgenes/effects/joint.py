@@ -12,11 +12,13 @@ from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.center import center_of
 from ebgenes.effects.composition import require_composition, with_moved_sizes
-from ebgenes.effects.engine import Asked, made_ready, resolved
+from ebgenes.effects.dispersions import dispersion_scalars
+from ebgenes.effects.engine import made_ready, resolved
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.likelihood import LOG2, dispersion_scalars, dispersions, precision_of
+from ebgenes.effects.likelihood import dispersions
 from ebgenes.effects.moderated_t import Moderated, moderate
-from ebgenes.effects.negative_binomial import joint_likelihood, route_for
+from ebgenes.effects.negative_binomial import LOG2, joint_likelihood, precision_of, route_for
+from ebgenes.effects.ready import Asked
 from ebgenes.effects.tails import moderate_bounded, tail_scalars, told_of_tails
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts

@@ -10,28 +10,19 @@ import numpy as np
 from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.dispersion_trend import fit_dispersion_trend
+from ebgenes.effects.dispersions import DispersionPrior, DispersionProfiles, dispersion_scalars, profile_dispersions
 from ebgenes.effects.failed import without_failed
+from ebgenes.effects.group_dispersions import told_of_groups
 from ebgenes.effects.moderated_t import effects_by_t
-from ebgenes.effects.negative_binomial import (
-    FAR,
-    DispersionPrior,
-    DispersionProfiles,
-    effect_likelihood,
-    profile_dispersions,
-    route_for,
-)
+from ebgenes.effects.negative_binomial import FAR, LOG2, effect_likelihood, precision_of, route_for, summaries
 from ebgenes.effects.outliers import bound_outliers, genes_with_outliers
 from ebgenes.effects.tails import moderate_bounded, told_of_tails
-from ebgenes.numerics.grid import summarise
-from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Design
 from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
 
 if TYPE_CHECKING:
-    from ebgenes.effects.engine import Ready
-
-LOG2 = np.log(2)
+    from ebgenes.effects.ready import Ready
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -77,9 +68,6 @@ def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto"
     counts, design = ready.counts, ready.design
     mean = base_mean(counts)
     counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers, trend)
-    # Imported here, because that module knows this one.
-    from ebgenes.effects.group_dispersions import told_of_groups
-
     n_hidden = 0 if ready.hidden is None else ready.hidden.score.shape[1]
     groups = told_of_groups(ready.counts, design, n_hidden, prior)
     return Common(
@@ -173,11 +161,6 @@ def _bounded_effects(common: Common, genes: slice) -> Effects:
     )
 
 
-def precision_of(design: Design) -> FloatArray | None:
-    """Precisions of the coefficients' priors, natural log, (G, P) or (1, P), or None."""
-    return None if design.prior_sd is None else (LOG2 * design.prior_sd) ** -2.0
-
-
 def dispersions(
     counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str, trend: str
 ) -> tuple[Counts, TextArray, DispersionProfiles, DispersionPrior]:
@@ -193,31 +176,3 @@ def dispersions(
         far = genes_with_outliers(counts, design, prior)
     status[far] = "outlier"
     return counts, status, profiles, prior
-
-
-def dispersion_scalars(prior: DispersionPrior, residual_df: int) -> dict[str, float]:
-    """The hyperprior as `Effects.scalars` tell it."""
-    told = {
-        "residual_df": float(residual_df),
-        "dispersion_floor": prior.floor,
-        "dispersion_slope": prior.slope,
-        "dispersion_spread": prior.spread,
-    }
-    return told if prior.bend is None else {**told, **prior.bend.told()}
-
-
-def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:
-    """Estimate, standard error, degrees of freedom and p-value of likelihoods on grids, (G, 4).
-
-    Parameters
-    ----------
-    grid, loglik
-        (G, T).
-    far
-        Standard deviation of the normal weight under which the p-value's tails are integrated.
-    """
-    out = np.empty((len(grid), 4))
-    wide = np.array([0.0, 1.0]), np.array([0.0, far]), np.array([1])
-    grid, loglik = read_only(grid), read_only(loglik)
-    map_blocks(lambda block: summarise(grid[block], loglik[block], *wide, out[block]), len(grid))
-    return out

@@ -8,7 +8,7 @@ import numpy as np
 
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.data.normalization import base_mean, of_genes
-from ebgenes.effects.negative_binomial import DispersionPrior
+from ebgenes.effects.dispersions import DispersionPrior
 from ebgenes.records.counts import Counts
 
 BORDER = 5.0

@@ -15,14 +15,9 @@ from scipy import special
 
 from ebgenes.arrays import FloatArray
 from ebgenes.data.normalization import of_genes
+from ebgenes.effects.dispersions import DispersionPrior, profile_dispersions
 from ebgenes.effects.moderated_t import Moderated, moderate_logs, regression_rows, voom
-from ebgenes.effects.negative_binomial import (
-    FAR,
-    DispersionPrior,
-    effect_likelihood,
-    profile_dispersions,
-    route_for,
-)
+from ebgenes.effects.negative_binomial import FAR, effect_likelihood, precision_of, route_for, summaries
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
 
@@ -130,9 +125,6 @@ def check_likelihood(counts: Counts, design: Design, prior: DispersionPrior) -> 
     prior
         Of the dispersions.
     """
-    # Imported here: likelihood.py asks for this check.
-    from ebgenes.effects.likelihood import precision_of, summaries
-
     rng = np.random.default_rng(SEED)
     response, weight = voom(counts, design.matrix)
     seen = np.sort(rng.permutation(len(counts.gene))[: HALVES * GENES_OF_HALF])

@@ -15,8 +15,8 @@ import numpy as np
 
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.normalization import given_sizes
+from ebgenes.effects.dispersions import Bend, DispersionPrior, DispersionProfiles
 from ebgenes.effects.likelihood import Common
-from ebgenes.effects.negative_binomial import Bend, DispersionPrior, DispersionProfiles
 from ebgenes.effects.tails import tail_scalars
 from ebgenes.errors import InputError, listing
 from ebgenes.files import existing_file, one_line, read_json, whole, write_bytes
