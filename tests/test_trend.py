@@ -26,6 +26,7 @@ from ebgenes.effects.likelihood import effects_of
 from ebgenes.numerics.dispersion_trend import evidence_slopes
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
+from ebgenes.results.messages import cautions
 
 N_GENES = 3000
 
@@ -212,3 +213,24 @@ def test_means_that_are_all_alike_have_no_bend() -> None:
     counts = replace(Counts(gene=gene, sample=sample, count=count), log_size=np.zeros(6))
     prior = fit_dispersion_trend(counts, profile_dispersions(counts, np.ones((6, 1))), trend="smooth")
     assert prior.bend is None
+
+
+def test_a_prior_in_another_unit_is_converted(bent: tuple[Counts, Design, FloatArray]) -> None:
+    """A prior that was learned per year serves effects per day: the same lfdr, means in proportion."""
+    counts, design, _ = bent
+    contrast = design.contrast
+    assert contrast is not None
+    day, year = (
+        eb.fit_effects(counts, replace(design, contrast=replace(contrast, weight=times * contrast.weight)))
+        for times in (1.0, 365.0)
+    )
+    prior = eb.fit_em(day).prior
+    own, converted = eb.posterior(day, prior), eb.posterior(year, prior)
+    np.testing.assert_allclose(converted.lfdr, own.lfdr, rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(converted.mean, 365 * own.mean, rtol=1e-6, atol=1e-8)
+
+
+def test_effects_without_a_unit_are_told(bent: tuple[Counts, Design, FloatArray]) -> None:
+    counts, design, _ = bent
+    effects = replace(eb.fit_effects(counts, design), unit=None)
+    assert any("do not tell their unit" in words for words in cautions(effects, eb.fit_em(effects), {"sigma0": 1.0}))

@@ -150,6 +150,11 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "what all genes share, and no method delivers them for every single experiment of this size."
             + (" Hidden factors cannot be told from noise." if effects.hidden is None else "")
         )
+    if effects.unit is None and effects.engine in ("likelihood", "moderated_t", "mixed"):
+        notes.append(
+            "The effects do not tell their unit, as those in effects.h5 of earlier versions: they were taken as log2 "
+            "as they stand. Make them anew where the comparison is of a covariate in its own units."
+        )
     if effects.engine == "normal":
         finite = effects.df[np.isfinite(effects.df)]
         if len(finite) < len(effects.df):
