@@ -14,9 +14,10 @@ from ebgenes.effects.center import center_of
 from ebgenes.effects.composition import require_composition, with_moved_sizes
 from ebgenes.effects.engine import Asked, made_ready, resolved
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.likelihood import LOG2, dispersion_scalars, dispersions, precision_of
+from ebgenes.effects.likelihood import dispersion_scalars, dispersions
 from ebgenes.effects.moderated_t import Moderated, moderate
 from ebgenes.effects.negative_binomial import joint_likelihood, route_for
+from ebgenes.effects.readings import LOG2, precision_of
 from ebgenes.effects.tails import moderate_bounded, tail_scalars, told_of_tails
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts

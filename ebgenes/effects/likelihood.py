@@ -21,17 +21,14 @@ from ebgenes.effects.negative_binomial import (
     route_for,
 )
 from ebgenes.effects.outliers import bound_outliers, genes_with_outliers
+from ebgenes.effects.readings import LOG2, precision_of, summaries
 from ebgenes.effects.tails import moderate_bounded, told_of_tails
-from ebgenes.numerics.grid import summarise
-from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Design
 from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
 
 if TYPE_CHECKING:
     from ebgenes.effects.engine import Ready
-
-LOG2 = np.log(2)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -163,11 +160,6 @@ def _bounded_effects(common: Common, genes: slice) -> Effects:
     )
 
 
-def precision_of(design: Design) -> FloatArray | None:
-    """Precisions of the coefficients' priors, natural log, (G, P) or (1, P), or None."""
-    return None if design.prior_sd is None else (LOG2 * design.prior_sd) ** -2.0
-
-
 def dispersions(
     counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str
 ) -> tuple[Counts, TextArray, DispersionProfiles, DispersionPrior]:
@@ -193,20 +185,3 @@ def dispersion_scalars(prior: DispersionPrior, residual_df: int) -> dict[str, fl
         "dispersion_slope": prior.slope,
         "dispersion_spread": prior.spread,
     }
-
-
-def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:
-    """Estimate, standard error, degrees of freedom and p-value of likelihoods on grids, (G, 4).
-
-    Parameters
-    ----------
-    grid, loglik
-        (G, T).
-    far
-        Standard deviation of the normal weight under which the p-value's tails are integrated.
-    """
-    out = np.empty((len(grid), 4))
-    wide = np.array([0.0, 1.0]), np.array([0.0, far]), np.array([1])
-    grid, loglik = read_only(grid), read_only(loglik)
-    map_blocks(lambda block: summarise(grid[block], loglik[block], *wide, out[block]), len(grid))
-    return out

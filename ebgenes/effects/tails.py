@@ -23,6 +23,7 @@ from ebgenes.effects.negative_binomial import (
     profile_dispersions,
     route_for,
 )
+from ebgenes.effects.readings import precision_of, summaries
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
 
@@ -130,9 +131,6 @@ def check_likelihood(counts: Counts, design: Design, prior: DispersionPrior) -> 
     prior
         Of the dispersions.
     """
-    # Imported here: likelihood.py asks for this check.
-    from ebgenes.effects.likelihood import precision_of, summaries
-
     rng = np.random.default_rng(SEED)
     response, weight = voom(counts, design.matrix)
     seen = np.sort(rng.permutation(len(counts.gene))[: HALVES * GENES_OF_HALF])
