@@ -179,10 +179,10 @@ def _unlike_groups(ratio: float) -> str:
 def bounded_words(small_p: float) -> str:
     """That another model took the place of the negative binomial, and why."""
     return (
-        f"Counts have tails that no negative binomial has: comparing random halves of the replicates, where "
-        f"nothing differs, {100 * small_p:.1f}% of its p-values were below .001. Genes were fitted by regression of "
-        "log counts with bounded residuals and moderated variances instead (effects.count_tails: model keeps the "
-        "negative binomial)."
+        "Counts have tails that no negative binomial has: comparing random halves of the replicates, where nothing "
+        f"differs, {100 * small_p:.1f}% of its p-values were below .001. Genes were fitted by regression of log counts "
+        "with bounded residuals and moderated variances instead (effects.count_tails: model keeps the negative "
+        "binomial)."
     )
 
 
