@@ -198,7 +198,8 @@ def test_draws_that_were_interrupted_stand_beside_the_draws() -> None:
 
 
 KEYS_OF_A_DATASET = (
-    "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, size_factors, controls, "
+    "counts, format, layer, orientation, counts_are, gene_lengths, strandedness, tx2gene, "
+    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, genes, offsets, size_factors, controls, "
     "design, random, reference, contrasts, keep, multivariate"
 )
 CONTRAST = "datasets/airway/contrasts/dex"

@@ -14,6 +14,7 @@ import ebgenes
 PACKAGE = Path(ebgenes.__file__).parent
 ORDER = (
     ("errors", "imports", "arrays"),
+    ("text_files",),
     ("files",),
     ("records",),
     ("numerics",),
@@ -38,8 +39,8 @@ STUB = PACKAGE / "__init__.pyi"
 LAZY = {"app/commands.py"}
 """Files whose functions may import: a verb of the command line loads what it needs."""
 
-WANTED = {"PIL", "anndata", "ebgenes.plots", "formulaic", "pyarrow", "scipy.interpolate", "scipy.io", "scipy.sparse",
-          "scipy.stats", "ebgenes.effects.robust_variance_prior", "xlsxwriter"}  # fmt: skip
+WANTED = {"PIL", "anndata", "ebgenes.plots", "formulaic", "openpyxl", "pyarrow", "scipy.interpolate", "scipy.io",
+          "scipy.sparse", "scipy.stats", "ebgenes.effects.robust_variance_prior", "xlsxwriter"}  # fmt: skip
 """What may not be there, or takes long to load and is seldom wanted: imported where it is."""
 
 MOST_WANTED = 30

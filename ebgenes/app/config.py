@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from ebgenes.app.yaml_words import require_keys_once, yaml_message
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 
@@ -63,7 +65,7 @@ class DatasetSettings:
     strandedness: str
     tx2gene: str | None
     pseudobulk: PseudobulkSettings | None
-    samples: str
+    samples: str | None
     genes: str | None
     offsets: str | None
     size_factors: str | dict[str, str] | None
@@ -73,6 +75,14 @@ class DatasetSettings:
     contrasts: dict[str, dict[str, Any]]
     keep: KeepSettings
     multivariate: dict[str, MultivariateSettings] = field(default_factory=dict)
+    orientation: str = "genes_by_samples"
+    counts_are: str = "auto"
+    gene_lengths: str | None = None
+    exclude: list[str] = field(default_factory=list)
+    missing: str = "error"
+    factors: list[str] = field(default_factory=list)
+    numeric: list[str] = field(default_factory=list)
+    sum_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,11 +243,15 @@ def load_yaml_file(path: str | os.PathLike[str]) -> Any:
 def load_yaml(text: str, source: str) -> Any:
     """The plain values of YAML text."""
     try:
-        return _text_keys(yaml.safe_load(text))
+        found = _text_keys(yaml.safe_load(text))
+        require_keys_once(text, source)
+        return found
+    except InputError:
+        raise
     # Besides its own errors the parser lets through those of impossible dates, of numbers with thousands of
     # digits, and of entries within entries without end.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(yaml_message(error, source)) from None
 
 
 def parse_config(content: Any) -> Config:
@@ -255,7 +269,7 @@ def parse_config(content: Any) -> Config:
     messages = [
         message
         for name, dataset in datasets.items()
-        for message in (*_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
+        for message in (*_no_sheet(name, dataset), *_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
     ]
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
@@ -329,6 +343,24 @@ def parse_section(name: str, content: Any) -> Any:
     return SECTIONS[name](**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
 
 
+INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by")
+"""Keys of a dataset that say how its files are read, beside the files themselves."""
+
+
+def parse_intake(content: Any) -> dict[str, Any]:
+    """How a dataset's files are read, checked alone, with defaults."""
+    content = _text_keys(content)
+    known = schema()["$defs"]["dataset"]["properties"]
+    properties = {key: known[key] for key in INTAKE}
+    _require_valid(content, {"type": "object", "additionalProperties": False, "properties": properties}, "the intake")
+    return {**{key: value["default"] for key, value in properties.items()}, **content}
+
+
+def intake_settings(dataset: DatasetSettings) -> dict[str, Any]:
+    """What `parse_intake` reads, of a dataset."""
+    return {key: getattr(dataset, key) for key in INTAKE}
+
+
 def parse_contrast(content: Any) -> dict[str, Any]:
     """One contrast as plain values, checked alone."""
     _require_valid(content, {**schema()["$defs"]["contrast"], "$defs": schema()["$defs"]}, "the contrast")
@@ -372,6 +404,9 @@ def _infinite(content: Any, path: str) -> Iterator[str]:
 
 def _text_keys(content: Any) -> Any:
     """YAML reads the key ``null`` as nothing, and numbers and booleans as themselves: all are names here."""
+    if isinstance(content, date):
+        # YAML takes 2024-01-05 for a date.
+        return content.isoformat()
     if isinstance(content, Mapping):
         return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
     return [_text_keys(value) for value in content] if isinstance(content, list) else content
@@ -423,6 +458,15 @@ def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> 
     if settings.contrasts is not None:
         return settings.contrasts
     return [name for name, question in dataset.contrasts.items() if not is_joint(question)]
+
+
+def _no_sheet(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """A mistake where nothing tells the samples."""
+    own = dataset.format == "h5ad" or dataset.counts.endswith(".h5ad")
+    if dataset.samples is None and (not own or dataset.pseudobulk is not None):
+        yield f"datasets.{name}: samples is missing."
+    if dataset.sum_by is not None and dataset.pseudobulk is not None:
+        yield f"datasets.{name}: sum_by and pseudobulk both sum counts; name the library as pseudobulk.sample instead."
 
 
 def _sized_twice(name: str, dataset: DatasetSettings) -> Iterator[str]:

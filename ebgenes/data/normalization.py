@@ -467,6 +467,8 @@ def match_samples(counts: Counts, sheet: TextArray) -> Counts:
             "The sheet's first column must hold the counts' column names, each once."
         )
     order = [column[name] for name in sheet]
+    if order == list(range(len(counts.sample))):
+        return counts
     log_size = counts.log_size
     if log_size is not None:
         log_size = log_size[..., order]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
+from ebgenes.design.columns import Columns, is_missing, level_named, never_together, quoting_hint
 from ebgenes.design.formulas import split_formula
 from ebgenes.design.questions import AllOf, Combination, Comparison, Question, Several, combine
 from ebgenes.design.random_factors import build_groupings
@@ -20,7 +21,7 @@ from ebgenes.errors import InputError, listing, nearest
 from ebgenes.records.design import Contrast, Curve, Design, JointContrast
 
 if TYPE_CHECKING:
-    from formulaic import ModelSpec, SimpleFormula
+    from formulaic import SimpleFormula
 
 
 def build_design(
@@ -59,6 +60,9 @@ def build_design(
     used = sorted({column for factor in factors for column in columns_of(factor, samples, formula)})
     data = _prepare(samples, used, reference or {})
     spec, matrix = _materialize(parsed, data, fixed)
+    dropped = never_together(matrix)
+    spec = replace(spec, kept=np.delete(np.arange(matrix.shape[1]), dropped))
+    lost, matrix = [str(name) for name in matrix.columns[dropped]], matrix.iloc[:, spec.kept]
     coefficient = [str(column) for column in matrix.columns]
     values = matrix.to_numpy(dtype=float)
     if not coefficient:
@@ -87,11 +91,12 @@ def build_design(
         contrast=question,
         joint=joint,
         random=build_groupings(samples, random, formula),
+        dropped=tuple(lost),
     )
 
 
 def _row(
-    question: Comparison | Combination | str, spec: ModelSpec, data: pd.DataFrame, used: list[str], names: list[str]
+    question: Comparison | Combination | str, spec: Columns, data: pd.DataFrame, used: list[str], names: list[str]
 ) -> Contrast:
     """One row of weights, named by what it asks."""
     if isinstance(question, Comparison):
@@ -124,7 +129,7 @@ def _joint(rows: list[Contrast], name: str) -> JointContrast:
     return JointContrast(name=name, row=text_array(row.name for row in rows), weight=weight)
 
 
-def _term_columns(question: AllOf, spec: ModelSpec, formula: str) -> list[int]:
+def _term_columns(question: AllOf, spec: Columns, formula: str) -> list[int]:
     """Columns of the design that belong to any of the terms, in the design's order."""
     known = {_plain_term(str(term)): (str(term), place) for term, place in spec.term_indices.items()}
     columns: set[int] = set()
@@ -159,7 +164,7 @@ CURVE_POINTS = 25
 """Points of a smooth curve."""
 
 
-def _curve(joint: JointContrast, spec: ModelSpec, data: pd.DataFrame) -> Curve | None:
+def _curve(joint: JointContrast, spec: Columns, data: pd.DataFrame) -> Curve | None:
     """The rows along the one numeric column that they depend on; None where they depend on none or several.
 
     Each series is the part of the linear predictor that the rows tell, at one level of every other column, less what
@@ -203,7 +208,7 @@ def _as_numbers(values: pd.Series) -> list[float] | None:
 
 def _series(
     joint: JointContrast,
-    spec: ModelSpec,
+    spec: Columns,
     data: pd.DataFrame,
     column: str,
     x: FloatArray,
@@ -256,7 +261,7 @@ def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str
     data = {}
     for column in used:
         values = samples[column]
-        empty = values.isna() | (values.astype(str).str.strip() == "")
+        empty = is_missing(values)
         if empty.any():
             raise InputError(
                 f"column {column!r} of the sample sheet is empty for {int(empty.sum())} of {len(values)} samples "
@@ -272,19 +277,23 @@ def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str
 def _factor(values: pd.Series, column: str, first: str | None) -> pd.Series:
     levels = sorted(values.unique())
     if first is not None:
-        _require_level(str(first), column, levels)
-        levels = [str(first), *(level for level in levels if level != str(first))]
+        named = _require_level(first, column, levels)
+        levels = [named, *(level for level in levels if level != named)]
     return values.astype(pd.CategoricalDtype(levels))
 
 
-def _require_level(level: str, column: str, levels: list[str]) -> None:
-    if level not in levels:
+def _require_level(asked: object, column: str, levels: list[str]) -> str:
+    """The level that is meant."""
+    named = level_named(asked, levels)
+    if named is None:
         raise InputError(
-            f"{level!r} is not a level of column {column!r}. Its levels: {listing(levels)}.{nearest(level, levels)}"
+            f"{str(asked)!r} is not a level of column {column!r}. Its levels: {listing(levels)}."
+            f"{nearest(asked, levels)}{quoting_hint(asked)}"
         )
+    return named
 
 
-def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tuple[ModelSpec, pd.DataFrame]:
+def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tuple[Columns, pd.DataFrame]:
     from formulaic.errors import DataMismatchWarning, FormulaicError
 
     # An intercept alone names no column, and an empty frame would lose the number of samples.
@@ -313,7 +322,7 @@ def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tup
             f"{int(bad.sum())} of {len(bad)} columns of the design are not finite (first: {matrix.columns[bad][0]}). "
             "Is there a logarithm of 0?"
         )
-    return matrix.model_spec, pd.DataFrame(matrix)
+    return Columns(matrix.model_spec, np.arange(matrix.shape[1])), pd.DataFrame(matrix)
 
 
 def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
@@ -343,7 +352,7 @@ def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
         )
 
 
-def _compare(question: Comparison, name: str, spec: ModelSpec, data: pd.DataFrame, used: list[str]) -> Contrast:
+def _compare(question: Comparison, name: str, spec: Columns, data: pd.DataFrame, used: list[str]) -> Contrast:
     from formulaic.errors import FormulaicError
 
     column = question.column
@@ -354,12 +363,13 @@ def _compare(question: Comparison, name: str, spec: ModelSpec, data: pd.DataFram
         )
     values = data[column]
     factor = isinstance(values.dtype, pd.CategoricalDtype)
-    at = {}
+    at, shown = {}, {}
     for side in ("baseline", "target"):
         level = getattr(question, side)
+        shown[side] = level
         if factor:
-            _require_level(str(level), column, list(values.cat.categories))
-            chosen = pd.Series(str(level), index=data.index, dtype=object).astype(values.dtype)
+            shown[side] = level = _require_level(level, column, list(values.cat.categories))
+            chosen = pd.Series(level, index=data.index, dtype=object).astype(values.dtype)
             at[side] = data.assign(**{column: chosen})
         else:
             number = _number(level, column, side)
@@ -389,8 +399,8 @@ def _compare(question: Comparison, name: str, spec: ModelSpec, data: pd.DataFram
     return Contrast(
         name=name,
         weight=difference[0],
-        up=f"higher {place} {question.target}",
-        down=f"lower {place} {question.target}",
+        up=f"higher {place} {shown['target']}",
+        down=f"lower {place} {shown['target']}",
     )
 
 
@@ -404,8 +414,8 @@ def _number(level: object, column: str, side: str) -> float:
         ) from None
 
 
-def _rows(spec: ModelSpec, data: pd.DataFrame) -> FloatArray:
-    return np.asarray(spec.get_model_matrix(data, context=_context()).to_numpy(dtype=float))
+def _rows(spec: Columns, data: pd.DataFrame) -> FloatArray:
+    return spec.rows(data, _context())
 
 
 def _context() -> dict[str, Any]:
@@ -443,7 +453,9 @@ def describe_groups(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> dict[
     if column is None:
         return {}
     values = samples[column].astype(str)
-    return {str(contrast[side]): int((values == str(contrast[side])).sum()) for side in ("baseline", "target")}
+    levels = list(values.unique())
+    sides = [level_named(contrast[side], levels) or str(contrast[side]) for side in ("baseline", "target")]
+    return {side: int((values == side).sum()) for side in sides}
 
 
 def with_covariates(

@@ -146,6 +146,7 @@ def render_report(
         meta=_inert(payload.meta),
         blocks=payload.blocks,
         samples=payload.meta["samples"],
+        notes=() if study is None else study.notes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ebgenes.records.effects import (
     HiddenFactors,
 )
 from ebgenes.records.prior import EmFit
+from ebgenes.results.prior_json import Summary
 
 MUCH_SHARED = 0.05
 """Share of the residual variance from which what replicates have in common is worth a word."""
@@ -74,7 +75,19 @@ def further_words(summary: Mapping[str, Any]) -> list[str]:
     """What is to be said beside the sentence about the list."""
     told = [part["words"] for part in (summary.get("list_range"), summary.get("stored")) if part]
     compared = [summary["comparison"]["verdict"]] if summary.get("comparison") else []
-    return [*drawn_words(summary), *told, *random_words(summary), *compared]
+    doubts = [note for note in summary.get("files", []) if note.startswith(DOUBT)]
+    return [*doubts, *drawn_words(summary), *told, *random_words(summary), *compared]
+
+
+DOUBT = "warning: "
+"""How a note about the user's files begins that may have been read as something else than was meant."""
+
+
+def with_notes(summary: Summary, notes: Sequence[str]) -> None:
+    """Tell a summary what was done to the user's files; doubts are warnings of the page too."""
+    summary["files"] = list(notes)
+    doubts = [note.removeprefix(DOUBT) for note in notes if note.startswith(DOUBT)]
+    summary["warnings"] = [*doubts, *summary["warnings"]]
 
 
 def random_words(summary: Mapping[str, Any]) -> list[str]:
