@@ -93,10 +93,13 @@ class EffectsSettings:
     normalization: str
     trend: bool
     robust: bool
+    dispersion: str
     dispersion_tails: str
+    dispersion_trend: str
     outliers: str
     hidden_factors: str | int
     composition: str
+    count_tails: str
     chunks: int
     batch: int
     fixed_or_random: str
@@ -115,6 +118,7 @@ class PriorSettings:
     min_scale: float | None
     null_weight: float | None
     mode: str
+    bulk: str
     covariates: list[str | dict[str, Any]]
     compare: list[str]
 
