@@ -287,6 +287,30 @@ def test_chunks_of_genes_become_jobs_and_the_same_results(
     assert planned(output_of(snakemake(tmp_path, *run, "--dry-run"))) == Counter()
 
 
+def test_how_files_are_read_reaches_the_counts(study: Path, settings: dict[str, Any], tmp_path: Path) -> None:
+    """Keys of the sheet, and the sheet that an .h5ad brings."""
+    sheet = pd.read_csv(study / "samples.tsv", sep="\t", index_col=0)
+    left_out = str(sheet.index[-1])
+    counts = pd.read_csv(study / "counts.tsv.gz", sep="\t", index_col=0)
+    anndata.AnnData(counts.T.astype(float), obs=sheet.loc[list(counts.columns)]).write_h5ad(tmp_path / "own.h5ad")
+    one = settings["datasets"]["study"]
+    datasets = {
+        "less": {**one, "exclude": [left_out]},
+        "own": {**{key: value for key, value in one.items() if key != "samples"}, "counts": "own.h5ad"},
+    }
+    write_config(tmp_path / "mine.yaml", {**settings, "datasets": datasets})
+    run = ["--snakefile", WORKFLOW, "--configfile", "mine.yaml"]
+    targets = [f"out/{name}/counts.h5ad" for name in datasets]
+    output_of(snakemake(tmp_path, *targets, *run))
+    made = {name: anndata.read_h5ad(tmp_path / f"out/{name}/counts.h5ad") for name in datasets}
+    assert list(made["less"].obs_names) == [str(name) for name in sheet.index[:-1]]
+    assert left_out in made["less"].uns["ebgenes"]["notes"]
+    assert list(made["own"].obs_names) == list(counts.columns)
+    datasets["less"]["exclude"] = []
+    write_config(tmp_path / "mine.yaml", {**settings, "datasets": datasets})
+    assert planned(output_of(snakemake(tmp_path, *targets, *run, "--dry-run"))) == Counter({"counts": 1})
+
+
 def test_size_factors_of_a_user_reach_the_counts(study: Path, settings: dict[str, Any], tmp_path: Path) -> None:
     sheet = pd.read_csv(study / "samples.tsv", sep="\t", index_col=0).assign(size=[1.0, 2, 3, 1, 2, 3])
     sheet.to_csv(tmp_path / "samples.tsv", sep="\t")

@@ -32,7 +32,9 @@ rule counts:
         format=lambda wildcards: dataset(wildcards).format,
         strandedness=lambda wildcards: dataset(wildcards).strandedness,
         samples=lambda wildcards, input: flag_of("samples", input.samples),
-        gene_lengths=lambda wildcards, input: flag_of("gene-lengths", input.gene_lengths),
+        gene_lengths=lambda wildcards, input: flag_of(
+            "gene-lengths", input.gene_lengths
+        ),
         intake=lambda wildcards: intake_part(dataset(wildcards)),
     shell:
         "ebgenes counts {input.counts:q} {params.samples} --intake {params.intake:q} {params.gene_lengths} {params.genes} {params.offsets} {params.size_factors} {params.layer} "
