@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes import io, plots
+from ebgenes import plots
 from ebgenes.arrays import FloatArray
 from ebgenes.data.normalization import base_mean
 from ebgenes.effects.chunks import ARRAYS, chunk, common_of, gathered
@@ -27,6 +27,7 @@ from ebgenes.numerics.dispersion_trend import evidence_slopes
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
 from ebgenes.results.messages import cautions
+from ebgenes.results.storage import read_common, write_common
 
 N_GENES = 3000
 
@@ -188,8 +189,8 @@ def test_error_rates_with_a_bump() -> None:
 def test_chunks_give_the_same_bits_under_a_bend(bent: tuple[Counts, Design, FloatArray], tmp_path: Path) -> None:
     counts, design, _ = bent
     whole = eb.fit_effects(counts, design)
-    io.write_common(tmp_path / "common.h5", common_of(counts, design))
-    common = io.read_common(tmp_path / "common.h5")
+    write_common(tmp_path / "common.h5", common_of(counts, design))
+    common = read_common(tmp_path / "common.h5")
     found = gathered([effects_of(common, chunk(len(counts.gene), i, 3)) for i in (1, 2, 3)])
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name), err_msg=name)
