@@ -50,13 +50,17 @@ def write_contrast(
     found: ContrastFit | MultiDfFit, files: ContrastFiles, report: ReportSettings, study: Study | None
 ) -> None:
     """Write all files of one contrast; study is for figures of counts."""
-    figures, result = [Path(path) for path in files.figures], None
+    figures = [Path(path) for path in files.figures]
+    prior = found.marginal if isinstance(found, MultiDfFit) else found.fit.prior
+    result = found.result if isinstance(found, MultiDfFit) else None
+    # What a name may be wrong of comes first, so that nothing is half-written.
+    for path in files.tables:
+        write_table(path, found.table)
+    write_figures(figures, found.table, prior, found.summary, report, study, joint=result)
     if isinstance(found, MultiDfFit):
-        prior, result = found.marginal, found.result
         if files.effects is not None:
             write_joint_effects(files.effects, found.effects)
     else:
-        prior = found.fit.prior
         if files.effects is not None:
             write_effects(files.effects, found.effects)
         if found.draws is not None:
@@ -66,6 +70,3 @@ def write_contrast(
             for path in files.fixed_random:
                 write_table(path, found.fixed_vs_random)
     write_json(files.prior, found.summary)
-    for path in files.tables:
-        write_table(path, found.table)
-    write_figures(figures, found.table, prior, found.summary, report, study, joint=result)
