@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ebgenes.errors import InputError
+from ebgenes.limits import require_size, unpacked
 
 LARGEST_COUNT = 2**53 - 1
 
@@ -105,9 +106,14 @@ def one_line(error: BaseException) -> str:
 
 def text_content(path: Path, most: int = -1) -> bytes:
     """The bytes of a text file, plain or .gz; at most so many."""
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
-        content: bytes = file.read(most)
+    packed = path.stat().st_size
+    if path.suffix == ".gz":
+        with gzip.open(path, "rb") as file:
+            content = unpacked(file, path, packed, most)
+    else:
+        require_size(path, packed if most < 0 else most)
+        with path.open("rb") as plain:
+            content = plain.read(most)
     if b"\0" in content:
         # pandas would drop the rest of the cell.
         raise ValueError("it is not text")
@@ -231,10 +237,13 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what `write_json` wrote."""
     found = existing_file(path)
+    require_size(found, 20 * found.stat().st_size)
     try:
-        content: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content: Any = json.loads(found.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{found} is not a readable .json file: {one_line(error)}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{found} holds no names and values, as .json files of ebgenes do. Make it anew.")
     return content
 
 

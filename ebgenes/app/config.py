@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 
@@ -218,22 +219,17 @@ def read_config(path: str | os.PathLike[str]) -> Config:
 
 def load_yaml_file(path: str | os.PathLike[str]) -> Any:
     """The plain values of a YAML file."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return load_yaml(file.read(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise InputError(f"cannot read the config {path}: {reason}. `ebgenes init` writes a starter.") from None
+    return load_yaml(yaml_text(path), str(path))
 
 
 def load_yaml(text: str, source: str) -> Any:
     """The plain values of YAML text."""
     try:
-        return _text_keys(yaml.safe_load(text))
+        return _text_keys(plain_yaml(text))
     # Besides its own errors the parser lets through those of impossible dates, of numbers with thousands of
     # digits, and of entries within entries without end.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())[:400]}") from None
 
 
 def parse_config(content: Any) -> Config:

@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import plain_counts, require_whole
+from ebgenes.data.hdf5 import opened_hdf5, require_sound_matrices
 from ebgenes.data.normalization import given_sizes
+from ebgenes.data.sealed import require_sealed, sealed_hdf5, write_anndata
 from ebgenes.errors import InputError, listing
-from ebgenes.files import existing_file, one_line, require_unique, whole
+from ebgenes.files import require_unique
 from ebgenes.records.counts import Counts, Screen, Study
 
 if TYPE_CHECKING:
@@ -27,14 +28,11 @@ def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
     """Read an AnnData file."""
     import anndata
 
-    found = existing_file(path)
-    try:
-        # Repeated names and old encodings are warned of before our own checks can speak.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return anndata.read_h5ad(found)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{found} is not a readable .h5ad file: {one_line(error)}") from None
+    # Repeated names and old encodings are warned of before our own checks can speak.
+    with opened_hdf5(path, ".h5ad file") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        require_sound_matrices(file, Path(path))
+        return anndata.read_h5ad(Path(path))
 
 
 def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
@@ -69,8 +67,7 @@ def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
 
 def write_study(path: str | os.PathLike[str], study: Study) -> None:
     """Write ``counts.h5ad``: kept counts, sample sheet, size factors, and the status of every gene."""
-    with whole(path) as temporary:
-        study_to_anndata(study).write_h5ad(temporary)
+    write_anndata(path, study_to_anndata(study))
 
 
 def study_to_anndata(study: Study) -> AnnData:
@@ -113,6 +110,7 @@ def stored_name(column: str) -> str:
 
 def read_study(path: str | os.PathLike[str]) -> Study:
     """Read what `write_study` wrote."""
+    require_sealed(path)
     adata = read_h5ad(path)
     if "ebgenes" not in adata.uns:
         raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
@@ -139,11 +137,9 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 def read_screen(path: str | os.PathLike[str]) -> Screen:
     """Just the genes' statuses of what `write_study` wrote, without loading its counts or anndata."""
-    found = existing_file(path)
-    try:
-        with h5py.File(found, "r") as file:
-            stored = file["uns/ebgenes/screen"]
-            text = {name: stored[name].asstr()[()] for name in ("gene", "status", "name")}
-            return Screen(base_mean=stored["base_mean"][()], **text)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{found} was not written by ebgenes counts: {one_line(error)}") from None
+    with sealed_hdf5(path, "counts.h5ad of ebgenes counts") as file:
+        if "uns/ebgenes/screen" not in file:
+            raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
+        stored = file["uns/ebgenes/screen"]
+        text = {name: stored[name].asstr()[()] for name in ("gene", "status", "name")}
+        return Screen(base_mean=stored["base_mean"][()], **text)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
 from ebgenes.design.formulas import split_formula
+from ebgenes.design.limits import MOST_LETTERS, require_few_columns
 from ebgenes.design.questions import AllOf, Combination, Comparison, Question, Several, combine
 from ebgenes.design.random_factors import build_groupings
 from ebgenes.design.terms import columns_of, first_line, parse_terms
@@ -58,6 +59,8 @@ def build_design(
     factors, parsed = parse_terms(fixed, samples)
     used = sorted({column for factor in factors for column in columns_of(factor, samples, formula)})
     data = _prepare(samples, used, reference or {})
+    levels = {name: len(data[name].cat.categories) if hasattr(data[name], "cat") else 1 for name in data}
+    require_few_columns([[str(factor) for factor in term.factors] for term in parsed], levels, fixed)
     spec, matrix = _materialize(parsed, data, fixed)
     coefficient = [str(column) for column in matrix.columns]
     values = matrix.to_numpy(dtype=float)
@@ -143,10 +146,16 @@ def _term_columns(question: AllOf, spec: ModelSpec, formula: str) -> list[int]:
 
 def _plain_term(term: str) -> frozenset[str]:
     """A term as people mean it: without blanks, its factors in any order."""
+    from formulaic.errors import FormulaicError
     from formulaic.parser.algos.tokenize import tokenize
 
     factors, factor = [], ""
-    for token in tokenize(term):
+    try:
+        tokens = list(tokenize(term[:MOST_LETTERS]))
+    except FormulaicError:
+        # A term that cannot be read is none of the formula's, which is said with those that it has.
+        return frozenset([term])
+    for token in tokens:
         if str(token) == ":":
             factors.append(factor)
             factor = ""
