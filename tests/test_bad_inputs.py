@@ -236,7 +236,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "binary gz": (table(JUNK, "x.tsv.gz"), ("x.tsv.gz is not a readable table", "Not a gzipped file")),
     "cut gz": (table(gzip.compress(JUNK)[:900], "x.tsv.gz"), ("x.tsv.gz is not a readable table",)),
     "binary in gz": (table(gzip.compress(JUNK), "x.tsv.gz"), ("x.tsv.gz is not a readable table",)),
-    "binary h5ad": (table(JUNK, "x.h5ad"), ("x.h5ad is not a readable .h5ad file",)),
+    "binary h5ad": (table(JUNK, "x.h5ad"), ("x.h5ad is not an .h5ad file that can be read",)),
     "missing file": (dataset(counts="nope.tsv"), ("nope.tsv does not exist", "relative to the folder")),
     "missing h5ad": (dataset(counts="nope.h5ad"), ("nope.h5ad does not exist",)),
     "a folder": (dataset(counts="."), ("is a folder, and not one with counts that are known",)),

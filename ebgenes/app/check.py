@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ebgenes.analyses.distinct_studies import require_different
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
@@ -22,6 +23,7 @@ from ebgenes.app.config import (
 )
 from ebgenes.app.prepare import contrast_design, given_factors, offset_doubts, options, taken_for_factors
 from ebgenes.app.steps import annotation, stored_prior
+from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
 from ebgenes.data.cells import read_labels
 from ebgenes.data.count_tables import first_offsets
@@ -276,11 +278,14 @@ def check_studies(config: Config, name: str) -> str:
     """
     settings = config.studies[name]
     require_studies_prior(config)
-    parts = []
+    require_distinct_sources(config, settings)
+    parts, tables = [], {}
     for study, source in settings.sources.items():
         if source.table is None:
             parts.append(f"{study} ({source.dataset}/{source.contrast})")
         else:
             found = read_effect_table(source.table, columns=source.columns, df=source.df)
             parts.append(f"{study} ({len(found.effects.gene)} genes of {source.table})")
+            tables[study] = found.effects
+    require_different(tables)
     return f"{name}: {len(parts)} studies: {', '.join(parts)}"

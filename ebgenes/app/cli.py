@@ -15,23 +15,26 @@ from typing import Any
 
 from ebgenes import __version__
 from ebgenes.app import commands
-from ebgenes.errors import InputError
+from ebgenes.app.last_net import exit_code
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, or 2 for a user's mistake."""
-    options = _parser().parse_args(arguments)
-    _set_threads(options.threads)
-    warnings.showwarning = _say_warning
-    # A step's imports alone make objects by the hundred thousand and no garbage to look for.
-    gc.set_threshold(100_000)
+    verb = ""
     try:
+        options = _parser().parse_args(arguments)
+        verb = options.verb
+        _set_threads(options.threads)
+        warnings.showwarning = _say_warning
+        # A step's imports alone make objects by the hundred thousand and no garbage to look for.
+        gc.set_threshold(100_000)
         options.step(options)
-    except InputError as error:
-        print(f"ebgenes {options.verb}: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 1
+        sys.stdout.flush()
+    # Whatever it is, a user sees one line of it.
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        return exit_code(error, verb)
     return 0
 
 

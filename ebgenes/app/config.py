@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from unicodedata import category
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -16,6 +17,7 @@ from jsonschema import Draft202012Validator
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
+from ebgenes.limits import Limits
 
 
 def annotation_columns(covariates: Sequence[str | Mapping[str, Any]]) -> list[str]:
@@ -169,6 +171,7 @@ class Config:
     prior: PriorSettings
     gibbs: GibbsSettings
     report: ReportSettings
+    limits: Limits = field(default_factory=Limits)
 
 
 SECTIONS = {
@@ -180,8 +183,12 @@ SECTIONS = {
     "prior": PriorSettings,
     "gibbs": GibbsSettings,
     "report": ReportSettings,
+    "limits": Limits,
 }
 
+
+PARTS = ("effects", "prior", "gibbs", "report", "limits")
+"""Sections that all datasets share."""
 
 KEYWORDS = {"stored": "from", "sources": "of"}
 """Fields of records by the keys of the config that they stand for, where these differ."""
@@ -251,7 +258,7 @@ def parse_config(content: Any) -> Config:
     ]
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
-    sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
+    sections = {name: parse_section(name, content.get(name, {})) for name in PARTS}
     _require_engines(datasets, sections["effects"])
     studies = {name: _studies(value) for name, value in content.get("studies", {}).items()}
     messages = [words for name, each in studies.items() for words in _unmet(name, each, datasets)]
@@ -358,6 +365,10 @@ def _infinite(content: Any, path: str) -> Iterator[str]:
     items = content.items() if isinstance(content, Mapping) else enumerate(content) if isinstance(content, list) else ()
     for key, value in items:
         yield from _infinite(value, f"{path}.{key}" if path else str(key))
+    if isinstance(content, str):
+        hidden = [letter for letter in content if letter not in "\n\r\t" and category(letter) in ("Cc", "Cs")]
+        if hidden:
+            yield f"{path}: found {content[:40]!r}; it holds the letter {hidden[0]!r}, which no name or path has."
     if isinstance(content, float) and not math.isfinite(content):
         yield f"{path}: found {content}; it must be a finite number."
 
@@ -390,6 +401,7 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
     """What studies name and the config does not have."""
     if name in datasets:
         yield f"studies.{name}: a dataset has this name too, and with it the folder; choose another."
+    yield from _named_twice(name, studies)
     for study, source in studies.sources.items():
         place = f"studies.{name}.of.{study}"
         if source.dataset is None:
@@ -408,6 +420,18 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
                 f"{place}.contrast: {source.dataset} has no contrast {source.contrast!r}; "
                 f"it has: {listing(dataset.contrasts)}.{near}"
             )
+
+
+def _named_twice(name: str, studies: StudiesSettings) -> Iterator[str]:
+    """What counts twice would be found with twice the evidence that there is."""
+    first: dict[tuple[str, str], str] = {}
+    for study, source in studies.sources.items():
+        table = source.table is not None
+        key = (os.path.realpath(str(source.table)), "") if table else (str(source.dataset), str(source.contrast))
+        if key in first:
+            what = f"the table {source.table}" if table else f"{source.dataset}/{source.contrast}"
+            yield f"studies.{name}.of.{study}: {what} is the study {first[key]} already; leave one of them out."
+        first.setdefault(key, study)
 
 
 def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> list[str]:

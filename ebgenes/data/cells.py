@@ -99,7 +99,7 @@ def read_labels(path: str | Path, sample: str, cell_type: str, cells: str | None
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """An .h5ad file, of which only what is asked for is read."""
-    with opened_hdf5(path, ".h5ad file", whole=False) as file:
+    with opened_hdf5(path, "an .h5ad file", whole=False) as file:
         yield file
 
 

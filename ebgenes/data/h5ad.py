@@ -29,7 +29,7 @@ def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
     import anndata
 
     # Repeated names and old encodings are warned of before our own checks can speak.
-    with opened_hdf5(path, ".h5ad file") as file, warnings.catch_warnings():
+    with opened_hdf5(path, "an .h5ad file") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         require_sound_matrices(file, Path(path))
         return anndata.read_h5ad(Path(path))
@@ -110,7 +110,7 @@ def stored_name(column: str) -> str:
 
 def read_study(path: str | os.PathLike[str]) -> Study:
     """Read what `write_study` wrote."""
-    require_sealed(path)
+    require_sealed(path, "was not written by ebgenes counts of this version")
     adata = read_h5ad(path)
     if "ebgenes" not in adata.uns:
         raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
@@ -137,7 +137,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 def read_screen(path: str | os.PathLike[str]) -> Screen:
     """Just the genes' statuses of what `write_study` wrote, without loading its counts or anndata."""
-    with sealed_hdf5(path, "counts.h5ad of ebgenes counts") as file:
+    with sealed_hdf5(path, "a counts.h5ad") as file:
         if "uns/ebgenes/screen" not in file:
             raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
         stored = file["uns/ebgenes/screen"]

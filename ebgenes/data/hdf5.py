@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ebgenes.data.trial_reading import require_no_hang
 from ebgenes.errors import InputError
 from ebgenes.files import existing_file, one_line
 from ebgenes.limits import UNSUSPECTED, require_size
@@ -30,6 +31,42 @@ FAULTS = (
     AssertionError, NotImplementedError, struct.error,
 )  # fmt: skip
 """What libraries raise on damaged files."""
+
+
+TRIAL = "trial_reading.py"
+"""The script that reads a file in a process of its own."""
+
+CPU_SECONDS = 4
+"""What a file may take at least; sound ones take a fraction of a second."""
+
+BYTES_PER_SECOND = 20_000_000
+
+_SOUND: set[tuple[str, int, int]] = set()
+"""Files that this process has had tried, with their sizes and times: they are tried once."""
+
+
+def require_no_hang(path: Path) -> None:
+    """Refuse an HDF5 file on which the HDF5 library hangs or crashes: damaged ones make it do both.
+
+    Raises
+    ------
+    InputError
+        Where it does. What merely fails is for the reader to tell.
+    """
+    told = path.stat()
+    tried = (str(path.absolute()), told.st_size, told.st_mtime_ns)
+    if tried in _SOUND or not sys.executable:
+        return
+    seconds = CPU_SECONDS + told.st_size // BYTES_PER_SECOND
+    # -P: the folder of this file is no place to import from.
+    command = [sys.executable, "-P", str(Path(__file__).with_name(TRIAL).absolute()), str(path), str(seconds)]
+    code = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode  # noqa: S603
+    if code < 0:
+        raise InputError(
+            f"{path} is damaged: the HDF5 library {'never ends' if code in (-24, -9) else 'crashes'} when it reads it. "
+            "Copy or make it anew."
+        )
+    _SOUND.add(tried)
 
 
 @contextmanager
@@ -64,7 +101,8 @@ def opened_hdf5(path: str | Path, kind: str, *, whole: bool = True, trusted: boo
         raise
     except FAULTS as error:
         raise InputError(
-            f"{found} is not a readable {kind}: {one_line(error)} Was it cut short or damaged? Copy or make it anew."
+            f"{found} is not {kind} that can be read: {one_line(error)} "
+            "Was it cut short or damaged? Copy or make it anew."
         ) from None
 
 

@@ -222,7 +222,7 @@ def read_pseudobulk(path: str | Path) -> Pseudobulk:
     InputError
         For any other file.
     """
-    require_sealed(path)
+    require_sealed(path, "was not written by ebgenes pseudobulk of this version")
     adata = read_h5ad(path)
     if adata.uns.get("ebgenes", {}).get("format") != "pseudobulk 1":
         raise InputError(f"{path} was not written by ebgenes pseudobulk. Run that first.")

@@ -93,7 +93,7 @@ def read_transcripts(path: Path, program: str) -> Quantified:
 
 
 def _read_kallisto_h5(path: Path) -> Quantified:
-    with opened_hdf5(path, "abundance.h5 of kallisto") as file:
+    with opened_hdf5(path, "an abundance.h5 of kallisto") as file:
         name = text_array(each.decode() for each in file["aux/ids"][()])
         count, length = (file[place][()].astype(float) for place in ("est_counts", "aux/eff_lengths"))
     if not len(name) or {count.shape, length.shape} != {name.shape}:

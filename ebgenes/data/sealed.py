@@ -13,7 +13,7 @@ import h5py
 
 from ebgenes.data.hdf5 import opened_hdf5
 from ebgenes.errors import InputError
-from ebgenes.files import existing_file, whole, write_bytes
+from ebgenes.files import existing_file, whole
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -40,8 +40,8 @@ def _seal(path: Path, length: int) -> bytes:
     return MARK + found.hexdigest().encode() + b"\n"
 
 
-def require_sealed(path: str | os.PathLike[str]) -> None:
-    """Refuse a file that is not as we wrote it, before HDF5 sees it.
+def require_sealed(path: str | os.PathLike[str], otherwise: str) -> None:
+    """Refuse a file that is not as we wrote it, before HDF5 sees it; `otherwise` says what it is not, or did not.
 
     Raises
     ------
@@ -55,8 +55,7 @@ def require_sealed(path: str | os.PathLike[str]) -> None:
         seal = file.read()
     if not seal.startswith(MARK):
         raise InputError(
-            f"{found} is not as this version of ebgenes writes it: another version or program made or edited it, or "
-            "its end was cut off. Make it anew."
+            f"{found} {otherwise}: another version or program made or edited it, or its end was cut off. Make it anew."
         )
     if seal != _seal(found, size - LENGTH):
         raise InputError(f"{found} is not as ebgenes wrote it: it was damaged or edited since. Make it anew.")
@@ -65,18 +64,19 @@ def require_sealed(path: str | os.PathLike[str]) -> None:
 @contextmanager
 def written_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """An HDF5 file in memory that is written whole and sealed when the block ends well."""
-    with h5py.File(Path(path).name, "w", driver="core", backing_store=False) as file:
-        yield file
-        file.flush()
-        image = file.id.get_file_image()
-    digest = hashlib.blake2b(image, digest_size=DIGEST).hexdigest()
-    write_bytes(path, image + MARK + digest.encode() + b"\n")
+    with whole(path) as temporary:
+        with h5py.File(temporary.name, "w", driver="core", backing_store=False) as file:
+            yield file
+            file.flush()
+            image = file.id.get_file_image()
+        digest = hashlib.blake2b(image, digest_size=DIGEST).hexdigest()
+        temporary.write_bytes(image + MARK + digest.encode() + b"\n")
 
 
 @contextmanager
 def sealed_hdf5(path: str | os.PathLike[str], kind: str) -> Iterator[h5py.File]:
     """One of our own files, open for reading, if it is as it was written; errors as `opened_hdf5`."""
-    require_sealed(path)
+    require_sealed(path, f"is not {kind} of this version of ebgenes")
     with opened_hdf5(Path(path), kind, trusted=True) as file:
         yield file
 

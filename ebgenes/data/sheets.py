@@ -8,9 +8,9 @@ import zlib
 
 import pandas as pd
 
-from ebgenes.arrays import TextArray, text_array
+from ebgenes.arrays import LARGEST, TextArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.files import CODE, NUMBER, existing_file, one_line, read_text_table, text_content
+from ebgenes.files import CODE, LARGEST_COUNT, NUMBER, existing_file, one_line, read_text_table, text_content
 
 
 def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -25,10 +25,20 @@ def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
 def _numeric_if_all(column: pd.Series) -> pd.Series:
     values = column.str.strip()
     if all(NUMBER.fullmatch(value) and not CODE.match(value) for value in values):
+        if not all(_exact(value) for value in values):
+            # Barcodes, which no arithmetic is done with; a formula that does is refused.
+            return column
         numbers = pd.to_numeric(values)
         # Its floats may miss the last digit.
         return values.astype(float) if numbers.dtype.kind == "f" else numbers
     return column
+
+
+def _exact(value: str) -> bool:
+    """Whether a number, as text, is one that can be computed with: finite, and whole ones to the last digit."""
+    number = float(value)
+    whole = value.strip("+-").isdecimal()
+    return abs(number) <= (LARGEST_COUNT if whole else LARGEST)
 
 
 def read_annotation(path: str | os.PathLike[str]) -> pd.DataFrame:

@@ -1,57 +1,22 @@
-"""Reads an HDF5 file in a process of its own, which may hang or crash in place of ours."""
+"""Reads an HDF5 file in a process of its own, which may hang or crash in place of ours; run as a script."""
 
 from __future__ import annotations
 
 import resource
-import subprocess
 import sys
-from pathlib import Path
 
-from ebgenes.errors import InputError
+import h5py
 
-CPU_SECONDS = 4
-"""What a file may take at least; sound ones take a fraction of a second."""
-
-BYTES_PER_SECOND = 20_000_000
 READ_WHOLE = 200_000_000
 """Bytes of an array that is read on trial; of a longer one, its beginning and end."""
 
 MEMORY = 4_000_000_000
 """Bytes that the trial may take."""
 
-_SOUND: set[tuple[str, int, int]] = set()
-"""Files that have been tried by this process, with their sizes and times: they are tried once."""
-
 REFUSED = 3
 
 
-def require_no_hang(path: Path) -> None:
-    """Refuse an HDF5 file on which the HDF5 library hangs or crashes: damaged ones make it do both.
-
-    Raises
-    ------
-    InputError
-        Where it does. What merely fails is for the reader to tell.
-    """
-    told = path.stat()
-    tried = (str(path.absolute()), told.st_size, told.st_mtime_ns)
-    if tried in _SOUND or not sys.executable:
-        return
-    seconds = CPU_SECONDS + told.st_size // BYTES_PER_SECOND
-    # -P: the folder of this file is no place to import from.
-    command = [sys.executable, "-P", str(Path(__file__).absolute()), str(path), str(seconds)]
-    code = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode  # noqa: S603
-    if code < 0:
-        raise InputError(
-            f"{path} is damaged: the HDF5 library {'never ends' if code in (-24, -9) else 'crashes'} when it reads it. "
-            "Copy or make it anew."
-        )
-    _SOUND.add(tried)
-
-
 def _read(path: str) -> None:
-    import h5py
-
     waiting, seen = [], set()
     with h5py.File(path, "r") as file:
         waiting.append(file["/"])

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
+from ebgenes.design.formula_size import MOST_LETTERS, require_few_columns
 from ebgenes.design.formulas import split_formula
-from ebgenes.design.limits import MOST_LETTERS, require_few_columns
 from ebgenes.design.questions import AllOf, Combination, Comparison, Question, Several, combine
 from ebgenes.design.random_factors import build_groupings
 from ebgenes.design.terms import columns_of, first_line, parse_terms
 from ebgenes.design.transforms import emax
 from ebgenes.errors import InputError, listing, nearest
+from ebgenes.files import CODE, LARGEST_COUNT, NUMBER
 from ebgenes.records.design import Contrast, Curve, Design, JointContrast
 
 if TYPE_CHECKING:
@@ -274,8 +275,22 @@ def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             data[column] = values
         else:
+            _require_no_numbers(values.astype(str), column)
             data[column] = _factor(values.astype(str), column, reference.get(column))
     return pd.DataFrame(data, index=samples.index)
+
+
+def _require_no_numbers(values: pd.Series, column: str) -> None:
+    """Refuse numbers that are text because they cannot be computed with: as levels they would be another model."""
+    text = values.str.strip()
+    if all(NUMBER.fullmatch(each) and not CODE.match(each) for each in text):
+        beyond = [name for name, each in text.items() if not abs(float(each)) <= LARGEST_COUNT]
+        if beyond:
+            raise InputError(
+                f"column {column!r} of the sample sheet has {len(beyond)} numbers beyond {LARGEST_COUNT:.1g}, which "
+                f"cannot be computed with (first: {beyond[0]}: {text[beyond[0]][:40]}). Correct them, or put a letter "
+                "before each if they are labels."
+            )
 
 
 def _factor(values: pd.Series, column: str, first: str | None) -> pd.Series:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ebgenes.design.limits import MOST_NODES, require_few_terms, require_readable_size, require_small_call
+from ebgenes.design.formula_size import MOST_NODES, require_few_terms, require_readable_size, require_small_call
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.imports import swift_imports
 
@@ -178,6 +178,6 @@ def _is_sequence(node: ast.expr) -> bool:
 
 def _refuse(node: ast.expr, formula: str) -> None:
     raise InputError(
-        f"{ast.unparse(node)[:200]!r} is not allowed in the formula {formula[:200]!r}. A formula may hold columns of the "
-        f"sheet, numbers, + - * : / and these functions: {', '.join(sorted(TRANSFORMS))}."
+        f"{ast.unparse(node)[:200]!r} is not allowed in the formula {formula[:200]!r}. A formula may hold columns of "
+        f"the sheet, numbers, + - * : / and these functions: {', '.join(sorted(TRANSFORMS))}."
     )

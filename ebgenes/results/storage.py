@@ -97,7 +97,7 @@ def _write_named(group: Any, name: str, values: FloatArray, dimensions: Sequence
 def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
     """Read what `write_draws` wrote."""
 
-    with sealed_hdf5(path, "file of draws of ebgenes") as file:
+    with sealed_hdf5(path, "a file of draws") as file:
         group = file["posterior"]
         told = ("coefficient",) if "coefficient" in group else ()
         arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
@@ -322,7 +322,7 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
 def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
     """Read what `write_effects` or `write_joint_effects` wrote."""
 
-    with sealed_hdf5(path, "effects file") as file:
+    with sealed_hdf5(path, "an effects file") as file:
         if file.attrs.get("format") == JOINT_FORMAT:
             return _joint_effects(file)
         if file.attrs.get("format") != "ebgenes effects 3":
@@ -383,7 +383,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
 def read_common(path: str | os.PathLike[str]) -> Common:
     """Read what `write_common` wrote."""
 
-    with sealed_hdf5(path, "file of what genes share") as file:
+    with sealed_hdf5(path, "a file of what genes share") as file:
         if file.attrs.get("format") != "ebgenes common 3":
             raise InputError(f"{path} is not a common.h5 of this version of ebgenes. Make it anew.")
         text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
@@ -428,8 +428,9 @@ SIGNED = ("half_normal", "half_uniform", "npmle")
 
 def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
     """The prior of a ``prior.json`` and everything else it says."""
-    found, content = existing_file(path), read_json(path)
+    found = existing_file(path)
     try:
+        content = read_json(path)
         if not 2 <= len(content["scale"]) <= MOST_COMPONENTS:
             raise ValueError(f"it has {len(content['scale'])} components, not 2 to {MOST_COMPONENTS}")
         prior = MixturePrior(
@@ -453,8 +454,6 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
         for name, value, least in (("mode", prior.mode, -LARGEST), ("stretch", prior.stretch, 0.0)):
             if not least < value < LARGEST:
                 raise ValueError(f"its {name} is {value}")
-        if np.abs(prior.scale).max() > LARGEST:
-            raise ValueError(f"its largest scale is {np.abs(prior.scale).max():.3g}")
         if prior.null_share is not None and not ((prior.null_share >= 0) & (prior.null_share <= 1)).all():
             raise ValueError("its genes' null_share are not shares from 0 to 1")
         engine = content.get("engine", {})
