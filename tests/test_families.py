@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
 from ebgenes.posteriors.given_prior import averaged_weights, null_probability
-from ebgenes.prior.fit import FAMILIES
+from ebgenes.prior.families import FAMILIES
 from ebgenes.prior.likelihoods import around, loglik_matrix
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior

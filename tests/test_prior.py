@@ -14,7 +14,8 @@ from ebgenes.arrays import text_array
 from ebgenes.effects.negative_binomial import REACH
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, derivatives, in_memory
-from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE, slab_grid
+from ebgenes.prior.families.scales import slab_grid
+from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE
 from ebgenes.prior.likelihoods import loglik_matrix
 from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.prior import EmFit

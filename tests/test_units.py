@@ -23,7 +23,7 @@ from ebgenes.posteriors.fdr import running_mean
 from ebgenes.posteriors.over_draws import full_posterior
 from ebgenes.prior.covariates import build_covariates
 from ebgenes.prior.diagnostics import likelihood_stretch
-from ebgenes.prior.fit import FAMILIES
+from ebgenes.prior.families import FAMILIES
 from ebgenes.prior.full_bayes import draw_gibbs
 from ebgenes.records.counts import Counts
 from ebgenes.records.effects import Effects

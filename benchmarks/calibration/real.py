@@ -4,6 +4,7 @@ python benchmarks/calibration/real.py titration COUNTS SAMPLES [--taqman FILE] [
 python benchmarks/calibration/real.py agreement COUNTS SAMPLES --by time --merge "2months=2 months" --design
     "~ time + protocol" --column protocol --baseline control --target "L5 SNL"
 python benchmarks/calibration/real.py halves COUNTS SAMPLES --by cell --design "~ cell + dex" --column dex ...
+python benchmarks/calibration/real.py withheld COUNTS SAMPLES --by batch --design "~ batch + condition" ...
 python benchmarks/calibration/real.py growth COUNTS SAMPLES --design ... --column ... --sizes 2 3 5 8
 python benchmarks/calibration/real.py lists COUNTS SAMPLES --design ... --column ...
 
@@ -30,6 +31,10 @@ at 5% with more than a doubling or halving, in the whole study.
 halves: half the levels of `--by` predict the others' unshrunken estimates, in every pairing: `error` is the mean over
 genes of the squared error over the squared standard error, `ratio` that over the fixed null's, and `agree` the share of
 listed genes with the same sign in the other half.
+
+withheld: each level of `--by` in turn tells, by its own unshrunken ratios, whether genes that the rest lists have the
+same sign: those that our list by signs and BH's on our p-values both hold, or one of them alone. Ratios of one pair of
+samples are noisy: not all true signs agree.
 
 growth: lengths of lists of random samples of each group. lists: those of any study, hidden factors sought or not.
 """
@@ -453,6 +458,29 @@ def halves(options: argparse.Namespace) -> Iterator[Row]:
             yield row
 
 
+def withheld(options: argparse.Namespace) -> Iterator[Row]:
+    counts, samples = read(options)
+    every = eb.normalize(counts)
+    level = np.log2((every.count + 0.5) / np.exp(every.log_size))
+    for part in sorted(samples[options.by].unique()):
+        own = samples[options.by] == part
+        one = fitted(counts, samples[~own], options.design, question_of(options))
+        table = one.table.set_index("gene_id")
+        sides = [(own & (samples[options.column] == each)).to_numpy() for each in (options.target, options.baseline)]
+        seen = pd.Series(level[:, sides[0]].mean(axis=1) - level[:, sides[1]].mean(axis=1), index=list(every.gene))
+        same = np.sign(table["post_mean"]) == np.sign(seen[table.index])
+        by_sign, by_bh = table["s_value"] < LEVEL, table["adj_p_value"] < LEVEL
+        kinds = {
+            "both": by_sign & by_bh,
+            "by signs alone": by_sign & ~by_bh,
+            "BH alone": by_bh & ~by_sign,
+            "neither": ~by_sign & ~by_bh,
+        }
+        for kind, chosen in kinds.items():
+            known = {**summary_of(one), "listed": kind, "calls": int(chosen.sum())}
+            yield {"withheld": part, **known, "agree": _mean(same[chosen].to_numpy())}
+
+
 # Any study.
 
 
@@ -537,7 +565,7 @@ def main() -> None:
     one.add_argument(
         "--limit", type=float, default=0.05, help="standard error of the truth, log2, that a gene may have"
     )
-    for name, run in (("agreement", agreement), ("halves", halves)):
+    for name, run in (("agreement", agreement), ("halves", halves), ("withheld", withheld)):
         command(subcommands, name, run).add_argument("--by", required=True, help="column whose levels are parts")
     one = command(subcommands, "growth", growth)
     one.add_argument("--sizes", nargs="+", type=int, default=[2, 3, 5, 8])

@@ -19,8 +19,8 @@ from ebgenes.errors import InputError
 from ebgenes.numerics import grid as grids
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.studies import PRODUCT_NODES, multiply_studies, study_posteriors
+from ebgenes.prior.families import family_of
 from ebgenes.prior.fit import fit_em
-from ebgenes.prior.likelihoods import NORMAL
 from ebgenes.prior.null import excess_variance
 from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.prior import MixturePrior
@@ -426,7 +426,7 @@ def heterogeneity(
 
 def require_normal(prior: MixturePrior) -> None:
     """Refuse a prior whose slabs are no normals around 0."""
-    if prior.family not in NORMAL or prior.mode != 0 or prior.stretch != 1:
+    if not family_of(prior.family).is_normal or prior.mode != 0 or prior.stretch != 1:
         raise InputError(
             "studies need a prior of the family scale_normal or point_normal, with mode zero and without kappa as null."
         )

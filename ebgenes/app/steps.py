@@ -49,6 +49,7 @@ from ebgenes.records.effects import BESIDE_ARRAYS, Beside, Effects, HiddenFactor
 from ebgenes.records.posterior import JointPosterior, Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, MultivariatePrior
 from ebgenes.results.messages import further_words
+from ebgenes.results.prior_json import Summary
 from ebgenes.results.storage import (
     read_chains,
     read_prior,
@@ -77,7 +78,7 @@ class ContrastFit:
     fit: EmFit
     draws: GibbsDraws | None
     table: pd.DataFrame
-    summary: dict[str, Any]
+    summary: Summary
     fixed_vs_random: pd.DataFrame | None = None
 
     @property
@@ -120,7 +121,7 @@ def fit_contrast(
     known = covariates, models, report.seed, drawn, settings.stored
     summary = summarize(effects, fit, report.level, *known, lfsr=lfsr_of(table, draws))
     beside = fixed_vs_random(effects, fit.prior, settings)
-    if beside is not None:
+    if beside is not None and summary["random_effects"] is not None:
         summary["random_effects"]["beside"] = side_words(beside, report.level)
     return ContrastFit(effects=effects, fit=fit, draws=draws, table=table, summary=summary, fixed_vs_random=beside)
 
@@ -149,7 +150,7 @@ class MultiDfFit:
     fit: MultivariateFit
     result: MultiDfResult
     marginal: MixturePrior
-    summary: dict[str, Any]
+    summary: Summary
 
     @property
     def table(self) -> pd.DataFrame:

@@ -10,12 +10,14 @@ import numpy as np
 
 from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.errors import InputError
-from ebgenes.numerics import grid as grids, pieces
+from ebgenes.numerics import grid as grids
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.mixture import mean_odds
 from ebgenes.numerics.posterior import mixture_posterior
 from ebgenes.posteriors.mixtures import mixture_of
-from ebgenes.prior.likelihoods import NORMAL, SLABS, as_seen, gene_likelihoods, interpolated_likelihoods, loglik_matrix
+from ebgenes.prior.families import family_of
+from ebgenes.prior.families.family import Kernel
+from ebgenes.prior.likelihoods import as_seen, gene_likelihoods, interpolated_likelihoods, loglik_matrix
 from ebgenes.records.effects import Effects
 from ebgenes.records.posterior import Posterior
 from ebgenes.records.prior import MixturePrior, Nulls
@@ -167,7 +169,7 @@ def _posterior(
     out = np.empty((len(effects.gene), 10))
     asked = interval, threshold
     weight = np.broadcast_to(weight, (len(out), len(prior.scale)))
-    if prior.family not in NORMAL:
+    if not family_of(prior.family).is_normal:
         work = _general_work(effects, prior, weight, *asked, out)
     elif effects.grid is not None and effects.loglik is not None:
         if lfdr is None:
@@ -224,17 +226,12 @@ def _general_work(
     effects: Effects, prior: MixturePrior, weight: FloatArray, interval: float, threshold: float, out: FloatArray
 ) -> Callable[[slice], None]:
     """What fills a block of posteriors under slabs or point masses of a general family."""
-    scale = np.array(prior.scale)
+    scale, fill = np.array(prior.scale), cast(Kernel, family_of(prior.family).posterior)
 
     def work(block: slice) -> None:
-        *gene, size = gene_likelihoods(effects, block, prior.null_scale)
+        gene = gene_likelihoods(effects, block, prior.null_scale)
         own = np.array(weight[block])
-        if prior.family == "npmle":
-            place = np.concatenate([[0.0], scale[1:]])
-            pieces.point_posterior(own, place, interval, threshold, *gene, out[block])
-        else:
-            known = SLABS[prior.family], own, scale, interval, threshold
-            pieces.slab_posterior(*known, *gene, size, out[block])
+        fill(own, scale, interval, threshold, *gene, out[block])
 
     return work
 

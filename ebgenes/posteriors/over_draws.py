@@ -13,7 +13,8 @@ from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.mixture import mean_odds_told
 from ebgenes.posteriors.given_prior import averaged_weights, posterior
 from ebgenes.posteriors.mixtures import mixture_of
-from ebgenes.prior.fit import SINGLE, picked
+from ebgenes.prior.families import family_of
+from ebgenes.prior.fit import picked
 from ebgenes.prior.likelihoods import as_seen, component_likelihoods
 from ebgenes.records.effects import Effects
 from ebgenes.records.posterior import Posterior
@@ -82,7 +83,7 @@ def _gene_weights(likelihood: FloatArray, weights: FloatArray, draws: GibbsDraws
 
 def _components(family: str, drift: float, slab: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Scales of all components that draws have, (K,), and the draws' weights of them, (D, K)."""
-    if family not in SINGLE:
+    if not family_of(family).single:
         return np.concatenate([[drift], slab[0]]), weight
     scales, which = np.unique(slab[:, 0], return_inverse=True)
     weights = np.zeros((len(weight), 1 + len(scales)))

@@ -8,7 +8,8 @@ from scipy.optimize import brentq
 
 from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import in_memory
-from ebgenes.prior.fit import KAPPA_RANGE, MIN_SCALE, best_stretch, fit_weights, slab_grid, thinned
+from ebgenes.prior.families.scales import slab_grid
+from ebgenes.prior.fit import KAPPA_RANGE, MIN_SCALE, best_stretch, fit_weights, thinned
 from ebgenes.prior.likelihoods import component_likelihoods, stretched
 from ebgenes.prior.units import as_fold_changes
 from ebgenes.records.effects import Effects

@@ -15,6 +15,7 @@ from ebgenes.effects.center import find_center
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
+from ebgenes.prior.families import family_of
 from ebgenes.prior.likelihoods import around, component_likelihoods, interpolated_likelihoods, stretched
 from ebgenes.prior.null import (
     NARROW,
@@ -54,14 +55,8 @@ DRIFT_GAIN = 1.92
 
 KAPPA_RANGE = (0.5, 3.0)
 
-FAMILIES = ("scale_normal", "point_normal", "point_laplace", "half_normal", "half_uniform", "npmle")
-SINGLE = ("point_normal", "point_laplace")
-TWO_SIDED = ("half_normal", "half_uniform")
 NULLS = ("estimated", "fixed", "kappa")
 MODES = ("zero", "auto", "estimated")
-
-POINTS = 300
-"""Point masses of family npmle at most."""
 
 IN_MEMORY = 20_000_000
 """Likelihoods kept in memory; of more, blocks of genes are made when they are needed."""
@@ -69,12 +64,6 @@ IN_MEMORY = 20_000_000
 SEARCHED, SEARCHED_SLOWLY = 200_000, 5_000
 """Genes, evenly taken, among which scale of the null and mode are searched where there are twice as many; the second
 for families whose likelihoods take long."""
-
-SLOW = ("half_normal", "half_uniform", "npmle")
-
-SLOW_UNDER_DRIFT = ("half_normal", "half_uniform", "point_laplace")
-"""Families whose likelihoods take long beside a drift: they take the root mean square of the null that `scale_normal`
-finds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -93,7 +82,7 @@ class _Problem:
     def scales(self, drift: float, slab: FloatArray | None = None) -> FloatArray:
         """Scales of all components: of the null first, and of slabs on both sides of it where these are one-sided."""
         slab = self.slab if slab is None else slab
-        return np.concatenate([[drift], slab, -slab] if self.family in TWO_SIDED else [[drift], slab])
+        return np.concatenate([[drift], slab, -slab] if family_of(self.family).two_sided else [[drift], slab])
 
     def fit(self, drift: float, slab: FloatArray | None = None, near: FloatArray | None = None) -> EmFit:
         """The best weights at given scales of the null and the slabs; a similar problem's save iterations."""
@@ -214,11 +203,11 @@ def fit_em(
             raise InputError(f"own_weight must lie between 0 and 1; found {own_weight}.")
         family = "scale_normal" if family == "point_normal" else family
 
+    shape = family_of(family)
+
     def problem(effects: Effects, slab: FloatArray | None) -> _Problem:
         if slab is None:
-            # A uniform slab ends at its scale, and must hold the largest effect.
-            times = 2.0 if family == "half_uniform" else 1.0
-            slab = point_places(effects, min_scale) if family == "npmle" else slab_grid(effects, min_scale, times)
+            slab = shape.scales(effects, min_scale)
         slab = np.asarray(slab, dtype=float) if stored is None else joined_slabs(slab, stored)
         if estimated and len(effects.gene) * len(slab) <= IN_MEMORY:
             likelihoods = interpolated_likelihoods(effects, family, float(slab[0]), float(np.sqrt(2) * slab[-1]))
@@ -235,10 +224,11 @@ def fit_em(
             own_weight=own_weight,
         )
 
-    few = thinned(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if family in SLOW else SEARCHED), 1))
+    few = thinned(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if shape.slow else SEARCHED), 1))
 
     likely = None
-    if estimated and family in SLOW_UNDER_DRIFT:
+    # Where likelihoods take long beside a drift, the null is the root mean square of the one that normals find.
+    if estimated and shape.slow_under_drift:
         likely = fit_em(
             effects, min_scale=min_scale, null_weight=null_weight, mode="auto" if mode == "auto" else "zero"
         ).prior.null_scale
@@ -288,7 +278,7 @@ def _solved(
     def at(kappa: float, *, few_only: bool = False) -> EmFit:
         searched = posed(few, kappa)
         every = searched if few is effects or few_only else posed(effects, kappa)
-        return (_fit_single if family in SINGLE else _fit_grid)(every, searched)
+        return (_fit_single if family_of(family).single else _fit_grid)(every, searched)
 
     if null == "estimated":
         rough = posed(thinned(few, max(len(few.gene) // SEARCHED_SLOWLY, 1)), 1.0)
@@ -312,7 +302,8 @@ def _conflict(prior: MixturePrior, problem: _Problem, stored: MixturePrior) -> t
 def _check(
     effects: Effects, family: str, null: str, solver: str, mode: str, min_scale: float, null_weight: float
 ) -> None:
-    chosen = (("family", family, FAMILIES), ("null", null, NULLS), ("solver", solver, SOLVERS), ("mode", mode, MODES))
+    chosen = (("null", null, NULLS), ("solver", solver, SOLVERS), ("mode", mode, MODES))
+    family_of(family)
     for name, value, allowed in chosen:
         if value not in allowed:
             raise InputError(f"unknown prior {name} {value!r}; choose one of {', '.join(allowed)}.")
@@ -341,35 +332,6 @@ def picked(effects: Effects, which: slice | IntArray) -> Effects:
     whole = {name: getattr(effects, name) for name in arrays}
     parts: Any = {name: None if each is None else each[which] for name, each in whole.items()}
     return replace(effects, **parts)
-
-
-def slab_grid(effects: Effects, min_scale: float, times: float = 1.0) -> FloatArray:
-    """Geometric grid of slab scales, ratio sqrt 2, ending at the largest effect beyond its error, or so many times it.
-
-    No gene is more probable under a normal slab that is wider than its effect, and where a likelihood is flat to one
-    side nothing but the widest slab bounds the effect.
-    """
-    excess = (effects.estimate**2 - effects.se**2)[_two_sided(effects)]
-    largest = max(times * np.sqrt(max(float(excess.max(initial=0)), 0.0)), 2 * min_scale)
-    n_scales = int(np.ceil(2 * np.log2(largest / min_scale)))
-    return np.append(min_scale * 2 ** (np.arange(n_scales) / 2), largest)
-
-
-def point_places(effects: Effects, min_scale: float) -> FloatArray:
-    """Even places of point masses over the range of the estimates, 0 left out: no closer than a third of min_scale."""
-    estimate = effects.estimate[_two_sided(effects)]
-    low, high = min(float(estimate.min(initial=0)), -min_scale), max(float(estimate.max(initial=0)), min_scale)
-    step = max((high - low) / (POINTS - 2), min_scale / 3)
-    below, above = int(np.ceil(-low / step)), int(np.ceil(high / step))
-    return np.asarray(step * np.concatenate([np.arange(-below, 0), np.arange(1, above + 1)]))
-
-
-def _two_sided(effects: Effects) -> slice | FloatArray:
-    """Genes with a largest effect: a likelihood that is flat to one side knows none."""
-    if effects.loglik is None:
-        return slice(None)
-    ends = effects.loglik[:, [0, -1]].max(axis=1)
-    return np.asarray(ends < effects.loglik.max(axis=1) - 2)
 
 
 def fit_weights(
@@ -424,9 +386,10 @@ def _fit_nulls(
     """
     typical = float(np.median(effects.se))
     known = drift_prior(effects.residuals, effects.hidden, typical)
-    single = searched.family in SINGLE
+    shape = family_of(searched.family)
+    single = shape.single
     # A stored prior has a share of its own, and of many point masses some stand in for the null.
-    several = searched.stored is None and searched.family != "npmle"
+    several = searched.stored is None and not shape.is_shapeless
     first = _best_slab(searched, 0.0) if single else None
 
     def profile(drift: float, slab: FloatArray | None) -> Profile:
@@ -440,7 +403,7 @@ def _fit_nulls(
     # Point masses stand in for any drift.
     if likely is not None:
         drifts = np.array([likely])
-    elif known.largest > NARROW * typical and searched.family != "npmle":
+    elif known.largest > NARROW * typical and not shape.is_shapeless:
         largest = min(FURTHER * largest_worth(height, known.largest, typical), known.largest)
         if largest > NARROW * typical:
             drifts = largest * np.array([0.0, *PLACES])

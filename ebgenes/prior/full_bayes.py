@@ -19,7 +19,8 @@ from ebgenes.numerics.gibbs import run_chain
 from ebgenes.numerics.jit import usable_threads
 from ebgenes.numerics.weights import in_memory
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior, with_share
-from ebgenes.prior.fit import NULL_WEIGHT, SINGLE, fit_weights
+from ebgenes.prior.families import family_of
+from ebgenes.prior.fit import NULL_WEIGHT, fit_weights
 from ebgenes.prior.likelihoods import as_seen, component_likelihoods
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
@@ -261,7 +262,7 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
     likelihoods = component_likelihoods(known, prior.family)
     drifts, log_drift = _drifts(fit)
     slabs = prior.scale[None, 1:]
-    if prior.family in SINGLE:
+    if family_of(prior.family).single:
         fitted = float(prior.scale[1])
         bounds = np.log(fitted) - 3, np.log(fitted) + 3
         at = partial(_height, likelihoods, prior, prior.null_scale)
@@ -285,7 +286,7 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
             likelihood[c] = np.maximum(np.exp(loglik - top[:, None]), LEAST).T
             constant[c] = top.sum()
     log_prior = np.array([log_drift[i] for i, _ in place])
-    if prior.family in SINGLE:
+    if family_of(prior.family).single:
         # Even steps of the log scale stand for as much of the scale as it is large.
         df, unit = HALF_T
         width = np.array([slabs[j, 0] for _, j in place])

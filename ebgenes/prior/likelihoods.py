@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,16 +12,10 @@ from ebgenes.arrays import FloatArray
 from ebgenes.numerics import grid as grids, pieces
 from ebgenes.numerics.jit import BLOCK, map_blocks
 from ebgenes.numerics.student import component_loglik
+from ebgenes.prior.families import family_of
+from ebgenes.prior.families.family import Kernel
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
-
-NORMAL = ("scale_normal", "point_normal")
-
-
-SLABS = {
-    "half_normal": pieces.HALF_NORMAL, "half_uniform": pieces.HALF_UNIFORM, "point_laplace": pieces.LAPLACE,
-}  # fmt: skip
-"""Families of normals around 0, and the codes of the others that have slabs."""
 
 
 def around(effects: Effects, mode: float) -> Effects:
@@ -64,7 +58,7 @@ def component_likelihoods(
 
     Given a slice of the genes too, the function returns their rows alone.
     """
-    rows = _normal_rows(effects) if family in NORMAL else _general_rows(effects, family)
+    rows = _normal_rows(effects) if family_of(family).is_normal else _general_rows(effects, family)
     n_genes = len(effects.gene)
 
     def matrix(scale: FloatArray, genes: slice | None = None) -> FloatArray:
@@ -95,7 +89,7 @@ def interpolated_likelihoods(
     blocks of genes, are computed each time.
     """
     exact = component_likelihoods(effects, family)
-    if family not in NORMAL:
+    if not family_of(family).is_normal:
         return exact
     n_known = int(np.ceil(POINTS_A_DOUBLING * np.log2(high / low))) + NEIGHBOURS
     known = low * 2 ** ((np.arange(n_known) - NEIGHBOURS // 2 + 1) / POINTS_A_DOUBLING)
@@ -148,13 +142,10 @@ def _normal_rows(effects: Effects) -> Rows:
 
 def _general_rows(effects: Effects, family: str) -> Rows:
     """The same under the slabs or point masses of another family."""
+    loglik = cast(Kernel, family_of(family).loglik)
 
     def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
-        *gene, size = gene_likelihoods(effects, block, float(scale[0]))
-        if family == "npmle":
-            pieces.point_loglik(np.concatenate([[0.0], scale[1:]]), *gene, out)
-        else:
-            pieces.slab_loglik(SLABS[family], scale, *gene, size, out)
+        loglik(scale, *gene_likelihoods(effects, block, float(scale[0])), out)
 
     return fill
 

@@ -7,7 +7,8 @@ from scipy.optimize import minimize_scalar
 
 from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import in_memory
-from ebgenes.prior.fit import SINGLE, fit_weights
+from ebgenes.prior.families import family_of
+from ebgenes.prior.fit import fit_weights
 from ebgenes.prior.likelihoods import as_seen, component_likelihoods
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
@@ -37,7 +38,7 @@ def refit(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, FloatArray
             fit = fit_weights(in_memory(np.log(likelihood)), scale[: likelihood.shape[1]], prior.family, near=near)
         return float(fit.loglik[-1]) + float(top.sum()), fit.prior.weight
 
-    if prior.family not in SINGLE:
+    if not family_of(prior.family).single:
         return prior.scale, weigh(prior.scale)[1]
 
     def scales(log_scale: float) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import special
@@ -11,12 +11,11 @@ from scipy import special
 from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError, listing
 from ebgenes.numerics.weights import SOLVERS, Likelihood
-from ebgenes.prior.likelihoods import NORMAL, as_seen
+from ebgenes.prior.families import FAMILIES, family_of
+from ebgenes.prior.families.family import Tail
+from ebgenes.prior.likelihoods import as_seen
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit, MixturePrior
-
-STORABLE = ("scale_normal", "point_normal", "half_normal", "half_uniform")
-"""Families of stored priors whose slabs can stand beside others."""
 
 MEMORY = 10.0
 """Dirichlet weight of the stored prior as a whole; 1 would be plain maximum likelihood."""
@@ -39,12 +38,12 @@ def require_storable(stored: MixturePrior, family: str) -> None:
     InputError
         Where its family is another or has slabs that are not kept.
     """
-    if stored.family not in STORABLE:
+    if family_of(stored.family).tail is None:
         raise InputError(
             f"a stored prior of family {stored.family!r} cannot be applied; refit the other study with one of "
-            f"{listing(STORABLE)}."
+            f"{listing(name for name, each in FAMILIES.items() if each.tail is not None)}."
         )
-    if stored.family != family and not {stored.family, family} <= {"scale_normal", "point_normal"}:
+    if stored.family != family and not (family_of(stored.family).is_normal and family_of(family).is_normal):
         raise InputError(
             f"the stored prior is of family {stored.family!r} and prior.family is {family!r}. "
             f"Set prior.family to {stored.family!r}."
@@ -152,7 +151,7 @@ def z_histogram(effects: Effects, priors: tuple[MixturePrior, ...]) -> dict[str,
     effects
         G genes.
     priors
-        Of effects as their null's scales see them, of the families in `STORABLE`.
+        Of effects as their null's scales see them, of families that can be stored.
 
     Returns
     -------
@@ -171,7 +170,7 @@ def z_histogram(effects: Effects, priors: tuple[MixturePrior, ...]) -> dict[str,
 
 def _beyond(point: FloatArray, se: FloatArray, df: FloatArray, prior: MixturePrior) -> FloatArray:
     """P(|estimate - mode| > point), (G,), before it is seen."""
-    out = np.zeros(len(se))
+    out, beyond = np.zeros(len(se)), cast(Tail, family_of(prior.family).tail)
     for quantile in QUANTILES:
         with np.errstate(invalid="ignore"):
             spread = np.where(np.isfinite(df), np.sqrt(df / special.chdtri(df, quantile)), 1.0)
@@ -179,20 +178,9 @@ def _beyond(point: FloatArray, se: FloatArray, df: FloatArray, prior: MixturePri
         for k, (weight, scale) in enumerate(zip(prior.weight, np.abs(prior.scale), strict=True)):
             if weight == 0:
                 continue
-            if k == 0:
-                tail = 2 * special.ndtr(-point / error)
-            elif prior.family in (*NORMAL, "half_normal"):
-                tail = 2 * special.ndtr(-point / np.hypot(error, scale))
-            else:
-                # Mean of the normal's tail over a uniform from -scale to scale.
-                tail = error / scale * (_integral((scale - point) / error) - _integral((-scale - point) / error))
+            tail = 2 * special.ndtr(-point / error) if k == 0 else beyond(point, error, float(scale))
             out += weight * tail / len(QUANTILES)
     return np.clip(out, 0.0, 1.0)
-
-
-def _integral(x: FloatArray) -> FloatArray:
-    """The integral of the standard normal distribution function up to x."""
-    return np.asarray(x * special.ndtr(x) + np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
 
 
 def as_applied(stored: MixturePrior, fitted: MixturePrior) -> MixturePrior:

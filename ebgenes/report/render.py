@@ -16,6 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ebgenes.posteriors.fdr import COIN_TOSS
+from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
 from ebgenes.report.contents import ContrastPage, TogetherPage
 from ebgenes.report.payload import pack_page
@@ -70,16 +71,6 @@ _FIGURE_WORDS = {
 }
 
 
-_SLAB_WORDS = {
-    "scale_normal": "a mixture of normal distributions of several widths centred at zero",
-    "point_normal": "one normal distribution centred at zero",
-    "point_laplace": "one Laplace distribution centred at zero",
-    "half_normal": "a mixture of half-normal distributions of several widths, on either side of zero",
-    "half_uniform": "a mixture of uniform distributions from zero to several widths, on either side",
-    "npmle": "a distribution without any given shape, on a grid of values",
-}
-
-
 _SCALAR_WORDS = {
     "prior_df": "prior degrees of freedom of the variances",
     "prior_variance": "prior variance",
@@ -128,7 +119,7 @@ def render_report(
         loader=FunctionLoader(_source),
     )  # fmt: skip
     environment.filters.update(
-        rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_SLAB_WORDS.__getitem__
+        rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_slabs
     )
     payload = pack_page(pages, study, dataset)
     script = "".join(f"{_source(f'page/{name}.js')}\n" for name in SCRIPTS)
@@ -207,6 +198,10 @@ def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
         if not found:
             row["notes"].append("not in the list")
     return rows
+
+
+def _slabs(family: str) -> str:
+    return family_of(family).words
 
 
 def _rate(value: float) -> str:

@@ -19,6 +19,7 @@ from ebgenes.effects.likelihood import Common
 from ebgenes.effects.negative_binomial import DispersionPrior, DispersionProfiles
 from ebgenes.errors import InputError, listing
 from ebgenes.files import existing_file, one_line, read_json, write_bytes
+from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Curve, Design
 from ebgenes.records.effects import (
@@ -422,9 +423,6 @@ def read_common(path: str | os.PathLike[str]) -> Common:
 MOST_COMPONENTS = 10_000
 """Of a prior that is read: fits have tens, and npmle's hundreds."""
 
-SIGNED = ("half_normal", "half_uniform", "npmle")
-"""Families whose scales have signs."""
-
 
 def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
     """The prior of a ``prior.json`` and everything else it says."""
@@ -447,7 +445,7 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
             raise ValueError("its weights are not shares that sum to 1")
         if not np.isfinite(prior.scale).all() or prior.scale[0] < 0:
             raise ValueError("its scales are not finite, or the null's is below 0")
-        if prior.family not in SIGNED and not (prior.scale >= 0).all():
+        if not family_of(prior.family).signed and not (prior.scale >= 0).all():
             raise ValueError("its scales are not finite numbers >= 0")
         if not 0 < prior.unit < np.inf:
             raise ValueError("its unit is not a finite number above 0")

@@ -36,6 +36,20 @@ from ebgenes.records.effects import (
 from ebgenes.records.posterior import Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, Nulls, Odds
 from ebgenes.results.messages import DOUBTFUL, cautions, covariate_cautions
+from ebgenes.results.prior_json import (
+    ComparisonSummary,
+    CovariatesSummary,
+    FalseProportion,
+    FitSummary,
+    GibbsSummary,
+    HiddenSummary,
+    ListLengths,
+    ListRange,
+    NullsSummary,
+    RandomSummary,
+    StoredSummary,
+    Summary,
+)
 
 
 def summarize(
@@ -49,7 +63,7 @@ def summarize(
     stored: str | None = None,
     *,
     lfsr: FloatArray | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """What ``prior.json`` says: the fit, its certificate, the lists it leads to, and the versions.
 
     models are the families it was compared with, itself among them, and seed the one of what was drawn for that. drawn
@@ -79,8 +93,9 @@ def summarize(
         warnings.insert(0, applied["words"])
     if sampled is not None and sampled["caution"]:
         warnings.insert(0, sampled["caution"])
+    # A fit has no keys but its own, which the checker cannot know.
     return {
-        **_plain(fit),
+        **_plain(fit),  # type: ignore[typeddict-item]
         "fixed_null": None if fixed is None else _plain(fixed),
         "contrast": {"name": effects.contrast, "up": effects.up, "down": effects.down},
         "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
@@ -111,14 +126,12 @@ def summarize(
 
 def summarize_joint(
     effects: JointEffects, fit: MultivariateFit, leading: tuple[Effects, Posterior], lfsr: FloatArray, level: float
-) -> dict[str, Any]:
+) -> Summary:
     """What ``prior.json`` says of a question of several rows; as `summarize`, and all rows' prior under ``prior``.
 
     leading are `multi_df.leading_effects`, lfsr (G, R) the rows' own. At the top stands the prior of one row's
     effect, averaged over rows, which figures show.
     """
-    # Imported here: questions of one row need neither.
-
     single, known = leading
     marginal = EmFit(
         prior=marginal_prior(fit.prior),
@@ -127,7 +140,7 @@ def summarize_joint(
     sigma0 = null_spread(effects.p_value)
     rows = {str(row): int(np.sum(running_mean(lfsr[:, r]) < level)) for r, row in enumerate(effects.row)}
     return {
-        **_plain(marginal),
+        **_plain(marginal),  # type: ignore[typeddict-item]
         "fixed_null": None,
         "contrast": {"name": effects.contrast, "up": single.up, "down": single.down},
         "rows": rows,
@@ -153,7 +166,7 @@ def summarize_joint(
     }
 
 
-def _sampled(draws: GibbsDraws, n_listed: int) -> dict[str, Any]:
+def _sampled(draws: GibbsDraws, n_listed: int) -> GibbsSummary:
     """What the draws of the prior amount to, and whether they can be relied on."""
     diagnosis = diagnose(draws)
     chains = int(draws.chain.max()) + 1
@@ -172,7 +185,7 @@ def _sampled(draws: GibbsDraws, n_listed: int) -> dict[str, Any]:
     }
 
 
-def _list_range(effects: Effects, fit: EmFit, level: float) -> dict[str, Any] | None:
+def _list_range(effects: Effects, fit: EmFit, level: float) -> ListRange | None:
     """How long the list would be at the ends of what is known of the null, in numbers and in words."""
     found = list_range(effects, fit.prior, level, FDP_PROBABILITY)
     if found is None or fit.drift is None:
@@ -205,7 +218,7 @@ def _mean_and_sd(draws: FloatArray) -> dict[str, list[float]]:
     return {"mean": draws.mean(axis=0).tolist(), "sd": draws.std(axis=0, ddof=1).tolist()}
 
 
-def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> dict[str, Any] | None:
+def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> FalseProportion | None:
     """Posterior of a list's false discovery proportion, from draws of it, (D,); None where it lists no gene.
 
     Its interval is the shortest that holds 90% of the draws: a proportion takes few values, and one with 5% beyond
@@ -230,7 +243,7 @@ CONTRADICTED = 0.01
 """p-value of the conflict with a stored prior below which it is a warning."""
 
 
-def _applied(effects: Effects, fit: EmFit, path: str | None) -> dict[str, Any]:
+def _applied(effects: Effects, fit: EmFit, path: str | None) -> StoredSummary:
     """What became of a stored prior: its weight, and how the study contradicts it."""
     kept, (ratio, df, p_value) = cast(float, fit.stored_weight), cast("tuple[float, int, float]", fit.conflict)
     applied = as_applied(cast(MixturePrior, fit.stored), fit.prior)
@@ -253,7 +266,7 @@ def _applied(effects: Effects, fit: EmFit, path: str | None) -> dict[str, Any]:
     }
 
 
-def _plain(fit: EmFit) -> dict[str, Any]:
+def _plain(fit: EmFit) -> FitSummary:
     return {
         "family": fit.prior.family,
         "pi0": fit.prior.pi0,
@@ -272,11 +285,11 @@ def _plain(fit: EmFit) -> dict[str, Any]:
     }
 
 
-def _nulls(nulls: Nulls) -> dict[str, Any]:
-    return {each.name: getattr(nulls, each.name).tolist() for each in fields(nulls)}
+def _nulls(nulls: Nulls) -> NullsSummary:
+    return cast(NullsSummary, {each.name: getattr(nulls, each.name).tolist() for each in fields(nulls)})
 
 
-def _compared(models: Mapping[str, Criteria]) -> dict[str, Any]:
+def _compared(models: Mapping[str, Criteria]) -> ComparisonSummary:
     """Families, best first, with their criteria, and the verdict."""
     verdict = rank_models(models)
     names = ("elpd_loo", "se_loo", "n_loo", "elpd_waic", "n_waic", "dic", "dic3", "n_parameters", "n_unreliable")
@@ -292,17 +305,18 @@ def _compared(models: Mapping[str, Criteria]) -> dict[str, Any]:
     return {"verdict": verdict.words, "families": families}
 
 
-def _hidden(hidden: HiddenFactors) -> dict[str, Any]:
-    return {
+def _hidden(hidden: HiddenFactors) -> HiddenSummary:
+    known = {
         "sample": list(hidden.sample),
         **{name: getattr(hidden, name).tolist() for name in HIDDEN_ARRAYS},
         "n_controls": hidden.n_controls,
         "sheet": {name: list(values) for name, values in hidden.sheet.items()},
     }
+    return cast(HiddenSummary, known)
 
 
-def _random(random: RandomEffects) -> dict[str, Any]:
-    return {
+def _random(random: RandomEffects) -> RandomSummary:
+    known = {
         "factor": list(random.factor),
         "words": list(random.words),
         **{name: getattr(random, name).tolist() for name in RANDOM_ARRAYS},
@@ -310,6 +324,7 @@ def _random(random: RandomEffects) -> dict[str, Any]:
         # What the table of both fits says, once it is written.
         "beside": None,
     }
+    return cast(RandomSummary, known)
 
 
 def _choice(choice: Choice) -> dict[str, Any]:
@@ -321,7 +336,7 @@ def _choice(choice: Choice) -> dict[str, Any]:
     return {**values, **dict.fromkeys(unknown)}
 
 
-def _discoveries(effects: Effects, prior: MixturePrior, level: float, lfsr: FloatArray | None = None) -> dict[str, int]:
+def _discoveries(effects: Effects, prior: MixturePrior, level: float, lfsr: FloatArray | None = None) -> ListLengths:
     """Genes with lfdr and with q value below the level, and those of the list by signs."""
     if lfsr is None:
         known = posterior(effects, prior)
@@ -335,7 +350,7 @@ def _discoveries(effects: Effects, prior: MixturePrior, level: float, lfsr: Floa
     }
 
 
-def _told(effects: Effects, fit: EmFit, covariates: Covariates, p_value: FloatArray) -> dict[str, Any]:
+def _told(effects: Effects, fit: EmFit, covariates: Covariates, p_value: FloatArray) -> CovariatesSummary:
     """What covariates did: coefficients, shares of changed genes by their values, and what speaks against them."""
     odds = cast(Odds, fit.odds)
     lfdr = null_probability(effects, fit.prior)

@@ -31,6 +31,15 @@ try:
         row_figures,
         studies_figures,
     )
+    from ebgenes.app.parts import (
+        conditions_part,
+        dataset_part,
+        plan_part,
+        section_part,
+        studies_part,
+        sums_part,
+    )
+    from ebgenes.app.retries import spare_mistakes
     from ebgenes.errors import InputError
 except ImportError as error:
     raise WorkflowError(
@@ -70,29 +79,7 @@ refuse_wildcards()
 STARTED = time.time()
 
 
-def told_a_mistake(job):
-    """Whether a job of this run ended with a message of `ebgenes` in its log."""
-    for log in job.log:
-        try:
-            with open(log) as said:
-                if os.path.getmtime(log) >= STARTED and re.search(
-                    r"^ebgenes \w+: ", said.read(), flags=re.MULTILINE
-                ):
-                    return True
-        except OSError:
-            continue
-    return False
-
-
-def retry_what_may_pass():
-    """Mistakes end a job the same way each time, and would wait in the queue each time (docs/decisions/0020)."""
-    asked = Job.restart_times.fget
-    Job.restart_times = property(
-        lambda job: 0 if told_a_mistake(job) else asked(job),
-    )
-
-
-retry_what_may_pass()
+spare_mistakes(Job, STARTED)
 
 OUTDIR = os.path.normpath(SETTINGS.outdir)
 OUTDIR = "" if OUTDIR == "." else OUTDIR
@@ -184,53 +171,6 @@ def size_factors_flag(wildcards):
     return flag_of("size-factors", json.dumps(asked) if asked else None)
 
 
-def settings_json(section):
-    settings = plain_values(getattr(SETTINGS, section))
-    return json.dumps(without_jobs(settings), sort_keys=True)
-
-
-def without_jobs(settings):
-    """In how many jobs effects are fitted changes none of them."""
-    return {
-        key: value for key, value in settings.items() if key not in ("chunks", "batch")
-    }
-
-
-def only_dataset(name, contrasts=None):
-    """The part of the config that one dataset's report depends on, or that some of its contrasts do."""
-    settings = plain_values(SETTINGS.datasets[name])
-    if contrasts is not None:
-        settings["contrasts"] = {
-            each: settings["contrasts"][each] for each in contrasts
-        }
-    return json.dumps(
-        {
-            **plain_values(SETTINGS),
-            "outdir": "results",
-            "studies": {},
-            "datasets": {name: settings},
-            "effects": without_jobs(plain_values(SETTINGS.effects)),
-        }
-    )
-
-
-def sums_json(wildcards):
-    """What sums of cells depend on; how many cells they must be of comes later."""
-    settings = asdict(dataset(wildcards).pseudobulk)
-    return json.dumps({key: settings[key] for key in ("sample", "cell_type", "cells")})
-
-
-def plan_json(wildcards):
-    """What the plan of a dataset's cell types depends on."""
-    name = name_of(wildcards)
-    return json.dumps(
-        {
-            "datasets": {name: asdict(SETTINGS.datasets[name])},
-            "effects": {"normalization": SETTINGS.effects.normalization},
-        }
-    )
-
-
 def cell_types_of(name):
     """What can be asked of each cell type of a dataset; waits for the job that finds out."""
     with checkpoints.plan.get(cells=name).output[0].open() as plan:
@@ -281,7 +221,7 @@ def asked(wildcards):
             flag_of("reference", json.dumps(about.reference)),
             flag_of("contrast", json.dumps(about.contrasts[wildcards.contrast])),
             flag_of("name", wildcards.contrast),
-            flag_of("effects", settings_json("effects")),
+            flag_of("effects", section_part(SETTINGS, "effects")),
         )
     )
 
@@ -369,23 +309,6 @@ def group_plan(wildcards):
     return [os.path.join(OUTDIR, name, "cell_types.json")] if name in CELLS else []
 
 
-def group_json(wildcards):
-    """What contrasts taken together depend on."""
-    name, group = wildcards.joined, wildcards.group
-    values = plain_values(SETTINGS.datasets[name])
-    values["contrasts"] = {
-        each: values["contrasts"][each] for each in asked_together(name, group)
-    }
-    values["multivariate"] = {group: values["multivariate"][group]}
-    told = plain_values(SETTINGS.report)
-    return json.dumps(
-        {
-            "datasets": {name: values},
-            "report": {key: told[key] for key in ("level", "figures", "tables")},
-        }
-    )
-
-
 def results_of(study):
     return [
         *(
@@ -424,17 +347,6 @@ def study_files(wildcards):
         files.append(os.path.join(folder, source.contrast, "effects.h5"))
         files.append(os.path.join(folder, "counts.h5ad"))
     return list(dict.fromkeys(files))
-
-
-def studies_json(name):
-    """The part of the config that several studies depend on."""
-    return json.dumps(
-        {
-            **plain_values(SETTINGS),
-            "outdir": "results",
-            "studies": {name: plain_values(SETTINGS.studies[name])},
-        }
-    )
 
 
 def every_result():

@@ -66,8 +66,10 @@ if SETTINGS.effects.batch > 1:
         params:
             version=EBGENES_VERSION,
             name=lambda wildcards: name_of(wildcards),
-            config=lambda wildcards: only_dataset(
-                name_of(wildcards), batch_of(wildcards.dataset, int(wildcards.batch))
+            config=lambda wildcards: dataset_part(
+                SETTINGS,
+                name_of(wildcards),
+                batch_of(wildcards.dataset, int(wildcards.batch)),
             ),
         shell:
             "ebgenes contrasts {input.counts:q} {params.config:q} --dataset {params.name:q} "
@@ -90,9 +92,9 @@ if SETTINGS.effects.batch > 1:
         params:
             version=EBGENES_VERSION,
             asked=asked,
-            prior=settings_json("prior"),
-            gibbs=settings_json("gibbs"),
-            report=settings_json("report"),
+            prior=section_part(SETTINGS, "prior"),
+            gibbs=section_part(SETTINGS, "gibbs"),
+            report=section_part(SETTINGS, "report"),
             # What captions tell.
             level=SETTINGS.report.level,
             folder=lambda wildcards, output: os.path.dirname(output.prior),
@@ -124,11 +126,11 @@ else:
             asked=asked,
             controls=lambda wildcards, input: flag_of("controls", input.controls),
             chunks=lambda wildcards, input: "--chunks" if input.chunks else "",
-            prior=settings_json("prior"),
-            gibbs=settings_json("gibbs"),
+            prior=section_part(SETTINGS, "prior"),
+            gibbs=section_part(SETTINGS, "gibbs"),
             draws=lambda wildcards, output: flag_of("draws", output.draws),
             beside=lambda wildcards, output: flag_of("beside", output.fixed_random),
-            report=settings_json("report"),
+            report=section_part(SETTINGS, "report"),
             # What captions tell.
             level=SETTINGS.report.level,
             genes=lambda wildcards, input: flag_of("genes", input.genes),
@@ -157,7 +159,7 @@ rule rows:
         version=EBGENES_VERSION,
         # What captions tell.
         level=SETTINGS.report.level,
-        report=settings_json("report"),
+        report=section_part(SETTINGS, "report"),
     shell:
         "ebgenes plot {input.table:q} --prior {input.prior:q} --effects {input.effects:q} --report {params.report:q} "
         "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"

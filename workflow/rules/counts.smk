@@ -54,7 +54,7 @@ rule pseudobulk:
         runtime=minutes(30, each=0.02),
     params:
         version=EBGENES_VERSION,
-        pseudobulk=lambda wildcards: sums_json(wildcards),
+        pseudobulk=lambda wildcards: sums_part(dataset(wildcards)),
         layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
     shell:
         "ebgenes pseudobulk {input.counts:q} --samples {input.samples:q} --pseudobulk {params.pseudobulk:q} "
@@ -80,7 +80,7 @@ checkpoint plan:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
-        config=lambda wildcards: plan_json(wildcards),
+        config=lambda wildcards: plan_part(SETTINGS, name_of(wildcards)),
     shell:
         "ebgenes plan {input.sums:q} {params.config:q} --dataset {wildcards.cells:q} "
         "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -29,7 +29,9 @@ rule multivariate:
     params:
         version=EBGENES_VERSION,
         level=SETTINGS.report.level,
-        config=lambda wildcards: group_json(wildcards),
+        config=lambda wildcards: conditions_part(
+            SETTINGS, wildcards.joined, wildcards.group
+        ),
         folder=lambda wildcards: os.path.join(OUTDIR, wildcards.joined),
     shell:
         "ebgenes multivariate {params.config:q} --dataset {wildcards.joined:q} --name {wildcards.group:q} "

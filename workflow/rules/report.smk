@@ -30,7 +30,7 @@ rule report:
         version=EBGENES_VERSION,
         # What captions tell.
         level=SETTINGS.report.level,
-        config=lambda wildcards: only_dataset(name_of(wildcards)),
+        config=lambda wildcards: dataset_part(SETTINGS, name_of(wildcards)),
         name=lambda wildcards: name_of(wildcards),
         part=lambda wildcards: flag_of("part", part_of(wildcards)),
         folder=lambda wildcards, output: os.path.dirname(output.page),

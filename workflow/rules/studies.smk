@@ -27,7 +27,7 @@ rule studies:
         runtime=minutes(30, each=1),
     params:
         version=EBGENES_VERSION,
-        config=lambda wildcards: studies_json(wildcards.studies),
+        config=lambda wildcards: studies_part(SETTINGS, wildcards.studies),
         outdir=lambda wildcards, output: os.path.dirname(os.path.dirname(output.prior))
         or ".",
         # What captions tell.

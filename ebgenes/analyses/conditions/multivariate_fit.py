@@ -16,14 +16,8 @@ from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, best_weights, in_blocks, in_memory
 from ebgenes.posteriors.given_prior import null_probability
-from ebgenes.prior.fit import (
-    IN_MEMORY,
-    LOWEST,
-    MIN_SCALE,
-    NULL_WEIGHT,
-    fit_em,
-    slab_grid,
-)
+from ebgenes.prior.families.scales import slab_grid
+from ebgenes.prior.fit import IN_MEMORY, LOWEST, MIN_SCALE, NULL_WEIGHT, fit_em
 from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.prior import MultivariateFit, MultivariatePrior
 

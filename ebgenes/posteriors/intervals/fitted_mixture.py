@@ -15,7 +15,7 @@ from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError, nearest
 from ebgenes.posteriors.given_prior import averaged_weights, posterior
 from ebgenes.posteriors.intervals.robust import robust_bounds
-from ebgenes.prior.fit import SINGLE
+from ebgenes.prior.families import family_of
 from ebgenes.prior.likelihoods import as_seen, loglik_matrix, stretched
 from ebgenes.prior.refit import free_weights, mixed, refit
 from ebgenes.records.effects import Effects
@@ -128,7 +128,7 @@ def hyper_variance(known: Posterior, effects: Effects, prior: MixturePrior) -> F
         part = share * np.exp(loglik[:, column] - top) * mean
         slope[:, place] = (part - likelihood[:, k] * (known.mean - prior.mode)) / total
     bound = np.ones(len(active))
-    if prior.family in SINGLE and prior.pi0 < 1:
+    if family_of(prior.family).single and prior.pi0 < 1:
         more_score, more_slope = _by_log_scale(effects, prior)
         score, slope = np.column_stack([score, more_score]), np.column_stack([slope, more_slope])
         bound = np.append(bound, 0.0)
@@ -156,7 +156,7 @@ def bootstrapped(known: Posterior, effects: Effects, prior: MixturePrior, rng: n
     Source: Laird and Louis (1987), J. Am. Stat. Assoc. 82, 739 (type III).
     """
     fits = [refit(drawn_effects(effects, prior, rng), prior) for _ in range(BOOTSTRAP)]
-    if prior.family not in SINGLE:
+    if not family_of(prior.family).single:
         return averaged(known, effects, prior, prior.scale, np.array([weight for _, weight in fits]))
     # Each refit has a slab of its own.
     fits.sort(key=lambda fit: float(fit[0][1]))
@@ -201,14 +201,7 @@ def drawn_truth(prior: MixturePrior, rng: np.random.Generator, n_genes: int) -> 
     weight = np.cumsum(prior.weights(n_genes), axis=1)
     component = np.sum(rng.random((n_genes, 1)) * weight[:, -1:] > weight[:, :-1], axis=1)
     scale = np.where(component == 0, 0.0, prior.scale[component])
-    if prior.family == "npmle":
-        return scale
-    if prior.family == "half_uniform":
-        return np.asarray(scale * rng.random(n_genes))
-    if prior.family == "point_laplace":
-        return np.asarray(scale * rng.laplace(size=n_genes))
-    shape = rng.standard_normal(n_genes)
-    return np.asarray(scale * (np.abs(shape) if prior.family == "half_normal" else shape))
+    return family_of(prior.family).draw(rng, scale)
 
 
 def _t_draws(df: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -1,0 +1,67 @@
+"""Parts of the config that jobs depend on, as JSON: what changes nothing for a job is not in its part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ebgenes.app.config import Config, DatasetSettings, plain_values, taken_together
+
+HOW_SHARED_OUT = ("chunks", "batch")
+"""Settings of the effects that say in how many jobs they are fitted, which changes none of them."""
+
+
+def section_part(config: Config, section: str) -> str:
+    """One section, but for how work is shared out."""
+    return json.dumps(_without_jobs(plain_values(getattr(config, section))), sort_keys=True)
+
+
+def dataset_part(config: Config, name: str, contrasts: Sequence[str] | None = None) -> str:
+    """What one dataset's report depends on, or some of its contrasts do."""
+    settings = plain_values(config.datasets[name])
+    if contrasts is not None:
+        settings["contrasts"] = {each: settings["contrasts"][each] for each in contrasts}
+    return json.dumps(
+        {
+            **plain_values(config),
+            "outdir": "results",
+            "studies": {},
+            "datasets": {name: settings},
+            "effects": _without_jobs(plain_values(config.effects)),
+        }
+    )
+
+
+def sums_part(dataset: DatasetSettings) -> str:
+    """What sums of cells depend on; how many cells they must be of comes later."""
+    settings = plain_values(dataset.pseudobulk)
+    return json.dumps({key: settings[key] for key in ("sample", "cell_type", "cells")})
+
+
+def plan_part(config: Config, name: str) -> str:
+    """What the plan of a dataset's cell types depends on."""
+    normalization = {"normalization": config.effects.normalization}
+    return json.dumps({"datasets": {name: asdict(config.datasets[name])}, "effects": normalization})
+
+
+def conditions_part(config: Config, name: str, group: str) -> str:
+    """What conditions taken together depend on."""
+    dataset, values = config.datasets[name], plain_values(config.datasets[name])
+    together = taken_together(dataset, dataset.multivariate[group])
+    values["contrasts"] = {each: values["contrasts"][each] for each in together}
+    values["multivariate"] = {group: values["multivariate"][group]}
+    told = plain_values(config.report)
+    report = {key: told[key] for key in ("level", "figures", "tables")}
+    return json.dumps({"datasets": {name: values}, "report": report})
+
+
+def studies_part(config: Config, name: str) -> str:
+    """What several studies depend on."""
+    studies = {name: plain_values(config.studies[name])}
+    return json.dumps({**plain_values(config), "outdir": "results", "studies": studies})
+
+
+def _without_jobs(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in HOW_SHARED_OUT}
