@@ -72,7 +72,7 @@ def require_no_shared_samples(samples: Mapping[str, tuple[str, set[str]]]) -> No
         shared = sorted(first & second)
         if counts == others and shared:
             raise InputError(
-                f"the studies {one} and {other} share {len(shared)} of {len(first | second)} samples of {counts} (first: "
-                f"{shared[0]}), which would count twice. Pool studies of different samples, or ask for both contrasts "
-                "together (multivariate)."
+                f"the studies {one} and {other} share {len(shared)} of {len(first | second)} samples of {counts} "
+                f"(first: {shared[0]}), which would count twice. Pool studies of other samples, or ask for both "
+                "contrasts together (multivariate)."
             )

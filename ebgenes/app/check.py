@@ -21,7 +21,7 @@ from ebgenes.app.config import (
     size_factor_controls,
     taken_together,
 )
-from ebgenes.app.prepare import contrast_design, given_factors, offset_doubts, options, taken_for_factors
+from ebgenes.app.prepare import contrast_design, contrast_of, given_factors, offset_doubts, options, taken_for_factors
 from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
@@ -31,6 +31,7 @@ from ebgenes.data.normalization import match_samples
 from ebgenes.data.peek import peek
 from ebgenes.data.pseudobulk import sum_cells
 from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
+from ebgenes.design.matrix import read_model
 from ebgenes.design.random_factors import describe_comparison, describe_factors
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.errors import InputError, InputErrors, listing
@@ -174,11 +175,13 @@ def _check_dataset(
     if sheet is None:
         return None
     found.attempt(lambda: _check_sizes(dataset, sheet, found))
-    for contrast, question in dataset.contrasts.items():
+    # Read once, however many contrasts there are.
+    model = found.attempt(
+        lambda: read_model(sheet, dataset.design, dataset.reference), f"/{next(iter(dataset.contrasts))}"
+    )
+    for contrast, question in dataset.contrasts.items() if model is not None else ():
         design = found.attempt(
-            lambda question=question, contrast=contrast: contrast_design(  # type: ignore[misc]
-                sheet, dataset.design, question, contrast, dataset.reference
-            ),
+            lambda question=question, contrast=contrast: contrast_of(model, question, contrast),  # type: ignore[misc]
             f"/{contrast}",
         )
         if design is not None:

@@ -16,6 +16,7 @@ from typing import Any
 from ebgenes import __version__
 from ebgenes.app import commands
 from ebgenes.app.last_net import exit_code
+from ebgenes.limits import Limits, limited
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         warnings.showwarning = _say_warning
         # A step's imports alone make objects by the hundred thousand and no garbage to look for.
         gc.set_threshold(100_000)
-        options.step(options)
+        asked = {} if options.unpacked_gb is None else {"unpacked_gb": options.unpacked_gb}
+        with limited(Limits(**asked)):
+            options.step(options)
         sys.stdout.flush()
     # Whatever it is, a user sees one line of it.
     except BaseException as error:
@@ -70,9 +73,19 @@ def _freedom(text: str) -> float:
         df = float(text)
     except ValueError:
         df = -1.0
-    if not df > 0:
-        raise argparse.ArgumentTypeError(f"must be a number above 0; found {text!r}")
+    if not df >= 0.5:
+        raise argparse.ArgumentTypeError(f"must be a number of 0.5 or more; found {text!r}")
     return df
+
+
+def _size(text: str) -> float:
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not 0 < size < 1e6:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; found {text!r}")
+    return size
 
 
 def _share(text: str) -> float:
@@ -104,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         words = step.__doc__ or f"{name}."
         made = verbs.add_parser(name, help=words[0].lower() + words[1:].rstrip("."), description=words)
         made.set_defaults(step=step)
+        made.add_argument("--unpacked-gb", type=_size, help="10^9 bytes that a file may take (default: 4)")
         made.add_argument("--threads", type=_positive, default=None, help="threads to use (default: all processors)")
         return made
 

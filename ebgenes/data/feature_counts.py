@@ -9,7 +9,7 @@ import pandas as pd
 
 from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import whole_numbers
-from ebgenes.data.sample_files import match_columns, read_columns, require_files, same_names, sample_files
+from ebgenes.data.sample_files import encoding_of, match_columns, read_columns, require_files, same_names, sample_files
 from ebgenes.errors import InputError
 from ebgenes.files import readable, text_content
 from ebgenes.records.counts import Counts
@@ -74,7 +74,7 @@ def read_header(path: Path) -> list[str]:
         header = _header_line(content)
     if header is None:
         raise InputError(f"{path} is not featureCounts' table: its columns must be {', '.join(HEADER)}, then counts.")
-    line = content.split(b"\n")[header].decode("utf-8").rstrip("\r")
+    line = content.split(b"\n")[header].decode(encoding_of(content)).rstrip("\r")
     return line.split("\t")[len(HEADER) :]
 
 
