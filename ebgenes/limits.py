@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Protocol
 
 from ebgenes.errors import InputError
 
@@ -38,6 +38,14 @@ PIECE = 8_000_000
 
 UNSUSPECTED = 50_000_000
 """Bytes that any file may unpack to."""
+
+
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many bytes."""
+        ...
 
 
 def limits() -> Limits:
@@ -71,7 +79,7 @@ def require_size(path: Path | str, size: float, what: str = "") -> None:
         )
 
 
-def unpacked(file: IO[Any], path: Path, packed: int, most: int = -1) -> bytes:
+def unpacked(file: Readable, path: Path, packed: int, most: int = -1) -> bytes:
     """The bytes of an opened compressed file, at most so many; read piece by piece, so that a bomb is noticed.
 
     Raises

@@ -179,9 +179,11 @@ def _check_dataset(
     model = found.attempt(
         lambda: read_model(sheet, dataset.design, dataset.reference), f"/{next(iter(dataset.contrasts))}"
     )
-    for contrast, question in dataset.contrasts.items() if model is not None else ():
+    for contrast, question in dataset.contrasts.items():
+        if model is None:
+            break
         design = found.attempt(
-            lambda question=question, contrast=contrast: contrast_of(model, question, contrast),  # type: ignore[misc]
+            partial(contrast_of, model, question, contrast),
             f"/{contrast}",
         )
         if design is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -70,7 +71,9 @@ def require_no_hang(path: Path) -> None:
 
 
 @contextmanager
-def opened_hdf5(path: str | Path, kind: str, *, whole: bool = True, trusted: bool = False) -> Iterator[h5py.File]:
+def opened_hdf5(
+    path: str | os.PathLike[str], kind: str, *, whole: bool = True, trusted: bool = False
+) -> Iterator[h5py.File]:
     """An HDF5 file that declares nothing that it does not hold, open for reading.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ PACKED = 60
 MOST_COMMENTS = 1_000
 
 
-def _opened(path: Path) -> IO[Any]:
+def _opened(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
@@ -77,7 +77,7 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_
     return csc_array(stored)
 
 
-def _require_sound_header(file: IO[Any], path: Path, expected: tuple[int, int], what: str) -> None:
+def _require_sound_header(file: Any, path: Path, expected: tuple[int, int], what: str) -> None:
     kind = file.readline(1_000).decode("latin-1").lower().split()
     if kind[:1] != ["%%matrixmarket"] or kind[1:3] != ["matrix", "coordinate"] or len(kind) != 5:
         raise InputError(f"{path} is not a sparse Matrix Market file. Give the raw matrix.mtx.")

@@ -17,7 +17,8 @@ REFUSED = 3
 
 
 def _read(path: str) -> None:
-    waiting, seen = [], set()
+    waiting: list[h5py.HLObject] = []
+    seen: set[int] = set()
     with h5py.File(path, "r") as file:
         waiting.append(file["/"])
         while waiting and len(seen) < 100_000:

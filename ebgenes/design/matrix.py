@@ -94,7 +94,7 @@ def read_model(samples: pd.DataFrame, formula: str, reference: Mapping[str, str]
     factors, parsed = parse_terms(fixed, samples)
     used = sorted({column for factor in factors for column in columns_of(factor, samples, formula)})
     data = _prepare(samples, used, reference or {})
-    levels = {name: len(data[name].cat.categories) if hasattr(data[name], "cat") else 1 for name in data}
+    levels = {str(name): len(data[name].cat.categories) if hasattr(data[name], "cat") else 1 for name in data}
     require_few_columns([[str(factor) for factor in term.factors] for term in parsed], levels, fixed)
     spec, matrix = _materialize(parsed, data, fixed)
     coefficient = [str(column) for column in matrix.columns]
@@ -329,12 +329,13 @@ def _require_no_numbers(values: pd.Series, column: str) -> None:
     """Refuse numbers that are text because they cannot be computed with: as levels they would be another model."""
     text = values.str.strip()
     if all(NUMBER.fullmatch(each) and not CODE.match(each) for each in text):
-        beyond = [name for name, each in text.items() if not abs(float(each)) <= LARGEST_COUNT]
+        pairs = zip(text.index, text, strict=True)
+        beyond = [name for name, each in pairs if not abs(float(each)) <= LARGEST_COUNT]
         if beyond:
             raise InputError(
                 f"column {column!r} of the sample sheet has {len(beyond)} numbers beyond {LARGEST_COUNT:.1g}, which "
-                f"cannot be computed with (first: {beyond[0]}: {text[beyond[0]][:40]}). Correct them, or put a letter "
-                "before each if they are labels."
+                f"cannot be computed with (first: {beyond[0]}: {str(text.loc[beyond[0]])[:40]}). Correct them, or put "
+                "a letter before each if they are labels."
             )
 
 
