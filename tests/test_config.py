@@ -204,7 +204,7 @@ MISTAKES = [
     (
         "datsets",
         {},
-        ": unknown key; allowed: outdir, pathvars, datasets, studies, effects, prior, gibbs, report. "
+        ": unknown key; allowed: outdir, pathvars, datasets, studies, limits, effects, prior, gibbs, report. "
         "Did you mean 'datasets'?",
     ),
     ("outdir", 3, ": found 3; it must be text."),
@@ -254,7 +254,7 @@ MISTAKES = [
         ": found 'scale_norml'; allowed: scale_normal, point_normal, point_laplace, half_normal, half_uniform, npmle. "
         "Did you mean 'scale_normal'?",
     ),
-    ("prior/min_scale", 0, ": found 0; it must be above 0."),
+    ("prior/min_scale", 0, ": found 0; it must be at least 1e-06."),
     ("prior/null_weight", 0, ": found 0; it must be at least 1."),
     ("prior/mode", "median", ": found 'median'; allowed: zero, auto, estimated."),
     ("prior/covariates", "base_mean", ": found 'base_mean'; it must be a list."),

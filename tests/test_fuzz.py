@@ -92,6 +92,8 @@ def try_many(path: Path, read: Callable[[Path], object], times: int, seed: int =
     accepted = refused = 0
     for i in range(times):
         made = damaged(content, rng)
+        while made == content:
+            made = damaged(content, rng)
         path.write_bytes(made)
         try:
             with warnings.catch_warnings():
@@ -278,7 +280,7 @@ def test_own_files(tmp_path: Path, kind: str) -> None:
     accepted, refused = try_many(path, read, TIMES)
     assert accepted + refused == TIMES
     if kind in ("effects", "counts", "pseudobulk"):
-        assert accepted <= TIMES // 50, "damage that changes nothing is rare"
+        assert accepted == 0
 
 
 CONFIG = {

@@ -354,6 +354,8 @@ def is_joint(question: Mapping[str, Any]) -> bool:
 def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
     found = Draft202012Validator(against).iter_errors(content)
     errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
+    # What is not finite lies beyond every bound too.
+    errors = [error for error in errors if not (error.validator in LIMITS and _not_finite(error.instance))]
     explained = (message for error in errors for message in _explain(error))
     messages = list(dict.fromkeys([*explained, *_infinite(content, "")]))
     if messages:
@@ -369,8 +371,12 @@ def _infinite(content: Any, path: str) -> Iterator[str]:
         hidden = [letter for letter in content if letter not in "\n\r\t" and category(letter) in ("Cc", "Cs")]
         if hidden:
             yield f"{path}: found {content[:40]!r}; it holds the letter {hidden[0]!r}, which no name or path has."
-    if isinstance(content, float) and not math.isfinite(content):
+    if _not_finite(content):
         yield f"{path}: found {content}; it must be a finite number."
+
+
+def _not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _text_keys(content: Any) -> Any:
