@@ -181,8 +181,8 @@ def write_tenx(folder: Path, header: str = "integer general", sizes: str | None 
         ({"r5": "1 1 7"}, "stand twice"),
         ({"r5": "1 1 -7"}, "matrix.mtx"),
         ({"header": "real general", "r5": "1 6 1.5"}, "whole numbers"),
-        ({"header": "real general", "r5": "1 6 1e400"}, "whole numbers"),
-        ({"header": "real general", "r5": "1 6 nan"}, "whole numbers"),
+        ({"header": "real general", "r5": "1 6 1e400"}, "matrix.mtx"),
+        ({"header": "real general", "r5": "1 6 nan"}, "matrix.mtx"),
     ],
     ids=str,
 )
