@@ -34,10 +34,10 @@ from .data.sheets import read_gene_names as read_gene_names, read_samples as rea
 from .data.simulate import simulate_counts as simulate_counts
 from .design.matrix import build_design as build_design, describe_groups as describe_groups
 from .design.questions import all_of as all_of, any_of as any_of, combine as combine, compare as compare
+from .effects.dispersions import gene_dispersions as gene_dispersions
 from .effects.effect_tables import read_effect_table as read_effect_table
 from .effects.engine import fit_effects as fit_effects, require_replicates as require_replicates
 from .effects.joint import fit_joint_effects as fit_joint_effects
-from .effects.negative_binomial import gene_dispersions as gene_dispersions
 from .effects.summary_statistics import effects_from_summary as effects_from_summary
 from .posteriors.empirical_null import fit_empirical_null as fit_empirical_null
 from .posteriors.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0

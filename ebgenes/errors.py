@@ -43,3 +43,13 @@ def listing(names: Iterable[object], limit: int = 12) -> str:
     every = [str(name) for name in names]
     more = f", ... ({len(every) - limit} more)" if len(every) > limit else ""
     return ", ".join(every[:limit]) + more
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number and what it counts: ``1 row``, ``2 rows``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def either(number: int, one: str, many: str) -> str:
+    """The form of a verb or noun that goes with a number."""
+    return one if number == 1 else many

@@ -6,13 +6,17 @@ import csv
 import gzip
 import io
 import json
+import lzma
 import os
 import re
 import tempfile
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +24,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.errors import InputError
-from ebgenes.limits import require_size, unpacked
+from ebgenes.errors import InputError, counted, either
+from ebgenes.limits import require_size
+from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text
 
 LARGEST_COUNT = 2**53 - 1
-
-
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 CODE = re.compile(r"[+-]?0\d")
@@ -91,7 +93,17 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ValueError, gzip.BadGzipFile, EOFError, zlib.error, csv.Error, pd.errors.ParserWarning) as error:
+    except (
+        ValueError,
+        gzip.BadGzipFile,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        csv.Error,
+        pd.errors.ParserWarning,
+    ) as error:
         raise InputError(
             f"{path} is not a readable table: {one_line(error)} Give tab- or comma-separated text, plain or .gz."
         ) from None
@@ -105,85 +117,231 @@ def one_line(error: BaseException) -> str:
 
 
 def text_content(path: Path, most: int = -1) -> bytes:
-    """The bytes of a text file, plain or .gz; at most so many."""
-    packed = path.stat().st_size
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as file:
-            content = unpacked(file, path, packed, most)
-    else:
-        require_size(path, packed if most < 0 else most)
-        with path.open("rb") as plain:
-            content = plain.read(most)
-    if b"\0" in content:
-        # pandas would drop the rest of the cell.
-        raise ValueError("it is not text")
-    return content
+    """The text of a file as UTF-8, unpacked by its first bytes; at most so many bytes."""
+    return read_text(path, most).content
 
 
-def _header(path: Path, content: bytes) -> tuple[str, list[str], int]:
-    """Separator, names of the columns, and the number of fields in the first row below them."""
-    with io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="") as lines:
-        first = lines.readline()
-        if not first.strip():
-            raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
-        separator = "\t" if "\t" in first else ","
-        second = next(csv.reader([lines.readline()], delimiter=separator), [])
-    return separator, next(csv.reader([first.rstrip("\r\n")], delimiter=separator)), len(second)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TextTable:
+    """A table indexed by its first column, and what was done to read it, a sentence each."""
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def read_text_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -> pd.DataFrame:
     """A table indexed by its first column, as text; the rest as text, or as pandas guesses numbers.
 
-    Of the file's first `most` bytes, the whole lines.
+    Of the file's first `most` bytes, the whole lines. Names of rows and columns are there once.
     """
+    frame = read_table(path, numeric=numeric, most=most).frame
+    require_unique(list(frame.index), "rows", Path(path))
+    require_unique(list(frame.columns), "columns", Path(path))
+    return frame
+
+
+def read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -> TextTable:
+    """As `read_text_table`, with what was done; names may repeat."""
     found = existing_file(path)
     with readable(found), warnings.catch_warnings():
         # Rows longer than the header would lose their ends.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        content = text_content(found, most)
-        if most >= 0 and len(content) == most:
-            content = content[: content.rfind(b"\n") + 1]
-        separator, names, n_fields = _header(found, content)
-        if n_fields == len(names) + 1:
-            # R's write.table leaves out the header of the row names.
-            names = ["", *names]
-        if n_fields == 0:
-            raise InputError(f"{found} has a header but no rows.")
-        if len(names) < 2:
-            raise InputError(f"{found} has one column only. Give tab- or comma-separated text with a header line.")
-        plain = _all_whole(content, separator, len(names)) if numeric else None
-        if plain is not None:
+        if is_excel(found):
+            return _from_excel(found, numeric=numeric)
+        text = read_text(found, most)
+        content = text.content
+        if text.cut:
+            content = content[: content.rfind(b"\n") + 1] or content
+        layout = find_layout(content, found)
+        names, separator = list(layout.names), layout.separator
+        plain = _all_whole(content, separator, len(names), layout.start) if numeric else None
+        if plain is not None and all(names[1:]):
             frame = pd.DataFrame(plain[1], index=pd.Index(plain[0], dtype=object))
         else:
             frame = pd.read_csv(
                 io.BytesIO(content),
-                sep=separator,
+                sep=r"\s+" if separator == " " else separator,
                 header=None,
-                skiprows=1,
+                # Messages of pandas count lines from the first.
+                skiprows=content.count(b"\n", 0, layout.start),
                 names=list(range(len(names))),
                 index_col=False,
                 dtype={0: str} if numeric else str,
                 na_filter=False,
-                encoding="utf-8-sig",
+                encoding="utf-8",
                 float_precision="round_trip",
                 low_memory=False,
             ).set_index(0)
-    frame.index.name = names[0]
+    notes = [*text.notes, *layout.notes]
+    if numeric and plain is None and separator != ",":
+        frame, told = _with_points(frame, found)
+        notes.extend(told)
+    return _trimmed(frame, names, notes, numeric=numeric)
+
+
+COMMA = re.compile(r"[+-]?\d+,\d+")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+
+
+def _with_points(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Numbers with decimal commas as numbers.
+
+    Raises
+    ------
+    InputError
+        Where the commas may part thousands as well.
+    """
+    columns = []
+    certain, first, n_commas = False, "", 0
+    for column in frame.select_dtypes(object).columns:
+        values = frame[column].str.strip()
+        commas = [value for value in values if COMMA.fullmatch(value)]
+        if commas and all(COMMA.fullmatch(value) or NUMBER.fullmatch(value) or not value for value in values):
+            columns.append(column)
+            n_commas = max(n_commas, len(commas))
+            certain |= any(not THOUSANDS.fullmatch(value) for value in commas)
+            first = first or commas[0]
+    if not columns:
+        return frame, []
+    if not certain and n_commas < len(frame) / 2:
+        # A slip, which will be told with its row.
+        return frame, []
+    if not certain:
+        raise InputError(
+            f"{path}: the commas in its numbers may part thousands or be decimal ones (first: {first!r}). Write the "
+            "numbers without commas."
+        )
+    points = frame[columns].apply(lambda column: pd.to_numeric(column.str.replace(",", ".", regex=False)))
+    return _replaced(frame, points), ["decimal commas were read as points."]
+
+
+def _replaced(frame: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+    kept = {column: columns[column] if column in columns else frame[column] for column in frame.columns}
+    return pd.DataFrame(kept, index=frame.index)
+
+
+def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric: bool) -> TextTable:
+    """A table without its empty rows and columns, its names without the blanks around them."""
+    index = frame.index.astype(str)
+    stripped = index.str.strip()
+    n_changed = int((index != stripped).sum())
+    text = [column for column in frame.columns if frame[column].dtype == object]
+    blank_columns = [
+        column
+        for column, name in zip(frame.columns, names[1:], strict=True)
+        if not name and column in text and not frame[column].astype(str).str.strip().any()
+    ]
+    if blank_columns:
+        kept = [column not in blank_columns for column in frame.columns]
+        frame, names = frame.loc[:, kept], [names[0], *np.array(names[1:], dtype=object)[kept]]
+        n = len(blank_columns)
+        notes.append(f"{counted(n, 'empty column')} {either(n, 'was', 'were')} left out.")
+    if (stripped == "").any():
+        nothing = (frame.astype(str).apply(lambda column: column.str.strip()) == "").all(axis=1).to_numpy()
+        blank = np.asarray(stripped == "") & nothing
+        if blank.any():
+            frame, stripped = frame[~blank], stripped[~blank]
+            n = int(blank.sum())
+            notes.append(f"{counted(n, 'empty row')} {either(n, 'was', 'were')} left out.")
+            if numeric:
+                frame = frame.apply(_numbers_again)
+    elif n_changed:
+        first = index[index != stripped][0]
+        notes.append(f"blanks around {counted(n_changed, 'name')} of rows were left out (first: {first!r}).")
+    frame.index = pd.Index(stripped, name=names[0])
     frame.columns = pd.Index(names[1:])
-    require_unique(list(frame.index), "rows", found)
-    require_unique(names[1:], "columns", found)
-    return frame
+    return TextTable(frame=frame, notes=tuple(notes))
 
 
-def _all_whole(content: bytes, separator: str, n_fields: int) -> tuple[list[str], NDArray[np.int64]] | None:
+def _numbers_again(column: pd.Series) -> pd.Series:
+    """Numbers that were text for an empty row's sake."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return column if numbers.isna().any() else numbers
+
+
+def _from_excel(path: Path, *, numeric: bool) -> TextTable:
+    """The first sheet of a workbook that holds something."""
+    try:
+        import openpyxl
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError:
+        raise InputError(
+            f"{path} is a workbook of Excel, which needs openpyxl: pip install 'ebgenes[xlsx]'. Or save it as CSV."
+        ) from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (KeyError, ValueError, InvalidFileException) as error:
+        raise InputError(f"{path} is no readable workbook of Excel: {one_line(error)} Save it as CSV.") from None
+    filled = [(sheet.title, rows) for sheet in book.worksheets if (rows := _cells(sheet))]
+    book.close()
+    if not filled:
+        raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
+    title, rows = filled[0]
+    notes = [f"the sheet {title!r} of the workbook was read."]
+    if len(filled) > 1:
+        notes = [f"of {len(filled)} sheets in the workbook the first, {title!r}, was read."]
+    width = max(len(row) for row in rows)
+    header, *body = [[*row, *[""] * (width - len(row))] for row in rows]
+    if not body or width < 2:
+        raise InputError(f"{path} has {'one column only' if body else 'a header but no rows'}. Is it the right sheet?")
+    frame = pd.DataFrame(body, dtype=object).set_index(0)
+    if numeric:
+        frame = frame.apply(_numbers_again)
+    return _trimmed(frame, [name.strip() for name in header], notes, numeric=numeric)
+
+
+def _cells(sheet: Any) -> list[list[str]]:
+    """A sheet's rows as text, from the first that holds something, without the empty cells at their ends."""
+    rows: list[list[str]] = []
+    for row in sheet.iter_rows(values_only=True):
+        cells = ["" if cell is None else _cell(cell) for cell in row]
+        while cells and not cells[-1].strip():
+            cells.pop()
+        if cells and not (not rows and cells[0].startswith("#")):
+            rows.append(cells)
+    return rows
+
+
+def _cell(value: Any) -> str:
+    """A cell as a spreadsheet shows it."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(" ")
+    return str(value)
+
+
+BLOCK = 4_000_000
+"""Bytes of a table that are turned into numbers at a time."""
+
+
+def _all_whole(
+    content: bytes, separator: str, n_fields: int, start: int = 0
+) -> tuple[list[str], NDArray[np.int64]] | None:
     """Names and numbers of a table of whole numbers >= 0; None of any other, which pandas reads or complains of.
 
-    Counts of hundreds of samples are read several times as fast as by pandas.
+    Counts of hundreds of samples are read faster than by pandas, and a block at a time in less memory.
     """
-    if b'"' in content:
+    if separator == " " or content.find(b'"', start) >= 0:
         return None
+    names: list[str] = []
+    numbers = np.empty((content.count(b"\n", start) + 1, n_fields - 1), dtype=np.int64)
+    while start < len(content):
+        end = content.find(b"\n", start + BLOCK) + 1 or len(content)
+        found = _whole_block(content[start:end], separator, n_fields)
+        if found is None:
+            return None
+        numbers[len(names) : len(names) + len(found[0])] = found[1]
+        names.extend(found[0])
+        start = end
+    return (names, numbers[: len(names)]) if names else None
+
+
+def _whole_block(block: bytes, separator: str, n_fields: int) -> tuple[list[str], NDArray[np.int64]] | None:
     between = separator.encode()
-    rows = [line.partition(between) for line in content.splitlines()[1:] if line]
+    rows = [line.partition(between) for line in block.splitlines() if line]
     if any(rest.count(between) != n_fields - 2 for *_, rest in rows):
         return None
     text = between.join(rest for *_, rest in rows)
@@ -196,7 +354,7 @@ def _all_whole(content: bytes, separator: str, n_fields: int) -> tuple[list[str]
             number = np.fromstring(text, dtype=np.int64, sep=separator)
         except (ValueError, DeprecationWarning):
             return None
-    if number.size != len(rows) * (n_fields - 1) or number.size == 0 or number.max() > LARGEST_COUNT:
+    if number.size != len(rows) * (n_fields - 1) or (number.size and number.max() > LARGEST_COUNT):
         return None
     return [name.decode("utf-8") for name, *_ in rows], number.reshape(len(rows), -1)
 

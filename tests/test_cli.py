@@ -157,7 +157,8 @@ def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     rows = "".join(f"g{i}\t{50 + 7 * i % 31}\t{40 + i}\t{90 - i}\t{60 + 3 * i % 17}\n" for i in range(40))
     Path("counts.tsv.gz").write_bytes(gzip.compress(f"gene\ta\tb\tc\td\n{rows}".encode()))
     assert main(["check", "config.yaml"]) == 0
-    design, will_run, ok = capsys.readouterr().out.splitlines()
+    column, design, will_run, ok = capsys.readouterr().out.splitlines()
+    assert column == "mystudy: condition: control 2, treated 2"
     assert design == "mystudy/treatment: 4 samples, 2 coefficients, ~ condition"
     assert will_run == "will run: 3 steps, about 7 seconds of one core, up to 340 MB at a time"
     assert ok == "ok: 1 contrasts in 1 datasets; results go to results"
@@ -238,7 +239,7 @@ def test_steps_make_the_same_as_run(
     for step in steps:
         assert main(step) == 0
     said = capsys.readouterr()
-    assert said.err == ""
+    assert said.err == "ebgenes: 199 of 300 genes named (genes.csv).\n"
     assert "genes differ at a false sign rate of 0.1" in said.out
 
     here, there = ({p.relative_to(root) for p in root.rglob("*")} for root in (folder, study / "out/one"))

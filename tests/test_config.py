@@ -24,12 +24,12 @@ from ebgenes.app.config import (
 from ebgenes.app.outputs import FIGURES, dataset_figures, files_of_contrast
 from ebgenes.data.normalization import NORMALIZATIONS
 from ebgenes.design.formulas import ENGINES
-from ebgenes.effects.engine import OUTLIERS, TAILS
+from ebgenes.effects.engine import DISPERSIONS, OUTLIERS, TAILS, TRENDS
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.numerics.weights import SOLVERS
 from ebgenes.posteriors.intervals.fitted_mixture import METHODS
 from ebgenes.prior.families import FAMILIES
-from ebgenes.prior.fit import NULLS
+from ebgenes.prior.fit import BULKS, NULLS
 
 COMPARISON = {"column": "dex", "baseline": "untrt", "target": "trt"}
 
@@ -90,8 +90,11 @@ def test_the_choices_are_those_of_the_statistics() -> None:
     assert tuple(parts["effects"]["properties"]["normalization"]["enum"]) == NORMALIZATIONS
     assert set(parts["effects"]["properties"]["engine"]["enum"]) == set(ENGINES) - {"normal"}
     assert tuple(parts["effects"]["properties"]["dispersion_tails"]["enum"]) == TAILS
+    assert tuple(parts["effects"]["properties"]["dispersion_trend"]["enum"]) == TRENDS
+    assert tuple(parts["effects"]["properties"]["dispersion"]["enum"]) == DISPERSIONS
     assert tuple(parts["effects"]["properties"]["outliers"]["enum"]) == OUTLIERS
     assert set(parts["prior"]["properties"]["family"]["enum"]) == set(FAMILIES)
+    assert tuple(parts["prior"]["properties"]["bulk"]["enum"]) == BULKS
     assert set(parts["prior"]["properties"]["null"]["enum"]) == set(NULLS)
     assert set(parts["prior"]["properties"]["solver"]["enum"]) == set(SOLVERS)
     assert tuple(parts["report"]["properties"]["interval_method"]["enum"]) == METHODS
@@ -195,7 +198,8 @@ def test_draws_that_were_interrupted_stand_beside_the_draws() -> None:
 
 
 KEYS_OF_A_DATASET = (
-    "counts, format, layer, strandedness, tx2gene, pseudobulk, samples, genes, offsets, size_factors, controls, "
+    "counts, format, layer, orientation, counts_are, gene_lengths, strandedness, tx2gene, "
+    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, genes, offsets, size_factors, controls, "
     "design, random, reference, contrasts, keep, multivariate"
 )
 CONTRAST = "datasets/airway/contrasts/dex"
@@ -287,6 +291,7 @@ def test_each_mistake_in_words(path: str, value: Any, rest: str) -> None:
 
 ONLY = "only engine {} has this option; choose that engine or leave this out."
 OF_ONE_ENGINE = [("trend", True), ("robust", True), ("dispersion_tails", "t5"), ("outliers", "winsorize")]
+OF_ONE_ENGINE += [("dispersion", "by_group"), ("dispersion_trend", "smooth"), ("dispersion_trend", "parametric")]
 
 
 @pytest.mark.parametrize(("option", "value"), OF_ONE_ENGINE)
@@ -301,6 +306,12 @@ def test_an_option_of_the_other_engine_is_no_silent_loss(option: str, value: Any
     with pytest.raises(InputErrors) as caught:
         parse_section("effects", {"engine": other, option: value})
     assert caught.value.messages == [f"{option}: found {value!r}; {ONLY.format(own)}"]
+
+
+def test_dispersions_by_group_stand_alone() -> None:
+    for option, value in (("dispersion_tails", "t5"), ("outliers", "winsorize"), ("chunks", 4)):
+        (found,) = messages(changed("effects", {"dispersion": "by_group", option: value}))
+        assert found.startswith(f"effects.{option}: found {value!r}; dispersions by group ")
 
 
 def test_options_of_the_default_engine_need_not_name_it() -> None:

@@ -12,8 +12,7 @@ from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
 from ebgenes.arrays import text_array
-from ebgenes.effects.likelihood import summaries
-from ebgenes.effects.negative_binomial import FAR, REACH
+from ebgenes.effects.negative_binomial import FAR, REACH, summaries
 from ebgenes.numerics.grid import add_drift, spline_curvature, spline_values
 from ebgenes.prior.likelihoods import loglik_matrix
 from ebgenes.records.effects import Effects

@@ -176,7 +176,8 @@ SHEET = {
     "code": ["001", "002", "003", "004", "005", "010"],
     "whole": [1, 2, 3, 4, 5, 10],
     "real": [0.1, -2.5, 1e-3, 3.0, 1e10, 0.0],
-    "mixed": ["1", "2", "NA", "4", "5", "6"],
+    "mixed": [1.0, 2.0, np.nan, 4.0, 5.0, 6.0],
+    "word": ["1", "2", "NA", "4", "5", "6 d"],
     "a/b (mg)": ["x y", "ü", '"', "a,b", "-", "0x1"],
 }
 
@@ -191,7 +192,7 @@ def test_sample_sheet_reads_back(tmp_path: Path, suffix: str) -> None:
     some_sheet().to_csv(path, sep="\t" if suffix == "tsv" else ",")
     found = read_samples(path)
     pd.testing.assert_frame_equal(found, some_sheet(), check_exact=True)
-    assert [found[name].dtype.kind for name in SHEET] == ["O", "O", "i", "f", "O", "O"]
+    assert [found[name].dtype.kind for name in SHEET] == ["O", "O", "i", "f", "f", "O", "O"]
 
 
 def some_study(*, offsets: bool = False, sheet: pd.DataFrame | None = None) -> Study:
@@ -243,9 +244,9 @@ def test_study_keeps_columns_whose_names_are_awkward(tmp_path: Path) -> None:
 
 def test_a_foreign_h5ad_is_not_a_study(tmp_path: Path) -> None:
     anndata.AnnData(np.ones((2, 3))).write_h5ad(tmp_path / "x.h5ad")
-    with pytest.raises(InputError, match="was not written by ebgenes counts|is not a counts.h5ad"):
+    with pytest.raises(InputError, match=r"was not written by ebgenes counts|is not a counts.h5ad"):
         read_study(tmp_path / "x.h5ad")
-    with pytest.raises(InputError, match="was not written by ebgenes counts|is not a counts.h5ad"):
+    with pytest.raises(InputError, match=r"was not written by ebgenes counts|is not a counts.h5ad"):
         read_screen(tmp_path / "x.h5ad")
 
 
@@ -254,7 +255,7 @@ def test_a_study_that_lost_a_part(tmp_path: Path, part: str) -> None:
     write_study(tmp_path / "x.h5ad", some_study(sheet=pd.DataFrame(index=SAMPLES)))
     with h5py.File(tmp_path / "x.h5ad", "a") as file:
         del file[part]
-    with pytest.raises(InputError, match="lacks size factors or the genes' statuses|was not written by ebgenes counts"):
+    with pytest.raises(InputError, match=r"lacks size factors|was not written by ebgenes counts"):
         read_study(tmp_path / "x.h5ad")
 
 
@@ -649,7 +650,7 @@ def test_tables_of_whole_numbers_are_read_alike_on_either_way(tmp_path, monkeypa
     path.write_bytes(b"\xef\xbb\xbf" + end.join(separator.join(row) for row in rows).encode())
     short = read_counts(path)
     assert short.count.tolist() == [[0, 12, 9007199254740991], [3, 4, 5]]
-    assert _all_whole(path.read_bytes(), separator, 4) is not None
+    assert _all_whole(path.read_bytes().partition(b"\n")[2], separator, 4) is not None
     monkeypatch.setattr(files, "_all_whole", lambda *_: None)
     long = read_counts(path)
     np.testing.assert_array_equal(short.count, long.count)

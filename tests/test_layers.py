@@ -15,6 +15,7 @@ PACKAGE = Path(ebgenes.__file__).parent
 ORDER = (
     ("errors", "imports", "arrays"),
     ("limits",),
+    ("text_files",),
     ("files",),
     ("records",),
     ("numerics",),
@@ -39,8 +40,8 @@ STUB = PACKAGE / "__init__.pyi"
 LAZY = {"app/commands.py"}
 """Files whose functions may import: a verb of the command line loads what it needs."""
 
-WANTED = {"PIL", "anndata", "ebgenes.plots", "formulaic", "pyarrow", "scipy.interpolate", "scipy.io", "scipy.sparse",
-          "scipy.stats", "ebgenes.effects.robust_variance_prior", "xlsxwriter"}  # fmt: skip
+WANTED = {"PIL", "anndata", "ebgenes.plots", "formulaic", "openpyxl", "pyarrow", "scipy.interpolate", "scipy.io",
+          "scipy.sparse", "scipy.stats", "ebgenes.effects.robust_variance_prior", "xlsxwriter"}  # fmt: skip
 """What may not be there, or takes long to load and is seldom wanted: imported where it is."""
 
 MOST_WANTED = 30

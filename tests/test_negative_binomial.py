@@ -12,19 +12,15 @@ from scipy.interpolate import CubicSpline
 
 import ebgenes as eb
 from ebgenes.arrays import text_array
-from ebgenes.effects.negative_binomial import (
-    CHEAP,
-    EXACT,
+from ebgenes.effects.dispersions import (
     DispersionPrior,
-    contrast_layout,
-    effect_likelihood,
     fit_dispersion_prior,
     gene_dispersions,
     lay_out,
     profile_dispersions,
-    route_for,
     sorted_counts,
 )
+from ebgenes.effects.negative_binomial import CHEAP, EXACT, contrast_layout, effect_likelihood, route_for
 from ebgenes.errors import InputError
 from ebgenes.numerics.negative_binomial import (
     DEGREE,
@@ -203,7 +199,7 @@ def test_tables_give_the_sums_they_stand_for(monkeypatch):
     )
     found = []
     for many in (40, 10**9):
-        monkeypatch.setattr("ebgenes.effects.negative_binomial.MANY", many)
+        monkeypatch.setattr("ebgenes.effects.dispersions.MANY", many)
         profiles = profile_dispersions(counts, design)
         found.append((profiles, likelihood_of(counts, design, [0, 1], PRIOR, CHEAP)))
     (one, (grid, loglik)), (other, (direct_grid, direct)) = found

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ebgenes as eb
-from ebgenes.effects.negative_binomial import DispersionPrior
+from ebgenes.effects.dispersions import DispersionPrior
 from ebgenes.effects.outliers import bound_outliers, least_absolute
 
 PRIOR = DispersionPrior(floor=0.03, slope=2.0, spread=0.6)

@@ -135,7 +135,7 @@ def test_many_genes_are_fitted_in_blocks(rng, family, monkeypatch):
     in_blocks = eb.fit_em(effects, family=family)
     assert in_blocks.loglik[-1] == pytest.approx(whole.loglik[-1], abs=1e-3)
     np.testing.assert_allclose(in_blocks.prior.scale, whole.prior.scale, rtol=1e-3)
-    monkeypatch.setattr("ebgenes.prior.fit.SEARCHED", 4_000)
+    monkeypatch.setattr("ebgenes.analyses.meta_analysis.SEARCHED", 4_000)
     searched = eb.fit_em(effects, family=family)
     assert searched.certificate <= 1e-8
     # Which scale is likeliest may hang on few genes where the likelihood is flat; how large it may be does not.

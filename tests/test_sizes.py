@@ -96,14 +96,7 @@ def test_controls_tell_size_factors(spiked: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     "family",
     [
-        pytest.param(
-            "scale_normal",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="slabs around 0 that reach effects of one direction leave no weight for the null, and the "
-                "list's running mean of lfsr goes past spike-ins whose own is .4",
-            ),
-        ),
+        "scale_normal",
         "npmle",
     ],
 )

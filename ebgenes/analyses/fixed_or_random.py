@@ -128,7 +128,7 @@ def choose_fixed_or_random(counts: Counts, design: Design, *, seed: int = 1) -> 
     response, weight = mixed_weights(counts, design)
     random = fit_mixed_contrast(response, weight, design.matrix, _contrast(design).weight, design.random)
     bias = bias_effects(counts, response, weight, design, factor, random)
-    fit = fit_em(bias, null="fixed", min_scale=LEAST, mode="zero")
+    fit = fit_em(bias, null="fixed", min_scale=LEAST, mode="zero", bulk="none")
     draws = draw_gibbs(bias, fit, chains=CHAINS, draws=DRAWS, warmup=WARMUP, seed=seed)
     off = np.sqrt(np.sum(draws.weight[:, 1:] * np.minimum(draws.scale, FARTHEST) ** 2, axis=1))
     hausman = hausman_test(response, weight, design, random)

@@ -13,8 +13,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import minimize_scalar
 
 from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray, text_array
-from ebgenes.effects.likelihood import summaries
-from ebgenes.effects.negative_binomial import FAR, REACH
+from ebgenes.effects.negative_binomial import FAR, REACH, summaries
 from ebgenes.errors import InputError
 from ebgenes.numerics import grid as grids
 from ebgenes.numerics.jit import map_blocks, read_only

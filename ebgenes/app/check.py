@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,10 +27,11 @@ from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
 from ebgenes.data.cells import read_labels
 from ebgenes.data.count_tables import first_offsets
-from ebgenes.data.normalization import match_samples
-from ebgenes.data.peek import peek
+from ebgenes.data.gene_names import GENES_NAMED, names_for, names_of
+from ebgenes.data.intake import Samples, look_at, samples_of, tell
 from ebgenes.data.pseudobulk import sum_cells
-from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
+from ebgenes.data.sheets import read_controls
+from ebgenes.design.columns import describe_columns, dropped_words
 from ebgenes.design.matrix import read_model
 from ebgenes.design.random_factors import describe_comparison, describe_factors
 from ebgenes.effects.effect_tables import read_effect_table
@@ -106,10 +107,9 @@ def check(config: Config) -> Iterator[str]:
     works = []
     if config.prior.stored is not None:
         _Findings("prior.from", lines, messages).attempt(lambda: stored_prior(config.prior))
-    read_sheet = cache(read_samples)
     for name, dataset in config.datasets.items():
         found = _Findings(name, lines, messages)
-        works.append(_check_dataset(dataset, config, found, read_sheet))
+        works.append(_check_dataset(dataset, config, found))
     if config.studies:
         for name in config.studies:
             found = _Findings(f"studies.{name}", lines, messages)
@@ -149,6 +149,10 @@ class _Findings:
         """A line of the dataset's own."""
         self.lines.append(f"{self.name}: {words}")
 
+    def told(self, words: str) -> bool:
+        """Whether a line says so already."""
+        return f"{self.name}: {words}" in self.lines
+
     def attempt(self, work: Callable[[], Result], part: str = "") -> Result | None:
         """The result, or None where there is a message instead."""
         try:
@@ -160,20 +164,20 @@ class _Findings:
         return None
 
 
-def _check_dataset(
-    dataset: DatasetSettings, config: Config, found: _Findings, read_samples: Callable[[str], pd.DataFrame]
-) -> Work | None:
-    sheet = found.attempt(lambda: read_samples(dataset.samples))
+def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -> Work | None:
+    samples = found.attempt(lambda: samples_of(dataset))
     if dataset.genes is not None:
         genes = dataset.genes
-        found.attempt(lambda: read_gene_names(genes))
+        found.attempt(lambda: names_of(genes))
     if annotation_columns(config.prior.covariates):
         found.attempt(lambda: annotation(dataset.genes, config.prior))
     if dataset.controls is not None:
         controls = dataset.controls
         found.attempt(lambda: read_controls(controls))
-    if sheet is None:
+    if samples is None:
         return None
+    sheet = samples.frame
+    tell((*samples.notes, *describe_columns(sheet, dataset.design)), found.tell)
     found.attempt(lambda: _check_sizes(dataset, sheet, found))
     # Read once, however many contrasts there are.
     model = found.attempt(
@@ -190,13 +194,14 @@ def _check_dataset(
             n_samples, n_coefficients = design.matrix.shape
             size_words = f"{n_samples} samples, {n_coefficients} coefficients, "
             size_words += "" if design.joint is None else f"{len(design.joint.row)} rows together, "
+            tell([words for words in dropped_words(design.dropped) if not found.told(words)], found.tell)
             found.lines.append(f"{found.name}/{contrast}: {size_words}{dataset.design}")
             found.tell_random(design, contrast)
     for group, asked in dataset.multivariate.items():
         found.attempt(partial(_check_together, dataset, sheet, group, asked, found), f"/{group}")
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
-        return found.attempt(lambda: _bulk(dataset, sheet, size, config.effects))
+        return found.attempt(lambda: _bulk(dataset, samples, size, config.effects, found))
     return found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
 
 
@@ -246,9 +251,12 @@ def _check_together(
         )
 
 
-def _bulk(dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings) -> Work:
-    seen = peek(dataset.counts, sheet, **options(dataset, "format", "layer", "tx2gene"))
-    match_samples(seen.counts, text_array(sheet.index))
+def _bulk(dataset: DatasetSettings, samples: Samples, size: int, effects: EffectsSettings, found: _Findings) -> Work:
+    sheet, seen = samples.frame, look_at(dataset, samples)
+    tell(seen.notes, found.tell)
+    # How many genes have names is known when all are read.
+    named = names_for(dataset.genes, seen.counts.gene, seen.names).notes if len(seen.counts.gene) else ()
+    tell([note for note in named if GENES_NAMED not in note or note.startswith("warning")], found.tell)
     contrasts, shared = len(dataset.contrasts), options(effects, "chunks", "batch")
     return Work(
         studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, **shared,

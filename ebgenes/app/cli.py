@@ -134,7 +134,12 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("counts", commands.counts)
     made.add_argument("counts", help="file with the counts, or folder with the samples' files")
     made.add_argument("--format", default="auto", help="of the counts (default: by what is there)")
-    made.add_argument("--samples", required=True, help="sample sheet")
+    made.add_argument("--samples", help="sample sheet (default: obs of the .h5ad)")
+    made.add_argument(
+        "--intake", default="{}",
+        help="how files are read, as YAML: orientation, counts_are, exclude, missing, factors, numeric, sum_by",
+    )  # fmt: skip
+    made.add_argument("--gene-lengths", help="average lengths of transcripts, genes by samples")
     made.add_argument("--design", required=True, help="formula, such as '~ batch + condition'")
     made.add_argument("--genes", help="annotation with gene_id and gene_name")
     scale = made.add_mutually_exclusive_group()

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
 
 def counts(options: argparse.Namespace) -> None:
     """Read, filter and normalize the counts of one dataset."""
-    from ebgenes.app.config import DatasetSettings, parse_reference, parse_section, parse_size_factors
+    from ebgenes.app.config import DatasetSettings, parse_intake, parse_reference, parse_section, parse_size_factors
     from ebgenes.app.prepare import prepare, prepare_cell_type
     from ebgenes.data.h5ad import write_study
 
@@ -111,6 +111,8 @@ def counts(options: argparse.Namespace) -> None:
         reference=parse_reference(_yaml(options.reference, "--reference")),
         contrasts={},
         keep=parse_section("keep", _yaml(options.keep, "--keep")),
+        gene_lengths=options.gene_lengths,
+        **parse_intake(_yaml(options.intake, "--intake")),
     )
     if dataset.pseudobulk is None:
         study = prepare(dataset, options.normalization, say=_note)
@@ -304,7 +306,7 @@ def _answer(
     from ebgenes.app.config import parse_section
     from ebgenes.app.outputs import ContrastFiles
     from ebgenes.app.write import answer_contrast
-    from ebgenes.data.h5ad import read_screen
+    from ebgenes.data.h5ad import read_notes, read_screen
 
     gibbs = parse_section("gibbs", _yaml(options.gibbs, "--gibbs"))
     report = parse_section("report", _yaml(options.report, "--report"))
@@ -326,6 +328,7 @@ def _answer(
         report,
         study=_study_for([Path(path) for path in options.figures], options.counts),
         genes=options.genes,
+        notes=() if options.counts is None else read_notes(options.counts),
         progress=_count_sweeps,
     )
     for words in found.words:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
-from unicodedata import category
 
 import yaml
 from jsonschema import Draft202012Validator
 
+from ebgenes.app.config_values import impossible_values, named_twice, not_finite
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
+from ebgenes.app.yaml_words import require_keys_once, yaml_message
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.limits import Limits
@@ -66,7 +67,7 @@ class DatasetSettings:
     strandedness: str
     tx2gene: str | None
     pseudobulk: PseudobulkSettings | None
-    samples: str
+    samples: str | None
     genes: str | None
     offsets: str | None
     size_factors: str | dict[str, str] | None
@@ -76,6 +77,14 @@ class DatasetSettings:
     contrasts: dict[str, dict[str, Any]]
     keep: KeepSettings
     multivariate: dict[str, MultivariateSettings] = field(default_factory=dict)
+    orientation: str = "genes_by_samples"
+    counts_are: str = "auto"
+    gene_lengths: str | None = None
+    exclude: list[str] = field(default_factory=list)
+    missing: str = "error"
+    factors: list[str] = field(default_factory=list)
+    numeric: list[str] = field(default_factory=list)
+    sum_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +95,13 @@ class EffectsSettings:
     normalization: str
     trend: bool
     robust: bool
+    dispersion: str
     dispersion_tails: str
+    dispersion_trend: str
     outliers: str
     hidden_factors: str | int
     composition: str
+    count_tails: str
     chunks: int
     batch: int
     fixed_or_random: str
@@ -108,6 +120,7 @@ class PriorSettings:
     min_scale: float | None
     null_weight: float | None
     mode: str
+    bulk: str
     covariates: list[str | dict[str, Any]]
     compare: list[str]
 
@@ -232,11 +245,15 @@ def load_yaml_file(path: str | os.PathLike[str]) -> Any:
 def load_yaml(text: str, source: str) -> Any:
     """The plain values of YAML text."""
     try:
-        return _text_keys(plain_yaml(text))
+        found = _text_keys(plain_yaml(text))
+        require_keys_once(text, source)
+        return found
+    except InputError:
+        raise
     # Besides its own errors the parser lets through those of impossible dates, of numbers with thousands of
     # digits, and of entries within entries without end.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())[:400]}") from None
+        raise InputError(yaml_message(error, source)) from None
 
 
 def parse_config(content: Any) -> Config:
@@ -254,7 +271,7 @@ def parse_config(content: Any) -> Config:
     messages = [
         message
         for name, dataset in datasets.items()
-        for message in (*_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
+        for message in (*_no_sheet(name, dataset), *_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
     ]
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
@@ -328,6 +345,24 @@ def parse_section(name: str, content: Any) -> Any:
     return SECTIONS[name](**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
 
 
+INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by")
+"""Keys of a dataset that say how its files are read, beside the files themselves."""
+
+
+def parse_intake(content: Any) -> dict[str, Any]:
+    """How a dataset's files are read, checked alone, with defaults."""
+    content = _text_keys(content)
+    known = schema()["$defs"]["dataset"]["properties"]
+    properties = {key: known[key] for key in INTAKE}
+    _require_valid(content, {"type": "object", "additionalProperties": False, "properties": properties}, "the intake")
+    return {**{key: value["default"] for key, value in properties.items()}, **content}
+
+
+def intake_settings(dataset: DatasetSettings) -> dict[str, Any]:
+    """What `parse_intake` reads, of a dataset."""
+    return {key: getattr(dataset, key) for key in INTAKE}
+
+
 def parse_contrast(content: Any) -> dict[str, Any]:
     """One contrast as plain values, checked alone."""
     _require_valid(content, {**schema()["$defs"]["contrast"], "$defs": schema()["$defs"]}, "the contrast")
@@ -355,32 +390,18 @@ def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
     found = Draft202012Validator(against).iter_errors(content)
     errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
     # What is not finite lies beyond every bound too.
-    errors = [error for error in errors if not (error.validator in LIMITS and _not_finite(error.instance))]
+    errors = [error for error in errors if not (error.validator in LIMITS and not_finite(error.instance))]
     explained = (message for error in errors for message in _explain(error))
-    messages = list(dict.fromkeys([*explained, *_infinite(content, "")]))
+    messages = list(dict.fromkeys([*explained, *impossible_values(content, "")]))
     if messages:
         raise InputErrors(f"{what} has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
 
 
-def _infinite(content: Any, path: str) -> Iterator[str]:
-    """YAML has .inf and .nan, for which no setting has a use."""
-    items = content.items() if isinstance(content, Mapping) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in items:
-        yield from _infinite(value, f"{path}.{key}" if path else str(key))
-    if isinstance(content, str):
-        hidden = [letter for letter in content if letter not in "\n\r\t" and category(letter) in ("Cc", "Cs")]
-        if hidden:
-            yield f"{path}: found {content[:40]!r}; it holds the letter {hidden[0]!r}, which no name or path has."
-    if _not_finite(content):
-        yield f"{path}: found {content}; it must be a finite number."
-
-
-def _not_finite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
 def _text_keys(content: Any) -> Any:
     """YAML reads the key ``null`` as nothing, and numbers and booleans as themselves: all are names here."""
+    if isinstance(content, date):
+        # YAML takes 2024-01-05 for a date.
+        return content.isoformat()
     if isinstance(content, Mapping):
         return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
     return [_text_keys(value) for value in content] if isinstance(content, list) else content
@@ -407,7 +428,7 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
     """What studies name and the config does not have."""
     if name in datasets:
         yield f"studies.{name}: a dataset has this name too, and with it the folder; choose another."
-    yield from _named_twice(name, studies)
+    yield from named_twice(name, studies.sources)
     for study, source in studies.sources.items():
         place = f"studies.{name}.of.{study}"
         if source.dataset is None:
@@ -428,23 +449,20 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
             )
 
 
-def _named_twice(name: str, studies: StudiesSettings) -> Iterator[str]:
-    """What counts twice would be found with twice the evidence that there is."""
-    first: dict[tuple[str, str], str] = {}
-    for study, source in studies.sources.items():
-        table = source.table is not None
-        key = (os.path.realpath(str(source.table)), "") if table else (str(source.dataset), str(source.contrast))
-        if key in first:
-            what = f"the table {source.table}" if table else f"{source.dataset}/{source.contrast}"
-            yield f"studies.{name}.of.{study}: {what} is the study {first[key]} already; leave one of them out."
-        first.setdefault(key, study)
-
-
 def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> list[str]:
     """Names of the contrasts that are taken together: as asked, or all that have one row."""
     if settings.contrasts is not None:
         return settings.contrasts
     return [name for name, question in dataset.contrasts.items() if not is_joint(question)]
+
+
+def _no_sheet(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """A mistake where nothing tells the samples."""
+    own = dataset.format == "h5ad" or dataset.counts.endswith(".h5ad")
+    if dataset.samples is None and (not own or dataset.pseudobulk is not None):
+        yield f"datasets.{name}: samples is missing."
+    if dataset.sum_by is not None and dataset.pseudobulk is not None:
+        yield f"datasets.{name}: sum_by and pseudobulk both sum counts; name the library as pseudobulk.sample instead."
 
 
 def _sized_twice(name: str, dataset: DatasetSettings) -> Iterator[str]:

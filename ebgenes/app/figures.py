@@ -19,7 +19,7 @@ from ebgenes.app.steps import MultiDfResult
 from ebgenes.arrays import BoolArray
 from ebgenes.data.principal_components import principal_components
 from ebgenes.design.matrix import build_design
-from ebgenes.effects.negative_binomial import gene_dispersions
+from ebgenes.effects.dispersions import gene_dispersions
 from ebgenes.errors import InputError
 from ebgenes.files import write_bytes
 from ebgenes.records.counts import Study

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ebgenes.app.config import Config, DatasetSettings, plain_values, taken_together
+from ebgenes.app.config import Config, DatasetSettings, intake_settings, plain_values, taken_together
 
 HOW_SHARED_OUT = ("chunks", "batch")
 """Settings of the effects that say in how many jobs they are fitted, which changes none of them."""
@@ -32,6 +32,11 @@ def dataset_part(config: Config, name: str, contrasts: Sequence[str] | None = No
             "effects": _without_jobs(plain_values(config.effects)),
         }
     )
+
+
+def intake_part(dataset: DatasetSettings) -> str:
+    """How a dataset's files are read, beside which files they are."""
+    return json.dumps(intake_settings(dataset), sort_keys=True)
 
 
 def sums_part(dataset: DatasetSettings) -> str:

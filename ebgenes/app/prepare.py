@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from ebgenes.app.config import (
 )
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.count_tables import read_offsets
-from ebgenes.data.formats import read_input
+from ebgenes.data.gene_names import names_for
 from ebgenes.data.given_sizes import column_size_factors, look_like_factors, offsets_as_size_factors, read_size_factors
+from ebgenes.data.intake import Intake, samples_of, take_in, tell
 from ebgenes.data.normalization import (
     keep_expressed,
-    match_samples,
     normalize,
     require_distinct,
     screen_genes,
@@ -27,7 +28,8 @@ from ebgenes.data.normalization import (
     with_size_factors,
 )
 from ebgenes.data.pseudobulk import folder_names, pseudobulk_cells
-from ebgenes.data.sheets import read_controls, read_gene_names, read_samples
+from ebgenes.data.sheets import read_controls, read_samples
+from ebgenes.design.columns import dropped_words
 from ebgenes.design.matrix import Model, ask, build_design, read_model
 from ebgenes.design.questions import all_of, any_of, combine, compare
 from ebgenes.effects.engine import require_replicates
@@ -48,12 +50,9 @@ FEW_CONTROLS = 10
 
 def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], None] = lambda message: None) -> Study:
     """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
-    samples = read_samples(dataset.samples)
-    chosen = options(dataset, "format", "layer", "tx2gene", "strandedness")
-    reading = read_input(dataset.counts, samples, **chosen)
-    for note in reading.notes:
-        say(note)
-    return _screened(dataset, match_samples(reading.counts, text_array(samples.index)), samples, normalization, say)
+    taken = take_in(dataset)
+    tell(taken.notes, say)
+    return _screened(dataset, taken, normalization, say)
 
 
 def prepare_cell_type(
@@ -67,16 +66,23 @@ def prepare_cell_type(
     if dataset.pseudobulk is None:
         raise ValueError("the dataset has no cells")
     counts = sums.counts_of(cell_type, **options(dataset.pseudobulk, "min_cells", "min_counts"))
-    samples = read_samples(dataset.samples).loc[list(counts.sample)]
-    return _screened(dataset, counts, samples, normalization, say)
+    sheet = samples_of(dataset)
+    tell(sheet.notes, say)
+    # Sums are of all samples of the sheet; some may be left out by now.
+    there = [name in sheet.frame.index for name in counts.sample]
+    counts = replace(counts, sample=counts.sample[there], count=counts.count[:, there])
+    samples = sheet.frame.loc[list(counts.sample)]
+    return _screened(dataset, Intake(counts=counts, samples=samples, notes=sheet.notes), normalization, say)
 
 
-def _screened(
-    dataset: DatasetSettings, counts: Counts, samples: pd.DataFrame, normalization: str, say: Callable[[str], None]
-) -> Study:
-    counts = _with_given_sizes(dataset, counts, samples, say)
-    names = {} if dataset.genes is None else read_gene_names(dataset.genes)
+def _screened(dataset: DatasetSettings, taken: Intake, normalization: str, say: Callable[[str], None]) -> Study:
+    samples = taken.samples
+    counts = _with_given_sizes(dataset, taken.counts, samples, say)
+    annotated = names_for(dataset.genes, counts.gene, taken.names)
     design = build_design(samples, dataset.design, reference=dataset.reference)
+    more = [*annotated.notes, *dropped_words(design.dropped)]
+    tell(more, say)
+    names = dict(annotated.name)
     screen = screen_genes(counts, design, name=names, **options(dataset.keep, "min_count", "min_samples"))
     path = size_factor_controls(dataset)
     controls = None if path is None else read_controls(path)
@@ -86,7 +92,8 @@ def _screened(
         few = "" if found >= FEW_CONTROLS else "; so few leave them noisy, and with them every effect"
         say(f"size factors are those of {found} of {len(controls)} control genes{few}")
     require_distinct(kept)
-    return Study(counts=kept, samples=samples, screen=with_base_mean(screen, counts, kept))
+    notes = tuple(dict.fromkeys((*taken.notes, *more)))
+    return Study(counts=kept, samples=samples, screen=with_base_mean(screen, counts, kept), notes=notes)
 
 
 def _with_given_sizes(
@@ -132,7 +139,7 @@ def offset_doubts(path: str, offset: FloatArray) -> Iterator[str]:
 
 def sum_dataset(dataset: DatasetSettings, say: Callable[[str], None] = lambda message: None) -> Pseudobulk:
     """Sum a dataset's cells by sample and cell type."""
-    samples = text_array(read_samples(dataset.samples).index)
+    samples = text_array(read_samples(cast(str, dataset.samples)).index)
     chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
     sums, notes = pseudobulk_cells(dataset.counts, list(samples), layer=dataset.layer, **chosen)
     for note in notes:

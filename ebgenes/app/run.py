@@ -153,7 +153,9 @@ def fit_contrasts(
         effects = estimate_any(study, design, config.effects, controls)
         files = files_of_contrast(config, multi_df=design.joint is not None).within(str(folder / contrast))
         asked = config.prior, config.gibbs, config.report
-        found = answer_contrast(effects, files, study.screen, *asked, study=study, genes=dataset.genes)
+        found = answer_contrast(
+            effects, files, study.screen, *asked, study=study, genes=dataset.genes, notes=study.notes
+        )
         for words in found.words:
             say(f"{contrast}: {words}")
         known = study, dataset, config

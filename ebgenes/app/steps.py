@@ -62,7 +62,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ENGINE_OPTIONS = ("trend", "robust", "dispersion_tails", "outliers")
+ENGINE_OPTIONS = (
+    "trend", "robust", "dispersion", "dispersion_tails", "dispersion_trend", "outliers", "count_tails",
+)  # fmt: skip
 """Settings of the effects that one engine or the other has."""
 
 
@@ -220,7 +222,7 @@ def share(study: Study, design: Design, settings: EffectsSettings, controls: Tex
     engine = resolved(design, settings.engine)
     if engine != "likelihood":
         raise InputError(f"effects.chunks: engine {engine} fits all genes at once. Leave the chunks out.")
-    chosen = options(settings, "hidden_factors", "dispersion_tails", "outliers")
+    chosen = options(settings, "hidden_factors", "dispersion_tails", "dispersion_trend", "outliers", "count_tails")
     common = common_of(study.counts, design, controls=controls, **chosen)
     return replace(common, hidden=_beside_sheet(common.hidden, study))
 
@@ -264,7 +266,9 @@ def fit_prior(effects: Effects, settings: PriorSettings, covariates: Covariates 
     if settings.stored is not None:
         own = None if isinstance(settings.own_weight, str) else float(settings.own_weight)
         chosen |= {"stored": stored_prior(settings), "own_weight": own}
-    return fit_em(effects, covariates=covariates, **chosen)
+    # Draws start from a mixture of slabs.
+    bulk = "none" if settings.fit == "gibbs" else settings.bulk
+    return fit_em(effects, covariates=covariates, bulk=bulk, **chosen)
 
 
 def stored_prior(settings: PriorSettings) -> MixturePrior:

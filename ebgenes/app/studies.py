@@ -36,7 +36,8 @@ from ebgenes.app.prepare import contrast_design
 from ebgenes.app.steps import discoveries, fit_prior, lfsr_of, tabulate
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.h5ad import read_screen
-from ebgenes.data.sheets import read_gene_names, read_samples
+from ebgenes.data.intake import samples_of
+from ebgenes.data.sheets import read_gene_names
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.files import write_bytes, write_json
 from ebgenes.records.counts import Screen
@@ -96,7 +97,7 @@ def require_distinct_sources(config: Config, settings: StudiesSettings) -> None:
     for name, source in settings.sources.items():
         if source.dataset is not None:
             dataset, contrast = config.datasets[source.dataset], str(source.contrast)
-            sheet = read_samples(dataset.samples)
+            sheet = samples_of(dataset).frame
             question = dataset.contrasts[contrast]
             design = contrast_design(sheet, dataset.design, question, contrast, dataset.reference)
             samples[name] = os.path.realpath(dataset.counts), samples_asked(design)

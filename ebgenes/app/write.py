@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ebgenes.app.config import GibbsSettings, PriorSettings, ReportSettings
@@ -12,6 +12,7 @@ from ebgenes.app.steps import ContrastFit, MultiDfFit, fit_contrast, fit_multi_d
 from ebgenes.files import write_json
 from ebgenes.records.counts import Screen, Study
 from ebgenes.records.effects import Effects, JointEffects
+from ebgenes.results.messages import with_notes
 from ebgenes.results.storage import write_draws, write_effects, write_joint_effects
 from ebgenes.results.table_files import write_table
 
@@ -26,11 +27,13 @@ def answer_contrast(
     *,
     study: Study | None = None,
     genes: str | None = None,
+    notes: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ContrastFit | MultiDfFit:
     """Fit the prior of a contrast's effects, of one row or several, and write all its files.
 
-    study is for figures of counts; the others are as `fit_contrast` takes them.
+    study is for figures of counts; notes are of what was done to the user's files; the others are as `fit_contrast`
+    takes them.
     """
     found: ContrastFit | MultiDfFit
     if isinstance(effects, JointEffects):
@@ -38,6 +41,7 @@ def answer_contrast(
     else:
         asked = settings, gibbs, report
         found = fit_contrast(effects, screen, *asked, genes=genes, unfinished=files.unfinished, progress=progress)
+    with_notes(found.summary, notes)
     write_contrast(found, files, report, study)
     return found
 

@@ -1,4 +1,4 @@
-"""YAML within bounds: its size, entries, depth and aliases, and no key twice."""
+"""YAML within bounds: its size, entries, depth and aliases."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plain_yaml(text: str) -> Any:
     Raises
     ------
     yaml.YAMLError, ValueError
-        For text that is not valid, has a key twice, or holds more than any config does.
+        For text that is not valid, or holds more than any config does.
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"it has {len(text):,} characters; at most {MOST_BYTES:,} are read")
@@ -69,21 +69,11 @@ def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int
         if isinstance(node, yaml.SequenceNode):
             inside = node.value
         elif isinstance(node, yaml.MappingNode):
-            _require_different(node)
             inside = [each for pair in node.value for each in pair]
         elif isinstance(node, yaml.ScalarNode) and node.tag.endswith(":int") and len(node.value) > DIGITS:
             raise ValueError(f"the number {node.value[:20]}... has {len(node.value)} digits; at most {DIGITS} are read")
         known[id(node)] = 1 + sum(_size(each, known, (*above, id(node))) for each in inside)
     return known[id(node)]
-
-
-def _require_different(node: yaml.MappingNode) -> None:
-    """The second of two entries of one name would take the place of the first."""
-    names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-    if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        line = node.start_mark.line + 1
-        raise ValueError(f"the key {twice!r} stands twice in the entry that begins in line {line}; rename one of them")
 
 
 def yaml_text(path: str | os.PathLike[str]) -> str:

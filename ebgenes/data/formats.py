@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from ebgenes.arrays import text_array
 from ebgenes.data import feature_counts, quant, star
+from ebgenes.data.annotation_columns import left_out_words, split_columns, turned, with_ids, without_totals
 from ebgenes.data.count_tables import counts_of, read_parquet
-from ebgenes.data.h5ad import counts_from_anndata, read_h5ad
-from ebgenes.data.sample_files import PATH_COLUMN, sample_files
+from ebgenes.data.estimated import estimated_counts, lengths_beside, looks_estimated, with_lengths
+from ebgenes.data.h5ad import counts_from_anndata, names_in_var, read_h5ad
+from ebgenes.data.htseq import htseq_files, read_htseq
+from ebgenes.data.matching import match_names
+from ebgenes.data.sample_files import PATH_COLUMN, sample_files, wanted_names
 from ebgenes.data.tenx import is_tenx, read_tenx
 from ebgenes.errors import InputError, listing
-from ebgenes.files import existing_file, read_text_table
+from ebgenes.files import TextTable, existing_file, read_table, read_text_table, require_unique
 from ebgenes.records.counts import Counts
 
-FORMATS = ("auto", "table", "parquet", "h5ad", "10x", "star", "featurecounts", "salmon", "kallisto")
+FORMATS = (
+    "auto", "table", "parquet", "h5ad", "10x", "star", "featurecounts", "htseq", "salmon", "kallisto", "rsem",
+)  # fmt: skip
+ORIENTATIONS = ("genes_by_samples", "samples_by_genes")
 BY_SAMPLE = {**quant.ENDINGS, "star": star.ENDINGS, "featurecounts": feature_counts.ENDINGS}
 """Names of the files of formats that have a file a sample."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Reading:
-    """Counts, and what the reader had to find out or leave out, a sentence each."""
+    """Counts; what the reader had to find out or leave out, a sentence each; names of genes that came with them."""
 
     counts: Counts
     notes: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
@@ -49,11 +59,14 @@ def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
     for name, endings in BY_SAMPLE.items():
         if any(sample_files(place, sheet, endings).values()):
             return name
+    if any(htseq_files(place, sheet).values()):
+        return "htseq"
     inside = sorted(entry.name for entry in place.iterdir())
     raise InputError(
         f"{path} is a folder, and not one with counts that are known: no matrix.mtx, and for none of {len(sheet)} "
-        f"samples of the sheet (first: {sheet.index[0]}) a quant.sf, abundance.tsv, ReadsPerGene.out.tab or "
-        f"featureCounts.txt. It holds: {listing(inside, 6) or 'nothing'}. Name each sample's folder or file after it, "
+        f"samples of the sheet (first: {sheet.index[0]}) a quant.sf, abundance.tsv, genes.results, "
+        f"ReadsPerGene.out.tab, featureCounts.txt or file of gene and count. It holds: "
+        f"{listing(inside, 6) or 'nothing'}. Name each sample's folder or file after it, "
         f"or add a column {PATH_COLUMN!r} to the sheet."
     )
 
@@ -66,6 +79,9 @@ def read_input(
     layer: str | None = None,
     tx2gene: str | None = None,
     strandedness: str = "auto",
+    orientation: str = "genes_by_samples",
+    counts_are: str = "auto",
+    gene_lengths: str | None = None,
 ) -> Reading:
     """Read counts in any format, for the samples of a sheet.
 
@@ -75,15 +91,22 @@ def read_input(
         A file with all samples, or a folder with a file or folder of each sample's name.
     sheet
         The sample sheet, indexed by sample. A column ``path`` tells where a sample's file or folder is, relative to
-        `path`, or which column of a featureCounts table is its.
+        `path`, or which column of a table is its. Samples that the counts have and the sheet has not are left out.
     format
         One of `FORMATS`; ``auto``: by what is there.
     layer
-        Of an .h5ad file; None: X.
+        Of an .h5ad file; ``raw`` also its slot of that name; None: X.
     tx2gene
         For salmon and kallisto: a table of transcripts and genes, or a GTF.
     strandedness
         For STAR: ``auto``, ``unstranded``, ``forward`` or ``reverse``.
+    orientation
+        One of `ORIENTATIONS`, of tables.
+    counts_are
+        ``raw``: whole numbers; ``estimated``: decimals are rounded; ``auto``: they are where a table is salmon's,
+        RSEM's or kallisto's by its name or header.
+    gene_lengths
+        Table of the transcripts' average lengths, genes by samples, whose logarithms become offsets.
 
     Raises
     ------
@@ -95,17 +118,88 @@ def read_input(
         raise InputError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}.")
     found = recognise(place, sheet) if format == "auto" else format
     require_place(place, found)
-    if found in quant.ENDINGS:
-        counts, notes = quant.read_quantified(place, sheet, found, tx2gene)
+    reading = _read(
+        place, sheet, found, layer=layer, tx2gene=tx2gene, strandedness=strandedness, orientation=orientation,
+        counts_are=counts_are,
+    )  # fmt: skip
+    counts, notes = without_totals(reading.counts)
+    notes = [*reading.notes, *notes]
+    if gene_lengths is not None:
+        counts, told = with_lengths(counts, gene_lengths, str(path))
+        notes.extend(told)
+    elif (beside := lengths_beside(place)) is not None and counts.length is None:
+        notes.append(f"lengths of transcripts lie beside the counts; gene_lengths: {beside} makes them offsets.")
+    return Reading(counts=counts, notes=tuple(notes), names=reading.names)
+
+
+def _read(
+    place: Path,
+    sheet: pd.DataFrame,
+    format: str,
+    *,
+    layer: str | None,
+    tx2gene: str | None,
+    strandedness: str,
+    orientation: str,
+    counts_are: str,
+) -> Reading:
+    if format in quant.ENDINGS:
+        counts, notes = quant.read_quantified(place, sheet, format, tx2gene)
         return Reading(counts=counts, notes=tuple(notes))
-    if found == "star":
+    if format == "star":
         counts, notes = star.read_star(place, sheet, strandedness)
         return Reading(counts=counts, notes=tuple(notes))
-    if found == "featurecounts":
-        return Reading(counts=feature_counts.read_feature_counts(place, sheet))
-    if found == "10x":
-        return Reading(counts=read_tenx(place))
-    return Reading(counts=read_counts(place, layer=layer, format=found))
+    if format in ("htseq", "featurecounts"):
+        told = read_htseq(place, sheet) if format == "htseq" else feature_counts.read_feature_counts(place, sheet)
+        counts, notes = estimated_counts(told.frame, str(place), counts_are=counts_are, estimated=False)
+        return Reading(counts=counts, notes=(*told.notes, *notes), names=told.names)
+    if format == "10x":
+        return with_samples_of(sheet, read_tenx(place), str(place))
+    if format == "h5ad":
+        adata = read_h5ad(place)
+        counts = counts_from_anndata(adata, layer=layer, estimated=counts_are == "estimated")
+        return with_samples_of(sheet, counts, str(place), names_in_var(adata))
+    if layer is not None:
+        raise InputError(f"{place} is a table, which has no layers such as {layer!r}. Leave the layer out.")
+    return read_wide(place, sheet, format=format, orientation=orientation, counts_are=counts_are)
+
+
+def read_wide(
+    place: Path, sheet: pd.DataFrame, *, format: str, orientation: str, counts_are: str, most: int = -1
+) -> Reading:
+    """A table of genes by samples (of its first `most` bytes), of which the sheet's samples are taken."""
+    table = TextTable(frame=read_parquet(place)) if format == "parquet" else read_table(place, numeric=True, most=most)
+    frame, notes, where = table.frame, list(table.notes), str(place)
+    del table
+    estimated = looks_estimated(place, [str(frame.index.name), *map(str, frame.columns)])
+    if orientation == "samples_by_genes":
+        if most >= 0 and format != "parquet":
+            # The first samples are not all.
+            frame = read_table(place, numeric=True).frame
+        frame, told = turned(frame)
+    else:
+        frame, told = with_ids(frame, where)
+    notes.extend(told)
+    require_unique([str(name) for name in frame.columns], "columns", place)
+    split = split_columns(frame, wanted_names(sheet, [str(name) for name in frame.columns]), where)
+    require_unique([str(name) for name in frame.index], "rows", place)
+    del frame
+    counts, told = estimated_counts(split.frame, where, counts_are=counts_are, estimated=estimated)
+    return Reading(counts=counts, notes=(*notes, *split.notes, *told), names=split.names)
+
+
+def with_samples_of(sheet: pd.DataFrame, counts: Counts, where: str, names: Mapping[str, str] | None = None) -> Reading:
+    """Counts of the sheet's samples, in its order."""
+    columns = [str(name) for name in counts.sample]
+    wanted = wanted_names(sheet, columns)
+    match = match_names(columns, wanted, where)
+    notes = list(match.notes)
+    left = [name for i, name in enumerate(columns) if i not in set(match.place)]
+    if left:
+        notes.append(left_out_words(left, len(columns)))
+    place = list(match.place)
+    chosen = Counts(gene=counts.gene, sample=text_array(wanted), count=counts.count[:, place])
+    return Reading(counts=chosen, notes=tuple(notes), names=names or {})
 
 
 def require_place(place: Path, format: str) -> None:
@@ -116,7 +210,7 @@ def require_place(place: Path, format: str) -> None:
     InputError
         Where there is something else, or nothing.
     """
-    if format in (*quant.ENDINGS, "star", "10x"):
+    if format in (*quant.ENDINGS, "star", "10x", "htseq"):
         if not place.is_dir():
             what = "is a file" if place.exists() else "does not exist"
             raise InputError(f"{place} {what}; format {format} needs the folder that holds the samples' files.")

@@ -13,7 +13,8 @@ from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.count_tables import BEGINNING
 from ebgenes.data.normalization import require_factors
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import NUMBER, existing_file, readable, text_content
+from ebgenes.files import existing_file, readable, text_content
+from ebgenes.text_files import NUMBER
 
 if TYPE_CHECKING:
     import pandas as pd

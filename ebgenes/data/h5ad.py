@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import text_array
+from ebgenes.data.annotation_columns import name_column
 from ebgenes.data.count_tables import plain_counts, require_whole
 from ebgenes.data.hdf5 import opened_hdf5, require_sound_matrices
 from ebgenes.data.normalization import given_sizes
@@ -35,7 +37,7 @@ def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
         return anndata.read_h5ad(Path(path))
 
 
-def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
+def counts_from_anndata(adata: AnnData, *, layer: str | None = None, estimated: bool = False) -> Counts:
     """Raw counts of an AnnData: obs are samples, var are genes.
 
     Parameters
@@ -43,26 +45,64 @@ def counts_from_anndata(adata: AnnData, *, layer: str | None = None) -> Counts:
     adata
         Sparse or dense, of any number type that holds whole numbers.
     layer
-        Layer with the raw counts; None: X.
+        Layer with the raw counts; ``raw`` is the slot ``.raw`` where no layer has this name; None: X.
+    estimated
+        Whether counts are estimates with decimals, to be rounded.
 
     Raises
     ------
     InputError
         For an unknown layer, repeated names, or values that are not whole numbers >= 0.
     """
-    if layer is not None and layer not in adata.layers:
-        raise InputError(f"the AnnData has no layer {layer!r}. Its layers: {listing(adata.layers) or 'none'}.")
-    matrix = adata.X if layer is None else adata.layers[layer]
+    of_raw = layer == "raw" and "raw" not in adata.layers and adata.raw is not None
+    if layer is not None and layer not in adata.layers and not of_raw:
+        raise InputError(f"the AnnData has no layer {layer!r}. Its layers: {listing(layers_of(adata)) or 'none'}.")
+    matrix = adata.raw.X if of_raw else adata.X if layer is None else adata.layers[layer]
     if matrix is None:
-        raise InputError("the AnnData has no X. Name the layer that holds raw counts.")
+        raise InputError(f"the AnnData has no X. Name the layer that holds raw counts.{layer_hint(adata)}")
     dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
-    gene, sample = text_array(adata.var_names), text_array(adata.obs_names)
+    if estimated:
+        dense = np.rint(dense)
+    gene, sample = text_array(adata.raw.var_names if of_raw else adata.var_names), text_array(adata.obs_names)
     require_unique(list(gene), "genes", Path("the AnnData"))
     require_unique(list(sample), "samples", Path("the AnnData"))
     for row, name in zip(dense, sample, strict=True):
         if not plain_counts(row):
-            require_whole(np.asarray(row, dtype=float), row, list(gene), name)
+            try:
+                require_whole(np.asarray(row, dtype=float), row, list(gene), name)
+            except InputError as error:
+                raise InputError(f"{error}{layer_hint(adata)}") from None
     return Counts(gene=gene, sample=sample, count=np.asarray(dense.T, dtype=np.int64))
+
+
+def layers_of(adata: AnnData) -> list[str]:
+    """What a layer can be called: the layers, and ``raw`` where the slot of this name is filled."""
+    return [*map(str, adata.layers), *(["raw"] if adata.raw is not None and "raw" not in adata.layers else [])]
+
+
+def layer_hint(adata: AnnData) -> str:
+    """Which layers hold whole numbers, as a sentence; empty where none does."""
+    whole = []
+    for name in layers_of(adata):
+        in_raw = name not in adata.layers
+        matrix = adata.raw.X if in_raw else adata.layers[name]
+        value = np.asarray(matrix.data if hasattr(matrix, "tocsr") else matrix).ravel()[:100_000]
+        if (
+            value.size
+            and np.issubdtype(value.dtype, np.number)
+            and bool(((value >= 0) & (value == np.rint(value))).all())
+        ):
+            whole.append("raw, the slot .raw" if in_raw else name)
+    return f" Whole numbers are in layer: {' or layer: '.join(whole)}." if whole else ""
+
+
+def names_in_var(adata: AnnData) -> dict[str, str]:
+    """Names of the genes that a column of var holds, by id."""
+    column = name_column([str(name) for name in adata.var.columns])
+    if column is None:
+        return {}
+    values = adata.var[column].astype(object)
+    return {str(gene): str(name) for gene, name in zip(adata.var_names, values, strict=True) if pd.notna(name)}
 
 
 def write_study(path: str | os.PathLike[str], study: Study) -> None:
@@ -92,6 +132,8 @@ def study_to_anndata(study: Study) -> AnnData:
         "sheet_index": study.samples.index.name or "",
         "sheet_columns": np.array([str(name) for name in study.samples.columns], dtype=object),
         "sizes_given": given_sizes(counts),
+        # As text: HDF5 has no empty lists of text.
+        "notes": json.dumps(list(study.notes), ensure_ascii=False),
         "screen": {
             "gene": np.array(screen.gene, dtype=object),
             "status": np.array(screen.status, dtype=object),
@@ -132,7 +174,22 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         counts=replace(counts, log_size=log_size, sizes_given=None if given is None else bool(given)),
         samples=samples,
         screen=Screen(**adata.uns["ebgenes"]["screen"]),
+        notes=_notes(adata.uns["ebgenes"].get("notes", "[]"), path),
     )
+
+
+def _notes(stored: Any, path: str | os.PathLike[str]) -> tuple[str, ...]:
+    try:
+        return tuple(str(note) for note in json.loads(str(stored)))
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: what was done to the files cannot be read. Run ebgenes counts again.") from None
+
+
+def read_notes(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Just what was done to the user's files, of what `write_study` wrote."""
+    with sealed_hdf5(path, "a counts.h5ad") as file:
+        place = "uns/ebgenes/notes"
+        return _notes(file[place].asstr()[()], path) if place in file else ()
 
 
 def read_screen(path: str | os.PathLike[str]) -> Screen:

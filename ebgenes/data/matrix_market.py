@@ -83,10 +83,10 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_
     entry = np.sort(row * expected[1] + column)
     twice = int((entry[1:] == entry[:-1]).sum())
     if twice:
-        row, column = divmod(int(entry[:-1][entry[1:] == entry[:-1]][0]), expected[1])
+        first_row, first_column = divmod(int(entry[:-1][entry[1:] == entry[:-1]][0]), expected[1])
         raise InputError(
-            f"{path}: {twice} of {len(entry)} entries stand twice (first: row {row + 1}, column {column + 1}). "
-            "Was the file put together by hand? Write it anew."
+            f"{path}: {twice} of {len(entry)} entries stand twice (first: row {first_row + 1}, column "
+            f"{first_column + 1}). Was the file put together by hand? Write it anew."
         )
     return csc_array(stored)
 

@@ -85,7 +85,7 @@ def keep_expressed(counts: Counts, screen: Screen) -> Counts:
     return of_genes(counts, screen.kept)
 
 
-def of_genes(counts: Counts, genes: BoolArray | slice) -> Counts:
+def of_genes(counts: Counts, genes: BoolArray | IntArray | slice) -> Counts:
     """Counts of some genes; size factors stay as they are."""
     log_size = counts.log_size
     if log_size is not None and log_size.ndim == 2:
@@ -467,6 +467,8 @@ def match_samples(counts: Counts, sheet: TextArray) -> Counts:
             "The sheet's first column must hold the counts' column names, each once."
         )
     order = [column[name] for name in sheet]
+    if order == list(range(len(counts.sample))):
+        return counts
     log_size = counts.log_size
     if log_size is not None:
         log_size = log_size[..., order]

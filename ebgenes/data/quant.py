@@ -16,10 +16,18 @@ from ebgenes.errors import InputError, listing
 from ebgenes.files import LARGEST_COUNT
 from ebgenes.records.counts import Counts
 
-ENDINGS = {"salmon": ("quant.sf",), "kallisto": ("abundance.tsv", "abundance.h5")}
+ENDINGS = {
+    "salmon": ("quant.sf", "quant.genes.sf"),
+    "kallisto": ("abundance.tsv", "abundance.h5"),
+    "rsem": ("genes.results", "isoforms.results"),
+}
+OF_GENES = ("quant.genes.sf", "genes.results")
+"""Files whose transcripts their program has summed to genes."""
 COLUMNS = {
     "salmon": ("Name", "NumReads", "EffectiveLength", "TPM"),
     "kallisto": ("target_id", "est_counts", "eff_length", "tpm"),
+    "rsem": ("gene_id", "expected_count", "effective_length", "TPM"),
+    "rsem isoforms": ("transcript_id", "expected_count", "effective_length", "TPM"),
 }
 """Name, reads, effective length and abundance, as each program calls them."""
 
@@ -42,19 +50,49 @@ def read_quantified(folder: Path, sheet: pd.DataFrame, program: str, tx2gene: st
     InputError
         For missing or broken files, transcripts that differ between samples, or none that `tx2gene` knows.
     """
-    if tx2gene is None:
-        raise needs_tx2gene(folder, program)
-    endings = kallisto_ending(folder, sheet) if program == "kallisto" else ENDINGS[program]
-    files = require_files(sample_files(folder, sheet, endings), folder, f"{program} output")
-    pairs = read_tx2gene(tx2gene)
-    quantified = {sample: read_transcripts(path, program) for sample, path in files.items()}
-    transcript = same_names(files, lambda sample: quantified[sample].name, "transcripts")
-    genes, notes = genes_of(transcript, pairs, str(tx2gene))
+    ending = chosen_ending(folder, sheet, program, tx2gene)
+    files = require_files(sample_files(folder, sheet, (ending,)), folder, f"{program} output")
+    layout = "rsem isoforms" if ending == "isoforms.results" else program
+    quantified = {sample: read_transcripts(path, layout) for sample, path in files.items()}
+    notes: list[str] = []
+    if ending in OF_GENES:
+        gene_names = same_names(files, lambda sample: quantified[sample].name, "genes")
+        genes: list[str | None] = [str(name) for name in gene_names]
+    else:
+        pairs = read_tx2gene(tx2gene) if tx2gene is not None else _own_genes(next(iter(files.values())))
+        transcript = same_names(files, lambda sample: quantified[sample].name, "transcripts")
+        genes, notes = genes_of(transcript, pairs, str(tx2gene or "the files"))
     gene, count, length = sum_to_genes(
         genes,
         *(np.column_stack([getattr(each, name) for each in quantified.values()]) for name in Quantified.__slots__[1:]),
     )
     return Counts(gene=gene, sample=text_array(files), count=np.rint(count).astype(np.int64), length=length), notes
+
+
+def chosen_ending(folder: Path, sheet: pd.DataFrame, program: str, tx2gene: str | None) -> str:
+    """Which of a program's files are read: transcripts where their genes are known, else genes.
+
+    Raises
+    ------
+    InputError
+        Where there are transcripts alone, and nothing tells their genes.
+    """
+    there = [ending for ending in ENDINGS[program] if any(sample_files(folder, sheet, (ending,)).values())]
+    there = there or [ENDINGS[program][0]]
+    if program == "rsem":
+        return there[0]
+    if tx2gene is None:
+        found = next((ending for ending in there if ending in OF_GENES), None)
+        if found is None:
+            raise needs_tx2gene(folder, program)
+        return found
+    return there[0]
+
+
+def _own_genes(path: Path) -> dict[str, str]:
+    """Genes of RSEM's transcripts, which its files tell."""
+    table = read_columns(path, None, text=(0, 1))
+    return dict(zip(table["transcript_id"], table["gene_id"], strict=True))
 
 
 def needs_tx2gene(folder: Path, program: str) -> InputError:
@@ -63,12 +101,6 @@ def needs_tx2gene(folder: Path, program: str) -> InputError:
         f"{folder} holds {program}'s transcripts, and nothing tells their genes. Set tx2gene: to a table of "
         "transcript and gene, or to the annotation (.gtf) they were quantified with."
     )
-
-
-def kallisto_ending(folder: Path, sheet: pd.DataFrame) -> tuple[str]:
-    """kallisto writes the same numbers twice; the text is read unless only the other is left."""
-    text, binary = ENDINGS["kallisto"]
-    return (text if any(sample_files(folder, sheet, (text,)).values()) else binary,)
 
 
 def read_transcripts(path: Path, program: str) -> Quantified:
@@ -81,11 +113,12 @@ def read_transcripts(path: Path, program: str) -> Quantified:
     """
     if path.suffix == ".h5":
         return _read_kallisto_h5(path)
-    table = read_columns(path, None)
+    table = read_columns(path, None, text=(0, 1) if program.startswith("rsem") else (0,))
     missing = [name for name in COLUMNS[program] if name not in table.columns]
     if missing:
         raise InputError(
-            f"{path} is not {program}'s: it has no column {missing[0]!r}. Its columns: {listing(table.columns, 8)}."
+            f"{path} is not {program.split()[0]}'s: it has no column {missing[0]!r}. Its columns: "
+            f"{listing(table.columns, 8)}."
         )
     name, *values = (table[column] for column in COLUMNS[program])
     numbers = [pd.to_numeric(column, errors="coerce").to_numpy(dtype=float) for column in values]

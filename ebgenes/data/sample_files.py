@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ebgenes.arrays import TextArray
+from ebgenes.data.matching import Match, match_names, own_entry
 from ebgenes.errors import InputError, listing
 from ebgenes.files import readable, text_content
 
 PATH_COLUMN = "path"
 """Column of the sample sheet that tells where a sample's file or folder is."""
-
-SUFFIX = re.compile(
-    r"([._-]?(Aligned\.\w+(\.out)?|sorted(ByCoord)?|markdup|dedup|bam|sam|cram|txt|tsv|featureCounts))+$"
-)
-"""Endings that pipelines add to a sample's name."""
 
 
 def sample_files(folder: Path, sheet: pd.DataFrame, endings: Sequence[str]) -> dict[str, Path | None]:
@@ -50,7 +46,10 @@ def sample_files(folder: Path, sheet: pd.DataFrame, endings: Sequence[str]) -> d
         told = zip(sheet.index, sheet[PATH_COLUMN].astype(str), strict=True)
         return {str(name): _at(folder, path, every) for name, path in told}
     beside = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
-    return {str(name): _named(folder, beside, str(name), every) for name in sheet.index}
+    samples = [str(name) for name in sheet.index]
+    found = {name: _named(folder, beside, name, every) for name in samples}
+    # Pipelines name folders s1_quant, and files s1_R1.genes.results.
+    return {name: path or _alike(folder, beside, name, samples, every) for name, path in found.items()}
 
 
 def _at(folder: Path, path: str, endings: Sequence[str]) -> Path | None:
@@ -69,6 +68,23 @@ def _named(folder: Path, beside: Sequence[str], sample: str, endings: Sequence[s
         return _only([folder / sample / name for name in inside if name.endswith(tuple(endings))], sample)
     wanted = {f"{sample}{between}{ending}" for between in ("", ".", "_", "-") for ending in endings}
     return _only([folder / name for name in beside if name in wanted], sample)
+
+
+def _alike(
+    folder: Path, beside: Sequence[str], sample: str, samples: Sequence[str], endings: Sequence[str]
+) -> Path | None:
+    """The file whose name, or whose folder's name, holds the sample's beside other words."""
+    found: list[Path] = []
+    for entry in own_entry(sample, samples, beside):
+        if entry.endswith(tuple(endings)) and (folder / entry).is_file():
+            found.append(folder / entry)
+        elif (folder / entry).is_dir():
+            found.extend(
+                folder / entry / name
+                for name in sorted(os.listdir(folder / entry))
+                if name.endswith(tuple(endings)) and (folder / entry / name).is_file()
+            )
+    return _only(found, sample)
 
 
 def _only(found: list[Path], sample: str) -> Path | None:
@@ -119,6 +135,9 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
             header = [lines.readline() for _ in range(skip + 1)][-1].decode(encoding).rstrip("\r\n").split("\t")
         else:
             header = list(names)
+        # R puts names and text in quotes, programs that count do not.
+        quoted = header[0].startswith('"')
+        header = [name.strip('"') for name in header] if quoted else header
         if not content.strip():
             raise InputError(f"{path} is empty. Was the counting cut short?")
         frame = pd.read_csv(
@@ -131,7 +150,7 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
             na_filter=False,
             encoding=encoding,
             low_memory=False,
-            quoting=3,
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         )
     frame.columns = pd.Index(header)
     return frame
@@ -172,28 +191,25 @@ def same_names(path_of: dict[str, Path], names_of: Callable[[str], TextArray], w
     return first
 
 
-def match_columns(columns: Sequence[str], sheet: pd.DataFrame, path: Path) -> list[int]:
-    """Which column of a table of many alignments is which sample's.
-
-    A column fits a sample by its whole name, by the name of the alignment's file without its endings, or by that of
-    its folder; or as the sheet's column ``path`` says.
+def match_columns(columns: Sequence[str], sheet: pd.DataFrame, path: Path) -> Match:
+    """Which column of a table is which sample's: by the samples' names, or as the sheet's column ``path`` says.
 
     Raises
     ------
     InputError
         Where a sample has no column, or several.
     """
-    known: dict[str, list[int]] = {}
-    for i, column in enumerate(columns):
-        base = Path(column).name
-        for name in dict.fromkeys((column, base, SUFFIX.sub("", base), Path(column).parent.name)):
-            known.setdefault(name, []).append(i)
-    told = sheet[PATH_COLUMN].astype(str) if PATH_COLUMN in sheet.columns else [str(name) for name in sheet.index]
-    found = [known.get(name, []) for name in told]
-    wrong = [str(name) for name, places in zip(sheet.index, found, strict=True) if len(places) != 1]
-    if wrong:
-        raise InputError(
-            f"{path}: {len(wrong)} of {len(found)} samples of the sheet do not have one column each (first: "
-            f"{wrong[0]}). Its columns: {listing(columns, 6)}. Name them in a column {PATH_COLUMN!r} of the sheet."
-        )
-    return [places[0] for places in found]
+    return match_names(columns, wanted_names(sheet, columns), str(path))
+
+
+def wanted_names(sheet: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
+    """What to look for in the counts, by sample: its name, or what the column ``path`` says where the counts know it.
+
+    Of paths of files that were counted the columns' names may hold no more than the end.
+    """
+    names = {str(name): str(name) for name in sheet.index}
+    if PATH_COLUMN not in sheet.columns:
+        return names
+    told = dict(zip(names, sheet[PATH_COLUMN].astype(str), strict=True))
+    known = {*columns, *(Path(column).name for column in columns)}
+    return told if any(path in known for path in told.values()) else names

@@ -5,33 +5,150 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from ebgenes.arrays import LARGEST, TextArray, text_array
-from ebgenes.errors import InputError
-from ebgenes.files import CODE, LARGEST_COUNT, NUMBER, existing_file, one_line, read_text_table, text_content
+from ebgenes.data.annotation_columns import name_column
+from ebgenes.data.matching import known_names, occurs
+from ebgenes.design.columns import MISSING
+from ebgenes.errors import InputError, counted, listing
+from ebgenes.files import (
+    CODE,
+    LARGEST_COUNT,
+    existing_file,
+    one_line,
+    read_table,
+    read_text_table,
+    require_unique,
+    text_content,
+)
+from ebgenes.text_files import NUMBER
+
+COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Sheet:
+    """A sample sheet indexed by sample, and what was done to read it, a sentence each."""
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a sample sheet: one row a sample, names in the first column; columns of numbers become numeric.
 
-    Codes such as ``007`` stay text, as does any column with a value that is not a number.
+    Codes such as ``007`` stay text, as does any column with a value that is not a number. ``NA``, ``N/A``, ``NaN``
+    and nothing are missing: NaN in columns of numbers, as written in those of text. Blanks around values are left out.
     """
-    frame = read_text_table(path, numeric=False)
-    return frame.apply(_numeric_if_all)
+    return read_sheet(path).frame
 
 
-def _numeric_if_all(column: pd.Series) -> pd.Series:
-    values = column.str.strip()
-    if all(NUMBER.fullmatch(value) and not CODE.match(value) for value in values):
-        if not all(_exact(value) for value in values):
+def read_sheet(path: str | os.PathLike[str], entries: Sequence[str] = ()) -> Sheet:
+    """As `read_samples`, with what was done; names may stand in another column.
+
+    Parameters
+    ----------
+    path
+        Of the sheet.
+    entries
+        Names of the counts' columns or files, which tell the column with the samples' names where the first has none.
+
+    Raises
+    ------
+    InputError
+        Where the sheet cannot be read, or names repeat.
+    """
+    table = read_table(path, numeric=False)
+    found = existing_file(path)
+    frame, notes = table.frame, list(table.notes)
+    require_unique([str(name) for name in frame.columns], "columns", found)
+    first = str(frame.index.name or "")
+    chosen = _other_column(frame, entries)
+    if chosen is not None:
+        names = pd.Index(frame[chosen].str.strip(), name=chosen)
+        rest = frame.drop(columns=[chosen])
+        rest.insert(0, first or "row", frame.index)
+        frame = rest.set_axis(names, axis=0)
+        notes.append(f"the samples' names are in the column {chosen!r}, not in the first, {first!r}.")
+    if not frame.index.is_unique:
+        _refuse_repeated(frame, found)
+    require_unique(list(frame.index), "rows", found)
+    frame, told = typed(frame)
+    return Sheet(frame=frame, notes=(*(f"{path}: {note}" for note in notes), *(f"{path}: {note}" for note in told)))
+
+
+def _other_column(frame: pd.DataFrame, entries: Sequence[str]) -> str | None:
+    """The column with the samples' names, where it is not the first; None where the first will do or none does."""
+    if not entries:
+        return None
+    known = known_names(entries)
+    columns = {str(name): list(frame[name].str.strip()) for name in frame.columns if name != "path"}
+    columns = {name: values for name, values in columns.items() if len(set(values)) == len(values)}
+    # A name that is part of an entry's says less than one that is all of it: 1 is part of ctl_1.
+    for is_name in (known.__contains__, lambda name: occurs(name, entries)):
+        if frame.index.is_unique and any(is_name(name) for name in frame.index):
+            return None
+        shares = {name: sum(map(is_name, values)) / len(values) for name, values in columns.items()}
+        best = max(shares, key=lambda name: shares[name], default=None)
+        if best is not None and shares[best] >= 0.5:
+            return best
+    return None
+
+
+def _refuse_repeated(frame: pd.DataFrame, path: object) -> None:
+    """Say which column may hold the names, where those of the first repeat."""
+    repeated = frame.index[frame.index.duplicated()].unique()
+    unique = [str(column) for column in frame.columns if frame[column].is_unique and (frame[column] != "").all()]
+    if not unique:
+        return
+    raise InputError(
+        f"{path}: {len(repeated)} names of rows occur more than once (first: {repeated[0]!r}). The first column must "
+        f"hold the samples' names, each once; here these columns have no value twice: {listing(unique, 4)}."
+    )
+
+
+def typed(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """A sheet of text with its columns of numbers as numbers, without blanks around values; what was done."""
+    stripped = frame.apply(lambda column: column.str.strip()) if frame.shape[1] else frame
+    notes = []
+    changed = (stripped != frame).to_numpy()
+    if changed.any():
+        i, j = (int(place[0]) for place in changed.nonzero())
+        notes.append(
+            f"blanks around {counted(int(changed.sum()), 'value')} were left out (first: sample {frame.index[i]}, "
+            f"{frame.columns[j]}: {frame.iloc[i, j]!r})."
+        )
+    commas = [str(column) for column in stripped.columns if _has_commas(stripped[column])]
+    if commas:
+        notes.append(f"decimal commas were read as points (columns: {listing(commas, 6)}).")
+        stripped[commas] = stripped[commas].apply(lambda column: column.str.replace(",", ".", regex=False))
+    return stripped.apply(_numeric_if_all), notes
+
+
+def _has_commas(column: pd.Series) -> bool:
+    told = [value for value in column if value not in MISSING]
+    if not any(COMMA.fullmatch(value) for value in told):
+        return False
+    return all(COMMA.fullmatch(value) or NUMBER.fullmatch(value) for value in told)
+
+
+def _numeric_if_all(values: pd.Series) -> pd.Series:
+    missing = values.isin(MISSING)
+    told = values[~missing]
+    if len(told) and all(NUMBER.fullmatch(value) and not CODE.match(value) for value in told):
+        if not all(_exact(value) for value in told):
             # Barcodes, which no arithmetic is done with; a formula that does is refused.
-            return column
+            return values
+        if missing.any():
+            return values.mask(missing, "nan").astype(float)
         numbers = pd.to_numeric(values)
         # Its floats may miss the last digit.
         return values.astype(float) if numbers.dtype.kind == "f" else numbers
-    return column
+    return values
 
 
 def _exact(value: str) -> bool:
@@ -47,9 +164,9 @@ def read_annotation(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def read_gene_names(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Gene names by id, from a table with a ``gene_name`` column (else its second column)."""
+    """Gene names by id, from a table with a ``gene_name`` or ``symbol`` column (else its second column)."""
     frame = read_annotation(path)
-    column = "gene_name" if "gene_name" in frame.columns else frame.columns[0]
+    column = name_column([str(name) for name in frame.columns]) or frame.columns[0]
     return dict(zip(frame.index, frame[column], strict=True))
 
 

@@ -49,7 +49,6 @@ def read_tenx_sparse(folder: Path) -> tuple[TextArray, TextArray, csc_array]:
     InputError
         For missing or broken files, names that repeat, and sizes that do not fit.
     """
-    from scipy.sparse import csc_array
 
     matrix = _require(folder, "matrix.mtx")
     features = read_columns(_require(folder, "features.tsv", "genes.tsv"), ["id", "name", "kind", "a", "b", "c"])
@@ -60,7 +59,7 @@ def read_tenx_sparse(folder: Path) -> tuple[TextArray, TextArray, csc_array]:
     kinds = features["kind"].astype(str)
     if (kinds == "Gene Expression").any():
         chosen = np.flatnonzero(kinds == "Gene Expression")
-        gene, counts = text_array(gene[chosen]), csc_array(counts.tocsr()[chosen])
+        gene, counts = text_array(gene[chosen]), counts.tocsr()[chosen].tocsc()
     for names, what in ((gene, "genes"), (barcode, "barcodes")):
         if len(set(names)) < len(names):
             raise InputError(f"{folder}: {len(names) - len(set(names))} {what} occur more than once.")

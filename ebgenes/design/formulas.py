@@ -13,7 +13,13 @@ TERM = re.compile(r"\+?\s*\(([^()|]*)\|([^()|]*)\)")
 NESTED = re.compile(rf"\s*({NAME}(?:\s*[/:]\s*{NAME})*)\s*")
 
 ENGINES = ("auto", "likelihood", "moderated_t", "mixed", "normal")
-OF_LIKELIHOOD: dict[str, Any] = {"dispersion_tails": "normal", "outliers": "keep"}
+OF_LIKELIHOOD: dict[str, Any] = {
+    "dispersion": "shared",
+    "dispersion_tails": "normal",
+    "dispersion_trend": "auto",
+    "outliers": "keep",
+    "count_tails": "auto",
+}
 OF_MODERATED_T: dict[str, Any] = {"trend": False, "robust": False}
 """Options that one engine has, and what they are where nobody asked."""
 

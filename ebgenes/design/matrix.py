@@ -11,18 +11,20 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
+from ebgenes.design.columns import Columns, is_missing, level_named, never_together, quoting_hint
 from ebgenes.design.formula_size import MOST_LETTERS, require_few_columns
 from ebgenes.design.formulas import split_formula
 from ebgenes.design.questions import AllOf, Combination, Comparison, Question, Several, combine
 from ebgenes.design.random_factors import build_groupings
-from ebgenes.design.terms import columns_of, first_line, parse_terms
+from ebgenes.design.terms import columns_of, first_line, parse_terms, tokens
 from ebgenes.design.transforms import emax
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import CODE, LARGEST_COUNT, NUMBER
+from ebgenes.files import CODE, LARGEST_COUNT
 from ebgenes.records.design import Contrast, Curve, Design, JointContrast
+from ebgenes.text_files import NUMBER
 
 if TYPE_CHECKING:
-    from formulaic import ModelSpec, SimpleFormula
+    from formulaic import SimpleFormula
 
 
 def build_design(
@@ -73,6 +75,8 @@ class Model:
         As formulaic keeps them: the terms, the columns that they use, and the columns' names.
     matrix, coefficient
         The design, (S, P), and its columns' names.
+    dropped
+        Columns that it would have for levels that never occur together.
     at
         The design with one column at one level everywhere, (S, P), by column and level; kept for other comparisons.
     """
@@ -80,11 +84,12 @@ class Model:
     samples: pd.DataFrame
     formula: str
     random: list[str]
-    spec: ModelSpec
+    spec: Columns
     data: pd.DataFrame
     used: list[str]
     matrix: FloatArray
     coefficient: list[str]
+    dropped: tuple[str, ...] = ()
     at: dict[tuple[str, str], FloatArray] = field(default_factory=dict)
 
 
@@ -97,6 +102,9 @@ def read_model(samples: pd.DataFrame, formula: str, reference: Mapping[str, str]
     levels = {str(name): len(data[name].cat.categories) if hasattr(data[name], "cat") else 1 for name in data}
     require_few_columns([[str(factor) for factor in term.factors] for term in parsed], levels, fixed)
     spec, matrix = _materialize(parsed, data, fixed)
+    dropped = never_together(matrix)
+    spec = replace(spec, kept=np.delete(np.arange(matrix.shape[1]), dropped))
+    lost, matrix = [str(name) for name in matrix.columns[dropped]], matrix.iloc[:, spec.kept]
     coefficient = [str(column) for column in matrix.columns]
     values = matrix.to_numpy(dtype=float)
     if not coefficient:
@@ -104,7 +112,7 @@ def read_model(samples: pd.DataFrame, formula: str, reference: Mapping[str, str]
     _require_full_rank(values, coefficient)
     return Model(
         samples=samples, formula=formula, random=random, spec=spec, data=data, used=used, matrix=values,
-        coefficient=coefficient,
+        coefficient=coefficient, dropped=tuple(lost),
     )  # fmt: skip
 
 
@@ -135,11 +143,12 @@ def ask(model: Model, contrast: Question | None = None, *, name: str = "effect")
         contrast=question,
         joint=joint,
         random=build_groupings(model.samples, random, formula),
+        dropped=model.dropped,
     )
 
 
 def _row(
-    question: Comparison | Combination | str, spec: ModelSpec, data: pd.DataFrame, used: list[str], names: list[str],
+    question: Comparison | Combination | str, spec: Columns, data: pd.DataFrame, used: list[str], names: list[str],
     known: dict[tuple[str, str], FloatArray] | None = None,
 ) -> Contrast:  # fmt: skip
     """One row of weights, named by what it asks."""
@@ -173,7 +182,7 @@ def _joint(rows: list[Contrast], name: str) -> JointContrast:
     return JointContrast(name=name, row=text_array(row.name for row in rows), weight=weight)
 
 
-def _term_columns(question: AllOf, spec: ModelSpec, formula: str) -> list[int]:
+def _term_columns(question: AllOf, spec: Columns, formula: str) -> list[int]:
     """Columns of the design that belong to any of the terms, in the design's order."""
     known = {_plain_term(str(term)): (str(term), place) for term, place in spec.term_indices.items()}
     columns: set[int] = set()
@@ -192,21 +201,17 @@ def _term_columns(question: AllOf, spec: ModelSpec, formula: str) -> list[int]:
 
 def _plain_term(term: str) -> frozenset[str]:
     """A term as people mean it: without blanks, its factors in any order."""
-    from formulaic.errors import FormulaicError
-    from formulaic.parser.algos.tokenize import tokenize
-
-    factors, factor = [], ""
-    try:
-        tokens = list(tokenize(term[:MOST_LETTERS]))
-    except FormulaicError:
+    parts = tokens(term[:MOST_LETTERS])
+    if not parts:
         # A term that cannot be read is none of the formula's, which is said with those that it has.
         return frozenset([term])
-    for token in tokens:
-        if str(token) == ":":
+    factors, factor = [], ""
+    for part in parts:
+        if part == ":":
             factors.append(factor)
             factor = ""
         else:
-            factor += str(token)
+            factor += part
     return frozenset("".join(each.split()) for each in [*factors, factor])
 
 
@@ -214,7 +219,7 @@ CURVE_POINTS = 25
 """Points of a smooth curve."""
 
 
-def _curve(joint: JointContrast, spec: ModelSpec, data: pd.DataFrame) -> Curve | None:
+def _curve(joint: JointContrast, spec: Columns, data: pd.DataFrame) -> Curve | None:
     """The rows along the one numeric column that they depend on; None where they depend on none or several.
 
     Each series is the part of the linear predictor that the rows tell, at one level of every other column, less what
@@ -258,7 +263,7 @@ def _as_numbers(values: pd.Series) -> list[float] | None:
 
 def _series(
     joint: JointContrast,
-    spec: ModelSpec,
+    spec: Columns,
     data: pd.DataFrame,
     column: str,
     x: FloatArray,
@@ -311,7 +316,7 @@ def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str
     data = {}
     for column in used:
         values = samples[column]
-        empty = values.isna() | (values.astype(str).str.strip() == "")
+        empty = is_missing(values)
         if empty.any():
             raise InputError(
                 f"column {column!r} of the sample sheet is empty for {int(empty.sum())} of {len(values)} samples "
@@ -349,19 +354,23 @@ def _factor(values: pd.Series, column: str, first: str | None) -> pd.Series:
             f"{alike[0]!r} and {alike[1]!r}). Make them one, or name them differently."
         )
     if first is not None:
-        _require_level(str(first), column, levels)
-        levels = [str(first), *(level for level in levels if level != str(first))]
+        named = _require_level(first, column, levels)
+        levels = [named, *(level for level in levels if level != named)]
     return values.astype(pd.CategoricalDtype(levels))
 
 
-def _require_level(level: str, column: str, levels: list[str]) -> None:
-    if level not in levels:
+def _require_level(asked: object, column: str, levels: list[str]) -> str:
+    """The level that is meant."""
+    named = level_named(asked, levels)
+    if named is None:
         raise InputError(
-            f"{level!r} is not a level of column {column!r}. Its levels: {listing(levels)}.{nearest(level, levels)}"
+            f"{str(asked)!r} is not a level of column {column!r}. Its levels: {listing(levels)}."
+            f"{nearest(asked, levels)}{quoting_hint(asked)}"
         )
+    return named
 
 
-def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tuple[ModelSpec, pd.DataFrame]:
+def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tuple[Columns, pd.DataFrame]:
     from formulaic.errors import DataMismatchWarning, FormulaicError
 
     # An intercept alone names no column, and an empty frame would lose the number of samples.
@@ -390,7 +399,7 @@ def _materialize(parsed: SimpleFormula, data: pd.DataFrame, formula: str) -> tup
             f"{int(bad.sum())} of {len(bad)} columns of the design are not finite (first: {matrix.columns[bad][0]}). "
             "Is there a logarithm of 0?"
         )
-    return matrix.model_spec, pd.DataFrame(matrix)
+    return Columns(matrix.model_spec, np.arange(matrix.shape[1])), pd.DataFrame(matrix)
 
 
 def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
@@ -421,7 +430,7 @@ def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
 
 
 def _compare(
-    question: Comparison, name: str, spec: ModelSpec, data: pd.DataFrame, used: list[str],
+    question: Comparison, name: str, spec: Columns, data: pd.DataFrame, used: list[str],
     known: dict[tuple[str, str], FloatArray] | None,
 ) -> Contrast:  # fmt: skip
     from formulaic.errors import FormulaicError
@@ -435,14 +444,15 @@ def _compare(
     values = data[column]
     factor = isinstance(values.dtype, pd.CategoricalDtype)
     known = {} if known is None else known
-    at = {}
+    at, shown = {}, {}
     for side in ("baseline", "target"):
         level = getattr(question, side)
+        shown[side] = level
         if factor:
-            _require_level(str(level), column, list(values.cat.categories))
-            if (column, str(level)) in known:
+            shown[side] = level = _require_level(level, column, list(values.cat.categories))
+            if (column, level) in known:
                 continue
-            chosen = pd.Series(str(level), index=data.index, dtype=object).astype(values.dtype)
+            chosen = pd.Series(level, index=data.index, dtype=object).astype(values.dtype)
             at[side] = data.assign(**{column: chosen})
         else:
             number = _number(level, column, side)
@@ -456,13 +466,13 @@ def _compare(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            known |= {(column, str(getattr(question, side))): _rows(spec, each) for side, each in at.items()}
+            known |= {(column, str(shown[side])): _rows(spec, each) for side, each in at.items()}
         except (FormulaicError, Warning, ValueError):
             raise InputError(
                 f"the contrast's levels of {column!r} lie outside what the design knows. "
                 f"Choose values that occur in the sheet: {listing(dict.fromkeys(values))}."
             ) from None
-    difference = known[column, str(question.target)] - known[column, str(question.baseline)]
+    difference = known[column, str(shown["target"])] - known[column, str(shown["baseline"])]
     if not np.allclose(difference, difference[0], atol=1e-10):
         varying = [str(c) for c, v in zip(spec.column_names, np.ptp(difference, axis=0), strict=True) if v > 1e-10]
         raise InputError(
@@ -474,8 +484,8 @@ def _compare(
     return Contrast(
         name=name,
         weight=difference[0],
-        up=f"higher {place} {question.target}",
-        down=f"lower {place} {question.target}",
+        up=f"higher {place} {shown['target']}",
+        down=f"lower {place} {shown['target']}",
     )
 
 
@@ -489,8 +499,8 @@ def _number(level: object, column: str, side: str) -> float:
         ) from None
 
 
-def _rows(spec: ModelSpec, data: pd.DataFrame) -> FloatArray:
-    return np.asarray(spec.get_model_matrix(data, context=_context()).to_numpy(dtype=float))
+def _rows(spec: Columns, data: pd.DataFrame) -> FloatArray:
+    return spec.rows(data, _context())
 
 
 def _context() -> dict[str, Any]:
@@ -528,7 +538,9 @@ def describe_groups(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> dict[
     if column is None:
         return {}
     values = samples[column].astype(str)
-    return {str(contrast[side]): int((values == str(contrast[side])).sum()) for side in ("baseline", "target")}
+    levels = list(values.unique())
+    sides = [level_named(contrast[side], levels) or str(contrast[side]) for side in ("baseline", "target")]
+    return {side: int((values == side).sum()) for side in sides}
 
 
 def with_covariates(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ebgenes.arrays import FloatArray, text_array
+from ebgenes.design.columns import is_missing
 from ebgenes.design.formulas import NAME
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.records.design import Design, Grouping
@@ -46,7 +47,7 @@ def _grouping(samples: pd.DataFrame, factor: str, formula: str) -> Grouping:
                 f"the random factor {name!r} of {formula!r} is not a column of the sample sheet. "
                 f"Its columns: {listing(samples.columns)}.{nearest(name, samples.columns)}"
             )
-        empty = samples[name].isna() | (samples[name].astype(str).str.strip() == "")
+        empty = is_missing(samples[name])
         if empty.any():
             raise InputError(
                 f"column {name!r} of the sample sheet is empty for {int(empty.sum())} of {len(samples)} samples "

@@ -67,7 +67,7 @@ def parse_terms(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], Simp
 
     try:
         require_readable_size(formula)
-        require_few_terms(_tokens(formula), formula)
+        require_few_terms(tokens(formula), formula)
         parsed = Formula(formula)
     except InputError:
         raise
@@ -83,10 +83,15 @@ def parse_terms(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], Simp
     return [factor for term in parsed for factor in term.factors], parsed
 
 
-def _tokens(formula: str) -> list[str]:
+def tokens(formula: str) -> list[str]:
+    """The parts of a formula; none where it cannot be read."""
+    from formulaic.errors import FormulaicError
     from formulaic.parser.algos.tokenize import tokenize
 
-    return [str(token) for token in tokenize(formula)]
+    try:
+        return [str(token) for token in tokenize(formula)]
+    except FormulaicError:
+        return []
 
 
 def first_line(error: BaseException) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 
 from ebgenes.arrays import TextArray
 from ebgenes.effects.composition import measured_from_unchanged
-from ebgenes.effects.engine import Asked, made_ready
+from ebgenes.effects.engine import made_ready
 from ebgenes.effects.failed import gathered_failed
 from ebgenes.effects.likelihood import Common, learn_common
+from ebgenes.effects.ready import Asked
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
@@ -26,9 +27,11 @@ def common_of(
     design: Design,
     *,
     dispersion_tails: str = "normal",
+    dispersion_trend: str = "auto",
     outliers: str = "keep",
     hidden_factors: int | str = "auto",
     controls: TextArray | None = None,
+    count_tails: str = "auto",
 ) -> Common:
     """What all genes tell together for engine ``likelihood``; `effects_of` makes effects of it, for any of the genes.
 
@@ -38,10 +41,13 @@ def common_of(
         As `fit_effects`.
     """
     asked = Asked(
-        engine="likelihood", trend=False, robust=False, dispersion_tails=dispersion_tails, outliers=outliers
+        engine="likelihood", trend=False, robust=False, dispersion="shared", dispersion_tails=dispersion_tails,
+        dispersion_trend=dispersion_trend, outliers=outliers, count_tails=count_tails,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, None, hidden_factors, controls)
-    return learn_common(ready, tails=dispersion_tails, outliers=outliers)
+    return learn_common(
+        ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend, count_tails=count_tails
+    )
 
 
 def chunk(n_genes: int, which: int, n_chunks: int) -> slice:
@@ -59,11 +65,21 @@ def gathered(parts: Sequence[Effects], composition: str = "auto") -> Effects:
     """
     first = parts[0]
     for part in parts[1:]:
-        if part.contrast != first.contrast or part.scalars != first.scalars or part.loglik is None:
+        if part.contrast != first.contrast or part.scalars != first.scalars or not _chunked(part):
             raise InputError(
                 f"these effects are not chunks of one fit (first: contrast {first.contrast!r}, other: "
                 f"{part.contrast!r}). Make all of them from the same common.h5."
             )
-    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    whole: dict[str, Any] = {name: _joined([getattr(part, name) for part in parts]) for name in ARRAYS}
     every = replace(first, failed=gathered_failed(parts), **whole)
     return every if composition == "none" else measured_from_unchanged(every)
+
+
+def _chunked(part: Effects) -> bool:
+    """Whether effects are of an engine that takes chunks: `likelihood`, or what took its place."""
+    return part.loglik is not None or bool(part.scalars.get("bounded"))
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    """One after the other; None where there are none."""
+    return None if arrays[0] is None else np.concatenate(arrays)

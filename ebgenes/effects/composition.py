@@ -13,8 +13,7 @@ import numpy as np
 
 from ebgenes.arrays import FloatArray
 from ebgenes.effects.center import Center, find_center
-from ebgenes.effects.likelihood import summaries
-from ebgenes.effects.negative_binomial import FAR
+from ebgenes.effects.negative_binomial import FAR, summaries
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.effects import Effects

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import cast
 
 import numpy as np
@@ -19,16 +19,27 @@ from ebgenes.effects.composition import (
     with_moved_sizes,
 )
 from ebgenes.effects.failed import without_failed
+from ebgenes.effects.group_dispersions import fit_by_group
 from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
 from ebgenes.effects.likelihood import effects_of, learn_common
 from ebgenes.effects.mixed import fit_mixed
 from ebgenes.effects.moderated_t import fit_moderated_t
+from ebgenes.effects.ready import Asked, Ready
+from ebgenes.effects.tails import COUNT_TAILS
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Design
-from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
+from ebgenes.records.effects import Effects
 
 TAILS = ("normal", "t5")
+
+
+DISPERSIONS = ("shared", "by_group")
+
+
+TRENDS = ("auto", "parametric", "smooth")
+
+
 OUTLIERS = ("keep", "winsorize")
 
 
@@ -39,12 +50,15 @@ def fit_effects(
     engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
+    dispersion: str = "shared",
     dispersion_tails: str = "normal",
+    dispersion_trend: str = "auto",
     outliers: str = "keep",
     covariates: FloatArray | None = None,
     hidden_factors: int | str = "auto",
     controls: TextArray | None = None,
     composition: str = "auto",
+    count_tails: str = "auto",
 ) -> Effects:
     """Estimate the design's contrast for every gene.
 
@@ -64,8 +78,14 @@ def fit_effects(
     trend, robust
         Options of the variance prior of ``moderated_t``; see `fit_variance_prior` and
         `fit_robust_variance_prior`.
+    dispersion
+        ``shared``: a gene has the same dispersion in all samples. ``by_group``: for ``likelihood`` and two groups, each
+        has dispersions with a trend and a spread of its own; see `fit_by_group`.
     dispersion_tails
         Of the dispersions' prior, for ``likelihood``: ``normal``, or ``t5`` for heavier tails.
+    dispersion_trend
+        What the dispersions' prior lies around, for ``likelihood``: ``parametric``, a0 + a1/mean; ``smooth``, that and
+        a smooth bend over the log mean; ``auto``, the bend where all genes together clearly speak for it.
     outliers
         For ``likelihood``: ``keep`` all counts as they are, or ``winsorize`` those far from their
         replicates; see `bound_outliers`.
@@ -83,6 +103,10 @@ def fit_effects(
         Where many genes change in one direction size factors follow them, and unchanged genes lie beside 0. ``auto``:
         effects are measured from where these lie, if that is well known and size factors were estimated; ``none``:
         from the size factors.
+    count_tails
+        For ``likelihood``: ``auto`` compares random halves of the replicates where these leave 36 residual degrees of
+        freedom or more; if the p-values show tails that no negative binomial has, all genes are fitted by regression of
+        log counts with bounded residuals and moderated variances instead; see `check_likelihood`. ``model``: never.
 
     Raises
     ------
@@ -98,8 +122,12 @@ def fit_effects(
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
     require_composition(composition)
     engine = resolved(design, engine)
+    if dispersion == "by_group" and hidden_factors == "auto":
+        # Residuals of groups that vary unlike each other pass for what replicates share.
+        hidden_factors = 0
     asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
+        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
+        dispersion_trend=dispersion_trend, outliers=outliers, count_tails=count_tails,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
@@ -117,7 +145,13 @@ def fit_effects(
                 effects = fit_mixed(moved, design, contrast)
             effects = replace(effects, scalars={**effects.scalars, **told_of(center)})
     else:
-        effects = effects_of(learn_common(ready, tails=dispersion_tails, outliers=outliers))
+        if dispersion == "by_group":
+            effects = fit_by_group(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
+            return effects if composition == "none" else measured_from_unchanged(effects)
+        common = learn_common(
+            ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend, count_tails=count_tails
+        )
+        effects = effects_of(common)
     if engine != "likelihood":
         effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
         if given_sizes(counts):
@@ -132,31 +166,6 @@ def resolved(design: Design, engine: str) -> str:
     if engine != "auto":
         return engine
     return "mixed" if design.random else "likelihood"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """An engine and its options, as `fit_effects` takes them."""
-
-    engine: str
-    trend: bool
-    robust: bool
-    dispersion_tails: str
-    outliers: str
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Ready:
-    """What an engine fits: normalized counts, the design with all its covariates, and what was seen of replicates.
-
-    ``hidden`` are the factors that the design was given, ``residuals`` what is left beside them; both None where
-    random factors take their place.
-    """
-
-    counts: Counts
-    design: Design
-    hidden: HiddenFactors | None
-    residuals: ResidualAxes | None
 
 
 def made_ready(
@@ -184,8 +193,11 @@ def made_ready(
         )
     chosen = (
         ("engine", engine, ENGINES),
+        ("dispersion", asked.dispersion, DISPERSIONS),
         ("dispersion_tails", asked.dispersion_tails, TAILS),
+        ("dispersion_trend", asked.dispersion_trend, TRENDS),
         ("outliers", asked.outliers, OUTLIERS),
+        ("count_tails", asked.count_tails, COUNT_TAILS),
     )
     for name, value, allowed in chosen:
         if value not in allowed:

@@ -12,11 +12,14 @@ from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.center import center_of
 from ebgenes.effects.composition import require_composition, with_moved_sizes
-from ebgenes.effects.engine import Asked, made_ready, resolved
+from ebgenes.effects.dispersions import dispersion_scalars
+from ebgenes.effects.engine import made_ready, resolved
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.likelihood import LOG2, dispersion_scalars, dispersions, precision_of
-from ebgenes.effects.moderated_t import moderate
-from ebgenes.effects.negative_binomial import joint_likelihood, route_for
+from ebgenes.effects.likelihood import dispersions
+from ebgenes.effects.moderated_t import Moderated, moderate
+from ebgenes.effects.negative_binomial import LOG2, joint_likelihood, precision_of, route_for
+from ebgenes.effects.ready import Asked
+from ebgenes.effects.tails import moderate_bounded, tail_scalars, told_of_tails
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design, JointContrast
@@ -30,12 +33,15 @@ def fit_joint_effects(
     engine: str = "auto",
     trend: bool = False,
     robust: bool = False,
+    dispersion: str = "shared",
     dispersion_tails: str = "normal",
+    dispersion_trend: str = "auto",
     outliers: str = "keep",
     covariates: FloatArray | None = None,
     hidden_factors: int | str = "auto",
     controls: TextArray | None = None,
     composition: str = "auto",
+    count_tails: str = "auto",
 ) -> JointEffects:
     """Estimate all rows of the design's question for every gene, and test that they are 0.
 
@@ -49,8 +55,11 @@ def fit_joint_effects(
         ``likelihood``, which ``auto`` stands for: p-values from likelihood ratios, averaged over the dispersion's
         posterior.
         ``moderated_t``: from moderated F statistics.
-    trend, robust, dispersion_tails, outliers, covariates, hidden_factors, controls, composition
+    trend, robust, dispersion_tails, dispersion_trend, outliers, covariates, hidden_factors, controls, composition,
+    count_tails
         As in `fit_effects`.
+    dispersion
+        ``shared``, as only comparisons of two groups have others.
 
     Raises
     ------
@@ -68,17 +77,25 @@ def fit_joint_effects(
             "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
         )
     require_composition(composition)
+    if dispersion == "by_group":
+        raise InputError(
+            "effects.dispersion: by_group compares two groups, and this question has several rows. "
+            "Choose dispersion: shared for it."
+        )
     engine = resolved(design, engine)
     asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion_tails=dispersion_tails, outliers=outliers,
+        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
+        dispersion_trend=dispersion_trend, outliers=outliers, count_tails=count_tails,
     )  # fmt: skip
     ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
 
-    def fitted(counts: Counts) -> JointEffects:
+    def fitted(counts: Counts, before: dict[str, float] | None = None) -> JointEffects:
         if engine == "moderated_t":
-            return _moderated_f(counts, design, trend=trend, robust=robust)
-        return _likelihood_ratio(counts, design, tails=dispersion_tails, outliers=outliers)
+            rows = cast(JointContrast, design.joint).weight
+            return _moderated_f(counts, design, moderate(counts, design, rows, trend=trend, robust=robust))
+        asked = {"tails": dispersion_tails, "outliers": outliers, "trend": dispersion_trend}
+        return _likelihood_ratio(counts, design, **asked, count_tails=count_tails, before=before)
 
     effects = fitted(counts)
     if composition == "auto" and not given_sizes(counts):
@@ -87,16 +104,15 @@ def fit_joint_effects(
         shift = np.array([center.shift for center in centers])
         if shift.any():
             rows = cast(JointContrast, design.joint).weight
-            effects = fitted(with_moved_sizes(counts, design.matrix, rows, shift))
+            effects = fitted(with_moved_sizes(counts, design.matrix, rows, shift), effects.scalars)
         told = {f"size_shift: {name}": float(each) for name, each in zip(effects.row, shift, strict=True)}
         effects = replace(effects, scalars={**effects.scalars, **told})
     return replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
 
 
-def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -> JointEffects:
+def _moderated_f(counts: Counts, design: Design, found: Moderated) -> JointEffects:
     """``F = theta' V^-1 theta / R`` with moderated variances; F with R and df degrees of freedom where theta is 0."""
     joint = cast(JointContrast, design.joint)
-    found = moderate(counts, design, joint.weight, trend=trend, robust=robust)
     covariance = found.unscaled * found.variance[:, None, None]
     statistic = squared_distance(found.estimate, covariance) / len(joint.row)
     return JointEffects(
@@ -116,15 +132,25 @@ def _moderated_f(counts: Counts, design: Design, *, trend: bool, robust: bool) -
     )
 
 
-def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: str) -> JointEffects:
-    """Likelihood ratios of the negative binomial, the dispersion integrated out."""
+def _likelihood_ratio(
+    counts: Counts, design: Design, *, tails: str, outliers: str, trend: str, count_tails: str,
+    before: dict[str, float] | None,
+) -> JointEffects:  # fmt: skip
+    """Likelihood ratios of the negative binomial, the dispersion integrated out, or what `told_of_tails` puts in place.
+
+    before: scalars of the fit with other size factors, whose choice stands.
+    """
     # Imported here for their kernels, which the other engine need not load.
 
     joint = cast(JointContrast, design.joint)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
     mean = base_mean(counts)
     precision = precision_of(design)
-    counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers, trend)
+    told = told_of_tails(counts, design, prior, count_tails) if before is None else tail_scalars(before)
+    if told.get("bounded"):
+        found_t = _moderated_f(counts, design, moderate_bounded(counts, design, joint.weight))
+        return replace(found_t, base_mean=mean, scalars={**found_t.scalars, **told})
     found = joint_likelihood(counts, design.matrix, joint.weight, profiles, prior, route_for(residual_df), precision)
     status[~found.converged] = "not_converged"
     n_rows = len(joint.row)
@@ -140,7 +166,7 @@ def _likelihood_ratio(counts: Counts, design: Design, *, tails: str, outliers: s
         unit=_units(design.matrix, joint.weight),
         contrast=joint.name,
         engine="likelihood",
-        scalars=dispersion_scalars(prior, residual_df),
+        scalars={**dispersion_scalars(prior, residual_df), **told},
         status=text_array(status),
         curve=joint.curve,
     )

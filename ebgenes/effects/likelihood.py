@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
+from ebgenes.effects.dispersion_trend import fit_dispersion_trend
+from ebgenes.effects.dispersions import DispersionPrior, DispersionProfiles, dispersion_scalars, profile_dispersions
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.negative_binomial import (
-    FAR,
-    DispersionPrior,
-    DispersionProfiles,
-    effect_likelihood,
-    fit_dispersion_prior,
-    profile_dispersions,
-    route_for,
-)
+from ebgenes.effects.group_dispersions import told_of_groups
+from ebgenes.effects.moderated_t import effects_by_t
+from ebgenes.effects.negative_binomial import FAR, LOG2, effect_likelihood, precision_of, route_for, summaries
 from ebgenes.effects.outliers import bound_outliers, genes_with_outliers
-from ebgenes.numerics.grid import summarise
-from ebgenes.numerics.jit import map_blocks, read_only
+from ebgenes.effects.tails import moderate_bounded, told_of_tails
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Design
 from ebgenes.records.effects import Effects, HiddenFactors, ResidualAxes
 
 if TYPE_CHECKING:
-    from ebgenes.effects.engine import Ready
-
-LOG2 = np.log(2)
+    from ebgenes.effects.ready import Ready
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -52,6 +45,8 @@ class Common:
         The factors, or None.
     residuals
         How what is left varies.
+    tails
+        Whether counts have tails that the likelihood does not; see `told_of_tails`.
     """
 
     counts: Counts
@@ -62,14 +57,21 @@ class Common:
     status: TextArray
     hidden: HiddenFactors | None = None
     residuals: ResidualAxes | None = None
+    dispersion_ratio: float | None = None
+    """How many times as much the second of two groups varies as the first, where that is far from 1."""
+
+    tails: dict[str, float] = field(default_factory=dict)
 
 
-def learn_common(ready: Ready, *, tails: str, outliers: str) -> Common:
+def learn_common(ready: Ready, *, tails: str, outliers: str, trend: str = "auto", count_tails: str = "auto") -> Common:
     """The dispersions' hyperprior and each gene's part in it, of what `made_ready` returns."""
     counts, design = ready.counts, ready.design
     mean = base_mean(counts)
-    counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers)
+    counts, status, profiles, prior = dispersions(counts, design.matrix, precision_of(design), tails, outliers, trend)
+    n_hidden = 0 if ready.hidden is None else ready.hidden.score.shape[1]
+    groups = told_of_groups(ready.counts, design, n_hidden, prior)
     return Common(
+        dispersion_ratio=groups.get("dispersion_ratio"),
         counts=counts,
         base_mean=mean,
         design=design,
@@ -78,6 +80,7 @@ def learn_common(ready: Ready, *, tails: str, outliers: str) -> Common:
         status=status,
         hidden=ready.hidden,
         residuals=ready.residuals,
+        tails=told_of_tails(counts, design, prior, count_tails),
     )
 
 
@@ -86,7 +89,11 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
 
     Estimate, standard error, df and p-value are read off the same likelihood: its peak; the t with its
     curvature and its drop three widths from the peak; the smaller tail beside 0, twice.
+
+    Where counts have tails that no negative binomial has, likelihoods are those of `moderate_bounded`, without a grid.
     """
+    if common.tails.get("bounded"):
+        return _bounded_effects(common, genes)
     design, prior = common.design, common.prior
     contrast = cast(Contrast, design.contrast)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
@@ -118,7 +125,9 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             engine="likelihood",
             scalars={
                 **dispersion_scalars(prior, residual_df),
+                **({} if common.dispersion_ratio is None else {"dispersion_ratio": common.dispersion_ratio}),
                 "given_sizes": given_sizes(common.counts),
+                **common.tails,
             },
             grid=grid / unit,
             loglik=loglik,
@@ -130,50 +139,40 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
     )
 
 
-def precision_of(design: Design) -> FloatArray | None:
-    """Precisions of the coefficients' priors, natural log, (G, P) or (1, P), or None."""
-    return None if design.prior_sd is None else (LOG2 * design.prior_sd) ** -2.0
+def _bounded_effects(common: Common, genes: slice) -> Effects:
+    """Effects by regression with bounded residuals: of all genes, which share variances, and then of some."""
+    design = common.design
+    weight = cast(Contrast, design.contrast).weight[None]
+    whole = effects_by_t(moderate_bounded(common.counts, design, weight), common.counts, design)
+    return without_failed(
+        replace(
+            whole,
+            gene=whole.gene[genes],
+            estimate=whole.estimate[genes],
+            se=whole.se[genes],
+            df=whole.df[genes],
+            base_mean=common.base_mean[genes],
+            p_value=None if whole.p_value is None else whole.p_value[genes],
+            status=None,
+            scalars={**whole.scalars, "given_sizes": given_sizes(common.counts), **common.tails},
+            hidden=common.hidden,
+            residuals=common.residuals,
+        )
+    )
 
 
 def dispersions(
-    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str
+    counts: Counts, design: FloatArray, precision: FloatArray | None, tails: str, outliers: str, trend: str
 ) -> tuple[Counts, TextArray, DispersionProfiles, DispersionPrior]:
     """What each gene says of its dispersion, and the hyperprior all genes share; counts as bounded, and statuses."""
     profiles = profile_dispersions(counts, design, precision)
-    prior = fit_dispersion_prior(counts, profiles, tails=tails)
+    prior = fit_dispersion_trend(counts, profiles, tails=tails, trend=trend)
     status = np.full(len(counts.gene), "ok", dtype=object)
     if outliers == "winsorize":
         counts, far = bound_outliers(counts, design, prior)
         profiles = profile_dispersions(counts, design, precision)
-        prior = fit_dispersion_prior(counts, profiles, tails=tails)
+        prior = fit_dispersion_trend(counts, profiles, tails=tails, trend=trend)
     else:
         far = genes_with_outliers(counts, design, prior)
     status[far] = "outlier"
     return counts, status, profiles, prior
-
-
-def dispersion_scalars(prior: DispersionPrior, residual_df: int) -> dict[str, float]:
-    """The hyperprior as `Effects.scalars` tell it."""
-    return {
-        "residual_df": float(residual_df),
-        "dispersion_floor": prior.floor,
-        "dispersion_slope": prior.slope,
-        "dispersion_spread": prior.spread,
-    }
-
-
-def summaries(grid: FloatArray, loglik: FloatArray, far: float) -> FloatArray:
-    """Estimate, standard error, degrees of freedom and p-value of likelihoods on grids, (G, 4).
-
-    Parameters
-    ----------
-    grid, loglik
-        (G, T).
-    far
-        Standard deviation of the normal weight under which the p-value's tails are integrated.
-    """
-    out = np.empty((len(grid), 4))
-    wide = np.array([0.0, 1.0]), np.array([0.0, far]), np.array([1])
-    grid, loglik = read_only(grid), read_only(loglik)
-    map_blocks(lambda block: summarise(grid[block], loglik[block], *wide, out[block]), len(grid))
-    return out

@@ -11,7 +11,6 @@ from scipy import special
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.normalization import base_mean
 from ebgenes.design.random_factors import describe_comparison, describe_factors, group_columns
-from ebgenes.effects.likelihood import summaries
 from ebgenes.effects.mixed_model import (
     Hyperprior,
     RatioFits,
@@ -23,7 +22,7 @@ from ebgenes.effects.mixed_model import (
     variance_shares,
 )
 from ebgenes.effects.moderated_t import voom
-from ebgenes.effects.negative_binomial import FAR, REACH
+from ebgenes.effects.negative_binomial import FAR, REACH, summaries
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Design, Grouping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -48,7 +49,13 @@ def moderate(counts: Counts, design: Design, rows: FloatArray, *, trend: bool, r
     of any contrast uses the gene's own weights. Priors of coefficients move estimates and their
     covariances; variances are learned without them.
     """
-    response, weight = voom(counts, design.matrix)
+    return moderate_logs(*voom(counts, design.matrix), design, rows, trend=trend, robust=robust)
+
+
+def moderate_logs(
+    response: FloatArray, weight: FloatArray, design: Design, rows: FloatArray, *, trend: bool, robust: bool
+) -> Moderated:
+    """`moderate` for log2 counts and precision weights, (G, S)."""
     estimate, unscaled, variance, _ = regression_rows(response, weight, design.matrix, rows)
     residual_df = float(design.matrix.shape[0] - design.matrix.shape[1])
     level = response.mean(axis=1)
@@ -78,7 +85,12 @@ def moderate(counts: Counts, design: Design, rows: FloatArray, *, trend: bool, r
 
 def fit_moderated_t(counts: Counts, design: Design, contrast: Contrast, *, trend: bool, robust: bool) -> Effects:
     """Effects whose likelihood is a moderated t, log2, (G,); see `moderate`."""
-    found = moderate(counts, design, contrast.weight[None, :], trend=trend, robust=robust)
+    return effects_by_t(moderate(counts, design, contrast.weight[None, :], trend=trend, robust=robust), counts, design)
+
+
+def effects_by_t(found: Moderated, counts: Counts, design: Design) -> Effects:
+    """Effects of the design's contrast, the only row, (G,)."""
+    contrast = cast(Contrast, design.contrast)
     return Effects(
         gene=counts.gene,
         estimate=found.estimate[:, 0],

@@ -8,7 +8,7 @@ import numpy as np
 
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.data.normalization import base_mean, of_genes
-from ebgenes.effects.negative_binomial import DispersionPrior
+from ebgenes.effects.dispersions import DispersionPrior
 from ebgenes.records.counts import Counts
 
 BORDER = 5.0
@@ -50,7 +50,7 @@ def _steady(count: FloatArray, alpha: FloatArray) -> FloatArray:
 
 def _usual_dispersion(counts: Counts, prior: DispersionPrior) -> FloatArray:
     """One standard deviation above the trend, (G, 1)."""
-    return np.asarray(np.exp(prior.spread) * (prior.floor + prior.slope / base_mean(counts))[:, None])
+    return np.asarray(np.exp(prior.spread) * prior.trend(base_mean(counts))[:, None])
 
 
 def bound_outliers(counts: Counts, design: FloatArray, prior: DispersionPrior) -> tuple[Counts, BoolArray]:

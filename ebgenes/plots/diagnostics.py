@@ -38,6 +38,9 @@ from ebgenes.plots.style import (
     set_heading,
 )
 
+BEND = "dispersion_bend: "
+"""Begins the names of what is added to the log of the dispersions' trend, before the mean count."""
+
 
 def p_histogram(table: pd.DataFrame, ax: Axes) -> Axes:
     """Histogram of the p-values and the flat part that unchanged genes would make.
@@ -134,7 +137,8 @@ def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, fl
     mean, dispersion
         Mean of normalized counts and dispersion, (G,).
     trend
-        ``dispersion_floor``, ``dispersion_slope`` and ``dispersion_spread`` of prior.json's ``engine``; None: no trend.
+        ``dispersion_floor``, ``dispersion_slope`` and ``dispersion_spread`` of prior.json's ``engine``, and the bend's
+        values at mean counts where it has some; None: no trend.
     ax
         Where to draw.
 
@@ -153,7 +157,7 @@ def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, fl
     entries = [(points, "peak of the gene's own likelihood")]
     if trend is not None:
         at = np.geomspace(*ends, 200)
-        middle = trend["dispersion_floor"] + trend["dispersion_slope"] / at
+        middle = (trend["dispersion_floor"] + trend["dispersion_slope"] / at) * _bend(trend, at)
         spread = np.exp(trend["dispersion_spread"])
         (line,) = ax.plot(at, middle, color=COLOUR["up"], linewidth=1.8)
         ax.fill_between(at, middle / spread, middle * spread, color=COLOUR["up"], alpha=0.18, linewidth=0)
@@ -167,6 +171,15 @@ def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, fl
     note = f"{number_of_genes(n_low)} vary no more than Poisson counts and lie at the bottom" if n_low else ""
     set_heading(ax, "Dispersions", [note])
     return ax
+
+
+def _bend(trend: Mapping[str, float], mean: FloatArray) -> FloatArray:
+    """By how much a smooth bend multiplies the trend at mean counts, (G,); 1 where there is none."""
+    added = [(float(name.removeprefix(BEND)), value) for name, value in trend.items() if name.startswith(BEND)]
+    if not added:
+        return np.ones_like(mean)
+    place, value = np.array(sorted(added)).T
+    return np.asarray(np.exp(np.interp(np.log(mean), np.log(place), value)))
 
 
 def lfdr_calibration(lfdr: FloatArray, null: BoolArray, ax: Axes, *, bins: int = 10) -> Axes:

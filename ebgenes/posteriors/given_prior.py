@@ -28,6 +28,7 @@ def null_probability(effects: Effects, prior: MixturePrior, weight: FloatArray |
 
     weight, (G, K), stands in place of the prior's where it is given.
     """
+    prior = prior.in_unit(effects.told_unit)
     if weight is None and prior.nulls is not None:
         return np.asarray(sum(share * each[:, 0] for share, each in component_probabilities(effects, prior)))
     effects = as_seen(effects, prior)
@@ -126,7 +127,7 @@ def posterior(
     effects
         G genes, log2.
     prior
-        Any mixture, fitted or given.
+        Any mixture, fitted or given; one of effects in another unit is converted to theirs.
     interval
         Probability of the equal-tailed interval, strictly between 0 and 1.
     threshold
@@ -152,6 +153,7 @@ def posterior(
     if not threshold >= 0:
         raise InputError(f"lfc_threshold must be 0 or more; found {threshold}. Give for example 0.")
     asked = float(interval), float(threshold)
+    prior = prior.in_unit(effects.told_unit)
     if weight is None and prior.nulls is not None:
         parts = _by_null(effects, prior)
         return mixture_of(

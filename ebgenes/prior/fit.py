@@ -14,8 +14,10 @@ from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.effects.center import find_center
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
+from ebgenes.prior.bulk import with_bulk
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
 from ebgenes.prior.families import family_of
+from ebgenes.prior.families.npmle import point_places
 from ebgenes.prior.likelihoods import around, component_likelihoods, interpolated_likelihoods, stretched
 from ebgenes.prior.null import (
     NARROW,
@@ -57,6 +59,7 @@ KAPPA_RANGE = (0.5, 3.0)
 
 NULLS = ("estimated", "fixed", "kappa")
 MODES = ("zero", "auto", "estimated")
+BULKS = ("auto", "none")
 
 IN_MEMORY = 20_000_000
 """Likelihoods kept in memory; of more, blocks of genes are made when they are needed."""
@@ -64,6 +67,9 @@ IN_MEMORY = 20_000_000
 SEARCHED, SEARCHED_SLOWLY = 200_000, 5_000
 """Genes, evenly taken, among which scale of the null and mode are searched where there are twice as many; the second
 for families whose likelihoods take long."""
+
+FREE = 20_000
+"""Genes, evenly taken where there are twice as many, that a free shape is learned from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -117,6 +123,7 @@ def fit_em(
     scale: FloatArray | None = None,
     null_weight: float | None = None,
     mode: str = "auto",
+    bulk: str = "auto",
     covariates: Covariates | None = None,
     stored: MixturePrior | None = None,
     own_weight: float | None = None,
@@ -155,6 +162,10 @@ def fit_em(
         ``zero``: the null and all slabs lie around 0; ``auto``: those of tables of estimates (engine ``normal``) around
         where unchanged genes lie, if that is well known (`ebgenes.effects.center`); effects of counts are measured from
         there already, or from sizes that a user gave. ``estimated``: around one value, found by maximum likelihood.
+    bulk
+        Where most genes change and lie around a place of their own, slabs around 0 leave no weight for the null.
+        ``auto``: a smooth free shape (family ``npmle``) takes the place of ``scale_normal`` where that leaves less
+        than three tenths of the genes unchanged and the free shape is clearly more likely; ``none``: never.
     covariates
         What else is known of the genes; see `build_covariates`.
     stored
@@ -180,12 +191,12 @@ def fit_em(
     if null_weight is None:
         # A stored prior has a share of its own.
         null_weight = NULL_WEIGHT if estimated and stored is None else 1.0
-    _check(effects, family, null, solver, mode, 1.0 if min_scale is None else min_scale, null_weight)
+    _check(effects, family, null, solver, mode, bulk, 1.0 if min_scale is None else min_scale, null_weight)
     if effects.unit != 1:
         usual, told = effects.usual_unit, effects.told_unit
         plain = fit_em(
             as_fold_changes(effects), family=family, null=null, solver=solver, mode=mode, covariates=covariates,
-            null_weight=asked_weight, own_weight=own_weight,
+            null_weight=asked_weight, own_weight=own_weight, bulk=bulk,
             min_scale=None if min_scale is None else min_scale * usual / told,
             scale=None if scale is None else np.asarray(scale, dtype=float) * usual / told,
             stored=None if stored is None else stored.in_unit(told).multiplied(usual, 1.0),
@@ -230,7 +241,11 @@ def fit_em(
     # Where likelihoods take long beside a drift, the null is the root mean square of the one that normals find.
     if estimated and shape.slow_under_drift:
         likely = fit_em(
-            effects, min_scale=min_scale, null_weight=null_weight, mode="auto" if mode == "auto" else "zero"
+            effects,
+            min_scale=min_scale,
+            null_weight=null_weight,
+            mode="auto" if mode == "auto" else "zero",
+            bulk="none",
         ).prior.null_scale
 
     def solved(center: float) -> tuple[EmFit, _Problem, float]:
@@ -246,6 +261,10 @@ def fit_em(
     elif mode == "auto" and effects.engine == "normal":
         center = find_center(effects).shift
     fit, last, kappa = solved(center)
+    free = bulk == "auto" and estimated and family == "scale_normal" and scale is None
+    if free and covariates is None and stored is None:
+        some = around(thinned(effects, max(len(effects.gene) // FREE, 1)), center)
+        fit = with_bulk(some, fit, point_places(some, min_scale), solver, null_weight)
     if covariates is not None:
         fit = _with_covariates(fit, last, covariates if fit.drift is None else with_share(covariates, fit.prior.pi0))
     if stored is not None:
@@ -300,9 +319,9 @@ def _conflict(prior: MixturePrior, problem: _Problem, stored: MixturePrior) -> t
 
 
 def _check(
-    effects: Effects, family: str, null: str, solver: str, mode: str, min_scale: float, null_weight: float
+    effects: Effects, family: str, null: str, solver: str, mode: str, bulk: str, min_scale: float, null_weight: float
 ) -> None:
-    chosen = (("null", null, NULLS), ("solver", solver, SOLVERS), ("mode", mode, MODES))
+    chosen = (("null", null, NULLS), ("solver", solver, SOLVERS), ("mode", mode, MODES), ("bulk", bulk, BULKS))
     family_of(family)
     for name, value, allowed in chosen:
         if value not in allowed:

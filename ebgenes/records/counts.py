@@ -114,8 +114,11 @@ class Study:
         The sample sheet, indexed by sample name, in the counts' order.
     screen
         Every gene of the input and its status.
+    notes
+        What was done to the user's files, a sentence each.
     """
 
     counts: Counts
     samples: pd.DataFrame
     screen: Screen
+    notes: tuple[str, ...] = ()

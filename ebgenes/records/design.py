@@ -135,6 +135,8 @@ class Design:
         them; infinite where there is none. None: nowhere.
     random
         Random factors beside the columns.
+    dropped
+        Names of columns that were 0 in all samples and are left out: combinations of levels that no sample has.
     """
 
     sample: TextArray
@@ -145,6 +147,7 @@ class Design:
     joint: JointContrast | None = None
     prior_sd: FloatArray | None = None
     random: tuple[Grouping, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         fill(

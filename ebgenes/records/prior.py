@@ -219,6 +219,8 @@ class EmFit:
         The weight that this prior has in the fitted one, or None.
     conflict
         Likelihood ratio of the study's own weights over the stored prior, degrees of freedom and p-value, or None.
+    bulk_gain
+        How much more likely, in log, a smooth free shape is than slabs around 0 whose place it took, or None.
     """
 
     prior: MixturePrior
@@ -233,6 +235,7 @@ class EmFit:
     stored: MixturePrior | None = None
     stored_weight: float | None = None
     conflict: tuple[float, int, float] | None = None
+    bulk_gain: float | None = None
 
     def __post_init__(self) -> None:
         fill(self, loglik=as_floats(self.loglik))

@@ -78,6 +78,12 @@ _SCALAR_WORDS = {
     "residual_df": "residual degrees of freedom: samples less coefficients",
     "dispersion_floor": "a0 in the trend a0 + a1 / mean of the dispersions",
     "dispersion_slope": "a1 in the trend a0 + a1 / mean of the dispersions",
+    "dispersion_bend_gain": "how much higher the log evidence of the dispersions is with a smooth bend of their trend",
+    "dispersion_ratio": "how many times as much the contrast's upper group varies as its lower one, by the median gene",
+    "second_dispersion_floor": "a0 of the contrast's upper group; the one without \"second\" is the lower group's",
+    "second_dispersion_slope": "a1 of the same",
+    "second_dispersion_spread": "spread of the same",
+    "dispersion_correlation": "of a gene's deviations from both groups' trends",
     "given_sizes": "1 where size factors or offsets were given",
     "size_shift": "how far from 0 unchanged genes lay by the size factors, log2; effects are measured from there",
     "size_shift_se": "the standard error of that place",
@@ -140,6 +146,7 @@ def render_report(
         meta=_inert(payload.meta),
         blocks=payload.blocks,
         samples=payload.meta["samples"],
+        notes=() if study is None else study.notes,
     )
 
 

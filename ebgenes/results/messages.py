@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ebgenes.records.effects import (
     HiddenFactors,
 )
 from ebgenes.records.prior import EmFit
+from ebgenes.results.prior_json import Summary
 
 MUCH_SHARED = 0.05
 """Share of the residual variance from which what replicates have in common is worth a word."""
@@ -74,7 +75,19 @@ def further_words(summary: Mapping[str, Any]) -> list[str]:
     """What is to be said beside the sentence about the list."""
     told = [part["words"] for part in (summary.get("list_range"), summary.get("stored")) if part]
     compared = [summary["comparison"]["verdict"]] if summary.get("comparison") else []
-    return [*drawn_words(summary), *told, *random_words(summary), *compared]
+    doubts = [note for note in summary.get("files", []) if note.startswith(DOUBT)]
+    return [*doubts, *drawn_words(summary), *told, *random_words(summary), *compared]
+
+
+DOUBT = "warning: "
+"""How a note about the user's files begins that may have been read as something else than was meant."""
+
+
+def with_notes(summary: Summary, notes: Sequence[str]) -> None:
+    """Tell a summary what was done to the user's files; doubts are warnings of the page too."""
+    summary["files"] = list(notes)
+    doubts = [note.removeprefix(DOUBT) for note in notes if note.startswith(DOUBT)]
+    summary["warnings"] = [*doubts, *summary["warnings"]]
 
 
 def random_words(summary: Mapping[str, Any]) -> list[str]:
@@ -115,9 +128,17 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "direction move the size factors. lfdr, lfsr and the lists made of them count from there (prior.mode: zero "
             "counts from 0); log2_fc and p-values are from 0."
         )
+    if fit.bulk_gain is not None:
+        notes.append(
+            "Most genes are changed and lie around a place of their own: normals around 0 would have left few "
+            f"genes unchanged, and a prior of free shape is more likely (log likelihood {fit.bulk_gain:+.0f}), so it "
+            "was used (prior.bulk: none keeps the normals)."
+        )
     moved = _moved(effects.scalars)
     if moved:
         notes.append(moved)
+    if effects.scalars.get("bounded"):
+        notes.append(bounded_words(effects.scalars["small_p"]))
     if effects.scalars.get("size_shift", 0.0) and effects.scalars["size_shift_share"] < MAJORITY:
         notes.insert(0, _minority(effects.scalars["size_shift_share"]))
     if effects.hidden is not None:
@@ -133,11 +154,19 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")
+    ratio = effects.scalars.get("dispersion_ratio")
+    if ratio is not None:
+        notes.insert(0, _unlike_groups(ratio))
     if effects.scalars.get("residual_df", np.inf) < 4:
         notes.append(
             f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "
             "what all genes share, and no method delivers them for every single experiment of this size."
             + (" Hidden factors cannot be told from noise." if effects.hidden is None else "")
+        )
+    if effects.unit is None and effects.engine in ("likelihood", "moderated_t", "mixed"):
+        notes.append(
+            "The effects do not tell their unit, as those in effects.h5 of earlier versions: they were taken as log2 "
+            "as they stand. Make them anew where the comparison is of a covariate in its own units."
         )
     if effects.engine == "normal":
         finite = effects.df[np.isfinite(effects.df)]
@@ -147,6 +176,27 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
                 f"of freedom (a column df): below {FEW_DF} the false discovery rates are too small without them."
             )
     return notes
+
+
+def _unlike_groups(ratio: float) -> str:
+    """Groups that vary unlike each other, which one dispersion a gene does not allow for."""
+    more, less = ("treated", "baseline") if ratio > 1 else ("baseline", "treated")
+    times = max(ratio, 1 / ratio)
+    return (
+        f"Replicates on the {more} side of the contrast vary {times:.1f} times as much as those on the {less} side, by "
+        "the median gene, and each gene was given one dispersion for both. With unequal group sizes error rates can "
+        "then be far off: use effects.dispersion: by_group, or look for samples that do not belong."
+    )
+
+
+def bounded_words(small_p: float) -> str:
+    """That another model took the place of the negative binomial, and why."""
+    return (
+        "Counts have tails that no negative binomial has: comparing random halves of the replicates, where nothing "
+        f"differs, {100 * small_p:.1f}% of its p-values were below .001. Genes were fitted by regression of log counts "
+        "with bounded residuals and moderated variances instead (effects.count_tails: model keeps the negative "
+        "binomial)."
+    )
 
 
 def null_words(fit: EmFit, sigma0: float) -> list[str]:

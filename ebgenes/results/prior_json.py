@@ -146,7 +146,8 @@ class ComparisonSummary(TypedDict):
 
 
 class Summary(FitSummary):
-    """All that prior.json says. `prior` and `rows` are of several rows, `studies` of several studies."""
+    """All that prior.json says. `prior` and `rows` are of several rows, `studies` of several studies; `files` "
+    "is what was done to the user's files."""
 
     fixed_null: FitSummary | None
     contrast: ContrastSummary
@@ -164,6 +165,7 @@ class Summary(FitSummary):
     fdp: FalseProportion | None
     list_range: NotRequired[ListRange | None]
     warnings: list[str]
+    files: NotRequired[list[str]]
     comparison: ComparisonSummary | None
     seed: int | None
     versions: dict[str, str]

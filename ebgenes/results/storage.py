@@ -15,8 +15,9 @@ import numpy as np
 from ebgenes.arrays import LARGEST, FloatArray, text_array
 from ebgenes.data.normalization import given_sizes
 from ebgenes.data.sealed import sealed_hdf5, written_hdf5
+from ebgenes.effects.dispersions import Bend, DispersionPrior, DispersionProfiles
 from ebgenes.effects.likelihood import Common
-from ebgenes.effects.negative_binomial import DispersionPrior, DispersionProfiles
+from ebgenes.effects.tails import tail_scalars
 from ebgenes.errors import InputError, listing
 from ebgenes.files import existing_file, one_line, read_json, write_bytes
 from ebgenes.prior.families import family_of
@@ -351,7 +352,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
     if contrast is None:
         raise ValueError("write_common needs a contrast")
     with written_hdf5(path) as file:
-        file.attrs["format"] = "ebgenes common 3"
+        file.attrs["format"] = "ebgenes common 4"
         text = {
             "gene": counts.gene,
             "sample": counts.sample,
@@ -373,24 +374,44 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
         for name, value in {**words, "tails": common.prior.tails}.items():
             file.attrs[name] = value
         file.attrs["sizes_given"] = given_sizes(counts)
+        if common.dispersion_ratio is not None:
+            file.attrs["dispersion_ratio"] = common.dispersion_ratio
+        file.attrs.update(common.tails)
         prior = file.create_group("prior")
         for name in PRIOR_SCALARS:
             prior.attrs[name] = getattr(common.prior, name)
+        if common.prior.bend is not None:
+            _write_bend(prior, common.prior.bend)
         if common.hidden is not None:
             _write_hidden(file.create_group("hidden"), common.hidden)
         _write_residuals(file, common.residuals)
+
+
+def _write_bend(group: Any, bend: Bend) -> None:
+    group.create_dataset("place", data=bend.place)
+    group.create_dataset("value", data=bend.value)
+    group.attrs["gain"] = bend.gain
+
+
+def _read_bend(group: Any) -> Bend | None:
+    if "place" not in group:
+        return None
+    return Bend(place=group["place"][()], value=group["value"][()], gain=float(group.attrs["gain"]))
 
 
 def read_common(path: str | os.PathLike[str]) -> Common:
     """Read what `write_common` wrote."""
 
     with sealed_hdf5(path, "a file of what genes share") as file:
-        if file.attrs.get("format") != "ebgenes common 3":
+        if file.attrs.get("format") != "ebgenes common 4":
             raise InputError(f"{path} is not a common.h5 of this version of ebgenes. Make it anew.")
         text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
         array = {name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text}
         words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
         scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
+        bend = _read_bend(file["prior"])
+        ratio = float(file.attrs["dispersion_ratio"]) if "dispersion_ratio" in file.attrs else None
+        tails = {name: float(value) for name, value in tail_scalars(file.attrs).items()}
         given = bool(file.attrs["sizes_given"])
         hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
         residuals = _read_residuals(file)
@@ -413,10 +434,12 @@ def read_common(path: str | os.PathLike[str]) -> Common:
             prior_sd=array.get("prior_sd"),
         ),
         profiles=DispersionProfiles(low=array["low"], step=array["step"], loglik=array["loglik"]),
-        prior=DispersionPrior(tails=words["tails"], **scalars),
+        prior=DispersionPrior(tails=words["tails"], bend=bend, **scalars),
         status=text_array(text["status"]),
         hidden=hidden,
         residuals=residuals,
+        dispersion_ratio=ratio,
+        tails=tails,
     )
 
 

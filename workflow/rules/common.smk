@@ -34,6 +34,7 @@ try:
     from ebgenes.app.parts import (
         conditions_part,
         dataset_part,
+        intake_part,
         plan_part,
         section_part,
         studies_part,
@@ -57,7 +58,15 @@ def refuse_wildcards():
     """A name in braces is a wildcard to Snakemake, in a path as it is on disk too, and cannot be escaped."""
     paths = {"outdir": SETTINGS.outdir, "prior.from": SETTINGS.prior.stored or ""}
     for name, settings in SETTINGS.datasets.items():
-        for key in ("counts", "samples", "genes", "offsets", "controls", "tx2gene"):
+        for key in (
+            "counts",
+            "samples",
+            "genes",
+            "offsets",
+            "controls",
+            "tx2gene",
+            "gene_lengths",
+        ):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
         paths[f"datasets.{name}.size_factors"] = size_factor_file(settings) or ""
         if settings.pseudobulk:

@@ -6,6 +6,7 @@ rule counts:
         offsets=source("offsets"),
         size_factors=size_factors,
         tx2gene=source("tx2gene"),
+        gene_lengths=source("gene_lengths"),
     output:
         f"{DATASET}/counts.h5ad",
     log:
@@ -30,8 +31,11 @@ rule counts:
         tx2gene=lambda wildcards, input: flag_of("tx2gene", input.tx2gene),
         format=lambda wildcards: dataset(wildcards).format,
         strandedness=lambda wildcards: dataset(wildcards).strandedness,
+        samples=lambda wildcards, input: flag_of("samples", input.samples),
+        gene_lengths=lambda wildcards, input: flag_of("gene-lengths", input.gene_lengths),
+        intake=lambda wildcards: intake_part(dataset(wildcards)),
     shell:
-        "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.size_factors} {params.layer} "
+        "ebgenes counts {input.counts:q} {params.samples} --intake {params.intake:q} {params.gene_lengths} {params.genes} {params.offsets} {params.size_factors} {params.layer} "
         "--format {params.format:q} --strandedness {params.strandedness:q} {params.tx2gene} "
         "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
         "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
@@ -112,8 +116,9 @@ rule cell_type_counts:
         genes=lambda wildcards, input: flag_of("genes", input.genes),
         offsets=lambda wildcards, input: flag_of("offsets", input.offsets),
         size_factors=lambda wildcards: size_factors_flag(wildcards),
+        intake=lambda wildcards: intake_part(dataset(wildcards)),
     shell:
-        "ebgenes counts {input.counts:q} --samples {input.samples:q} {params.genes} {params.offsets} {params.size_factors} "
+        "ebgenes counts {input.counts:q} --samples {input.samples:q} --intake {params.intake:q} {params.genes} {params.offsets} {params.size_factors} "
         "--pseudobulk {params.pseudobulk:q} --folder {wildcards.cell_type:q} "
         "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
         "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -101,7 +101,10 @@ def fit_multivariate(
         min_scale = (LOWEST if null == "estimated" else MIN_SCALE / USUAL_SE) * typical
     if null_weight is None:
         null_weight = NULL_WEIGHT if null == "estimated" else 1.0
-    fits = [fit_em(each, null=null, min_scale=min_scale, null_weight=null_weight, mode="zero") for each in single]
+    fits = [
+        fit_em(each, null=null, min_scale=min_scale, null_weight=null_weight, mode="zero", bulk="none")
+        for each in single
+    ]
     drift = _drift(known, np.array([fit.prior.null_scale for fit in fits]))
     known = known.widened(drift)
     shapes = normalized(canonical_patterns(list(names)) if patterns is None else patterns, len(names))

@@ -1,0 +1,416 @@
+"""Layouts that other tools document, written here from the same reads: each gives these reads, whatever is "
+"beside them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import sparse
+
+from ebgenes.app.cli import main
+from ebgenes.app.config import read_config
+from ebgenes.app.prepare import prepare
+from ebgenes.errors import InputError
+from ebgenes.records.counts import Study
+
+SAMPLES = ["ctl_1", "ctl_2", "ctl_3", "trt_1", "trt_2", "trt_3"]
+GENES = [f"ENSG{i:011d}" for i in range(60)]
+NAMES = [f"Sym{i}" for i in range(60)]
+
+
+@pytest.fixture
+def reads() -> pd.DataFrame:
+    """Sixty genes in six samples."""
+    rng = np.random.default_rng(7)
+    count = rng.poisson(rng.gamma(5, 40, (60, 1)) * rng.uniform(0.7, 1.4, 6))
+    return pd.DataFrame(count, index=pd.Index(GENES, name="gene_id"), columns=SAMPLES)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_sheet()
+    return tmp_path
+
+
+def write_sheet(names: list[str] = SAMPLES, **columns: list[str]) -> None:
+    sheet = pd.DataFrame({"sample": names, "group": [name[:3] for name in SAMPLES], **columns})
+    sheet.to_csv("samples.tsv", sep="\t", index=False)
+
+
+def config(counts: str, **keys: object) -> None:
+    dataset = {
+        "counts": counts,
+        "samples": "samples.tsv",
+        "design": "~ group",
+        "contrasts": {"t": {"column": "group", "baseline": "ctl", "target": "trt"}},
+        **keys,
+    }
+    Path("config.yaml").write_text(yaml.safe_dump({"datasets": {"one": dataset}}))
+
+
+def read(counts: str, **keys: object) -> tuple[Study, str]:
+    """The study of a config, and all that was said, which check says too."""
+    config(counts, **keys)
+    assert main(["check", "config.yaml"]) == 0
+    said: list[str] = []
+    return prepare(read_config("config.yaml").datasets["one"], "median_ratio", said.append), "\n".join(said)
+
+
+def same(study: Study, reads: pd.DataFrame) -> None:
+    assert list(study.counts.sample) == SAMPLES
+    assert list(study.screen.gene) == list(reads.index)
+    np.testing.assert_array_equal(study.counts.count, reads.loc[list(study.counts.gene)])
+
+
+def refused(counts: str, *words: str, capsys: pytest.CaptureFixture[str], **keys: object) -> None:
+    """Check and a run refuse with the same words."""
+    config(counts, **keys)
+    for verb in ("check", "run"):
+        assert main([verb, "config.yaml"]) == 2
+        said = capsys.readouterr().err
+        for each in words:
+            assert each in said, verb
+
+
+# Tables
+
+
+def geo(reads: pd.DataFrame) -> str:
+    """A supplementary table of GEO: ids, symbols, descriptions with commas, then samples."""
+    about = pd.DataFrame({"Symbol": NAMES, "Description": [f"protein {i}, putative" for i in range(60)]}, reads.index)
+    pd.concat([about, reads], axis=1).to_csv("GSE1_counts.txt.gz", sep="\t")
+    return "GSE1_counts.txt.gz"
+
+
+def nf_core_star(reads: pd.DataFrame) -> str:
+    table = reads.copy()
+    table.insert(0, "gene_name", NAMES)
+    table.to_csv("star.merged.gene_counts.tsv", sep="\t")
+    return "star.merged.gene_counts.tsv"
+
+
+def feature_counts(reads: pd.DataFrame) -> str:
+    """With the paths of alignments, and a name of the genes that was asked for."""
+    about = {"Chr": "1;1", "Start": "1;9", "End": "5;12", "Strand": "+;+", "Length": 8, "gene_name": NAMES}
+    table = pd.concat([pd.DataFrame(about, reads.index), reads.add_prefix("/d/").add_suffix(".markdup.bam")], axis=1)
+    text = table.to_csv(sep="\t", index_label="Geneid")
+    Path("fc.tsv").write_text(f'# Program:featureCounts v2.0.3; Command:"featureCounts"\n{text}')
+    return "fc.tsv"
+
+
+def feature_counts_of_r(reads: pd.DataFrame) -> str:
+    """Columns about the genes joined to Rsubread's counts and written by R."""
+    about = {"GeneID": reads.index, "Chr": "1", "Start": 1, "End": 9, "Strand": "+", "Length": 8}
+    table = pd.concat([pd.DataFrame(about, reads.index), reads.add_suffix(".bam")], axis=1)
+    table.to_csv("fc.txt", sep="\t", index=False, quoting=2)
+    return "fc.txt"
+
+
+def prep_de(reads: pd.DataFrame) -> str:
+    reads.to_csv("gene_count_matrix.csv")
+    return "gene_count_matrix.csv"
+
+
+def numbered_rows(reads: pd.DataFrame) -> str:
+    """pandas' numbers of rows before the ids."""
+    reads.reset_index().to_csv("counts.csv")
+    return "counts.csv"
+
+
+def names_first(reads: pd.DataFrame) -> str:
+    """Names that repeat before the ids."""
+    table = reads.reset_index()
+    table.insert(0, "gene_name", [*NAMES[:-1], NAMES[0]])
+    table.to_csv("counts.tsv", sep="\t", index=False)
+    return "counts.tsv"
+
+
+def star_totals(reads: pd.DataFrame) -> str:
+    top = pd.DataFrame(900, ["N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"], reads.columns)
+    pd.concat([top, reads]).to_csv("counts.tsv", sep="\t", index_label="gene")
+    return "counts.tsv"
+
+
+def old_totals(reads: pd.DataFrame) -> str:
+    rows = ["no_feature", "ambiguous", "too_low_aQual", "not_aligned", "alignment_not_unique"]
+    pd.concat([reads, pd.DataFrame(900, rows, reads.columns)]).to_csv("counts.tsv", sep="\t")
+    return "counts.tsv"
+
+
+def old_mac(reads: pd.DataFrame) -> str:
+    Path("counts.csv").write_bytes(reads.to_csv().replace("\n", "\r").encode())
+    return "counts.csv"
+
+
+def commented_header(reads: pd.DataFrame) -> str:
+    Path("counts.tsv").write_text("# made by a script\n#" + reads.to_csv(sep="\t"))
+    return "counts.tsv"
+
+
+def no_heading_of_genes(reads: pd.DataFrame) -> str:
+    """As R's write.table(sep = "\\t") leaves it: quotes, and no heading above the row names."""
+    header, *rows = reads.to_csv(sep="\t", quoting=2).splitlines()
+    Path("counts.txt").write_text("\n".join([header.partition("\t")[2], *rows, ""]))
+    return "counts.txt"
+
+
+def blanks_around(reads: pd.DataFrame) -> str:
+    """Aligned by hand."""
+    lines = reads.to_csv(sep="\t").splitlines()
+    Path("counts.tsv").write_text("\n".join(line.replace("\t", " \t ") for line in lines))
+    return "counts.tsv"
+
+
+WIDE: dict[Callable[[pd.DataFrame], str], str] = {
+    geo: "'Symbol' names the genes",
+    nf_core_star: "'gene_name' names the genes",
+    feature_counts: "'gene_name' names the genes",
+    feature_counts_of_r: "",
+    prep_de: "",
+    numbered_rows: "genes are named by the column 'gene_id'; the first numbers the rows",
+    names_first: "genes are named by the column 'gene_id'; the first has names that repeat",
+    star_totals: "4 rows hold totals and no genes",
+    old_totals: "5 rows hold totals and no genes",
+    old_mac: "",
+    commented_header: "1 line that begins with # was passed over",
+    no_heading_of_genes: "",
+    blanks_around: "blanks around",
+}
+
+
+@pytest.mark.parametrize("write", WIDE, ids=lambda write: write.__name__)
+def test_tables(here: Path, reads: pd.DataFrame, write: Callable[[pd.DataFrame], str]):
+    study, said = read(write(reads))
+    same(study, reads)
+    assert WIDE[write] in said
+    if "names the genes" in WIDE[write]:
+        assert list(study.screen.name) == NAMES
+
+
+def test_nf_core_salmon(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    """Only paths are edited: estimates are rounded; the matrix of lengths beside is offered, and makes offsets."""
+    estimates = reads + 0.25
+    estimates.iloc[0, 0] = 12.5
+    lengths = pd.DataFrame(1500.0, reads.index, SAMPLES)
+    lengths.iloc[3, 3:] = 3000.0
+    for table, name in ((estimates, "counts"), (lengths, "lengths")):
+        written = table.copy()
+        written.insert(0, "gene_name", NAMES)
+        written.to_csv(f"salmon.merged.gene_{name}.tsv", sep="\t")
+    study, said = read("salmon.merged.gene_counts.tsv")
+    same(study, np.rint(estimates).astype(int))
+    assert "were rounded" in said
+    assert "gene_lengths: salmon.merged.gene_lengths.tsv" in said
+    study, _ = read("salmon.merged.gene_counts.tsv", gene_lengths="salmon.merged.gene_lengths.tsv")
+    assert study.counts.log_size is not None
+    offset = study.counts.log_size[3]
+    assert offset[3:].mean() - offset[:3].mean() == pytest.approx(
+        np.log(2) + study.counts.log_size[4][3:].mean() - study.counts.log_size[4][:3].mean(), abs=1e-9
+    )
+    estimates.to_csv("salmon.merged.gene_counts_length_scaled.tsv", sep="\t")
+    refused(
+        "salmon.merged.gene_counts_length_scaled.tsv", "scaled by the transcripts' lengths already", capsys=capsys,
+        gene_lengths="salmon.merged.gene_lengths.tsv",
+    )  # fmt: skip
+
+
+def test_tpm_is_refused_under_any_name(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    tpm = reads / reads.sum() * 1e6
+    for name, keys in (("salmon.merged.gene_counts.tsv", {}), ("counts.tsv", {"counts_are": "estimated"})):
+        tpm.to_csv(name, sep="\t")
+        refused(name, "sum to a million: these are TPM or CPM", capsys=capsys, **keys)
+    tpm.to_csv("salmon.merged.gene_tpm.tsv", sep="\t")
+    refused("salmon.merged.gene_tpm.tsv", "Give raw counts, not TPM", capsys=capsys)
+
+
+def test_commas_that_may_mean_two_things(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    large = reads * 1000
+    large.map(lambda value: f"{value:,}").to_csv("counts.tsv", sep="\t")
+    refused("counts.tsv", "may part thousands or be decimal", capsys=capsys)
+
+
+# Folders
+
+
+def test_rsem_isoforms(here: Path, reads: pd.DataFrame):
+    Path("rsem").mkdir()
+    for sample in SAMPLES:
+        half = np.repeat(reads[sample].to_numpy() / 2, 2)
+        pd.DataFrame(
+            {
+                "transcript_id": [f"{gene}_{i}" for gene in GENES for i in (1, 2)],
+                "gene_id": np.repeat(GENES, 2), "length": 1000, "effective_length": 850.0, "expected_count": half,
+                "TPM": half, "FPKM": half, "IsoPct": 50.0,
+            }
+        ).to_csv(f"rsem/{sample}.isoforms.results", sep="\t", index=False)  # fmt: skip
+    same(read("rsem")[0], reads)
+
+
+def test_salmon_genes_without_tx2gene(here: Path, reads: pd.DataFrame):
+    for sample in SAMPLES:
+        folder = Path("quants", f"{sample}_quant")
+        folder.mkdir(parents=True)
+        table = {
+            "Name": GENES,
+            "Length": 1000,
+            "EffectiveLength": 850.0,
+            "TPM": reads[sample],
+            "NumReads": reads[sample],
+        }
+        pd.DataFrame(table).to_csv(folder / "quant.genes.sf", sep="\t", index=False)
+    same(read("quants")[0], reads)
+
+
+@pytest.mark.parametrize("name", ["{}.txt", "{}.htseq.counts", "{}_counts.tsv.gz", "run1_{}.count"])
+@pytest.mark.parametrize("kind", ["plain", "names", "header"])
+def test_htseq(here: Path, reads: pd.DataFrame, name: str, kind: str):
+    Path("htseq").mkdir()
+    Path("htseq/multiqc.log").write_text("x\n")
+    for sample in SAMPLES:
+        table = pd.concat([reads[sample], pd.Series(9, ["__no_feature", "__ambiguous"])]).to_frame(sample)
+        if kind == "names":
+            table.insert(0, "name", [*NAMES, "", ""])
+        table.to_csv(Path("htseq", name.format(sample)), sep="\t", header=kind == "header")
+    study, said = read("htseq")
+    same(study, reads)
+    assert "2 rows hold totals" in said
+    assert list(study.screen.name) == (NAMES if kind == "names" else [""] * 60)
+
+
+def test_a_sample_is_not_taken_for_one_with_a_longer_name(here: Path, reads: pd.DataFrame):
+    names = ["s1", "s1_2", "s10", "t1", "t1_2", "t10"]
+    write_sheet(names)
+    Path("htseq").mkdir()
+    for name, sample in zip(names, SAMPLES, strict=True):
+        reads[sample].to_csv(f"htseq/{name}_count.txt", sep="\t", header=False)
+    config("htseq")
+    study = prepare(read_config("config.yaml").datasets["one"], "median_ratio")
+    np.testing.assert_array_equal(study.counts.count, reads)
+
+
+# AnnData
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "categorical", "nullable", "more"])
+def test_anndata_as_its_own_sheet(here: Path, reads: pd.DataFrame, kind: str):
+    table = reads.copy()
+    obs = pd.DataFrame({"group": [name[:3] for name in SAMPLES], "age": [30, 31, 29, 33, 30, 28]}, index=SAMPLES)
+    if kind == "categorical":
+        obs["group"] = obs["group"].astype("category")
+    if kind == "nullable":
+        obs["age"] = pd.array(obs["age"], dtype="Int64")
+    if kind == "more":
+        table["extra"] = 7
+        obs.loc["extra"] = ["ctl", 30]
+        obs["age"] = obs["age"].astype(int)
+        write_sheet()
+    value = table.T.to_numpy()
+    value = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix}.get(kind, np.asarray)(value.astype(np.float32))
+    var = pd.DataFrame({"gene_symbol": NAMES}, index=GENES)
+    anndata.AnnData(value, obs=obs, var=var).write_h5ad("a.h5ad")
+    keys = {} if kind == "more" else {"samples": None, "design": "~ age + group"}
+    study, said = read("a.h5ad", **keys)
+    same(study, reads)
+    assert list(study.screen.name) == NAMES
+    assert ("(extra)" if kind == "more" else "the sample sheet is obs of a.h5ad") in said
+
+
+# Sheets and annotation
+
+
+def test_names_of_samples_anywhere(here: Path, reads: pd.DataFrame):
+    """DESeq2's sheets: row names of R that number the rows, the names in a column."""
+    sheet = pd.DataFrame({"group": [name[:3] for name in SAMPLES], "id": SAMPLES}, index=range(1, 7))
+    sheet.to_csv("samples.tsv", sep="\t", index_label="")
+    study, said = read(prep_de(reads))
+    same(study, reads)
+    assert "names are in the column 'id'" in said
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "N/A", "NaN", " na ".replace("na", "NA")])
+def test_missing_values_by_any_name(here: Path, reads: pd.DataFrame, missing: str, capsys: pytest.CaptureFixture[str]):
+    write_sheet(batch=["a", "b", missing, "a", "b", "a"], unused=[missing] * 6)
+    counts = prep_de(reads)
+    refused(
+        counts, "1 of 6 samples has no value", "sample ctl_3, column 'batch'", capsys=capsys, design="~ batch + group"
+    )
+    config(counts, design="~ batch + group", missing="drop")
+    study = prepare(read_config("config.yaml").datasets["one"], "median_ratio")
+    assert list(study.counts.sample) == [name for name in SAMPLES if name != "ctl_3"]
+    same(read(counts)[0], reads)
+
+
+def test_only_codes_are_doubted(here: Path, reads: pd.DataFrame):
+    """Three or more whole numbers with replicates; not two, fractions, ages, or what is said to be one or the other."""
+    for values, keys, doubted in (
+        (["1", "2", "3"] * 2, {}, True),
+        (["10", "20", "30"] * 2, {}, True),
+        (["0", "1"] * 3, {}, False),
+        (["0.5", "1", "2"] * 2, {}, False),
+        (["31", "45", "52", "38", "61", "47"], {}, False),
+        (["1", "2", "3"] * 2, {"numeric": ["x"]}, False),
+        (["1", "2", "3"] * 2, {"factors": ["x"]}, False),
+        (["1", "2", "3"] * 2, {"design": "~ C(x) + group"}, False),
+        (["1", "2", "3"] * 2, {"design": "~ log2(x) + group"}, False),
+    ):
+        write_sheet(x=values)
+        _, said = read(prep_de(reads), **{"design": "~ x + group", **keys})
+        assert ("whole numbers" in said) == doubted, (values, keys)
+
+
+@pytest.mark.parametrize("kind", ["gtf", "gtf.gz", "gff3", "refseq", "biomart", "versions", "symbols", "none"])
+def test_annotation(here: Path, reads: pd.DataFrame, kind: str):
+    pairs = list(zip(GENES, NAMES, strict=True))
+    path = {"biomart": "mart_export.txt", "versions": "a.tsv", "symbols": "a.tsv", "none": "a.tsv"}.get(
+        kind, f"a.{kind}"
+    )
+    place = "1\thavana\tgene\t1\t9\t.\t+\t.\t"
+    lines = {
+        "gff3": [f"{place}ID=gene:{gene};Name={name};biotype=protein_coding" for gene, name in pairs],
+        "refseq": [f'{place}gene_id "{gene}"; transcript_id ""; gene "{name}";' for gene, name in pairs],
+        "biomart": ["Gene stable ID,Gene description,Gene name,GO term"]
+        + [f'{gene},"a, b",{name},GO:{i}' for gene, name in pairs for i in range(3)],
+        "versions": ["ensembl_gene_id\tSYMBOL", *(f"{gene}.7\t{name}" for gene, name in pairs)],
+        "symbols": ["entrez\tensembl\thgnc_symbol", *(f"{i}\t{gene}\t{name}" for i, (gene, name) in enumerate(pairs))],
+        "none": ["id\tname", "ENSMUSG01\tx"],
+    }.get(kind, [f'{place}gene_id "{gene}"; gene_version "3"; gene_name "{name}";' for gene, name in pairs])
+    text = "\n".join([*(["#!genome"] if "g" in path[2:5] else []), *lines, ""])
+    path = "a.gtf" if kind == "refseq" else path
+    if path.endswith(".gz"):
+        Path(path).write_bytes(gzip.compress(text.encode()))
+    else:
+        Path(path).write_text(text)
+    study, said = read(prep_de(reads), genes=path)
+    if kind == "none":
+        assert "warning: 0 of 60 genes named" in said
+    else:
+        assert list(study.screen.name) == NAMES
+        assert f"60 of 60 genes named ({path})" in said
+
+
+def test_nested_designs_ask_what_they_can(here: Path, reads: pd.DataFrame):
+    """A comparison that needs what no sample has is refused."""
+    write_sheet(ind=["1", "2", "3", "1", "2", "2"], when=["a", "b", "a", "a", "b", "a"])
+    config(prep_de(reads), design="~ group + group:C(ind)")
+    study = prepare(read_config("config.yaml").datasets["one"], "median_ratio")
+    assert any("1 column of the design is 0 in all samples" in note for note in study.notes)
+    config(
+        prep_de(reads), design="~ group + group:C(ind)",
+        contrasts={"t": {"coefficients": {"group[trt]:C(ind)[T.3]": 1}}},
+    )  # fmt: skip
+    assert main(["check", "config.yaml"]) == 2
+
+
+def test_levels_that_differ_by_blanks_inside(here: Path, reads: pd.DataFrame):
+    write_sheet(batch=["day 1", "day1", "day2"] * 2)
+    config(prep_de(reads), design="~ batch + group")
+    with pytest.raises(InputError, match=r"'day 1' \(2 samples\) and 'day1' \(2 samples\) differ by case or blanks"):
+        prepare(read_config("config.yaml").datasets["one"], "median_ratio")
