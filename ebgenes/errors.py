@@ -13,12 +13,18 @@ class InputError(ValueError):
     """
 
 
+MOST_SHOWN = 60
+"""Mistakes that are printed; who has more of them mends these first."""
+
+
 class InputErrors(InputError):
     """Several independent mistakes, reported together so that one run finds them all."""
 
     def __init__(self, heading: str, messages: Iterable[str]) -> None:
         self.messages = list(messages)
-        lines = "\n".join(f"  - {message}" for message in self.messages)
+        more = len(self.messages) - MOST_SHOWN
+        shown = [*self.messages[:MOST_SHOWN], *([f"... and {more} more"] if more > 0 else [])]
+        lines = "\n".join(f"  - {message}" for message in shown)
         super().__init__(f"{heading}\n{lines}")
 
 

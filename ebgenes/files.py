@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ebgenes.errors import InputError, counted, either
+from ebgenes.limits import require_size
 from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text
 
 LARGEST_COUNT = 2**53 - 1
@@ -394,10 +395,13 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what `write_json` wrote."""
     found = existing_file(path)
+    require_size(found, 20 * found.stat().st_size)
     try:
-        content: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content: Any = json.loads(found.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{found} is not a readable .json file: {one_line(error)}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{found} holds no names and values, as .json files of ebgenes do. Make it anew.")
     return content
 
 

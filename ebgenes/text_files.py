@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ebgenes.errors import InputError, counted, either, listing
+from ebgenes.limits import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ def read_text(path: Path, most: int = -1) -> Text:
         Where it is packed in a way that cannot be read.
     """
     with _unpacked(path) as file:
-        content = file.read() if most < 0 else file.read(most)
+        content = unpacked(file, path, path.stat().st_size, most)
     cut = most >= 0 and len(content) == most
     return replace(_as_utf8(content, cut=cut), cut=cut)
 

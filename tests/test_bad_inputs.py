@@ -232,7 +232,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "binary gz": (table(JUNK, "x.tsv.gz"), ("x.tsv.gz is not a readable table", "it is not text")),
     "cut gz": (table(gzip.compress(JUNK)[:900], "x.tsv.gz"), ("x.tsv.gz is not a readable table",)),
     "binary in gz": (table(gzip.compress(JUNK), "x.tsv.gz"), ("x.tsv.gz is not a readable table",)),
-    "binary h5ad": (table(JUNK, "x.h5ad"), ("x.h5ad is not a readable .h5ad file",)),
+    "binary h5ad": (table(JUNK, "x.h5ad"), ("x.h5ad is not an .h5ad file that can be read",)),
     "missing file": (dataset(counts="nope.tsv"), ("nope.tsv does not exist", "relative to the folder")),
     "missing h5ad": (dataset(counts="nope.h5ad"), ("nope.h5ad does not exist",)),
     "a folder": (dataset(counts="."), ("is a folder, and not one with counts that are known",)),
@@ -245,7 +245,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         (*NOT_COUNTS, "first: g007: '0.5'"),
     ),
     "outdir is a file": (lambda case: case.config.update(outdir="counts.tsv"), ("cannot write counts.tsv",)),
-    "outdir with a nul": (lambda case: case.config.update(outdir="a\0b"), ("cannot write", "Choose another outdir")),
+    "outdir with a nul": (lambda case: case.config.update(outdir="a\0b"), ("outdir", "which no name or path has")),
     # Designs and contrasts
     "unknown column": (formula("~ grup"), ("names 'grup'", "Its columns: group, batch, dose.", "mean 'group'?")),
     "column of the contrast": (
@@ -298,7 +298,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "zero weights": (contrast({"coefficients": {"group[T.trt]": 0}}), ("a finite weight other than 0",)),
     "huge weight": (
         contrast({"coefficients": {"group[T.trt]": 1e308}}),
-        ("must lie between 1e-100 and 1e+100 in size; found 1e+308", "Choose other weights"),
+        ("coefficients.group[T.trt]: found 1e+308; it must be at most 1000000",),
     ),
     "tiny difference": (
         both(formula("~ dose"), contrast({"column": "dose", "baseline": 0, "target": 1e-200})),
@@ -413,7 +413,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "effects file of wrong format": (
         command("prior", "x.h5", "--out", "made.json", x__h5=JUNK),
-        ("x.h5 is not a readable effects file",),
+        ("x.h5 is not an effects file of this version",),
     ),
     "effects file of another kind": (
         both(h5ad(), lambda case: case.files.update({"x.h5": case.files["counts.h5ad"]}),

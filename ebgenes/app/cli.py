@@ -15,23 +15,29 @@ from typing import Any
 
 from ebgenes import __version__
 from ebgenes.app import commands
-from ebgenes.errors import InputError
+from ebgenes.app.last_net import exit_code
+from ebgenes.limits import Limits, limited
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, or 2 for a user's mistake."""
-    options = _parser().parse_args(arguments)
-    _set_threads(options.threads)
-    warnings.showwarning = _say_warning
-    # A step's imports alone make objects by the hundred thousand and no garbage to look for.
-    gc.set_threshold(100_000)
+    verb = ""
     try:
-        options.step(options)
-    except InputError as error:
-        print(f"ebgenes {options.verb}: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 1
+        options = _parser().parse_args(arguments)
+        verb = options.verb
+        _set_threads(options.threads)
+        warnings.showwarning = _say_warning
+        # A step's imports alone make objects by the hundred thousand and no garbage to look for.
+        gc.set_threshold(100_000)
+        asked = {} if options.unpacked_gb is None else {"unpacked_gb": options.unpacked_gb}
+        with limited(Limits(**asked)):
+            options.step(options)
+        sys.stdout.flush()
+    # Whatever it is, a user sees one line of it.
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        return exit_code(error, verb)
     return 0
 
 
@@ -67,9 +73,19 @@ def _freedom(text: str) -> float:
         df = float(text)
     except ValueError:
         df = -1.0
-    if not df > 0:
-        raise argparse.ArgumentTypeError(f"must be a number above 0; found {text!r}")
+    if not df >= 0.5:
+        raise argparse.ArgumentTypeError(f"must be a number of 0.5 or more; found {text!r}")
     return df
+
+
+def _size(text: str) -> float:
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not 0 < size < 1e6:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; found {text!r}")
+    return size
 
 
 def _share(text: str) -> float:
@@ -101,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         words = step.__doc__ or f"{name}."
         made = verbs.add_parser(name, help=words[0].lower() + words[1:].rstrip("."), description=words)
         made.set_defaults(step=step)
+        made.add_argument("--unpacked-gb", type=_size, help="10^9 bytes that a file may take (default: 4)")
         made.add_argument("--threads", type=_positive, default=None, help="threads to use (default: all processors)")
         return made
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebgenes.errors import InputError, listing
+from ebgenes.limits import limited
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +66,10 @@ def check(options: argparse.Namespace) -> None:
     from ebgenes.app.check import check as lines_of
     from ebgenes.app.config import read_config
 
-    for line in lines_of(read_config(options.config)):
-        print(line)
+    config = read_config(options.config)
+    with limited(config.limits):
+        for line in lines_of(config):
+            print(line)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -80,7 +83,8 @@ def run(options: argparse.Namespace) -> None:
         config = replace(config, outdir=options.outdir)
     from ebgenes.app.run import run
 
-    folder = run(config, progress=lambda message: print(message, file=sys.stderr, flush=True))
+    with limited(config.limits):
+        folder = run(config, progress=lambda message: print(message, file=sys.stderr, flush=True))
     print(f"results are in {folder}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,9 +13,12 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from ebgenes.app.config_values import impossible_values, named_twice, not_finite
+from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import require_keys_once, yaml_message
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
+from ebgenes.limits import Limits
 
 
 def annotation_columns(covariates: Sequence[str | Mapping[str, Any]]) -> list[str]:
@@ -182,6 +184,7 @@ class Config:
     prior: PriorSettings
     gibbs: GibbsSettings
     report: ReportSettings
+    limits: Limits = field(default_factory=Limits)
 
 
 SECTIONS = {
@@ -193,8 +196,12 @@ SECTIONS = {
     "prior": PriorSettings,
     "gibbs": GibbsSettings,
     "report": ReportSettings,
+    "limits": Limits,
 }
 
+
+PARTS = ("effects", "prior", "gibbs", "report", "limits")
+"""Sections that all datasets share."""
 
 KEYWORDS = {"stored": "from", "sources": "of"}
 """Fields of records by the keys of the config that they stand for, where these differ."""
@@ -232,18 +239,13 @@ def read_config(path: str | os.PathLike[str]) -> Config:
 
 def load_yaml_file(path: str | os.PathLike[str]) -> Any:
     """The plain values of a YAML file."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return load_yaml(file.read(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise InputError(f"cannot read the config {path}: {reason}. `ebgenes init` writes a starter.") from None
+    return load_yaml(yaml_text(path), str(path))
 
 
 def load_yaml(text: str, source: str) -> Any:
     """The plain values of YAML text."""
     try:
-        found = _text_keys(yaml.safe_load(text))
+        found = _text_keys(plain_yaml(text))
         require_keys_once(text, source)
         return found
     except InputError:
@@ -273,7 +275,7 @@ def parse_config(content: Any) -> Config:
     ]
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
-    sections = {name: parse_section(name, content.get(name, {})) for name in ("effects", "prior", "gibbs", "report")}
+    sections = {name: parse_section(name, content.get(name, {})) for name in PARTS}
     _require_engines(datasets, sections["effects"])
     studies = {name: _studies(value) for name, value in content.get("studies", {}).items()}
     messages = [words for name, each in studies.items() for words in _unmet(name, each, datasets)]
@@ -387,19 +389,12 @@ def is_joint(question: Mapping[str, Any]) -> bool:
 def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
     found = Draft202012Validator(against).iter_errors(content)
     errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
+    # What is not finite lies beyond every bound too.
+    errors = [error for error in errors if not (error.validator in LIMITS and not_finite(error.instance))]
     explained = (message for error in errors for message in _explain(error))
-    messages = list(dict.fromkeys([*explained, *_infinite(content, "")]))
+    messages = list(dict.fromkeys([*explained, *impossible_values(content, "")]))
     if messages:
         raise InputErrors(f"{what} has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
-
-
-def _infinite(content: Any, path: str) -> Iterator[str]:
-    """YAML has .inf and .nan, for which no setting has a use."""
-    items = content.items() if isinstance(content, Mapping) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in items:
-        yield from _infinite(value, f"{path}.{key}" if path else str(key))
-    if isinstance(content, float) and not math.isfinite(content):
-        yield f"{path}: found {content}; it must be a finite number."
 
 
 def _text_keys(content: Any) -> Any:
@@ -433,6 +428,7 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
     """What studies name and the config does not have."""
     if name in datasets:
         yield f"studies.{name}: a dataset has this name too, and with it the folder; choose another."
+    yield from named_twice(name, studies.sources)
     for study, source in studies.sources.items():
         place = f"studies.{name}.of.{study}"
         if source.dataset is None:

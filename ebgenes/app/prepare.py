@@ -30,7 +30,7 @@ from ebgenes.data.normalization import (
 from ebgenes.data.pseudobulk import folder_names, pseudobulk_cells
 from ebgenes.data.sheets import read_controls, read_samples
 from ebgenes.design.columns import dropped_words
-from ebgenes.design.matrix import build_design
+from ebgenes.design.matrix import Model, ask, build_design, read_model
 from ebgenes.design.questions import all_of, any_of, combine, compare
 from ebgenes.effects.engine import require_replicates
 from ebgenes.errors import InputError, InputErrors
@@ -199,7 +199,12 @@ def contrast_design(
     samples: pd.DataFrame, formula: str, question: Mapping[str, Any], name: str, reference: Mapping[str, Any]
 ) -> Design:
     """The design of a contrast as the config writes it, with replicates to judge it by."""
-    design = build_design(samples, formula, _asked(question), name=name, reference=reference)
+    return contrast_of(read_model(samples, formula, reference), question, name)
+
+
+def contrast_of(model: Model, question: Mapping[str, Any], name: str) -> Design:
+    """As `contrast_design`, of a formula that has been applied to its sheet."""
+    design = ask(model, _asked(question), name=name)
     require_replicates(design)
     return design
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ebgenes.app.check import check
 from ebgenes.app.conditions import together_pages, write_together
 from ebgenes.app.config import (
     Config,
@@ -38,6 +40,7 @@ def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:
 
 def run(config: Config, progress: Callable[[str], None] = lambda message: None) -> Path:
     """Run every dataset and contrast of a config in this process; returns the folder of results."""
+    _check_first(config)
     outdir = Path(config.outdir)
     normalization = config.effects.normalization
     for name, dataset in config.datasets.items():
@@ -72,6 +75,15 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         for name in config.studies:
             run_studies(config, name, progress)
     return outdir
+
+
+def _check_first(config: Config) -> None:
+    """Refuse now what would be refused after hours."""
+    with warnings.catch_warnings():
+        # They come when the files are read in earnest.
+        warnings.simplefilter("ignore")
+        for _ in check(config):
+            pass
 
 
 def _take_together(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import ebgenes as eb
+from ebgenes.analyses.distinct_studies import require_different, require_no_shared_samples, samples_asked
 from ebgenes.analyses.meta_analysis import (
     OWN_COLUMNS,
     STUDY_COLUMNS,
@@ -30,9 +32,11 @@ from ebgenes.analyses.meta_analysis import (
 from ebgenes.app.config import Config, StudiesSettings, require_studies_prior
 from ebgenes.app.figures import write_figures
 from ebgenes.app.outputs import FIGURES, STORED_FIGURE, STUDIES_FIGURE, studies_figures
+from ebgenes.app.prepare import contrast_design
 from ebgenes.app.steps import discoveries, fit_prior, lfsr_of, tabulate
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.h5ad import read_screen
+from ebgenes.data.intake import samples_of
 from ebgenes.data.sheets import read_gene_names
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.files import write_bytes, write_json
@@ -77,7 +81,27 @@ def read_sources(config: Config, settings: StudiesSettings) -> tuple[dict[str, E
             folder = Path(config.outdir, str(source.dataset))
             effects[name] = read_effects(folder / str(source.contrast) / "effects.h5")
             screens[name] = with_failures(read_screen(folder / "counts.h5ad"), effects[name])
+    require_different(effects)
     return effects, screens
+
+
+def require_distinct_sources(config: Config, settings: StudiesSettings) -> None:
+    """Refuse studies that share samples, by their designs; nothing but sheets is read.
+
+    Raises
+    ------
+    InputError
+        Where two do, or a sheet cannot be read.
+    """
+    samples = {}
+    for name, source in settings.sources.items():
+        if source.dataset is not None:
+            dataset, contrast = config.datasets[source.dataset], str(source.contrast)
+            sheet = samples_of(dataset).frame
+            question = dataset.contrasts[contrast]
+            design = contrast_design(sheet, dataset.design, question, contrast, dataset.reference)
+            samples[name] = os.path.realpath(dataset.counts), samples_asked(design)
+    require_no_shared_samples(samples)
 
 
 def with_failures(screen: Screen, effects: Effects) -> Screen:
@@ -227,6 +251,7 @@ def run_studies(
     require_studies_prior(config)
     folder = Path(config.outdir, name) if folder is None else folder
     progress(f"{name}: {len(settings.sources)} studies: kappa, prior, posteriors and figures")
+    require_distinct_sources(config, settings)
     studies, screens = read_sources(config, settings)
     names = {} if settings.genes is None else read_gene_names(settings.genes)
     joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import FloatArray, IntArray, TextArray, text_array
+from ebgenes.data.hdf5 import (
+    by_column,
+    minor_size,
+    opened_hdf5,
+    require_sound_pointers,
+    require_within,
+    sparse_shape,
+)
 from ebgenes.data.sheets import read_annotation
 from ebgenes.data.tenx import is_tenx, read_tenx_sparse
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import existing_file
+from ebgenes.files import LARGEST_COUNT, existing_file
+from ebgenes.limits import require_size
 
 if TYPE_CHECKING:
     import h5py
@@ -91,19 +99,18 @@ def read_labels(path: str | Path, sample: str, cell_type: str, cells: str | None
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """An .h5ad file, of which only what is asked for is read."""
-
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path} is not a readable .h5ad file: {' '.join(str(error).split())[:200]}") from None
+    with opened_hdf5(path, "an .h5ad file", whole=False) as file:
+        yield file
 
 
 def element(file: h5py.File, group: str, name: str) -> Any:
     """One column or index of obs or var."""
     from anndata.io import read_elem
 
-    return read_elem(file[group][name])
+    stored = file[group][name]
+    parts = [stored] if hasattr(stored, "shape") else [each for each in stored.values() if hasattr(each, "shape")]
+    require_size(file.filename, sum(part.size * part.dtype.itemsize for part in parts), f"{group}/{name}")
+    return read_elem(stored)
 
 
 def _column(file: h5py.File, name: str, path: str | Path) -> pd.Series:
@@ -153,25 +160,35 @@ def read_parts(path: str | Path, layer: str | None = None) -> Iterator[Part]:
         if layer is not None and layer not in layers:
             raise InputError(f"{path} has no layer {layer!r}. Its layers: {listing(layers) or 'none'}.")
         matrix = file["X"] if layer is None else file["layers"][layer]
-        read = _dense_parts if hasattr(matrix, "shape") else _sparse_parts
-        for major, minor, count in read(matrix):
-            by_gene = matrix.attrs.get("encoding-type") == "csc_matrix"
+        dense = hasattr(matrix, "shape")
+        expected = tuple(len(element(file, group, file[group].attrs["_index"])) for group in ("obs", "var"))
+        shape = tuple(matrix.shape) if dense else sparse_shape(matrix)
+        if shape != expected:
+            raise InputError(
+                f"{path}: counts of {shape} cells by genes, but {expected[0]} cells in obs and {expected[1]} genes in "
+                "var. It is damaged; make it anew."
+            )
+        by_gene = not dense and by_column(matrix)
+        for major, minor, count in _dense_parts(matrix) if dense else _sparse_parts(matrix, path):
             yield _checked(minor if by_gene else major, major if by_gene else minor, count, path)
 
 
 Entries = tuple[Any, Any, Any]
 
 
-def _sparse_parts(matrix: Any) -> Iterator[Entries]:
+def _sparse_parts(matrix: Any, path: str | Path) -> Iterator[Entries]:
     """Rows of a CSR matrix, or columns of a CSC one."""
-    pointer = matrix["indptr"][()]
+    pointer = require_sound_pointers(matrix, path)
+    n_minor = minor_size(matrix)
     start = 0
     while start < len(pointer) - 1:
         # At least one row, and as many as fit.
         end = max(int(np.searchsorted(pointer, pointer[start] + ENTRIES, side="right")) - 1, start + 1)
         place = slice(int(pointer[start]), int(pointer[end]))
         major = np.repeat(np.arange(start, end), np.diff(pointer[start : end + 1]))
-        yield major, matrix["indices"][place], matrix["data"][place]
+        indices = matrix["indices"][place]
+        require_within(indices, n_minor, path, matrix.name)
+        yield major, indices, matrix["data"][place]
         start = end
 
 
@@ -184,7 +201,9 @@ def _dense_parts(matrix: Any) -> Iterator[Entries]:
 
 
 def _checked(cell: Any, gene: Any, count: Any, path: str | Path) -> Part:
-    bad = ~(count >= 0)
+    if count.dtype.kind not in "iufb":
+        raise InputError(f"{path}: counts must be whole numbers; found values of type {count.dtype}.")
+    bad = ~((count >= 0) & (count <= LARGEST_COUNT))
     if count.dtype.kind == "f":
         bad |= count != np.floor(count)
     if bad.any():

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.annotation_columns import Told, is_annotation, split_columns
-from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files, wanted_names
+from ebgenes.data.sample_files import encoding_of, read_columns, require_files, same_names, sample_files, wanted_names
 from ebgenes.errors import InputError
 from ebgenes.files import readable, text_content
 from ebgenes.text_files import is_excel
@@ -85,7 +85,7 @@ def read_header(path: Path) -> list[str]:
         header = _header_line(content)
     if header is None:
         raise InputError(f"{path} is not featureCounts' table: its columns must be {', '.join(HEADER)}, then counts.")
-    line = content.split(b"\n")[header].decode("utf-8").rstrip("\r")
+    line = content.split(b"\n")[header].decode(encoding_of(content)).rstrip("\r")
     return [cell.strip('"') for cell in line.split("\t")[len(HEADER) :]]
 
 

@@ -9,16 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import text_array
 from ebgenes.data.annotation_columns import name_column
 from ebgenes.data.count_tables import plain_counts, require_whole
+from ebgenes.data.hdf5 import opened_hdf5, require_sound_matrices
 from ebgenes.data.normalization import given_sizes
+from ebgenes.data.sealed import require_sealed, sealed_hdf5, write_anndata
 from ebgenes.errors import InputError, listing
-from ebgenes.files import existing_file, one_line, require_unique, whole
+from ebgenes.files import require_unique
 from ebgenes.records.counts import Counts, Screen, Study
 
 if TYPE_CHECKING:
@@ -29,14 +30,11 @@ def read_h5ad(path: str | os.PathLike[str]) -> AnnData:
     """Read an AnnData file."""
     import anndata
 
-    found = existing_file(path)
-    try:
-        # Repeated names and old encodings are warned of before our own checks can speak.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return anndata.read_h5ad(found)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{found} is not a readable .h5ad file: {one_line(error)}") from None
+    # Repeated names and old encodings are warned of before our own checks can speak.
+    with opened_hdf5(path, "an .h5ad file") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        require_sound_matrices(file, Path(path))
+        return anndata.read_h5ad(Path(path))
 
 
 def counts_from_anndata(adata: AnnData, *, layer: str | None = None, estimated: bool = False) -> Counts:
@@ -109,8 +107,7 @@ def names_in_var(adata: AnnData) -> dict[str, str]:
 
 def write_study(path: str | os.PathLike[str], study: Study) -> None:
     """Write ``counts.h5ad``: kept counts, sample sheet, size factors, and the status of every gene."""
-    with whole(path) as temporary:
-        study_to_anndata(study).write_h5ad(temporary)
+    write_anndata(path, study_to_anndata(study))
 
 
 def study_to_anndata(study: Study) -> AnnData:
@@ -155,6 +152,7 @@ def stored_name(column: str) -> str:
 
 def read_study(path: str | os.PathLike[str]) -> Study:
     """Read what `write_study` wrote."""
+    require_sealed(path, "was not written by ebgenes counts of this version")
     adata = read_h5ad(path)
     if "ebgenes" not in adata.uns:
         raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
@@ -189,22 +187,16 @@ def _notes(stored: Any, path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 def read_notes(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Just what was done to the user's files, of what `write_study` wrote."""
-    found = existing_file(path)
-    try:
-        with h5py.File(found, "r") as file:
-            place = "uns/ebgenes/notes"
-            return _notes(file[place].asstr()[()], path) if place in file else ()
-    except (OSError, KeyError) as error:
-        raise InputError(f"{found} was not written by ebgenes counts: {one_line(error)}") from None
+    with sealed_hdf5(path, "a counts.h5ad") as file:
+        place = "uns/ebgenes/notes"
+        return _notes(file[place].asstr()[()], path) if place in file else ()
 
 
 def read_screen(path: str | os.PathLike[str]) -> Screen:
     """Just the genes' statuses of what `write_study` wrote, without loading its counts or anndata."""
-    found = existing_file(path)
-    try:
-        with h5py.File(found, "r") as file:
-            stored = file["uns/ebgenes/screen"]
-            text = {name: stored[name].asstr()[()] for name in ("gene", "status", "name")}
-            return Screen(base_mean=stored["base_mean"][()], **text)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{found} was not written by ebgenes counts: {one_line(error)}") from None
+    with sealed_hdf5(path, "a counts.h5ad") as file:
+        if "uns/ebgenes/screen" not in file:
+            raise InputError(f"{path} was not written by ebgenes counts. Run that first.")
+        stored = file["uns/ebgenes/screen"]
+        text = {name: stored[name].asstr()[()] for name in ("gene", "status", "name")}
+        return Screen(base_mean=stored["base_mean"][()], **text)

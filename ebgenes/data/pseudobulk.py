@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ebgenes.arrays import IntArray, TextArray, text_array
+from ebgenes.arrays import FloatArray, IntArray, TextArray, text_array
 from ebgenes.data.cells import Labels, Part, read_labels, read_parts
 from ebgenes.data.h5ad import read_h5ad
+from ebgenes.data.sealed import require_sealed, write_anndata
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import whole
+from ebgenes.files import LARGEST_COUNT
 from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def sum_cells(labels: Labels, parts: Iterable[Part], samples: Sequence[str]) -> 
         place = group[chosen].astype(np.int64) * n_genes + part.gene[chosen]
         # Sums of whole numbers below 2^53 are exact in any order.
         np.add.at(total.reshape(-1), place, part.count[chosen])
+    _require_exact(total, pairs, labels.gene)
     return (
         Pseudobulk(
             gene=labels.gene,
@@ -116,6 +118,17 @@ def sum_cells(labels: Labels, parts: Iterable[Part], samples: Sequence[str]) -> 
         ),
         notes,
     )
+
+
+def _require_exact(total: FloatArray, pairs: Sequence[tuple[str, str]], gene: TextArray) -> None:
+    """Refuse sums beyond whole numbers that can be told apart."""
+    beyond = total > LARGEST_COUNT
+    if beyond.any():
+        row, column = np.argwhere(beyond)[0]
+        raise InputError(
+            f"{int(beyond.sum())} sums of cells are above {LARGEST_COUNT:.3g} reads (first: {gene[column]} in sample "
+            f"{pairs[row][1]}, cell type {pairs[row][0]}). No experiment counts so many; give raw counts."
+        )
 
 
 def _groups(labels: Labels, samples: Sequence[str]) -> tuple[IntArray, list[tuple[str, str]], list[str]]:
@@ -198,8 +211,7 @@ def write_pseudobulk(path: str | Path, sums: Pseudobulk) -> None:
     )
     adata: AnnData = AnnData(X=csr_matrix(sums.count), obs=obs, var=pd.DataFrame(index=list(sums.gene)))
     adata.uns["ebgenes"] = {"format": "pseudobulk 1"}
-    with whole(path) as temporary:
-        adata.write_h5ad(temporary)
+    write_anndata(path, adata)
 
 
 def read_pseudobulk(path: str | Path) -> Pseudobulk:
@@ -210,6 +222,7 @@ def read_pseudobulk(path: str | Path) -> Pseudobulk:
     InputError
         For any other file.
     """
+    require_sealed(path, "was not written by ebgenes pseudobulk of this version")
     adata = read_h5ad(path)
     if adata.uns.get("ebgenes", {}).get("format") != "pseudobulk 1":
         raise InputError(f"{path} was not written by ebgenes pseudobulk. Run that first.")

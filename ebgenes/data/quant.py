@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import FloatArray, TextArray, text_array
+from ebgenes.data.hdf5 import opened_hdf5
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
-from ebgenes.files import LARGEST_COUNT, readable
+from ebgenes.files import LARGEST_COUNT
 from ebgenes.records.counts import Counts
 
 ENDINGS = {
@@ -126,13 +126,22 @@ def read_transcripts(path: Path, program: str) -> Quantified:
 
 
 def _read_kallisto_h5(path: Path) -> Quantified:
-    try:
-        with readable(path), h5py.File(path, "r") as file:
-            name = text_array(each.decode() for each in file["aux/ids"][()])
-            count, length = (file[place][()].astype(float) for place in ("est_counts", "aux/eff_lengths"))
-    except KeyError as error:
-        raise InputError(f"{path} is not kallisto's abundance.h5: {error.args[0]}") from None
+    with opened_hdf5(path, "an abundance.h5 of kallisto") as file:
+        name = text_array(each.decode() for each in file["aux/ids"][()])
+        count, length = (file[place][()].astype(float) for place in ("est_counts", "aux/eff_lengths"))
+    if not len(name) or {count.shape, length.shape} != {name.shape}:
+        raise InputError(
+            f"{path} has {len(name)} transcripts, {count.shape} reads and {length.shape} lengths. Make it anew."
+        )
+    if not (length > 0).all():
+        first = int(np.argmin(length > 0))
+        raise InputError(
+            f"{path}: effective lengths must be above 0; {int((~(length > 0)).sum())} of {len(name)} are not "
+            f"(first: {name[first]}). Was the file cut short?"
+        )
     rate = count / length
+    if not rate.sum() > 0:
+        raise InputError(f"{path} has no read at all. Was the sample quantified?")
     return _checked(path, name, [count, length, 1e6 * rate / rate.sum()])
 
 

@@ -129,9 +129,10 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
     """
     with readable(path):
         content = text_content(path)
+        encoding = encoding_of(content)
         lines = io.BytesIO(content)
         if names is None:
-            header = [lines.readline() for _ in range(skip + 1)][-1].decode("utf-8-sig").rstrip("\r\n").split("\t")
+            header = [lines.readline() for _ in range(skip + 1)][-1].decode(encoding).rstrip("\r\n").split("\t")
         else:
             header = list(names)
         # R puts names and text in quotes, programs that count do not.
@@ -147,12 +148,21 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
             index_col=False,
             dtype=dict.fromkeys(text, str),
             na_filter=False,
-            encoding="utf-8-sig",
+            encoding=encoding,
             low_memory=False,
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         )
     frame.columns = pd.Index(header)
     return frame
+
+
+def encoding_of(content: bytes) -> str:
+    """UTF-8, or Latin-1 where bytes are none of it, as in folders' names that old systems wrote."""
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8-sig"
 
 
 def same_names(path_of: dict[str, Path], names_of: Callable[[str], TextArray], what: str) -> TextArray:

@@ -10,12 +10,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ebgenes.arrays import TextArray, text_array
+from ebgenes.arrays import LARGEST, TextArray, text_array
 from ebgenes.data.annotation_columns import name_column
 from ebgenes.data.matching import known_names, occurs
 from ebgenes.design.columns import MISSING
 from ebgenes.errors import InputError, counted, listing
-from ebgenes.files import CODE, existing_file, one_line, read_table, read_text_table, require_unique, text_content
+from ebgenes.files import (
+    CODE,
+    LARGEST_COUNT,
+    existing_file,
+    one_line,
+    read_table,
+    read_text_table,
+    require_unique,
+    text_content,
+)
 from ebgenes.text_files import NUMBER
 
 COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -131,12 +140,22 @@ def _numeric_if_all(values: pd.Series) -> pd.Series:
     missing = values.isin(MISSING)
     told = values[~missing]
     if len(told) and all(NUMBER.fullmatch(value) and not CODE.match(value) for value in told):
+        if not all(_exact(value) for value in told):
+            # Barcodes, which no arithmetic is done with; a formula that does is refused.
+            return values
         if missing.any():
             return values.mask(missing, "nan").astype(float)
         numbers = pd.to_numeric(values)
         # Its floats may miss the last digit.
         return values.astype(float) if numbers.dtype.kind == "f" else numbers
     return values
+
+
+def _exact(value: str) -> bool:
+    """Whether a number, as text, is one that can be computed with: finite, and whole ones to the last digit."""
+    number = float(value)
+    whole = value.strip("+-").isdecimal()
+    return abs(number) <= (LARGEST_COUNT if whole else LARGEST)
 
 
 def read_annotation(path: str | os.PathLike[str]) -> pd.DataFrame:

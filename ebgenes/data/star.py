@@ -52,6 +52,13 @@ def _read(path: Path) -> pd.DataFrame:
             f"{path} is not STAR's ReadsPerGene.out.tab: it must begin with N_unmapped, N_multimapping, N_noFeature "
             "and N_ambiguous. Was it cut short or edited?"
         )
+    counts = table[[*STRANDS]].apply(pd.to_numeric, errors="coerce")
+    lacking = counts.isna().any(axis=1)
+    if lacking.any():
+        raise InputError(
+            f"{path} is not STAR's ReadsPerGene.out.tab: {int(lacking.sum())} of {len(table)} lines lack one of the "
+            f"three columns of counts (first: {table['gene'][lacking].iloc[0]}). Give the file as STAR wrote it."
+        )
     return table[~totals].reset_index(drop=True)
 
 
@@ -60,7 +67,12 @@ def _detect(tables: dict[str, pd.DataFrame]) -> tuple[str, float]:
     share = {}
     for sample, table in tables.items():
         forward, reverse = (pd.to_numeric(table[name], errors="coerce").sum() for name in ("forward", "reverse"))
-        share[sample] = float(forward / (forward + reverse)) if forward + reverse > 0 else 0.5
+        if not forward + reverse > 0:
+            raise InputError(
+                f"sample {sample} has no read on either strand, which tells nothing of how its library was made. Set "
+                "strandedness: unstranded if its first column is what you mean."
+            )
+        share[sample] = float(forward / (forward + reverse))
     found = {sample: _column(value) for sample, value in share.items()}
     kinds = set(found.values())
     if len(kinds) > 1 or "unclear" in kinds:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ebgenes.arrays import TextArray, text_array
+from ebgenes.data.matrix_market import read_matrix_market
 from ebgenes.data.sample_files import read_columns
 from ebgenes.errors import InputError
-from ebgenes.files import readable
+from ebgenes.limits import require_size
 from ebgenes.records.counts import Counts
 
 if TYPE_CHECKING:
@@ -49,26 +49,17 @@ def read_tenx_sparse(folder: Path) -> tuple[TextArray, TextArray, csc_array]:
     InputError
         For missing or broken files, names that repeat, and sizes that do not fit.
     """
-    from scipy.io import mmread
-    from scipy.sparse import csc_array
 
     matrix = _require(folder, "matrix.mtx")
     features = read_columns(_require(folder, "features.tsv", "genes.tsv"), ["id", "name", "kind", "a", "b", "c"])
     barcode = text_array(barcodes(folder))
     gene = text_array(features["id"])
-    with readable(matrix):
-        opener: Any = gzip.open if matrix.suffix == ".gz" else open
-        with opener(matrix, "rb") as file:
-            counts = csc_array(mmread(file))
-    if counts.shape != (len(gene), len(barcode)):
-        raise InputError(
-            f"{matrix} has {counts.shape[0]} rows and {counts.shape[1]} columns, but there are {len(gene)} features "
-            f"and {len(barcode)} barcodes. Are the three files of one run?"
-        )
+    what = f"{len(gene)} features and {len(barcode)} barcodes"
+    counts = read_matrix_market(matrix, (len(gene), len(barcode)), what)
     kinds = features["kind"].astype(str)
     if (kinds == "Gene Expression").any():
         chosen = np.flatnonzero(kinds == "Gene Expression")
-        gene, counts = text_array(gene[chosen]), csc_array(counts.tocsr()[chosen])
+        gene, counts = text_array(gene[chosen]), counts.tocsr()[chosen].tocsc()
     for names, what in ((gene, "genes"), (barcode, "barcodes")):
         if len(set(names)) < len(names):
             raise InputError(f"{folder}: {len(names) - len(set(names))} {what} occur more than once.")
@@ -78,7 +69,5 @@ def read_tenx_sparse(folder: Path) -> tuple[TextArray, TextArray, csc_array]:
 def read_tenx(folder: Path) -> Counts:
     """A 10x folder whose barcodes are samples."""
     gene, barcode, counts = read_tenx_sparse(folder)
-    values = counts.data
-    if len(values) and not ((values >= 0) & (values == np.floor(values))).all():
-        raise InputError(f"{folder}: counts must be whole numbers >= 0. Give the raw matrix.")
+    require_size(folder, 8 * len(gene) * len(barcode), "as a table of genes by samples")
     return Counts(gene=gene, sample=barcode, count=counts.toarray().astype(np.int64))

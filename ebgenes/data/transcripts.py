@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ebgenes.arrays import TextArray
+from ebgenes.data.sample_files import encoding_of
 from ebgenes.errors import InputError
 from ebgenes.files import existing_file, readable, text_content
 
@@ -61,11 +62,12 @@ def _from_gtf(content: bytes) -> dict[str, str]:
     # Lines of transcripts are few beside those of exons, but old files have none.
     chosen = [line for line in lines if b"\ttranscript\t" in line] or lines
     pairs = ((TRANSCRIPT.search(line), GENE.search(line)) for line in chosen if not line.startswith(b"#"))
-    return {tx[1].decode(): gene[1].decode() for tx, gene in pairs if tx and gene}
+    encoding = encoding_of(content)
+    return {tx[1].decode(encoding): gene[1].decode(encoding) for tx, gene in pairs if tx and gene}
 
 
 def _from_table(content: bytes) -> dict[str, str]:
-    text = content.decode("utf-8-sig")
+    text = content.decode(encoding_of(content))
     separator = "\t" if "\t" in text.partition("\n")[0] else ","
     rows = (line.split(separator) for line in text.splitlines() if line.strip())
     # A header is one more pair that no transcript has.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +12,16 @@ import pandas as pd
 
 from ebgenes.arrays import LARGEST, FloatArray, IntArray, text_array
 from ebgenes.design.columns import Columns, is_missing, level_named, never_together, quoting_hint
+from ebgenes.design.formula_size import MOST_LETTERS, require_few_columns
 from ebgenes.design.formulas import split_formula
 from ebgenes.design.questions import AllOf, Combination, Comparison, Question, Several, combine
 from ebgenes.design.random_factors import build_groupings
-from ebgenes.design.terms import columns_of, first_line, parse_terms
+from ebgenes.design.terms import columns_of, first_line, parse_terms, tokens
 from ebgenes.design.transforms import emax
 from ebgenes.errors import InputError, listing, nearest
+from ebgenes.files import CODE, LARGEST_COUNT
 from ebgenes.records.design import Contrast, Curve, Design, JointContrast
+from ebgenes.text_files import NUMBER
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -55,10 +58,49 @@ def build_design(
         For an unknown column, level, coefficient or function, missing values, a design without
         full column rank, a comparison whose answer differs between samples, or random factors that tell nothing.
     """
+    return ask(read_model(samples, formula, reference), contrast, name=name)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Model:
+    """A formula applied to a sample sheet, of which any number of questions can be asked.
+
+    Attributes
+    ----------
+    samples
+        The sheet.
+    formula, random
+        With its random factors, and their names.
+    spec, data, used
+        As formulaic keeps them: the terms, the columns that they use, and the columns' names.
+    matrix, coefficient
+        The design, (S, P), and its columns' names.
+    dropped
+        Columns that it would have for levels that never occur together.
+    at
+        The design with one column at one level everywhere, (S, P), by column and level; kept for other comparisons.
+    """
+
+    samples: pd.DataFrame
+    formula: str
+    random: list[str]
+    spec: Columns
+    data: pd.DataFrame
+    used: list[str]
+    matrix: FloatArray
+    coefficient: list[str]
+    dropped: tuple[str, ...] = ()
+    at: dict[tuple[str, str], FloatArray] = field(default_factory=dict)
+
+
+def read_model(samples: pd.DataFrame, formula: str, reference: Mapping[str, str] | None = None) -> Model:
+    """Apply a formula to a sample sheet; parameters and errors as `build_design`."""
     fixed, random = split_formula(formula)
     factors, parsed = parse_terms(fixed, samples)
     used = sorted({column for factor in factors for column in columns_of(factor, samples, formula)})
     data = _prepare(samples, used, reference or {})
+    levels = {str(name): len(data[name].cat.categories) if hasattr(data[name], "cat") else 1 for name in data}
+    require_few_columns([[str(factor) for factor in term.factors] for term in parsed], levels, fixed)
     spec, matrix = _materialize(parsed, data, fixed)
     dropped = never_together(matrix)
     spec = replace(spec, kept=np.delete(np.arange(matrix.shape[1]), dropped))
@@ -68,6 +110,16 @@ def build_design(
     if not coefficient:
         raise InputError(f"the formula {formula!r} has no columns at all. Write for example '~ batch + condition'.")
     _require_full_rank(values, coefficient)
+    return Model(
+        samples=samples, formula=formula, random=random, spec=spec, data=data, used=used, matrix=values,
+        coefficient=coefficient, dropped=tuple(lost),
+    )  # fmt: skip
+
+
+def ask(model: Model, contrast: Question | None = None, *, name: str = "effect") -> Design:
+    """The design of a model and a question asked of it; parameters and errors as `build_design`."""
+    spec, data, used, coefficient = model.spec, model.data, model.used, model.coefficient
+    formula, random = model.formula, model.random
     question, joint = None, None
     if isinstance(contrast, Several):
         joint = _joint([_row(row, spec, data, used, coefficient) for row in contrast.rows], name)
@@ -75,7 +127,7 @@ def build_design(
         chosen = [coefficient[j] for j in _term_columns(contrast, spec, formula)]
         joint = _joint([_row(column, spec, data, used, coefficient) for column in chosen], name)
     elif contrast is not None:
-        question = replace(_row(contrast, spec, data, used, coefficient), name=name)
+        question = replace(_row(contrast, spec, data, used, coefficient, model.at), name=name)
     if joint is not None:
         if random:
             raise InputError(
@@ -84,23 +136,24 @@ def build_design(
             )
         joint = replace(joint, curve=_curve(joint, spec, data))
     return Design(
-        sample=text_array(samples.index),
-        matrix=values,
+        sample=text_array(model.samples.index),
+        matrix=model.matrix,
         coefficient=text_array(coefficient),
         formula=formula,
         contrast=question,
         joint=joint,
-        random=build_groupings(samples, random, formula),
-        dropped=tuple(lost),
+        random=build_groupings(model.samples, random, formula),
+        dropped=model.dropped,
     )
 
 
 def _row(
-    question: Comparison | Combination | str, spec: Columns, data: pd.DataFrame, used: list[str], names: list[str]
-) -> Contrast:
+    question: Comparison | Combination | str, spec: Columns, data: pd.DataFrame, used: list[str], names: list[str],
+    known: dict[tuple[str, str], FloatArray] | None = None,
+) -> Contrast:  # fmt: skip
     """One row of weights, named by what it asks."""
     if isinstance(question, Comparison):
-        row = _compare(question, f"{question.column} {question.target} vs {question.baseline}", spec, data, used)
+        row = _compare(question, f"{question.column} {question.target} vs {question.baseline}", spec, data, used, known)
     else:
         row = _combine(question if isinstance(question, Combination) else combine({question: 1}), names)
     _require_usable(row.weight)
@@ -148,15 +201,17 @@ def _term_columns(question: AllOf, spec: Columns, formula: str) -> list[int]:
 
 def _plain_term(term: str) -> frozenset[str]:
     """A term as people mean it: without blanks, its factors in any order."""
-    from formulaic.parser.algos.tokenize import tokenize
-
+    parts = tokens(term[:MOST_LETTERS])
+    if not parts:
+        # A term that cannot be read is none of the formula's, which is said with those that it has.
+        return frozenset([term])
     factors, factor = [], ""
-    for token in tokenize(term):
-        if str(token) == ":":
+    for part in parts:
+        if part == ":":
             factors.append(factor)
             factor = ""
         else:
-            factor += str(token)
+            factor += part
     return frozenset("".join(each.split()) for each in [*factors, factor])
 
 
@@ -270,12 +325,34 @@ def _prepare(samples: pd.DataFrame, used: list[str], reference: Mapping[str, str
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             data[column] = values
         else:
+            _require_no_numbers(values.astype(str), column)
             data[column] = _factor(values.astype(str), column, reference.get(column))
     return pd.DataFrame(data, index=samples.index)
 
 
+def _require_no_numbers(values: pd.Series, column: str) -> None:
+    """Refuse numbers that are text because they cannot be computed with: as levels they would be another model."""
+    text = values.str.strip()
+    if all(NUMBER.fullmatch(each) and not CODE.match(each) for each in text):
+        pairs = zip(text.index, text, strict=True)
+        beyond = [name for name, each in pairs if not abs(float(each)) <= LARGEST_COUNT]
+        if beyond:
+            raise InputError(
+                f"column {column!r} of the sample sheet has {len(beyond)} numbers beyond {LARGEST_COUNT:.1g}, which "
+                f"cannot be computed with (first: {beyond[0]}: {str(text.loc[beyond[0]])[:40]}). Correct them, or put "
+                "a letter before each if they are labels."
+            )
+
+
 def _factor(values: pd.Series, column: str, first: str | None) -> pd.Series:
     levels = sorted(values.unique())
+    plain = {level: " ".join(level.split()) for level in levels}
+    alike = [level for level in levels if sum(plain[level] == each for each in plain.values()) > 1]
+    if alike:
+        raise InputError(
+            f"column {column!r} of the sample sheet has {len(alike)} levels that differ in blanks alone (first: "
+            f"{alike[0]!r} and {alike[1]!r}). Make them one, or name them differently."
+        )
     if first is not None:
         named = _require_level(first, column, levels)
         levels = [named, *(level for level in levels if level != named)]
@@ -352,7 +429,10 @@ def _require_full_rank(matrix: FloatArray, coefficient: list[str]) -> None:
         )
 
 
-def _compare(question: Comparison, name: str, spec: Columns, data: pd.DataFrame, used: list[str]) -> Contrast:
+def _compare(
+    question: Comparison, name: str, spec: Columns, data: pd.DataFrame, used: list[str],
+    known: dict[tuple[str, str], FloatArray] | None,
+) -> Contrast:  # fmt: skip
     from formulaic.errors import FormulaicError
 
     column = question.column
@@ -363,16 +443,21 @@ def _compare(question: Comparison, name: str, spec: Columns, data: pd.DataFrame,
         )
     values = data[column]
     factor = isinstance(values.dtype, pd.CategoricalDtype)
+    known = {} if known is None else known
     at, shown = {}, {}
     for side in ("baseline", "target"):
         level = getattr(question, side)
         shown[side] = level
         if factor:
             shown[side] = level = _require_level(level, column, list(values.cat.categories))
+            if (column, level) in known:
+                continue
             chosen = pd.Series(level, index=data.index, dtype=object).astype(values.dtype)
             at[side] = data.assign(**{column: chosen})
         else:
             number = _number(level, column, side)
+            if (column, str(level)) in known:
+                continue
             # A factor of whole numbers, C(column), knows 2 and not 2.0.
             whole = pd.api.types.is_integer_dtype(values) and number.is_integer()
             at[side] = data.assign(**{column: int(number) if whole else number})
@@ -381,13 +466,13 @@ def _compare(question: Comparison, name: str, spec: Columns, data: pd.DataFrame,
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            target, baseline = (_rows(spec, at[side]) for side in ("target", "baseline"))
+            known |= {(column, str(shown[side])): _rows(spec, each) for side, each in at.items()}
         except (FormulaicError, Warning, ValueError):
             raise InputError(
                 f"the contrast's levels of {column!r} lie outside what the design knows. "
                 f"Choose values that occur in the sheet: {listing(dict.fromkeys(values))}."
             ) from None
-    difference = target - baseline
+    difference = known[column, str(shown["target"])] - known[column, str(shown["baseline"])]
     if not np.allclose(difference, difference[0], atol=1e-10):
         varying = [str(c) for c, v in zip(spec.column_names, np.ptp(difference, axis=0), strict=True) if v > 1e-10]
         raise InputError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ebgenes.design.formula_size import MOST_NODES, require_few_terms, require_readable_size, require_small_call
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.imports import swift_imports
 
@@ -46,19 +46,11 @@ TRANSFORMS = frozenset(
 """The functions a formula may call: formulaic's own and `design.transforms`; none looks outside its arguments."""
 
 
+TOO_DEEP = (RecursionError, MemoryError)
+"""What Python's own parser raises on what is nested without end."""
+
+
 RANDOM_HINT = " Random effects of a column are written (1|donor)."
-
-
-MAX_COLUMNS = 30
-"""Largest degree or number of spline columns a term may ask for."""
-
-
-MAX_POWER = 5
-"""Largest power of a sum of terms: interactions of so many columns."""
-
-
-MAX_STARS = 8
-"""Most ``*`` a formula may hold."""
 
 
 def parse_terms(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], SimpleFormula]:
@@ -74,15 +66,15 @@ def parse_terms(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], Simp
         from formulaic.errors import FormulaicError
 
     try:
-        _require_few_products(formula)
-        _require_small_powers(formula)
+        require_readable_size(formula)
+        require_few_terms(tokens(formula), formula)
         parsed = Formula(formula)
     except InputError:
         raise
-    except (FormulaicError, SyntaxError, ValueError) as error:
+    except (*TOO_DEEP, FormulaicError, SyntaxError, ValueError, TypeError, LookupError, AttributeError) as error:
         hint = RANDOM_HINT if "|" in formula else ""
         raise InputError(
-            f"the formula {formula!r} cannot be read: {first_line(error)}{hint} "
+            f"the formula {formula[:200]!r} cannot be read: {first_line(error)}{hint} "
             "Write for example '~ batch + condition'."
         ) from None
     if not isinstance(parsed, SimpleFormula):
@@ -91,23 +83,15 @@ def parse_terms(formula: str, samples: pd.DataFrame) -> tuple[list[Factor], Simp
     return [factor for term in parsed for factor in term.factors], parsed
 
 
-def _require_few_products(formula: str) -> None:
-    """Products are multiplied out, doubling the terms each, before anything else can be checked."""
-    if formula.count("*") > MAX_STARS:
-        raise InputError(
-            f"the formula {formula[:60]!r}... has {formula.count('*')} stars; at most {MAX_STARS} are allowed. "
-            "Name the interactions you mean with a colon."
-        )
-
-
-def _require_small_powers(formula: str) -> None:
-    """Refuse (a + b)**99 before formulaic multiplies it out, which might take for ever."""
+def tokens(formula: str) -> list[str]:
+    """The parts of a formula; none where it cannot be read."""
+    from formulaic.errors import FormulaicError
     from formulaic.parser.algos.tokenize import tokenize
 
-    tokens = [str(token) for token in tokenize(formula)]
-    for operator, power in pairwise(tokens):
-        if operator in ("**", "^") and power.isdecimal() and int(power) > MAX_POWER:
-            raise InputError(f"the formula {formula!r} has the power {power}; powers up to {MAX_POWER} are allowed.")
+    try:
+        return [str(token) for token in tokenize(formula)]
+    except FormulaicError:
+        return []
 
 
 def first_line(error: BaseException) -> str:
@@ -126,8 +110,16 @@ def columns_of(factor: Factor, samples: pd.DataFrame, formula: str) -> Iterator[
         return
     try:
         tree = ast.parse(factor.expr, mode="eval").body
-    except SyntaxError:
-        raise InputError(f"the term {factor.expr!r} of the formula {formula!r} cannot be read.") from None
+    except (*TOO_DEEP, SyntaxError, ValueError):
+        raise InputError(
+            f"the term {factor.expr[:100]!r} of the formula {formula[:200]!r} cannot be read. Is a parenthesis, a "
+            "quote or an operator missing or too many?"
+        ) from None
+    if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
+        raise InputError(
+            f"the term {factor.expr[:60]!r}... has more than {MOST_NODES} numbers, columns and operations. Make it a "
+            "column of the sample sheet."
+        )
     yield from _walk(tree, samples, formula)
 
 
@@ -158,6 +150,9 @@ def _walk(node: ast.expr, samples: pd.DataFrame, formula: str) -> Iterator[str]:
             if not columns or abs(power) > 10:
                 _refuse(node, formula)
             yield from columns
+        case ast.BinOp(left=left, right=right) if any(_is_sequence(each) for each in (left, right)):
+            # A product of a list and a number is as long as that says.
+            _refuse(node, formula)
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div(), right=right):
             yield from _walk(left, samples, formula)
             yield from _walk(right, samples, formula)
@@ -166,13 +161,7 @@ def _walk(node: ast.expr, samples: pd.DataFrame, formula: str) -> Iterator[str]:
                 # What begins with an underscore is the transforms' own memory.
                 if keyword.arg is None or keyword.arg.startswith("_"):
                     _refuse(node, formula)
-            size_arguments = arguments[1:] + [keyword.value for keyword in keywords if keyword.arg in ("df", "degree")]
-            for size in size_arguments:
-                if isinstance(size, ast.Constant) and isinstance(size.value, int | float) and size.value > MAX_COLUMNS:
-                    raise InputError(
-                        f"{ast.unparse(node)!r} in the formula {formula!r} asks for {size.value} columns; "
-                        f"at most {MAX_COLUMNS} are allowed."
-                    )
+            require_small_call(node, getattr(function, "id", ""), formula)
             for argument in [*arguments, *(keyword.value for keyword in keywords)]:
                 yield from _walk(argument, samples, formula)
         case _:
@@ -188,8 +177,12 @@ def _allowed(function: ast.expr) -> bool:
     return False
 
 
+def _is_sequence(node: ast.expr) -> bool:
+    return isinstance(node, ast.List | ast.Tuple) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
 def _refuse(node: ast.expr, formula: str) -> None:
     raise InputError(
-        f"{ast.unparse(node)!r} is not allowed in the formula {formula!r}. A formula may hold columns of the sheet, "
-        f"numbers, + - * : / and these functions: {', '.join(sorted(TRANSFORMS))}."
+        f"{ast.unparse(node)[:200]!r} is not allowed in the formula {formula[:200]!r}. A formula may hold columns of "
+        f"the sheet, numbers, + - * : / and these functions: {', '.join(sorted(TRANSFORMS))}."
     )

@@ -165,7 +165,11 @@ def of_samples(counts: Counts, samples: IntArray) -> Counts:
     if counts.log_size is None:
         raise ValueError("of_samples needs normalized counts")
     return replace(
-        counts, sample=counts.sample[samples], count=counts.count[:, samples], log_size=counts.log_size[..., samples]
+        counts,
+        sample=counts.sample[samples],
+        count=counts.count[:, samples],
+        log_size=counts.log_size[..., samples],
+        length=None if counts.length is None else counts.length[:, samples],
     )
 
 

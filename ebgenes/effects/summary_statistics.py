@@ -13,6 +13,9 @@ from ebgenes.arrays import LARGEST, FloatArray, text_array
 from ebgenes.errors import InputError
 from ebgenes.records.effects import Effects
 
+LEAST_DF = 0.5
+"""Degrees of freedom below which a t distribution has tails that no scale of a prior reaches."""
+
 
 def effects_from_summary(
     gene: Sequence[str] | Any,
@@ -64,7 +67,7 @@ def effects_from_summary(
     good = {
         "estimate": (np.abs(values["estimate"]) <= LARGEST, "a finite number"),
         "se": ((values["se"] >= 1 / LARGEST) & (values["se"] <= LARGEST), "a finite number above 0"),
-        "df": (values["df"] > 0, "a number above 0"),
+        "df": (values["df"] >= LEAST_DF, f"a number of {LEAST_DF} or more"),
     }
     for name, (fine, what) in good.items():
         if not fine.all():

@@ -27,6 +27,8 @@ INK = "#333333"
 FAINT = "#BDBDBD"
 SMALL = 8.0
 STYLE: dict[str, Any] = {
+    # Names of genes, columns and levels are no formulas, whatever signs they hold.
+    "text.parse_math": False,
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.spines.top": False,

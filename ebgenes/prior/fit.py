@@ -358,7 +358,13 @@ def fit_weights(
     null_weight: float = 1.0,
 ) -> EmFit:  # fmt: skip
     """The best weights at given likelihoods of the components, as a fitted prior."""
-    weights = best_weights(likelihood, solver, near, null_weight)
+    try:
+        weights = best_weights(likelihood, solver, near, null_weight)
+    except (ValueError, np.linalg.LinAlgError):
+        raise InputError(
+            f"a prior of family {family} cannot be fitted: likelihoods leave the range of numbers. Effects or standard "
+            "errors lie too far apart; leave the outermost rows out, or choose another family (scale_normal)."
+        ) from None
     return EmFit(
         prior=MixturePrior(weight=weights.weight, scale=scales, family=family),
         loglik=weights.loglik,

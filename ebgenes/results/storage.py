@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import zipfile
 from collections.abc import Sequence
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ebgenes.arrays import FloatArray, text_array
+from ebgenes.arrays import LARGEST, FloatArray, text_array
 from ebgenes.data.normalization import given_sizes
+from ebgenes.data.sealed import sealed_hdf5, written_hdf5
 from ebgenes.effects.dispersions import Bend, DispersionPrior, DispersionProfiles
 from ebgenes.effects.likelihood import Common
 from ebgenes.effects.tails import tail_scalars
 from ebgenes.errors import InputError, listing
-from ebgenes.files import existing_file, one_line, read_json, whole, write_bytes
+from ebgenes.files import existing_file, one_line, read_json, write_bytes
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Curve, Design
@@ -65,7 +65,7 @@ def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
         "component": np.arange(draws.weight.shape[1]),
         "slab": np.arange(draws.scale.shape[1]),
     }
-    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_hdf5(path) as file:
         group = file.create_group("posterior")
         if draws.design is not None:
             sizes["column"] = np.arange(draws.design.shape[1])
@@ -99,17 +99,13 @@ def _write_named(group: Any, name: str, values: FloatArray, dimensions: Sequence
 def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
     """Read what `write_draws` wrote."""
 
-    found = existing_file(path)
-    try:
-        with h5py.File(found, "r") as file:
-            group = file["posterior"]
-            told = ("coefficient",) if "coefficient" in group else ()
-            arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
-            design = file["constant_data/design"][()] if told else None
-            attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
-            attributes["unit"] = group.attrs.get("unit", 1.0)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{found} holds no draws of ebgenes: {one_line(error)}") from None
+    with sealed_hdf5(path, "a file of draws") as file:
+        group = file["posterior"]
+        told = ("coefficient",) if "coefficient" in group else ()
+        arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
+        design = file["constant_data/design"][()] if told else None
+        attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
+        attributes["unit"] = group.attrs.get("unit", 1.0)
     n_chains, n_draws = arrays["loglik"].shape
     flat = {name: each.reshape(n_chains * n_draws, *each.shape[2:]) for name, each in arrays.items()}
     weight = flat["weight"].mean(axis=0)
@@ -153,7 +149,7 @@ def read_chains(path: str | os.PathLike[str]) -> ChainState | None:
 def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
     """Write ``effects.h5``: one dataset an array, words and hyperparameters as attributes."""
 
-    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_hdf5(path) as file:
         file.attrs["format"] = "ebgenes effects 3"
         for name in EFFECT_WORDS:
             file.attrs[name] = getattr(effects, name)
@@ -235,7 +231,7 @@ JOINT_FORMAT = "ebgenes joint effects 2"
 def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> None:
     """Write ``effects.h5`` of a question of several rows; laid out as by `write_effects`."""
 
-    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_hdf5(path) as file:
         file.attrs["format"] = JOINT_FORMAT
         file.attrs["contrast"], file.attrs["engine"] = effects.contrast, effects.engine
         scalars = file.create_group("scalars")
@@ -328,28 +324,22 @@ def read_effects(path: str | os.PathLike[str]) -> Effects:
 def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
     """Read what `write_effects` or `write_joint_effects` wrote."""
 
-    found = existing_file(path)
-    try:
-        with h5py.File(found, "r") as file:
-            if file.attrs.get("format") == JOINT_FORMAT:
-                return _joint_effects(file)
-            if file.attrs.get("format") != "ebgenes effects 3":
-                raise InputError(f"{found} is not an effects file of this version of ebgenes. Make it anew.")
-            stored: dict[str, Any] = {
-                **{name: file[name][()] for name in (*EFFECT_ARRAYS, *EFFECT_OPTIONS) if name in file},
-                **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
-            }
-            text = {name: file[name].asstr()[()] for name in ("gene", "status")}
-            hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
-            random = _read_random(file["random"]) if "random" in file else None
-            told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
-            told["residuals"] = _read_residuals(file)
-            told["unit"] = file.attrs.get("unit")
-            return Effects(failed=_read_failed(file), **told, **text, **stored)
-    except InputError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{found} is not a readable effects file: {one_line(error)}") from None
+    with sealed_hdf5(path, "an effects file") as file:
+        if file.attrs.get("format") == JOINT_FORMAT:
+            return _joint_effects(file)
+        if file.attrs.get("format") != "ebgenes effects 3":
+            raise InputError(f"{path} is not an effects file of this version of ebgenes. Make it anew.")
+        stored: dict[str, Any] = {
+            **{name: file[name][()] for name in (*EFFECT_ARRAYS, *EFFECT_OPTIONS) if name in file},
+            **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
+        }
+        text = {name: file[name].asstr()[()] for name in ("gene", "status")}
+        hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+        random = _read_random(file["random"]) if "random" in file else None
+        told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
+        told["residuals"] = _read_residuals(file)
+        told["unit"] = file.attrs.get("unit")
+        return Effects(failed=_read_failed(file), **told, **text, **stored)
 
 
 PRIOR_SCALARS = ("floor", "slope", "spread", "loglik")
@@ -361,7 +351,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
     counts, design, contrast = common.counts, common.design, common.design.contrast
     if contrast is None:
         raise ValueError("write_common needs a contrast")
-    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_hdf5(path) as file:
         file.attrs["format"] = "ebgenes common 4"
         text = {
             "gene": counts.gene,
@@ -412,27 +402,19 @@ def _read_bend(group: Any) -> Bend | None:
 def read_common(path: str | os.PathLike[str]) -> Common:
     """Read what `write_common` wrote."""
 
-    found = existing_file(path)
-    try:
-        with h5py.File(found, "r") as file:
-            if file.attrs.get("format") != "ebgenes common 4":
-                raise InputError(f"{found} is not a common.h5 of this version of ebgenes. Make it anew.")
-            text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
-            array = {
-                name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text
-            }
-            words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
-            scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
-            bend = _read_bend(file["prior"])
-            ratio = float(file.attrs["dispersion_ratio"]) if "dispersion_ratio" in file.attrs else None
-            given = bool(file.attrs["sizes_given"])
-            tails = {name: float(value) for name, value in tail_scalars(file.attrs).items()}
-            hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
-            residuals = _read_residuals(file)
-    except InputError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{found} is not a readable file of what genes share: {one_line(error)}") from None
+    with sealed_hdf5(path, "a file of what genes share") as file:
+        if file.attrs.get("format") != "ebgenes common 4":
+            raise InputError(f"{path} is not a common.h5 of this version of ebgenes. Make it anew.")
+        text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
+        array = {name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text}
+        words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
+        scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
+        bend = _read_bend(file["prior"])
+        ratio = float(file.attrs["dispersion_ratio"]) if "dispersion_ratio" in file.attrs else None
+        tails = {name: float(value) for name, value in tail_scalars(file.attrs).items()}
+        given = bool(file.attrs["sizes_given"])
+        hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+        residuals = _read_residuals(file)
     contrast = Contrast(weight=array["weight"], **{name: words[name] for name in ("name", "up", "down")})
     return Common(
         counts=Counts(
@@ -461,11 +443,17 @@ def read_common(path: str | os.PathLike[str]) -> Common:
     )
 
 
+MOST_COMPONENTS = 10_000
+"""Of a prior that is read: fits have tens, and npmle's hundreds."""
+
+
 def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, Any]]:
     """The prior of a ``prior.json`` and everything else it says."""
     found = existing_file(path)
     try:
-        content = json.loads(found.read_text(encoding="utf-8"))
+        content = read_json(path)
+        if not 2 <= len(content["scale"]) <= MOST_COMPONENTS:
+            raise ValueError(f"it has {len(content['scale'])} components, not 2 to {MOST_COMPONENTS}")
         prior = MixturePrior(
             **{name: content[name] for name in ("weight", "scale", "family")},
             mode=content.get("mode", 0.0),
@@ -484,9 +472,14 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
             raise ValueError("its scales are not finite numbers >= 0")
         if not 0 < prior.unit < np.inf:
             raise ValueError("its unit is not a finite number above 0")
+        for name, value, least in (("mode", prior.mode, -LARGEST), ("stretch", prior.stretch, 0.0)):
+            if not least < value < LARGEST:
+                raise ValueError(f"its {name} is {value}")
+        if prior.null_share is not None and not ((prior.null_share >= 0) & (prior.null_share <= 1)).all():
+            raise ValueError("its genes' null_share are not shares from 0 to 1")
         engine = content.get("engine", {})
         content["engine"] = {name: value if name == "name" else float(value) for name, value in engine.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"{found} is not a prior.json of ebgenes: {one_line(error)}") from None
     return prior, content
 
@@ -505,6 +498,6 @@ def read_multivariate_prior(path: str | os.PathLike[str]) -> tuple[MultivariateP
             raise ValueError("its covariances are not finite")
         if prior.pattern_of[0] != -1 or not ((prior.pattern_of >= -1) & (prior.pattern_of < len(prior.pattern))).all():
             raise ValueError("its components name patterns that it does not have")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a multivariate.json of ebgenes: {one_line(error)}") from None
     return prior, content

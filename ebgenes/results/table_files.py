@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pandas as pd
 
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.data.h5ad import stored_name, study_to_anndata
+from ebgenes.data.sealed import write_anndata
 from ebgenes.data.sheets import read_annotation
 from ebgenes.data.simulate import Simulation
 from ebgenes.errors import InputError
@@ -97,6 +99,8 @@ def _write_xlsx(path: Path, table: pd.DataFrame) -> None:
     # No text becomes a formula, a link or a number.
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
     with xlsxwriter.Workbook(str(path), options) as book:
+        # The same table gives the same bytes, today and tomorrow.
+        book.set_properties({"created": datetime(2000, 1, 1)})
         sheet = book.add_worksheet("genes")
         sheet.freeze_panes(1, 1)
         for j, name in enumerate(table.columns):
@@ -152,8 +156,7 @@ def write_results_h5ad(
         adata.obsm[f"ebgenes_hidden_{name}"] = score
     # AnnData cannot hold nested lists of mixed types; JSON text holds anything and opens anywhere.
     adata.uns["ebgenes"]["summary"] = json.dumps(summary, ensure_ascii=False)
-    with whole(path) as temporary:
-        adata.write_h5ad(temporary)
+    write_anndata(path, adata)
 
 
 def write_simulation(folder: str | os.PathLike[str], simulation: Simulation) -> None:
