@@ -28,7 +28,7 @@ COLOURS = dict(zip(SHOWN, ("#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7"
 WHY = {
     "change follows mean": "whether a gene changes depends on its mean, which only covariates could know",
     "bimodal": "normals around 0 have no two peaks beside it",
-    "one-sided": "effects of one direction move size factors",
+    "one-sided": "where unchanged genes lie has to be told from genes that mostly move one way",
     "wrong trend": "dispersions follow another trend with the mean than the engine's",
     "bottomly": "mice of three batches share more than the factor that is found; `hidden_factors: 0` holds its level",
 }

@@ -22,12 +22,13 @@ class Limits:
     ----------
     unpacked_gb
         Bytes of a file once unpacked, 10^9; of HDF5, of the arrays that are read whole.
-    text_ratio
-        Times that compressed text may grow: tables of counts grow tenfold, and nearly empty ones a hundredfold.
     """
 
     unpacked_gb: float = 4.0
-    text_ratio: float = 250.0
+
+
+TEXT_RATIO = 250.0
+"""Times that compressed text may grow: tables of counts grow tenfold, and nearly empty ones a hundredfold."""
 
 
 _USUAL = Limits()
@@ -94,7 +95,7 @@ def unpacked(file: Readable, path: Path, packed: int, most: int = -1) -> bytes:
             break
         pieces.append(piece)
         size += len(piece)
-        if size > UNSUSPECTED and size > limits().text_ratio * packed:
+        if size > UNSUSPECTED and size > TEXT_RATIO * packed:
             raise InputError(
                 f"{path} has {packed:,} bytes and unpacks to more than {size:,}, which no table does. "
                 "Was it made to fill the memory? Unpack it yourself if you trust it."

@@ -180,6 +180,10 @@ def size_factors_flag(wildcards):
     return flag_of("size-factors", json.dumps(asked) if asked else None)
 
 
+# Bytes that a file of the user may take.
+LIMITS = flag_of("unpacked-gb", SETTINGS.limits.unpacked_gb)
+
+
 def cell_types_of(name):
     """What can be asked of each cell type of a dataset; waits for the job that finds out."""
     with checkpoints.plan.get(cells=name).output[0].open() as plan:

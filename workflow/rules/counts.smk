@@ -20,6 +20,7 @@ rule counts:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
+        limits=LIMITS,
         design=lambda wildcards: dataset(wildcards).design,
         keep=lambda wildcards: json.dumps(asdict(dataset(wildcards).keep)),
         reference=lambda wildcards: json.dumps(dataset(wildcards).reference),
@@ -40,7 +41,7 @@ rule counts:
         "ebgenes counts {input.counts:q} {params.samples} --intake {params.intake:q} {params.gene_lengths} {params.genes} {params.offsets} {params.size_factors} {params.layer} "
         "--format {params.format:q} --strandedness {params.strandedness:q} {params.tx2gene} "
         "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
-        "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.limits} --normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
 
 
 # Sums are made once; what is asked of them may change without reading the cells again.
@@ -60,11 +61,12 @@ rule pseudobulk:
         runtime=minutes(30, each=0.02),
     params:
         version=EBGENES_VERSION,
+        limits=LIMITS,
         pseudobulk=lambda wildcards: sums_part(dataset(wildcards)),
         layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
     shell:
         "ebgenes pseudobulk {input.counts:q} --samples {input.samples:q} --pseudobulk {params.pseudobulk:q} "
-        "{params.layer} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.limits} {params.layer} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
 
 
 checkpoint plan:
@@ -86,10 +88,11 @@ checkpoint plan:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
+        limits=LIMITS,
         config=lambda wildcards: plan_part(SETTINGS, name_of(wildcards)),
     shell:
         "ebgenes plan {input.sums:q} {params.config:q} --dataset {wildcards.cells:q} "
-        "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.limits} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule cell_type_counts:
@@ -110,6 +113,7 @@ rule cell_type_counts:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
+        limits=LIMITS,
         design=lambda wildcards: dataset(wildcards).design,
         keep=lambda wildcards: json.dumps(asdict(dataset(wildcards).keep)),
         reference=lambda wildcards: json.dumps(dataset(wildcards).reference),
@@ -123,4 +127,4 @@ rule cell_type_counts:
         "ebgenes counts {input.counts:q} --samples {input.samples:q} --intake {params.intake:q} {params.genes} {params.offsets} {params.size_factors} "
         "--pseudobulk {params.pseudobulk:q} --folder {wildcards.cell_type:q} "
         "--design={params.design:q} --keep {params.keep:q} --reference {params.reference:q} "
-        "--normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.limits} --normalization {params.normalization:q} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
