@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,25 @@ def test_architecture_has_every_package() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert not [link for link in links if not (page.parent / link).exists()]
+
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "config/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOTTED = sorted(
+    {name for page in PAGES for name in re.findall(r"`(ebgenes(?:\.[a-z_0-9]+)+)(?:\(|`)", page.read_text("utf-8"))}
+)
+
+
+@pytest.mark.parametrize("name", DOTTED)
+def test_dotted_names_are_there(name: str) -> None:
+    if name.endswith((".yaml", ".io", ".model", ".pipeline")):
+        # A file, and what the changelog says is no more.
+        return
+    parts = name.split(".")
+    for k in range(len(parts), 0, -1):
+        try:
+            found: object = import_module(".".join(parts[:k]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[k:]:
+            found = getattr(found, part)
+        return
