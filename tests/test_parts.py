@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ebgenes.app.config import Config, parse_config
+from ebgenes.app.last_net import exit_code
 from ebgenes.app.parts import conditions_part, dataset_part, plan_part, section_part, studies_part, sums_part
 from ebgenes.app.retries import spare_mistakes, told_a_mistake
 
@@ -68,16 +69,21 @@ class Job:
         return 3
 
 
-def test_a_mistake_is_not_tried_again(tmp_path: Path) -> None:
+def test_a_mistake_is_not_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Spared(Job):
         restart_times = Job.restart_times
 
     mistaken, crashed = tmp_path / "mistaken.log", tmp_path / "crashed.log"
+    starved = tmp_path / "starved.log"
+    exit_code(MemoryError(), "counts")
+    starved.write_text(capsys.readouterr().err)
     mistaken.write_text("reading\nebgenes counts: the sheet has no column 'x'.\n")
     crashed.write_text("Killed\n")
     assert spare_mistakes(Spared, 0.0)
     assert Spared([str(mistaken)]).restart_times == 0
     assert Spared([str(crashed)]).restart_times == 3
+    assert starved.read_text().startswith("ebgenes counts: out of memory")
+    assert Spared([str(starved)]).restart_times == 3
     assert Spared([str(tmp_path / "none.log")]).restart_times == 3
 
 

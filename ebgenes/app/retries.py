@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+MISTAKE = re.compile(r"^ebgenes \w+: (?!out of memory|interrupted)", re.MULTILINE)
+"""Begins a message that the next try would end with as well. With more memory, or undisturbed, a job may pass."""
+
 
 def told_a_mistake(logs: Iterable[str], since: float) -> bool:
-    """Whether a log written since then (seconds since the epoch) ends with a message of `ebgenes`."""
+    """Whether a log written since then (seconds since the epoch) has a message that another try would not change."""
     for log in logs:
         try:
-            if Path(log).stat().st_mtime >= since and re.search(r"^ebgenes \w+: ", Path(log).read_text(), re.MULTILINE):
+            if Path(log).stat().st_mtime >= since and MISTAKE.search(Path(log).read_text()):
                 return True
         except OSError:
             continue
