@@ -17,14 +17,16 @@ from .analyses.meta_analysis import (
 from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
 from .app.run import run as run
 from .classics import datasets as datasets, pooling as pooling
+from .data.filter import (
+    keep_expressed as keep_expressed,
+    match_samples as match_samples,
+    require_distinct as require_distinct,
+    screen_genes as screen_genes,
+)
 from .data.formats import read_counts as read_counts, read_input as read_input
 from .data.h5ad import counts_from_anndata as counts_from_anndata, read_study as read_study
 from .data.normalization import (
-    keep_expressed as keep_expressed,
-    match_samples as match_samples,
     normalize as normalize,
-    require_distinct as require_distinct,
-    screen_genes as screen_genes,
     with_base_mean as with_base_mean,
     with_offsets as with_offsets,
     with_size_factors as with_size_factors,

@@ -8,7 +8,8 @@ from conftest import ROOT, reference
 
 import ebgenes as eb
 from ebgenes.arrays import text_array
-from ebgenes.data.normalization import base_mean, library_size, median_ratio, poscounts, smallest_group, tmm
+from ebgenes.data.filter import smallest_group
+from ebgenes.data.normalization import base_mean, library_size, median_ratio, poscounts, tmm
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 

@@ -23,9 +23,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from ebgenes.app.config import load_yaml, parse_config, schema
 from ebgenes.data.cells import read_labels, read_parts
+from ebgenes.data.filter import screen_genes
 from ebgenes.data.formats import read_input
 from ebgenes.data.h5ad import read_screen, read_study, write_study
-from ebgenes.data.normalization import normalize, screen_genes
+from ebgenes.data.normalization import normalize
 from ebgenes.data.pseudobulk import pseudobulk_cells, read_pseudobulk, write_pseudobulk
 from ebgenes.data.sheets import read_controls, read_samples
 from ebgenes.data.transcripts import read_tx2gene

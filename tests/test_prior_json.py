@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from ebgenes.app.config import parse_section
 from ebgenes.app.prepare import contrast_design
 from ebgenes.app.steps import estimate_any, fit_contrast, fit_multi_df
-from ebgenes.data.normalization import keep_expressed, normalize, screen_genes
+from ebgenes.data.filter import keep_expressed, screen_genes
+from ebgenes.data.normalization import normalize
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.files import read_json, write_json
 from ebgenes.records.counts import Study

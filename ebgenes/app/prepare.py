@@ -15,18 +15,11 @@ from ebgenes.app.config import (
 )
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.count_tables import read_offsets
+from ebgenes.data.filter import keep_expressed, require_distinct, screen_genes
 from ebgenes.data.gene_names import names_for
 from ebgenes.data.given_sizes import column_size_factors, look_like_factors, offsets_as_size_factors, read_size_factors
 from ebgenes.data.intake import Intake, samples_of, take_in, tell
-from ebgenes.data.normalization import (
-    keep_expressed,
-    normalize,
-    require_distinct,
-    screen_genes,
-    with_base_mean,
-    with_offsets,
-    with_size_factors,
-)
+from ebgenes.data.normalization import normalize, with_base_mean, with_offsets, with_size_factors
 from ebgenes.data.pseudobulk import folder_names, pseudobulk_cells
 from ebgenes.data.sheets import read_controls, read_samples
 from ebgenes.design.columns import dropped_words

@@ -20,8 +20,8 @@ from ebgenes.data.cells import element, opened
 from ebgenes.data.count_tables import BEGINNING
 from ebgenes.data.estimated import require_unscaled
 from ebgenes.data.feature_counts import HEADER, is_feature_counts, read_header
+from ebgenes.data.filter import match_samples
 from ebgenes.data.formats import read_input
-from ebgenes.data.normalization import match_samples
 from ebgenes.data.peek import Peek, peek
 from ebgenes.data.sheets import Sheet, read_sheet
 from ebgenes.data.tenx import barcodes, is_tenx

@@ -8,7 +8,8 @@ from typing import cast
 import numpy as np
 
 from ebgenes.arrays import FloatArray, TextArray
-from ebgenes.data.normalization import given_sizes, normalize, require_counted, require_distinct
+from ebgenes.data.filter import require_counted, require_distinct
+from ebgenes.data.normalization import given_sizes, normalize
 from ebgenes.design.formulas import ENGINES, require_fitting
 from ebgenes.design.matrix import with_covariates
 from ebgenes.effects.center import find_center

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import special
 
 from ebgenes.arrays import BoolArray, FloatArray, IntArray, text_array
-from ebgenes.data.normalization import base_mean, given_sizes, of_genes
+from ebgenes.data.filter import of_genes
+from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.dispersion_trend import fit_dispersion_trend
 from ebgenes.effects.dispersions import DispersionPrior, dispersion_scalars, profile_dispersions, telling_genes
 from ebgenes.effects.failed import without_failed

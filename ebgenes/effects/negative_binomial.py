@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ebgenes.arrays import BoolArray, FloatArray
-from ebgenes.data.normalization import base_mean, of_genes
+from ebgenes.data.filter import of_genes
+from ebgenes.data.normalization import base_mean
 from ebgenes.effects.dispersions import (
     TAILS,
     DispersionPrior,

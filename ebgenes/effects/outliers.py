@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ebgenes.arrays import BoolArray, FloatArray
-from ebgenes.data.normalization import base_mean, of_genes
+from ebgenes.data.filter import of_genes
+from ebgenes.data.normalization import base_mean
 from ebgenes.effects.dispersions import DispersionPrior
 from ebgenes.records.counts import Counts
 

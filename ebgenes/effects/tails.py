@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from ebgenes.arrays import FloatArray
-from ebgenes.data.normalization import of_genes
+from ebgenes.data.filter import of_genes
 from ebgenes.effects.dispersions import DispersionPrior, profile_dispersions
 from ebgenes.effects.moderated_t import Moderated, moderate_logs, regression_rows, voom
 from ebgenes.effects.negative_binomial import FAR, effect_likelihood, precision_of, route_for, summaries
