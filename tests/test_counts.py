@@ -81,9 +81,10 @@ def test_equal_offsets_are_size_factors(airway, airway_design, engine):
     """Offsets that repeat the size factors for every gene change nothing."""
     plain = eb.normalize(airway)
     same = eb.with_offsets(airway, np.tile(plain.log_size, (len(airway.gene), 1)))
-    # Centring moves each gene's offsets by one constant, here the same for all.
+    # Centring moves each gene's offsets by one constant, here the same for all, and with the means the trend of
+    # dispersions, which is searched for to a tolerance.
     first, second = (eb.fit_effects(counts, airway_design, engine=engine) for counts in (plain, same))
-    np.testing.assert_allclose(first.estimate, second.estimate, atol=5e-3)
+    assert (np.abs(first.estimate - second.estimate) < 0.02 * first.se).all()
     assert np.corrcoef(first.estimate / first.se, second.estimate / second.se)[0, 1] > 0.9999
 
 
