@@ -259,6 +259,34 @@ def test_search_finds_a_gene_and_shows_its_counts(page: Page, contrast: Contrast
     assert page.until(lambda: page.text("#missing")) == "No gene of that name or id in the input."
 
 
+def test_the_sample_that_an_outliers_result_may_hang_on_is_named(
+    driver: Any, contrast: ContrastPage, study: Study, tmp_path: Path
+) -> None:
+    """Its name is the user's and shown as text; effects in small units keep their digits."""
+    row, stray = 400, 0
+    count = study.counts.count.copy()
+    count[row] = 100
+    count[row, stray] = 90_000
+    gene = str(study.counts.gene[row])
+    table = contrast.table.copy()
+    table.loc[table["gene_id"] == gene, ["status", "post_mean", "ci_low", "ci_high"]] = [
+        "outlier",
+        0.00123,
+        0.0001,
+        0.002,
+    ]
+    moved = replace(study, counts=replace(study.counts, count=count))
+    path = tmp_path / "report.html"
+    path.write_text(render_report([changed(contrast, table=table)], dataset="one", versions={}, study=moved), "utf-8")
+    page = Page(driver, path, tmp_path)
+    page.search(gene)
+    words = page.text("#gene")
+    assert f"Sample {clean(study.counts.sample[stray])[:20]}" in words
+    assert "lies farthest from the others of its group" in words
+    page.search(str(study.counts.gene[500]))
+    assert "lies farthest" not in page.text("#gene")
+
+
 def test_a_gene_that_was_not_tested_is_explained(page: Page, contrast: ContrastPage) -> None:
     untested = contrast.table.loc[contrast.table["status"] == "low_count", "gene_id"]
     if untested.empty:

@@ -221,7 +221,10 @@ def _rate(value: float) -> str:
 
 
 def _effect(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{value:+.2f}"
+    if math.isnan(value):
+        return "unknown"
+    # Two decimals; of sizes that would have none of them, as of effects per day, two digits.
+    return f"{value:+.2f}" if value == 0 or abs(value) >= 0.005 else f"{value:+.2g}"
 
 
 def _amount(value: float) -> str:

@@ -105,6 +105,19 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     nullShare: data.null_share?.[g], own: data.likelihoods.get(g),
   });
 
+  // The sample that lies farthest from the others of its group, which are two or more.
+  const strayOf = (counts) => {
+    const { values } = groups();
+    const far = counts.map((count, sample) => {
+      const others = counts.filter((_, other) => other !== sample && values[other] === values[sample]).map((other) => Math.log(other + 1)).sort((a, b) => a - b);
+      if (others.length < 2) return 0;
+      const middle = (others[Math.floor((others.length - 1) / 2)] + others[Math.ceil((others.length - 1) / 2)]) / 2;
+      return Math.abs(Math.log(count + 1) - middle);
+    });
+    const sample = far.indexOf(Math.max(...far));
+    return far[sample] > 0 ? sample : -1;
+  };
+
   return {
     show(next) {
       gene = next;
@@ -133,8 +146,8 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
       const before = about.nullShare ?? contrast.prior.pi0;
       const kept = about.estimate === 0 ? 0 : (about.postMean - contrast.prior.mode) / (about.estimate - contrast.prior.mode);
       why.textContent = Number.isNaN(about.postMean) ? "" :
-        `Its own estimate is ${effectText(about.estimate)}, with a standard error of ${about.se.toFixed(2)}` +
-        `${contrast.prior.drift > 0 ? ` and a further ${contrast.prior.drift.toFixed(2)} that unchanged genes show too` : ""}. ` +
+        `Its own estimate is ${effectText(about.estimate)}, with a standard error of ${sizeText(about.se)}` +
+        `${contrast.prior.drift > 0 ? ` and a further ${sizeText(contrast.prior.drift)} that unchanged genes show too` : ""}. ` +
         `Before its counts were seen it was unchanged with a probability of ${percentText(before)}, now with ${percentText(about.lfdr)}. ` +
         (kept > 1.005
           ? "Its likelihood reaches further beyond the estimate than before it, so that the posterior mean is the larger of the two."
@@ -144,6 +157,10 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
       curveChart.redraw();
       rowChart?.redraw();
       const counts = samples && countsOf(gene);
+      const stray = counts && contrast.status(gene) === "outlier" ? strayOf(counts) : -1;
+      if (stray >= 0) {
+        facts.append(" Sample ", element("bdi", {}, samples.name[stray]), ` (normalized count ${amountText(counts[stray])}) lies farthest from the others of its group: one of the gene's counts is far from what its replicates allow, so look whether its result hangs on it.`);
+      }
       list.hidden = !counts;
       if (counts) {
         const rows = samples.name.map((sample, i) => element("tr", {}, element("th", { scope: "row", class: "text" }, element("bdi", {}, sample)), element("td", {}, amountText(counts[i]))));

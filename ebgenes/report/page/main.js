@@ -187,7 +187,7 @@ async function start() {
   }) : () => null;
   const panel = makeGenePanel(byId("gene"), {
     meta: { samples: meta.samples, rows: contrasts.some(({ rows }) => rows), label, id: (gene) => ids[gene] }, countsOf: (gene) => countsOf(gene), name: fileStem, groups: grouping,
-    now: () => ({ data: data(), meta: contrast(), group: word, rate: rateHere(), rateWords: RATES[rateHere()] }),
+    now: () => ({ data: data(), meta: { ...contrast(), status: (gene) => valueOf("status", gene) }, group: word, rate: rateHere(), rateWords: RATES[rateHere()] }),
   });
   function pick(gene) {
     state.gene = gene;

@@ -11,7 +11,12 @@ function rateText(value) {
 
 function effectText(value) {
   if (Number.isNaN(value)) return "unknown";
-  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+  return `${value < 0 ? "−" : "+"}${sizeText(Math.abs(value))}`;
+}
+
+// Two decimals; of sizes that would have none of them, as of effects per day, two digits.
+function sizeText(value) {
+  return value === 0 || value >= 0.005 ? value.toFixed(2) : String(+value.toPrecision(2));
 }
 
 function amountText(value) {
