@@ -242,7 +242,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "layer of a table": (dataset(layer="raw"), ("counts.tsv is a table, which has no layers such as 'raw'",)),
     "fractions in h5ad": (
         h5ad(lambda adata: adata.X.__setitem__((2, 7), 0.5)),
-        (*NOT_COUNTS, "first: g007: '0.5'"),
+        ("counts must be whole numbers >= 0", "1 of the first 1800 values of X are not (first: 0.5)"),
     ),
     "outdir is a file": (lambda case: case.config.update(outdir="counts.tsv"), ("cannot write counts.tsv",)),
     "outdir with a nul": (lambda case: case.config.update(outdir="a\0b"), ("outdir", "which no name or path has")),

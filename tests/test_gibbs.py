@@ -355,7 +355,7 @@ def test_the_verbs_say_what_was_drawn(study, tmp_path, capsys):
     assert 0 <= told["fdp"]["interval"][0] <= told["fdp"]["mean"] <= told["fdp"]["interval"][1] <= 1
     # Sixty draws are too few, and that is never silent.
     assert "has not converged" in told["warnings"][0]
-    assert "has not converged" in capsys.readouterr().err
+    assert "has not converged" in capsys.readouterr().out
     proportion, caution = drawn_words(told)
     assert f"{100 * told['fdp']['mean']:.1f}% are unchanged genes" in proportion
     assert caution == told["warnings"][0]

@@ -794,7 +794,9 @@ def test_output_that_cannot_be_written(folder: Path) -> None:
 
 
 def test_interrupted(folder: Path) -> None:
-    code = "import signal; from ebgenes.app import cli, commands\n"
+    # A shell lets what it runs in the background ignore interruptions.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from ebgenes.app import cli, commands\n"
     code += "commands.check = lambda options: signal.raise_signal(signal.SIGINT)\n"
     code += "import sys; sys.exit(cli.main(['check', 'x']))"
     found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

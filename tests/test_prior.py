@@ -291,7 +291,7 @@ def test_a_solver_that_stops_early_says_so(rng, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"family": "scale_norml"}, "unknown prior family 'scale_norml'; choose one of scale_normal, point_normal"),
+        ({"family": "scale_norml"}, "unknown prior family 'scale_norml'; choose one of half_normal, half_uniform, "),
         ({"null": "theoretical"}, "estimated, fixed"),
         ({"solver": "newton"}, "sqp, em, squarem"),
         ({"mode": "median"}, "zero, auto, estimated"),

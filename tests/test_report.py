@@ -124,7 +124,8 @@ def test_page_is_whole_and_offline() -> None:
     policy = next(attrs["content"] for tag, attrs in reader.tags if attrs.get("http-equiv"))
     digest = base64.b64encode(hashlib.sha256(reader.scripts["module"].encode()).digest()).decode()
     assert policy == (
-        f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+        f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
     )
     for tag, attrs in reader.tags:
         for name in ("src", "href", "action", "srcset"):

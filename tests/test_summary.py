@@ -28,7 +28,7 @@ def effects(**counts: int) -> Effects:
     """So many genes of each status."""
     status = [name for name, n in counts.items() for _ in range(n)]
     made = eb.effects_from_summary([f"g{i}" for i in range(len(status))], np.zeros(len(status)), np.ones(len(status)))
-    return without_failed(replace(made, status=text_array(status), engine="likelihood"))
+    return without_failed(replace(made, status=text_array(status), engine="likelihood", unit=1.0))
 
 
 def said_of_statuses(summary: dict[str, Any]) -> list[str]:
