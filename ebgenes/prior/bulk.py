@@ -24,6 +24,9 @@ CLEAR, CLEAR_OF_A_GENE = 50.0, 0.2
 """Gain in log likelihood, and for each gene, from which the free shape is used. Where slabs around 0 fit it gains up to
 30 in all, in real studies .006 to .19 a gene, and .23 to 1 where they leave no room for the null."""
 
+LOOK = 2000
+"""Genes, evenly taken where there are twice as many, of which a first look asks for half the gain of a gene."""
+
 SLACK = 5.0
 """Log likelihood that smoothness may cost."""
 
@@ -31,7 +34,7 @@ WIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 """Standard deviations of the normals that a free shape is made of, in steps of its places."""
 
 
-def with_bulk(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null_weight: float) -> EmFit:
+def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, solver: str, null_weight: float) -> EmFit:
     """A fit with slabs around 0, or that of a smooth free shape where this is clearly more likely and few are null.
 
     Slabs around 0 that reach the bulk of the genes have as much room near 0 as a null needs, and none is left for it.
@@ -41,8 +44,8 @@ def with_bulk(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null
 
     Parameters
     ----------
-    effects
-        Measured from the fit's mode.
+    effects, look
+        Measured from the fit's mode; and some of them, about `LOOK`, for a first look.
     fit
         Of family ``scale_normal``, its mode 0.
     place
@@ -52,6 +55,8 @@ def with_bulk(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null
     """
     if fit.prior.pi0 >= FEW_NULL or fit.prior.null_scale > PINNED * float(np.median(effects.se)):
         return fit
+    if len(look.gene) < len(effects.gene) and not _looks_likelier(look, fit, place, solver, null_weight):
+        return fit
     drift = fit.prior.null_scale
     plain = component_likelihoods(effects, fit.prior.family)(fit.prior.scale, None)
     before = _total(plain, fit.prior.weight)
@@ -60,7 +65,7 @@ def with_bulk(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null
     top = loglik.max(axis=1, keepdims=True)
     likelihood = np.exp(loglik - top)
     step = float(np.median(np.diff(place)))
-    best = -np.inf
+    best, needed = -np.inf, max(CLEAR, CLEAR_OF_A_GENE * len(loglik))
     found: list[tuple[float, FloatArray, Weights]] = []
     for width in WIDTHS:
         shape = _normals(place, width * step)
@@ -70,9 +75,12 @@ def with_bulk(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null
         height = _total(loglik, weight)
         best = max(best, height)
         found.append((height, weight / weight.sum(), made))
+        # Masses that nothing binds come first, and none that are bound are likelier.
+        if best - before < needed:
+            return fit
     height, weight, made = next(each for each in reversed(found) if each[0] >= best - SLACK)
     gain = height - before
-    if gain < max(CLEAR, CLEAR_OF_A_GENE * len(loglik)):
+    if gain < needed:
         return fit
     prior = MixturePrior(weight=weight, scale=scale, family="npmle")
     return replace(
@@ -84,6 +92,15 @@ def with_bulk(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null
         fixed_null=None,
         bulk_gain=gain,
     )
+
+
+def _looks_likelier(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null_weight: float) -> bool:
+    """Whether point masses that nothing binds gain enough among some of the genes for the rest to be worth the time."""
+    plain = component_likelihoods(effects, fit.prior.family)(fit.prior.scale, None)
+    free = component_likelihoods(effects, "npmle")(np.concatenate([[fit.prior.null_scale], place]), None)
+    made = best_weights(in_memory(free), solver, None, null_weight)
+    gain = _total(free, made.weight) - _total(plain, fit.prior.weight)
+    return gain > 0.5 * CLEAR_OF_A_GENE * len(free)
 
 
 def _normals(place: FloatArray, width: float) -> FloatArray:
