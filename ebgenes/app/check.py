@@ -16,7 +16,6 @@ from ebgenes.app.config import (
     DatasetSettings,
     EffectsSettings,
     MultivariateSettings,
-    annotation_columns,
     require_studies_prior,
     size_factor_controls,
     taken_together,
@@ -110,11 +109,10 @@ def check(config: Config) -> Iterator[str]:
     for name, dataset in config.datasets.items():
         found = _Findings(name, lines, messages)
         works.append(_check_dataset(dataset, config, found))
-    if config.studies:
-        for name in config.studies:
-            found = _Findings(f"studies.{name}", lines, messages)
-            told = found.attempt(lambda name=name: check_studies(config, name))  # type: ignore[misc]
-            lines.extend([] if told is None else [told])
+    for name in config.studies:
+        found = _Findings(f"studies.{name}", lines, messages)
+        told = found.attempt(lambda name=name: check_studies(config, name))  # type: ignore[misc]
+        lines.extend([] if told is None else [told])
     if messages:
         messages = list(dict.fromkeys(messages))
         raise InputErrors(f"{len(messages)} mistakes:" if len(messages) > 1 else "1 mistake:", messages)
@@ -169,8 +167,7 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
     if dataset.genes is not None:
         genes = dataset.genes
         found.attempt(lambda: names_of(genes))
-    if annotation_columns(config.prior.covariates):
-        found.attempt(lambda: annotation(dataset.genes, config.prior))
+    found.attempt(lambda: annotation(dataset.genes, config.prior))
     if dataset.controls is not None:
         controls = dataset.controls
         found.attempt(lambda: read_controls(controls))

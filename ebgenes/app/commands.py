@@ -305,9 +305,12 @@ def _answer(
     """Fit the prior of effects, write the files that the options name, and say what was found."""
     from ebgenes.app.config import parse_section
     from ebgenes.app.outputs import ContrastFiles
+    from ebgenes.app.steps import annotation
     from ebgenes.app.write import answer_contrast
     from ebgenes.data.h5ad import read_notes, read_screen
+    from ebgenes.records.effects import JointEffects
 
+    prior = parse_section("prior", asked)
     gibbs = parse_section("gibbs", _yaml(options.gibbs, "--gibbs"))
     report = parse_section("report", _yaml(options.report, "--report"))
     files = ContrastFiles(
@@ -323,11 +326,11 @@ def _answer(
         effects,
         files,
         screen,
-        parse_section("prior", asked),
+        prior,
         gibbs,
         report,
         study=_study_for([Path(path) for path in options.figures], options.counts),
-        genes=options.genes,
+        genes=None if isinstance(effects, JointEffects) else annotation(options.genes, prior),
         notes=() if options.counts is None else read_notes(options.counts),
         progress=_count_sweeps,
     )

@@ -156,13 +156,14 @@ def plan_cell_types(dataset: DatasetSettings, sums: Pseudobulk, normalization: s
         try:
             study = prepare_cell_type(dataset, sums, cell_type, normalization)
             n_samples = len(study.samples)
+            model = read_model(study.samples, dataset.design, dataset.reference)
         except InputError as error:
             refused = dict.fromkeys(dataset.contrasts, str(error))
         for contrast, question in dataset.contrasts.items():
             if contrast in refused:
                 continue
             try:
-                contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
+                contrast_of(model, question, contrast)
                 asked.append(contrast)
             except InputError as error:
                 refused[contrast] = str(error)

@@ -19,13 +19,22 @@ from ebgenes.app.config import (
 from ebgenes.app.figures import write_dataset_figures
 from ebgenes.app.outputs import files_of_contrast
 from ebgenes.app.pages import contrast_page, write_results
-from ebgenes.app.prepare import contrast_design, left_out, plan_cell_types, prepare, prepare_cell_type, sum_dataset
-from ebgenes.app.steps import MultiDfFit, covariates_of, estimate_any
+from ebgenes.app.prepare import (
+    contrast_design,
+    contrast_of,
+    left_out,
+    plan_cell_types,
+    prepare,
+    prepare_cell_type,
+    sum_dataset,
+)
+from ebgenes.app.steps import MultiDfFit, annotation, covariates_of, estimate_any
 from ebgenes.app.studies import run_studies
 from ebgenes.app.write import answer_contrast
 from ebgenes.data.h5ad import write_study
 from ebgenes.data.pseudobulk import write_pseudobulk
 from ebgenes.data.sheets import read_controls
+from ebgenes.design.matrix import read_model
 from ebgenes.files import write_json
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
@@ -71,9 +80,8 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         beside = _take_together(outdir / name, name, dataset, config, progress)
         for write_page in waiting:
             write_page(beside)
-    if config.studies:
-        for name in config.studies:
-            run_studies(config, name, progress)
+    for name in config.studies:
+        run_studies(config, name, progress)
     return outdir
 
 
@@ -139,11 +147,10 @@ def fit_contrasts(
     The study is written to `counts` first, where it is given.
     """
     # Every question is checked before the first is answered and the first file written.
-    designs = [
-        contrast_design(study.samples, dataset.design, question, contrast, dataset.reference)
-        for contrast, question in dataset.contrasts.items()
-    ]
-    covariates_of(study.counts.gene, study.screen.base_mean[study.screen.kept], config.prior, dataset.genes)
+    model = read_model(study.samples, dataset.design, dataset.reference)
+    designs = [contrast_of(model, question, contrast) for contrast, question in dataset.contrasts.items()]
+    genes = annotation(dataset.genes, config.prior)
+    covariates_of(study.counts.gene, study.screen.base_mean[study.screen.kept], config.prior, genes)
     controls = None if dataset.controls is None else read_controls(dataset.controls)
     if counts is not None:
         write_study(counts, study)
@@ -153,9 +160,7 @@ def fit_contrasts(
         effects = estimate_any(study, design, config.effects, controls)
         files = files_of_contrast(config, multi_df=design.joint is not None).within(str(folder / contrast))
         asked = config.prior, config.gibbs, config.report
-        found = answer_contrast(
-            effects, files, study.screen, *asked, study=study, genes=dataset.genes, notes=study.notes
-        )
+        found = answer_contrast(effects, files, study.screen, *asked, study=study, genes=genes, notes=study.notes)
         for words in found.words:
             say(f"{contrast}: {words}")
         known = study, dataset, config

@@ -97,7 +97,7 @@ def fit_contrast(
     gibbs: GibbsSettings,
     report: ReportSettings,
     *,
-    genes: str | None = None,
+    genes: pd.DataFrame | None = None,
     unfinished: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ContrastFit:
@@ -108,7 +108,7 @@ def fit_contrast(
     effects, screen
         Effects of the genes that could be fitted, and all genes with why the others could not.
     genes
-        The genes' annotation, where covariates are columns of it.
+        Their annotation, as `annotation` reads it, where covariates are columns of it.
     unfinished
         Where an interrupted run leaves its draws, from which the next one goes on.
     progress
@@ -324,21 +324,23 @@ def compare_priors(
 
 
 def covariates_of(
-    gene: TextArray, base_mean: FloatArray, settings: PriorSettings, genes: str | None
+    gene: TextArray, base_mean: FloatArray, settings: PriorSettings, genes: pd.DataFrame | None
 ) -> Covariates | None:
     """What the config asks to be known of the genes beside their effects; None where it asks nothing."""
     if not settings.covariates:
         return None
     columns: dict[str, Any] = {} if np.isnan(base_mean).any() else {"base_mean": base_mean}
-    if annotation_columns(settings.covariates):
-        known = annotation(genes, settings).reindex(list(gene))
+    if genes is not None:
+        known = genes.reindex(list(gene))
         columns |= {str(name): known[name] for name in known.columns}
     return build_covariates(gene, columns, settings.covariates)
 
 
-def annotation(path: str | None, settings: PriorSettings) -> pd.DataFrame:
-    """The genes' annotation, with all columns that covariates need."""
+def annotation(path: str | None, settings: PriorSettings) -> pd.DataFrame | None:
+    """The genes' annotation, with all columns that covariates need; None where they need none."""
     wanted = annotation_columns(settings.covariates)
+    if not wanted:
+        return None
     if path is None:
         raise InputError(
             f"the covariate {wanted[0]!r} is a column of the genes' annotation, and there is none. "

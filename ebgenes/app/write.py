@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ebgenes.app.config import GibbsSettings, PriorSettings, ReportSettings
 from ebgenes.app.figures import write_figures
@@ -16,6 +17,9 @@ from ebgenes.results.messages import with_notes
 from ebgenes.results.storage import write_draws, write_effects, write_joint_effects
 from ebgenes.results.table_files import write_table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def answer_contrast(
     effects: Effects | JointEffects,
@@ -26,7 +30,7 @@ def answer_contrast(
     report: ReportSettings,
     *,
     study: Study | None = None,
-    genes: str | None = None,
+    genes: pd.DataFrame | None = None,
     notes: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ContrastFit | MultiDfFit:
