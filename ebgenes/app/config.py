@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from ebgenes.app.config_values import impossible_values, named_twice, not_finite
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
-from ebgenes.app.yaml_words import require_keys_once, yaml_message
+from ebgenes.app.yaml_words import yaml_message
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.limits import Limits
@@ -245,9 +245,7 @@ def load_yaml_file(path: str | os.PathLike[str]) -> Any:
 def load_yaml(text: str, source: str) -> Any:
     """The plain values of YAML text."""
     try:
-        found = _text_keys(plain_yaml(text))
-        require_keys_once(text, source)
-        return found
+        return _text_keys(plain_yaml(text, source))
     except InputError:
         raise
     # Besides its own errors the parser lets through those of impossible dates, of numbers with thousands of

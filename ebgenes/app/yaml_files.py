@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ebgenes.app.yaml_words import require_keys_once
 from ebgenes.errors import InputError
 
 MOST_BYTES = 2_000_000
@@ -35,13 +36,15 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def plain_yaml(text: str) -> Any:
-    """The plain values of YAML text.
+def plain_yaml(text: str, source: str) -> Any:
+    """The plain values of YAML text; source is what messages call it.
 
     Raises
     ------
     yaml.YAMLError, ValueError
         For text that is not valid, or holds more than any config does.
+    InputError
+        For a key that is there twice.
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"it has {len(text):,} characters; at most {MOST_BYTES:,} are read")
@@ -55,6 +58,7 @@ def plain_yaml(text: str) -> Any:
             raise ValueError(
                 f"its aliases (*name) stand for {size:.3g} entries; at most {MOST_ENTRIES:,} are read. Write them out"
             )
+        require_keys_once(node, source)
         return loader.construct_document(node)
     finally:
         loader.dispose()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
 from ebgenes.errors import InputError
@@ -39,7 +37,7 @@ def yaml_message(error: BaseException, source: str) -> str:
     return f"{source} is not valid YAML, line {mark.line + 1}: {words}."
 
 
-def require_keys_once(text: str, source: str) -> None:
+def require_keys_once(top: yaml.Node, source: str) -> None:
     """Refuse keys that a mapping has twice, of which the parser takes the last without a word.
 
     Raises
@@ -48,10 +46,10 @@ def require_keys_once(text: str, source: str) -> None:
         For the first of them.
     """
     seen: set[int] = set()
-    waiting: list[Any] = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    waiting: list[yaml.Node] = [top]
     while waiting:
         node = waiting.pop()
-        if node is None or id(node) in seen:
+        if id(node) in seen:
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
