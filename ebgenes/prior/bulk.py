@@ -34,6 +34,11 @@ WIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 """Standard deviations of the normals that a free shape is made of, in steps of its places."""
 
 
+def may_have_bulk(fit: EmFit, effects: Effects) -> bool:
+    """Whether few genes are null under a fit, whose null is known well enough to stand beside a free shape."""
+    return fit.prior.pi0 < FEW_NULL and fit.prior.null_scale <= PINNED * float(np.median(effects.se))
+
+
 def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, solver: str, null_weight: float) -> EmFit:
     """A fit with slabs around 0, or that of a smooth free shape where this is clearly more likely and few are null.
 
@@ -53,8 +58,6 @@ def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, so
     solver, null_weight
         As in `fit_em`.
     """
-    if fit.prior.pi0 >= FEW_NULL or fit.prior.null_scale > PINNED * float(np.median(effects.se)):
-        return fit
     if len(look.gene) < len(effects.gene) and not _looks_likelier(look, fit, place, solver, null_weight):
         return fit
     drift = fit.prior.null_scale
@@ -62,8 +65,7 @@ def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, so
     before = _total(plain, fit.prior.weight)
     scale = np.concatenate([[drift], place])
     loglik = component_likelihoods(effects, "npmle")(scale, None)
-    top = loglik.max(axis=1, keepdims=True)
-    likelihood = np.exp(loglik - top)
+    likelihood, top = _over_largest(loglik)
     step = float(np.median(np.diff(place)))
     best, needed = -np.inf, max(CLEAR, CLEAR_OF_A_GENE * len(loglik))
     found: list[tuple[float, FloatArray, Weights]] = []
@@ -72,7 +74,7 @@ def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, so
         mixed = np.column_stack([likelihood[:, 0], likelihood[:, 1:] @ shape])
         made = best_weights(in_memory(np.log(np.maximum(mixed, 1e-300))), solver, None, null_weight)
         weight = np.concatenate([made.weight[:1], shape @ made.weight[1:]])
-        height = _total(loglik, weight)
+        height = _mixed(likelihood, top, weight)
         best = max(best, height)
         found.append((height, weight / weight.sum(), made))
         # Masses that nothing binds come first, and none that are bound are likelier.
@@ -114,5 +116,14 @@ def _normals(place: FloatArray, width: float) -> FloatArray:
 
 def _total(loglik: FloatArray, weight: FloatArray) -> float:
     """Log likelihood of all genes, from that under each component, (G, K)."""
+    return _mixed(*_over_largest(loglik), weight)
+
+
+def _over_largest(loglik: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Likelihoods over each gene's largest, (G, K), and the logs of these, (G,)."""
     top = loglik.max(axis=1)
-    return float((np.log(np.exp(loglik - top[:, None]) @ weight) + top).sum())
+    return np.exp(loglik - top[:, None]), top
+
+
+def _mixed(likelihood: FloatArray, top: FloatArray, weight: FloatArray) -> float:
+    return float((np.log(likelihood @ weight) + top).sum())

@@ -14,7 +14,7 @@ from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.effects.center import find_center
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
-from ebgenes.prior.bulk import LOOK, with_bulk
+from ebgenes.prior.bulk import LOOK, may_have_bulk, with_bulk
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
 from ebgenes.prior.families import family_of
 from ebgenes.prior.families.npmle import point_places
@@ -264,8 +264,9 @@ def fit_em(
     free = bulk == "auto" and estimated and family == "scale_normal" and scale is None
     if free and covariates is None and stored is None:
         some = around(thinned(effects, max(len(effects.gene) // FREE, 1)), center)
-        look = thinned(some, max(len(some.gene) // LOOK, 1))
-        fit = with_bulk(some, look, fit, point_places(some, min_scale), solver, null_weight)
+        if may_have_bulk(fit, some):
+            look = thinned(some, max(len(some.gene) // LOOK, 1))
+            fit = with_bulk(some, look, fit, point_places(some, min_scale), solver, null_weight)
     if covariates is not None:
         fit = _with_covariates(fit, last, covariates if fit.drift is None else with_share(covariates, fit.prior.pi0))
     if stored is not None:
