@@ -19,10 +19,10 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from command import command_line, show, workers
+from command import command_line, measure_cells
 from dense import peer_rates
 from methods import by_p, by_s
-from rates import P_LEVELS, Row, average, effect_errors, interval_coverage, list_rates, p_calibration, write_rows
+from rates import P_LEVELS, Row, effect_errors, interval_coverage, list_rates, p_calibration
 from sets import EFFECT_SD, Cell, KnownSet, draw, simulate, wrong_trend
 
 import ebgenes as eb
@@ -143,16 +143,9 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    rows: list[Row] = []
-    with workers(options.workers) as pool:
-        for name in options.cells or CELLS:
-            cell = CELLS[name]
-            seeds = range(cell.seed, cell.seed + options.sets)
-            rows += average(name, list(pool.map(partial(score, cell=cell), seeds)))
-            if options.peers:
-                rows += average(name, list(peer_rates(None, cell, options.sets)))
-            show([row for row in rows if row["cell"] == name])
-            write_rows(options.out, rows)
+    asked = [(name, CELLS[name], options.sets) for name in options.cells or CELLS]
+    peers = [partial(peer_rates, None)] if options.peers else []
+    measure_cells(options.out, asked, score, peers, options.workers)
 
 
 if __name__ == "__main__":

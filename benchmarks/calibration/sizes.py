@@ -19,10 +19,10 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from command import command_line, show, two_workers
+from command import command_line, measure_cells
 from dense import peer_rates
 from methods import by_p, by_s
-from rates import Row, average, effect_errors, interval_coverage, list_rates, p_calibration, write_rows
+from rates import Row, effect_errors, interval_coverage, list_rates, p_calibration
 from sets import EFFECT_SD, Cell, KnownSet, draw, effects, one_sided, simulate
 
 import ebgenes as eb
@@ -101,16 +101,8 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), metavar="cell")
     parser.add_argument("--peers", action="store_true")
     options = parser.parse_args()
-    rows: list[Row] = []
-    with two_workers() as pool:
-        for name in options.cells or CELLS:
-            cell, times = CELLS[name]
-            n_sets = max(round(options.sets * times), 2)
-            rows += average(name, list(pool.map(partial(score, cell=cell), range(cell.seed, cell.seed + n_sets))))
-            if options.peers:
-                rows += average(name, list(peer_rates(None, cell, n_sets)))
-            show([row for row in rows if row["cell"] == name])
-            write_rows(options.out, rows)
+    asked = [(name, CELLS[name][0], max(round(options.sets * CELLS[name][1]), 2)) for name in options.cells or CELLS]
+    measure_cells(options.out, asked, score, [partial(peer_rates, None)] if options.peers else [], 2)
 
 
 if __name__ == "__main__":

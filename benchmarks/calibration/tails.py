@@ -20,10 +20,10 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from command import command_line, show, workers
+from command import command_line, measure_cells
 from dense import peer_rates
 from methods import answers_in_r, by_p, by_s, frame
-from rates import Row, average, effect_errors, list_rates, p_calibration, write_rows
+from rates import Row, effect_errors, list_rates, p_calibration
 from scipy import stats
 from sets import Cell, KnownSet, draw, effects, hidden_factor, simulate, small
 
@@ -154,17 +154,9 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    rows: list[Row] = []
-    with workers(options.workers) as pool:
-        for name in options.cells or CELLS:
-            cell = CELLS[name]
-            seeds = range(cell.seed, cell.seed + options.sets)
-            rows += average(name, list(pool.map(partial(score, cell=cell), seeds)))
-            if options.peers:
-                rows += average(name, list(winsorised_rates(cell, options.sets)))
-                rows += average(name, list(peer_rates(None, cell, options.sets)))
-            show([row for row in rows if row["cell"] == name])
-            write_rows(options.out, rows)
+    asked = [(name, CELLS[name], options.sets) for name in options.cells or CELLS]
+    peers = [winsorised_rates, partial(peer_rates, None)] if options.peers else []
+    measure_cells(options.out, asked, score, peers, options.workers)
 
 
 if __name__ == "__main__":
