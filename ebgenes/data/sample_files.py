@@ -148,6 +148,7 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
             index_col=False,
             dtype=dict.fromkeys(text, str),
             na_filter=False,
+            float_precision="round_trip",
             encoding=encoding,
             low_memory=False,
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,

@@ -11,6 +11,7 @@ from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import whole_numbers
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.errors import InputError
+from ebgenes.files import as_numbers
 from ebgenes.records.counts import Counts
 
 ENDINGS = ("ReadsPerGene.out.tab",)
@@ -52,7 +53,7 @@ def _read(path: Path) -> pd.DataFrame:
             f"{path} is not STAR's ReadsPerGene.out.tab: it must begin with N_unmapped, N_multimapping, N_noFeature "
             "and N_ambiguous. Was it cut short or edited?"
         )
-    counts = table[[*STRANDS]].apply(pd.to_numeric, errors="coerce")
+    counts = table[[*STRANDS]].apply(as_numbers)
     lacking = counts.isna().any(axis=1)
     if lacking.any():
         raise InputError(
@@ -66,7 +67,7 @@ def _detect(tables: dict[str, pd.DataFrame]) -> tuple[str, float]:
     """The column all samples' strands speak for, and the mean share of reads on the forward strand."""
     share = {}
     for sample, table in tables.items():
-        forward, reverse = (pd.to_numeric(table[name], errors="coerce").sum() for name in ("forward", "reverse"))
+        forward, reverse = (as_numbers(table[name]).sum() for name in ("forward", "reverse"))
         if not forward + reverse > 0:
             raise InputError(
                 f"sample {sample} has no read on either strand, which tells nothing of how its library was made. Set "
