@@ -391,8 +391,8 @@ def as_numbers(column: pd.Series) -> pd.Series:
     """Text as numbers, NaN where it is none; pandas alone crashes on exponents of some twenty digits."""
     if column.dtype.kind == "O":
         column = column.astype(object)
-        beyond = [isinstance(value, str) and LONG_EXPONENT.search(value) is not None for value in column]
-        column = column.mask(beyond, "beyond") if any(beyond) else column
+        beyond = np.array([isinstance(value, str) and LONG_EXPONENT.search(value) is not None for value in column])
+        column = column.mask(beyond, "beyond") if beyond.any() else column
     return pd.to_numeric(column, errors="coerce")
 
 

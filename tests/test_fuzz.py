@@ -242,6 +242,21 @@ def test_quantified(tmp_path: Path, program: str) -> None:
     assert sum(try_many(tmp_path / "q" / "a" / ending, in_folder(program, pairs), TIMES)) == TIMES
 
 
+def test_rsem(tmp_path: Path) -> None:
+    rows = "".join(f"g{i}\tt{i}\t900\t700\t{i * 3}\t{i * 5}\n" for i in range(10))
+    for name in SAMPLES:
+        (tmp_path / f"{name}.genes.results").write_text(
+            f"gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\n{rows}"
+        )
+    assert sum(try_many(tmp_path / "a.genes.results", in_folder("rsem"), TIMES)) == TIMES
+
+
+def test_htseq(tmp_path: Path) -> None:
+    for name in SAMPLES:
+        (tmp_path / f"{name}.txt").write_text("".join(f"g{i}\t{i * 3}\n" for i in range(20)) + "__no_feature\t4\n")
+    assert sum(try_many(tmp_path / "a.txt", in_folder("htseq"), TIMES)) == TIMES
+
+
 def test_kallisto_h5(tmp_path: Path) -> None:
     pairs = tmp_path / "t2g.tsv"
     pairs.write_text("".join(f"t{i}\tg{i % 5}\n" for i in range(10)))

@@ -278,6 +278,18 @@ def test_exponents_that_crash_pandas(tmp_path: Path, kind: str) -> None:
         read()
 
 
+@pytest.mark.parametrize("text", ["ge", "gene_id", "gene_id\n", "gene_id\ttranscript_id(s)", "\n", "g1\n"])
+def test_a_header_that_was_cut(tmp_path: Path, text: str) -> None:
+    """The first columns are text, of which there may be fewer."""
+    from ebgenes.data.formats import read_input
+
+    for name in "abcd":
+        (tmp_path / f"{name}.genes.results").write_text(text)
+    sheet = pd.DataFrame({"group": list("xxyy")}, index=pd.Index(list("abcd"), name="sample"))
+    with pytest.raises(InputError, match=r"a\.genes\.results"):
+        read_input(tmp_path, sheet, format="rsem")
+
+
 def test_text_becomes_numbers_in_one_place() -> None:
     place = Path(sealed.__file__).parents[1]
     found = [str(path.relative_to(place)) for path in place.rglob("*.py") if "to_numeric(" in path.read_text()]

@@ -41,7 +41,7 @@ def go_on_after_a_kill(workflow: Any) -> bool:
     Ours are whole or not there, so that nobody can want to keep one. As `spare_mistakes`, this is not promised by
     Snakemake: where it is gone, a message of Snakemake's names the option --rerun-incomplete.
     """
-    settings = getattr(workflow, "dag_settings", None)
+    settings: Any = getattr(workflow, "dag_settings", None)
     if not hasattr(settings, "force_incomplete"):
         return False
     settings.force_incomplete = True

@@ -54,7 +54,7 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
         with parquet.ParquetFile(found, page_checksum_verification=True) as file:
             told = file.metadata
             _require_no_bomb(found, told.num_rows, told.num_columns)
-            frame = file.read().to_pandas()
+            frame: pd.DataFrame = file.read().to_pandas()
     except InputError:
         raise
     except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:

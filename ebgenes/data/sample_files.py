@@ -146,7 +146,7 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
             header=None,
             names=list(range(len(header))),
             index_col=False,
-            dtype=dict.fromkeys(text, str),
+            dtype=dict.fromkeys([place for place in text if place < len(header)], str),
             na_filter=False,
             float_precision="round_trip",
             encoding=encoding,

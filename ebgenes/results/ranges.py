@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ebgenes.arrays import TextArray
 from ebgenes.errors import InputError, counted
@@ -26,7 +27,7 @@ ROUNDING = 1e-9
 
 
 def require_between(
-    path: str | os.PathLike[str], name: str, values: Any, least: float, most: float, label: Sequence[Any]
+    path: str | os.PathLike[str], name: str, values: Any, least: float, most: float, label: Sequence[Any] | NDArray[Any]
 ) -> None:
     """Refuse values outside a range; NaN stands for none and is within any.
 
