@@ -16,7 +16,8 @@ from jsonschema import Draft202012Validator
 from ebgenes.app.config_values import impossible_values, named_twice, not_finite
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
-from ebgenes.design.formulas import require_fitting, split_formula, with_random
+from ebgenes.design.formulas import split_formula, with_random
+from ebgenes.effects.suited import require_fitting
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.limits import Limits
 
