@@ -1,10 +1,13 @@
-"""What a newcomer adds in a file of its own works from the config to the page: a family of priors, an engine."""
+"""What a newcomer adds in a file of its own works from the config to the page: a family of priors, an engine,
+an analysis."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,17 @@ from scipy.stats import ttest_ind
 
 import ebgenes
 import ebgenes as eb
+from ebgenes.app import analyses
+from ebgenes.app.analyses.analysis import Analysis
 from ebgenes.app.cli import main
-from ebgenes.app.config import parse_config, schema
+from ebgenes.app.config import Config, DatasetSettings, parse_config, schema
+from ebgenes.app.parts import dataset_part
 from ebgenes.data.normalization import base_mean
 from ebgenes.effects import engines
 from ebgenes.effects.engines.engine import Engine
 from ebgenes.effects.ready import Asked, Ready
 from ebgenes.errors import InputError, InputErrors
+from ebgenes.files import read_json, write_json
 from ebgenes.numerics import pieces
 from ebgenes.prior import families
 from ebgenes.prior.families.family import Family, mixture_density, of_slabs
@@ -30,6 +37,7 @@ from ebgenes.prior.families.half_normal import FAMILY as HALF_NORMAL
 from ebgenes.prior.families.normals import normal_shape
 from ebgenes.prior.families.scales import slab_grid
 from ebgenes.records.effects import Effects
+from ebgenes.report.contents import Section
 
 UPWARD = Family(
     name="upward",
@@ -58,14 +66,15 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def ran(folder: Path, simulated: Path, **sections: Any) -> Path:
-    """The folder of results of the simulated dataset, with these sections of the config."""
+def ran(folder: Path, simulated: Path, asked: dict[str, Any] | None = None, **sections: Any) -> Path:
+    """The folder of results of the simulated dataset, with what is asked of it and sections of the config."""
     question = {"column": "group", "baseline": "control", "target": "treated"}
     dataset = {
         "counts": str(simulated / "counts.tsv.gz"),
         "samples": str(simulated / "samples.tsv"),
         "design": "~ group",
         "contrasts": {"treated": question},
+        **(asked or {}),
     }
     content = {"outdir": str(folder / "out"), "datasets": {"one": dataset}, **sections}
     (folder / "config.yaml").write_text(yaml.safe_dump(content))
@@ -214,3 +223,100 @@ def test_an_engine_is_named_in_its_own_file_alone() -> None:
 def test_the_rule_sees_an_engine_that_is_named() -> None:
     for line in ("fit(engine='mixed')", "effects.engine == 'normal'", "engine in ('mixed', 'x')"):
         assert names_of_engines(ast.parse(line))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopSettings:
+    """How many genes."""
+
+    genes: int
+
+
+def best_genes(folder: Path, contrast: str, n_genes: int) -> list[str]:
+    table = pd.read_csv(folder / contrast / "genes.tsv", sep="\t", index_col=0)
+    return list(table["lfsr"].nsmallest(n_genes).index)
+
+
+def write_top(folder: Path, entry: str, dataset: DatasetSettings, config: Config) -> str:
+    """The genes that are among the best of every contrast."""
+    best = [set(best_genes(folder, name, dataset.analyses["top"][entry].genes)) for name in dataset.contrasts]
+    found = sorted(set.intersection(*best))
+    write_json(folder / "top" / entry / "top.json", {"gene": found, "outdir": config.outdir})
+    return f"{len(found)} genes are among the best of all contrasts."
+
+
+def top_sections(folder: Path, entries: Sequence[str]) -> list[Section]:
+    told = {entry: read_json(folder / "top" / entry / "top.json") for entry in entries}
+    return [
+        Section(
+            heading="Best of all", name=entry, words=f"{len(each['gene'])} genes.", values=each, figures={},
+            text="<p>These are {% for gene in each.values['gene'] %}<b>{{ gene }}</b> {% endfor %}</p>",
+        )
+        for entry, each in told.items()
+    ]  # fmt: skip
+
+
+def too_few(dataset: DatasetSettings, entry: str) -> Iterator[str]:
+    if len(dataset.contrasts) < 1 + (dataset.analyses["top"][entry].genes > 100):
+        yield ".genes: so many are of several contrasts."
+
+
+def what_comes(dataset: DatasetSettings, sheet: pd.DataFrame, entry: str) -> Iterator[str]:
+    yield f"the best {dataset.analyses['top'][entry].genes} genes, of {len(sheet)} samples"
+
+
+TOP = Analysis(
+    name="top", words="Best genes.", settings=TopSettings, write=write_top, sections=top_sections, mistakes=too_few,
+    check=what_comes,
+)  # fmt: skip
+
+
+@pytest.fixture
+def with_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy analysis, as the schema and the registry would have it."""
+    monkeypatch.setitem(analyses.ANALYSES, TOP.name, TOP)
+    known = schema()["$defs"]
+    entry = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"genes": {"type": "integer", "default": 9}},
+    }
+    monkeypatch.setitem(known, TOP.name, entry)
+    section = {"type": "object", "default": {}, "additionalProperties": {"$ref": f"#/$defs/{TOP.name}"}}
+    monkeypatch.setitem(known["dataset"]["properties"], TOP.name, section)
+
+
+@pytest.mark.usefixtures("with_top")
+def test_an_analysis_runs_from_config_to_page(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ran(tmp_path, simulated, {TOP.name: {"few": {"genes": 7}, "more": {}}})
+    wanted = best_genes(out, "treated", 7)
+    assert read_json(out / "top/few/top.json")["gene"] == sorted(wanted)
+    assert "one/few: 7 genes are among the best of all contrasts." in capsys.readouterr().err
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Best of all: <bdi>few</bdi>" in page
+    assert "".join(f"<b>{gene}</b> " for gene in sorted(wanted)) in page
+    # The verb makes it again, of the same files; `check` tells it.
+    (out / "top/few/top.json").unlink()
+    config = str(tmp_path / "config.yaml")
+    assert main([TOP.name, config, "--dataset", "one", "--name", "few"]) == 0
+    assert read_json(out / "top/few/top.json")["gene"] == sorted(wanted)
+    assert main([TOP.name, config, "--dataset", "one", "--name", "fewer"]) == 2
+    assert main(["check", config]) == 0
+    assert "one/few: the best 7 genes, of 6 samples" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("with_top")
+def test_an_analysis_has_its_part_of_the_config() -> None:
+    question = {"column": "group", "baseline": "a", "target": "b"}
+    dataset = {"counts": "c.tsv", "samples": "s.tsv", "design": "~ group", "contrasts": {"g": question}}
+    config = parse_config({"datasets": {"one": {**dataset, TOP.name: {"few": {}}}}})
+    assert config.datasets["one"].analyses[TOP.name] == {"few": TopSettings(genes=9)}
+    # What jobs are given reads back as it was.
+    assert parse_config(json.loads(dataset_part(config, "one"))).datasets == config.datasets
+    assert parse_config({"datasets": {"one": dataset}}).datasets["one"].analyses == {"multivariate": {}, TOP.name: {}}
+    with pytest.raises(InputErrors, match=r"datasets\.one\.top\.few\.genes: so many are of several contrasts"):
+        parse_config({"datasets": {"one": {**dataset, TOP.name: {"few": {"genes": 101}}}}})
+    with pytest.raises(InputErrors, match=r"datasets\.one\.top\.g: a contrast has the same name"):
+        parse_config({"datasets": {"one": {**dataset, TOP.name: {"g": {}}}}})

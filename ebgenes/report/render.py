@@ -20,7 +20,7 @@ from ebgenes.effects.engines.engine import PLAIN
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
-from ebgenes.report.contents import ContrastPage, TogetherPage
+from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 from ebgenes.report.payload import pack_page
 from ebgenes.report.sources import sources_of
 from ebgenes.report.words import printable
@@ -92,7 +92,7 @@ def render_report(
     dataset: str,
     versions: Mapping[str, str],
     study: Study | None = None,
-    together: Sequence[TogetherPage] = (),
+    together: Sequence[TogetherPage | Section] = (),
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
 
@@ -107,7 +107,7 @@ def render_report(
     study
         The counts behind the tables; None where there are none, or where they are not to be shown.
     together
-        Contrasts or cell types that were taken together.
+        Contrasts or cell types that were taken together, and sections of other analyses.
 
     Returns
     -------
@@ -121,16 +121,22 @@ def render_report(
     environment.filters.update(
         rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_slabs
     )
+    conditions = [each for each in together if isinstance(each, TogetherPage)]
     payload = pack_page(pages, study, dataset)
     script = "".join(f"{_source(f'page/{name}.js')}\n" for name in SCRIPTS)
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
         contrasts=[_contrast(page) for page in pages],
-        together=together,
+        together=conditions,
+        sections=[
+            {"section": each, "text": Markup(environment.from_string(each.text).render(each=each))}  # noqa: S704
+            for each in together
+            if isinstance(each, Section)
+        ],
         versions=versions,
         counted=[name for name in ENGINES if takes_counts(name)],
         # Engines' words, which hold nothing of the user's.
-        sources=[Markup(each) for each in sources_of(pages, together=bool(together))],  # noqa: S704
+        sources=[Markup(each) for each in sources_of(pages, together=bool(conditions))],  # noqa: S704
         columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
         figure_words=_FIGURE_WORDS,
         scalar_words=_SCALAR_WORDS | {name: words for each in ENGINES.values() for name, words in each.scalars.items()},
