@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, or 2 for a user's mistake."""
     verb = ""
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(_for_snakemake(sys.argv[1:] if arguments is None else arguments))
         verb = options.verb
         _set_threads(options.threads)
         warnings.showwarning = _say_warning
@@ -39,6 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return exit_code(error, verb)
     return 0
+
+
+def _for_snakemake(arguments: list[str]) -> list[str]:
+    """The arguments, those of ``ebgenes workflow`` marked as another program's."""
+    if arguments[:1] != ["workflow"] or arguments[1:2] in (["-h"], ["--help"], ["--"]):
+        return arguments
+    return ["workflow", "--", *arguments[1:]]
 
 
 def _set_threads(threads: int | None) -> None:
@@ -123,6 +130,15 @@ def _parser() -> argparse.ArgumentParser:
 
     made = verb("init", commands.init)
     made.add_argument("path", nargs="?", default="config.yaml")
+
+    made = verb("example", commands.example)
+    made.add_argument("name", help="airway or pasilla")
+    made.add_argument("folder", nargs="?", help="to write (default: as the study is called)")
+
+    made = verb("workflow", commands.workflow)
+    made.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="such as --configfile mine.yaml --cores 4, or --profile slurm"
+    )
 
     made = verb("check", commands.check)
     made.add_argument("config")
