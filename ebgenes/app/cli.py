@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, or 2 for a user's mistake."""
     verb = ""
     try:
-        options = _parser().parse_args(_for_snakemake(sys.argv[1:] if arguments is None else arguments))
+        options = parser().parse_args(_for_snakemake(sys.argv[1:] if arguments is None else arguments))
         verb = options.verb
         _set_threads(options.threads)
         warnings.showwarning = _say_warning
@@ -112,13 +112,13 @@ def _chunk_of(text: str) -> tuple[int, int]:
     return int(which), int(of)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(
         prog="ebgenes",
         description="Differential expression with a hierarchical model: from counts to local false discovery rates.",
     )
-    parser.add_argument("--version", action="version", version=f"ebgenes {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    whole.add_argument("--version", action="version", version=f"ebgenes {__version__}")
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="verb")
 
     def verb(name: str, step: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
         words = step.__doc__ or f"{name}."
@@ -267,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--replicates", type=_positive, default=3, help="samples per group")
     made.add_argument("--pi0", type=_share, default=0.85, help="share of null genes")
     made.add_argument("--seed", type=_natural, default=1)
-    return parser
+    return whole
 
 
 def _contrast_options(made: argparse.ArgumentParser) -> None:
