@@ -86,7 +86,8 @@ def write_columns(path: Path) -> None:
     rows |= {f"{name}: &lt;row&gt;": words for name, words in ROW_COLUMNS.items()}
     lines += ["| column | meaning |", "| --- | --- |"]
     lines += [f"| `{name}` | {words} |".replace("&lt;", "<").replace("&gt;", ">") for name, words in rows.items()]
-    lines += ["", "## In other tools' words", "", "`ebgenes export genes.tsv --style NAME --out table.tsv` renames:", ""]
+    lines += ["", "## In other tools' words", "", "`ebgenes export genes.tsv --style NAME --out table.tsv` renames:"]
+    lines += [""]
     lines += ["| style | columns |", "| --- | --- |"]
     for style, names in STYLES.items():
         lines.append(f"| `{style}` | {', '.join(f'`{ours}` is `{theirs}`' for ours, theirs in names.items())} |")

@@ -114,6 +114,7 @@ def _chunk_of(text: str) -> tuple[int, int]:
 
 
 def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
     whole = argparse.ArgumentParser(
         prog="ebgenes",
         description="Differential expression with a hierarchical model: from counts to local false discovery rates.",
