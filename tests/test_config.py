@@ -199,8 +199,8 @@ def test_draws_that_were_interrupted_stand_beside_the_draws() -> None:
 
 KEYS_OF_A_DATASET = (
     "counts, format, layer, orientation, counts_are, gene_lengths, strandedness, tx2gene, "
-    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, genes, offsets, size_factors, controls, "
-    "design, random, reference, contrasts, keep, multivariate"
+    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, worksheets, genes, offsets, size_factors, "
+    "controls, design, random, reference, contrasts, keep, multivariate"
 )
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"

@@ -24,7 +24,8 @@ from ebgenes.app.prepare import contrast_design, contrast_of, given_factors, off
 from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
-from ebgenes.data.cells import read_labels
+from ebgenes.data.cell_folders import cell_folders, folder_notes
+from ebgenes.data.cells import look_at_cells, read_labels
 from ebgenes.data.count_tables import first_offsets
 from ebgenes.data.gene_names import GENES_NAMED, names_for, names_of
 from ebgenes.data.intake import Samples, look_at, samples_of, tell
@@ -264,9 +265,12 @@ def _bulk(dataset: DatasetSettings, samples: Samples, size: int, effects: Effect
 def _cells(
     dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings, found: _Findings
 ) -> Work:
-    """Labels of all cells are read, their counts are not."""
+    """Labels of all cells are read, of their counts the first."""
 
-    labels = read_labels(dataset.counts, **options(dataset.pseudobulk, "sample", "cell_type", "cells"))
+    chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
+    labels = read_labels(dataset.counts, **chosen, layer=dataset.layer)
+    tell(list(folder_notes(cell_folders(Path(dataset.counts)), dataset.layer)), found.tell)
+    look_at_cells(dataset.counts, dataset.layer)
     sums, notes = sum_cells(labels, [], [str(name) for name in sheet.index])
     types = sorted(set(sums.cell_type))
     found.lines.append(f"{found.name}: {len(labels.sample)} cells of {len(types)} types ({listing(types, 6)})")

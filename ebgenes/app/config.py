@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from ebgenes.app.config_values import impossible_values, named_twice, not_finite
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
+from ebgenes.data.estimated import LENGTHS_BESIDE
 from ebgenes.design.formulas import require_fitting, split_formula, with_random
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.limits import Limits
@@ -79,12 +80,13 @@ class DatasetSettings:
     multivariate: dict[str, MultivariateSettings] = field(default_factory=dict)
     orientation: str = "genes_by_samples"
     counts_are: str = "auto"
-    gene_lengths: str | None = None
+    gene_lengths: str | None = LENGTHS_BESIDE
     exclude: list[str] = field(default_factory=list)
     missing: str = "error"
     factors: list[str] = field(default_factory=list)
     numeric: list[str] = field(default_factory=list)
     sum_by: str | None = None
+    worksheets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +345,7 @@ def parse_section(name: str, content: Any) -> Any:
     return SECTIONS[name](**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
 
 
-INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by")
+INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by", "worksheets")
 """Keys of a dataset that say how its files are read, beside the files themselves."""
 
 
@@ -456,7 +458,7 @@ def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> 
 
 def _no_sheet(name: str, dataset: DatasetSettings) -> Iterator[str]:
     """A mistake where nothing tells the samples."""
-    own = dataset.format == "h5ad" or dataset.counts.endswith(".h5ad")
+    own = dataset.format == "h5ad" or dataset.counts.endswith((".h5ad", ".h5"))
     if dataset.samples is None and (not own or dataset.pseudobulk is not None):
         yield f"datasets.{name}: samples is missing."
     if dataset.sum_by is not None and dataset.pseudobulk is not None:

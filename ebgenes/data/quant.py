@@ -17,7 +17,7 @@ from ebgenes.files import LARGEST_COUNT
 from ebgenes.records.counts import Counts
 
 ENDINGS = {
-    "salmon": ("quant.sf", "quant.genes.sf"),
+    "salmon": ("quant.sf", "quant.genes.sf", ".sf"),
     "kallisto": ("abundance.tsv", "abundance.h5"),
     "rsem": ("genes.results", "isoforms.results"),
 }

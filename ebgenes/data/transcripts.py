@@ -13,7 +13,15 @@ from ebgenes.files import existing_file, readable, text_content
 
 TRANSCRIPT = re.compile(rb'transcript_id "([^"]+)"')
 GENE = re.compile(rb'gene_id "([^"]+)"')
+GFF_ID, GFF_PARENT = re.compile(rb"\tID=([^;\s]+)"), re.compile(rb"[\t;]Parent=([^;,\s]+)")
+GFF_OWN = re.compile(rb"[\t;](?:transcript_id|Name)=([^;\s]+)")
+PREFIX = re.compile(rb"^(transcript|rna|gene)[:-]")
+"""What Ensembl and RefSeq put before the ids of GFF3."""
 VERSION = re.compile(r"\.\d+$")
+
+
+LOOK = 200_000
+"""Bytes that tell a table from lines of places."""
 
 
 def _plain(name: str) -> str:
@@ -37,7 +45,7 @@ SPELLINGS: tuple[tuple[Callable[[str], str], str], ...] = (
 
 
 def read_tx2gene(path: str | Path) -> dict[str, str]:
-    """Genes by transcript, from GTF (.gtf, .gff2) or from a table whose first two columns are transcript and gene.
+    """Genes by transcript, from GTF, GFF3, or a table whose first two columns are transcript and gene.
 
     Raises
     ------
@@ -47,12 +55,13 @@ def read_tx2gene(path: str | Path) -> dict[str, str]:
     found = existing_file(path)
     with readable(found):
         content = text_content(found)
-    name = found.name.removesuffix(".gz")
-    pairs = _from_gtf(content) if name.endswith((".gtf", ".gff", ".gff2")) else _from_table(content)
+    rows = [line.split(b"\t") for line in content[:LOOK].split(b"\n") if line and not line.startswith(b"#")][:3]
+    lines_of_places = bool(rows) and all(len(row) == 9 and row[3].isdigit() and row[4].isdigit() for row in rows[:2])
+    pairs = (_from_gtf(content) or _from_gff3(content)) if lines_of_places else _from_table(content)
     if not pairs:
         raise InputError(
             f"{found} names no transcript with its gene. Give a table whose first two columns are transcript and gene, "
-            'or a GTF whose lines have transcript_id "..." and gene_id "...".'
+            'or a GTF whose lines have transcript_id "..." and gene_id "...", or a GFF3 with ID and Parent.'
         )
     return pairs
 
@@ -64,6 +73,25 @@ def _from_gtf(content: bytes) -> dict[str, str]:
     pairs = ((TRANSCRIPT.search(line), GENE.search(line)) for line in chosen if not line.startswith(b"#"))
     encoding = encoding_of(content)
     return {tx[1].decode(encoding): gene[1].decode(encoding) for tx, gene in pairs if tx and gene}
+
+
+def _from_gff3(content: bytes) -> dict[str, str]:
+    """Transcripts are what has a gene above it; under its id, and under the name that FASTA files have for it."""
+    lines = [line for line in content.split(b"\n") if line and not line.startswith(b"#")]
+    kinds = [line.split(b"\t", 3)[2] if line.count(b"\t") == 8 else b"" for line in lines]
+    genes = {
+        found[1] for line, kind in zip(lines, kinds, strict=True) if b"gene" in kind and (found := GFF_ID.search(line))
+    }
+    encoding = encoding_of(content)
+    pairs: dict[str, str] = {}
+    for line in lines:
+        own, above = GFF_ID.search(line), GFF_PARENT.search(line)
+        if own and above and above[1] in genes:
+            gene = PREFIX.sub(b"", above[1]).decode(encoding)
+            pairs[PREFIX.sub(b"", own[1]).decode(encoding)] = gene
+            if other := GFF_OWN.search(line):
+                pairs.setdefault(other[1].decode(encoding), gene)
+    return pairs
 
 
 def _from_table(content: bytes) -> dict[str, str]:

@@ -41,6 +41,7 @@ try:
         sums_part,
     )
     from ebgenes.app.retries import spare_mistakes
+    from ebgenes.data.intake import lengths_of
     from ebgenes.errors import InputError
 except ImportError as error:
     raise WorkflowError(
@@ -65,9 +66,9 @@ def refuse_wildcards():
             "offsets",
             "controls",
             "tx2gene",
-            "gene_lengths",
         ):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
+        paths[f"datasets.{name}.gene_lengths"] = lengths_of(settings) or ""
         paths[f"datasets.{name}.size_factors"] = size_factor_file(settings) or ""
         if settings.pseudobulk:
             paths[f"datasets.{name}.pseudobulk.cells"] = settings.pseudobulk.cells or ""
@@ -150,6 +151,12 @@ def source(name):
         return [] if path is None else local(path)
 
     return find
+
+
+def gene_lengths(wildcards):
+    """The table of transcripts' lengths, which may lie beside the counts, or nothing."""
+    path = lengths_of(dataset(wildcards))
+    return [] if path is None else local(path)
 
 
 def size_factors(wildcards):
