@@ -219,7 +219,11 @@ MISTAKES = [
     ("datasets/airway/desing", "~ x", f": unknown key; allowed: {KEYS_OF_A_DATASET}. Did you mean 'design'?"),
     ("datasets/airway/counts", ["a"], ": found ['a']; it must be text."),
     ("datasets/airway/layer", 1, ": found 1; it must be text or null."),
-    ("datasets/airway/reference/dex", None, ": found None; it must be text or a number or true or false."),
+    (
+        "datasets/airway/reference/dex",
+        None,
+        ": found None; it must be text or a number or true or false. If null is a name, quote it: 'null'.",
+    ),  # noqa: E501
     ("datasets/airway/contrasts", {}, ": is empty; give at least one entry."),
     (CONTRAST, {}, ": is empty; give at least one entry."),
     (CONTRAST, 3, ": found 3; it must be a mapping (key: value)."),

@@ -538,7 +538,9 @@ def _explain(error: Any) -> Iterator[str]:
         yield f"{place}found {found}; allowed: {listing(value)}.{nearest(error.instance, value)}"
     elif rule == "type":
         kinds = [value] if isinstance(value, str) else value
-        yield f"{place}found {found}; it must be {' or '.join(KINDS.get(kind, kind) for kind in kinds)}."
+        # YAML reads the words null and ~ as nothing.
+        hint = " If null is a name, quote it: 'null'." if error.instance is None and "string" in kinds else ""
+        yield f"{place}found {found}; it must be {' or '.join(KINDS.get(kind, kind) for kind in kinds)}.{hint}"
     elif rule == "pattern":
         yield f"{place}found the name {found}; a name may hold {error.schema['description']}."
     elif rule in LIMITS:

@@ -17,6 +17,7 @@ try:
     from ebgenes.app.config import (
         annotation_columns,
         is_joint,
+        load_yaml_file,
         parse_config,
         plain_values,
         size_factor_file,
@@ -50,6 +51,10 @@ except ImportError as error:
     )
 
 try:
+    # Snakemake has read these, and of a key that is there twice it takes the last without a word.
+    for path in workflow.configfiles:
+        if os.path.isfile(path):
+            load_yaml_file(path)
     SETTINGS = parse_config(config)
 except InputError as error:
     raise WorkflowError(str(error))
