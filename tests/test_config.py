@@ -223,7 +223,7 @@ MISTAKES = [
         "datasets/airway/reference/dex",
         None,
         ": found None; it must be text or a number or true or false. If null is a name, quote it: 'null'.",
-    ),  # noqa: E501
+    ),
     ("datasets/airway/contrasts", {}, ": is empty; give at least one entry."),
     (CONTRAST, {}, ": is empty; give at least one entry."),
     (CONTRAST, 3, ": found 3; it must be a mapping (key: value)."),
