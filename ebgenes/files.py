@@ -241,6 +241,10 @@ def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric
         frame, names = frame.loc[:, kept], [names[0], *np.array(names[1:], dtype=object)[kept]]
         n = len(blank_columns)
         notes.append(f"{counted(n, 'empty column')} {either(n, 'was', 'were')} left out.")
+    # A column of words needs no heading to be told from counts.
+    kinds = zip(frame.columns, names[1:], strict=True)
+    heads = [f"Unnamed: {i}" if not name and i in text and numeric else name for i, name in kinds]
+    names = [names[0], *heads]
     if (stripped == "").any():
         nothing = (frame.astype(str).apply(lambda column: column.str.strip()) == "").all(axis=1).to_numpy()
         blank = np.asarray(stripped == "") & nothing

@@ -212,6 +212,13 @@ def rsem_matrix(reads: pd.DataFrame) -> str:
     return "GeneMat.txt"
 
 
+def heading_without_a_name(reads: pd.DataFrame) -> str:
+    table = reads.copy()
+    table.insert(0, "", NAMES)
+    table.to_csv("counts.tsv", sep="\t")
+    return "counts.tsv"
+
+
 def parquet_by_another_name(reads: pd.DataFrame) -> str:
     reads.to_parquet("c.pq")
     return "c.pq"
@@ -237,6 +244,7 @@ WIDE: dict[Callable[[pd.DataFrame], str], str] = {
     ids_with_names: "genes' names are taken from their ids",
     rsem_matrix: "were rounded",
     parquet_by_another_name: "",
+    heading_without_a_name: "1 column of the counts is about genes, and no counts (Unnamed: 1)",
 }
 
 
@@ -246,7 +254,7 @@ def test_tables(here: Path, reads: pd.DataFrame, write: Callable[[pd.DataFrame],
     same(study, reads.set_axis(list(study.screen.gene)))
     assert [str(name).partition("|")[0] for name in study.screen.gene] == GENES
     assert WIDE[write] in said
-    if "name" in WIDE[write] and "genes are named" not in WIDE[write]:
+    if "names the genes" in WIDE[write] or "genes' names" in WIDE[write]:
         assert list(study.screen.name) == NAMES
 
 
@@ -438,6 +446,79 @@ def test_files_of_the_genomic_data_commons(here: Path, reads: pd.DataFrame, caps
     same(read("gdc")[0], reads)
     write(0.7)
     refused("gdc", "strands do not tell how the 6 libraries were made", capsys=capsys)
+
+
+def quantified(reads: pd.DataFrame, sample: str, names: list[str], columns: str) -> pd.DataFrame:
+    """A table of one sample, its columns as a program calls them: name, length, effective length, reads, TPM."""
+    values = [names, 1000, 850.0, reads[sample] + 0.2, 1.0]
+    return pd.DataFrame(dict(zip(columns.split(), values, strict=True)))
+
+
+TRANSCRIPTS = [f"ENST{i}" for i in range(60)]
+SALMON = "Name Length EffectiveLength NumReads TPM"
+
+
+@pytest.mark.parametrize("program", ["kallisto", "rsem", "salmon"])
+def test_files_of_two_forms_beside_one_another(here: Path, reads: pd.DataFrame, program: str):
+    """As all three programs leave them: one of them is read."""
+    for sample in SAMPLES:
+        folder = Path("q", sample)
+        folder.mkdir(parents=True)
+        if program == "kallisto":
+            table = quantified(reads, sample, TRANSCRIPTS, "target_id length eff_length est_counts tpm")
+            table.to_csv(folder / "abundance.tsv", sep="\t", index=False)
+            with h5py.File(folder / "abundance.h5", "w") as file:
+                file["aux/ids"] = np.array(TRANSCRIPTS, dtype="S")
+                file["aux/eff_lengths"], file["est_counts"] = np.full(60, 850.0), reads[sample].to_numpy() * 1.0
+        if program == "rsem":
+            columns = "gene_id length effective_length expected_count TPM"
+            table = quantified(reads, sample, GENES, columns)
+            table.to_csv(folder / f"{sample}.genes.results", sep="\t", index=False)
+            table.insert(0, "transcript_id", TRANSCRIPTS)
+            table.to_csv(folder / f"{sample}.isoforms.results", sep="\t", index=False)
+        if program == "salmon":
+            quantified(reads, sample, GENES, SALMON).to_csv(folder / "quant.genes.sf", sep="\t", index=False)
+            quantified(reads, sample, TRANSCRIPTS, SALMON).to_csv(folder / "quant.sf", sep="\t", index=False)
+    pd.DataFrame({"t": TRANSCRIPTS, "g": GENES}).to_csv("t2g.tsv", sep="\t", index=False)
+    same(read("q", **({"tx2gene": "t2g.tsv"} if program == "kallisto" else {}))[0], reads)
+    if program == "salmon":
+        same(read("q", tx2gene="t2g.tsv")[0], reads)
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("Gene stable ID,Transcript stable ID,Gene name", "{gene},{tx},x"),
+        ("", "{tx} {gene}"),
+        ('"";"TXNAME";"GENEID"', '"{i}";"{tx}";"{gene}"'),
+        ("", "{tx}\t{gene}\tx"),
+    ],
+    ids=["biomart", "blanks", "r", "nf-core"],
+)
+def test_tables_of_transcripts_and_genes(here: Path, reads: pd.DataFrame, head: str, row: str):
+    for sample in SAMPLES:
+        Path("q", sample).mkdir(parents=True)
+        quantified(reads, sample, TRANSCRIPTS, SALMON).to_csv(f"q/{sample}/quant.sf", sep="\t", index=False)
+    rows = [row.format(i=i + 1, tx=tx, gene=GENES[i]) for i, tx in enumerate(TRANSCRIPTS)]
+    Path("t2g").write_text("\n".join([*([head] if head else []), *rows, ""]))
+    same(read("q", tx2gene="t2g")[0], reads)
+
+
+def test_hdf5_and_matrices_that_are_not_read(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    with h5py.File("c.loom", "w") as file:
+        file["matrix"], file["row_attrs/Gene"] = reads.to_numpy(), np.array(GENES, dtype="S")
+    refused("c.loom", "neither AnnData's nor 10x's (it holds: matrix, row_attrs). Save it as .h5ad", capsys=capsys)
+    Path("m").mkdir()
+    Path("m/matrix.mtx").write_text("%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 5\n")
+    refused("m/matrix.mtx", "name the folder that holds them: m", capsys=capsys)
+
+
+def test_size_factors_of_a_spreadsheet(here: Path, reads: pd.DataFrame):
+    Path("sf.csv").write_text("sample;sf\n" + "".join(f"{name};1,{i}\n" for i, name in enumerate(SAMPLES)))
+    study, _ = read(prep_de(reads), size_factors="sf.csv")
+    assert study.counts.log_size is not None
+    factor = np.exp(study.counts.log_size - study.counts.log_size[0])
+    np.testing.assert_allclose(factor, [1, 1.1, 1.2, 1.3, 1.4, 1.5], rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["gff3", "refseq", "gtf.bz2"])

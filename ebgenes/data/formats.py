@@ -61,7 +61,8 @@ def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
     if is_tenx(place):
         return "10x"
     for name, endings in BY_SAMPLE.items():
-        if any(sample_files(place, sheet, endings).values()):
+        # Programs leave files of two forms beside one another, of which one is read.
+        if any(any(sample_files(place, sheet, (ending,)).values()) for ending in endings):
             return name
     if any(htseq_files(place, sheet).values()):
         return "htseq"

@@ -53,7 +53,16 @@ def is_tenx(place: Path) -> bool:
     if place.suffix != SUFFIX or not place.is_file():
         return False
     with opened_hdf5(place, "a 10x .h5 file", whole=False) as file:
-        return "obs" not in file and any("barcodes" in file[name] for name in file)
+        return "obs" not in file and holds_tenx(file)
+
+
+def holds_tenx(file: h5py.File) -> bool:
+    """Whether a file of HDF5 holds a 10x matrix."""
+    return bool(_matrices(file))
+
+
+def _matrices(file: h5py.File) -> list[str]:
+    return [name for name, each in file.items() if hasattr(each, "keys") and "barcodes" in each]
 
 
 def _find(folder: Path, *names: str) -> Path | None:
@@ -71,7 +80,7 @@ def _require(folder: Path, *names: str) -> Path:
 
 def _group(file: h5py.File, path: Path) -> Any:
     """The matrix of a file: the group ``matrix``, or in version 2 the one of a genome."""
-    groups = [name for name in file if "barcodes" in file[name]]
+    groups = _matrices(file)
     if len(groups) != 1:
         raise InputError(
             f"{path} holds {len(groups)} matrices ({', '.join(groups) or 'none'}); one is read. Give the file of one "
