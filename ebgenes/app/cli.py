@@ -15,6 +15,7 @@ from typing import Any
 
 from ebgenes import __version__
 from ebgenes.app import commands
+from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.last_net import exit_code
 from ebgenes.limits import Limits, limited
 
@@ -113,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ebgenes {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
 
-    def verb(name: str, step: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
-        words = step.__doc__ or f"{name}."
+    def verb(name: str, step: Callable[[argparse.Namespace], None], words: str = "") -> argparse.ArgumentParser:
+        words = words or step.__doc__ or f"{name}."
         made = verbs.add_parser(name, help=words[0].lower() + words[1:].rstrip("."), description=words)
         made.set_defaults(step=step)
         made.add_argument("--unpacked-gb", type=_size, help="10^9 bytes that a file may take (default: 4)")
@@ -223,11 +224,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", required=True, nargs="+", help="files such as volcano.png ma.svg: the stem names the figure"
     )
 
-    made = verb("multivariate", commands.multivariate)
-    made.add_argument("config", help="config file, or the config itself as YAML")
-    made.add_argument("--dataset", required=True, help="name of the dataset")
-    made.add_argument("--name", required=True, help="which entry of its section multivariate")
-    made.add_argument("--folder", help="folder with the dataset's other results (default: as the config says)")
+    for analysis in ANALYSES.values():
+        made = verb(analysis.name, commands.analysis, analysis.words)
+        made.add_argument("config", help="config file, or the config itself as YAML")
+        made.add_argument("--dataset", required=True, help="name of the dataset")
+        made.add_argument("--name", required=True, help=f"which entry of its section {analysis.name}")
+        made.add_argument("--folder", help="folder with the dataset's other results (default: as the config says)")
 
     made = verb("report", commands.report)
     made.add_argument("config", help="config file, or the config itself as YAML")

@@ -36,7 +36,7 @@ from ebgenes.results.table_files import write_results_h5ad
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.report.contents import ContrastPage, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 
 
 OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"), (STORED_FIGURE, "stored"))
@@ -110,7 +110,11 @@ def _along(joint: MultiDfResult | None) -> str | None:
 
 
 def write_results(
-    folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage], together: Sequence[TogetherPage] = ()
+    folder: Path,
+    study: Study,
+    dataset: str,
+    pages: Sequence[ContrastPage],
+    together: Sequence[TogetherPage | Section] = (),
 ) -> None:
     """Write results.h5ad and report.html of a dataset."""
     made_by = versions()
