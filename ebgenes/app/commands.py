@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +61,25 @@ def init(options: argparse.Namespace) -> None:
         raise InputError(f"{options.path} exists already. Name another file.")
     write_bytes(options.path, STARTER.encode())
     print(f"wrote {options.path}; next: ebgenes check {options.path}")
+
+
+def example(options: argparse.Namespace) -> None:
+    """Write a shipped study, counts and config, to a new folder."""
+    from ebgenes.app.shipped import write_example
+
+    config = write_example(options.name, options.folder or options.name)
+    print(f"wrote {config}; next: cd {shlex.quote(str(config.parent))} && ebgenes run config.yaml")
+
+
+def workflow(options: argparse.Namespace) -> None:
+    """Run the Snakemake workflow that travels with the package; all arguments are Snakemake's."""
+    from ebgenes.app.shipped import workflow_command
+
+    # The marker of another program's arguments is not one of them.
+    command = workflow_command(options.arguments[options.arguments[:1] == ["--"] :])
+    sys.stdout.flush()
+    # Snakemake takes this process's place, and with it its signals and exit code.
+    os.execv(command[0], command)  # noqa: S606
 
 
 def check(options: argparse.Namespace) -> None:

@@ -58,8 +58,9 @@ def fit_joint_effects(
         ``likelihood``, which ``auto`` stands for: p-values from likelihood ratios, averaged over the dispersion's
         posterior.
         ``moderated_t``: from moderated F statistics.
-    trend, robust, dispersion_tails, dispersion_trend, outliers, covariates, hidden_factors, controls, composition,
-    count_tails
+    trend, robust, dispersion_tails, dispersion_trend, outliers
+        As in `fit_effects`.
+    covariates, hidden_factors, controls, composition, count_tails
         As in `fit_effects`.
     dispersion
         ``shared``, as only comparisons of two groups have others.
