@@ -21,6 +21,7 @@ def make_effects(**changes) -> Effects:
         "se": np.array([1.0, 1.0]),
         "df": np.array([np.inf, 3.0]),
         "base_mean": np.array([1.0, 2.0]),
+        "engine": "normal",
         "scalars": {},
     }
     return Effects(**{**values, **changes})
