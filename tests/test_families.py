@@ -185,6 +185,7 @@ def integral(function, low, high, points) -> float:
     return float(sum(parts))
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("kind", ["normal", "t", "grid"])
 @pytest.mark.parametrize("family", ["half_normal", "half_uniform", "point_laplace"])
 def test_slabs_equal_quadrature(kind, family):
@@ -245,6 +246,7 @@ def check_gene(effects: Effects, g: int, prior: MixturePrior, matrix: np.ndarray
             assert beside + (null / total if beyond_null else 0) == pytest.approx(0.05, abs=1e-6)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("kind", ["normal", "t", "grid"])
 def test_point_masses_are_sums(kind):
     effects, place = likelihood_kinds()[kind], SLABS["npmle"]

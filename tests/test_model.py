@@ -13,6 +13,8 @@ from ebgenes.records.design import Design
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
 
+pytestmark = pytest.mark.fast
+
 
 def make_effects(**changes) -> Effects:
     values = {
