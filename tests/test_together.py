@@ -75,8 +75,8 @@ def posterior_of(mean: Any, lfsr: Any) -> MultivariatePosterior:
     mean, lfsr = np.array(mean, dtype=float), np.array(lfsr, dtype=float)
     zero = np.zeros_like(mean)
     return MultivariatePosterior(
-        condition=["T cells", "B cells", "NK cells"], mean=mean, sd=zero, lfsr=lfsr, lfdr=zero, up=zero, down=zero,
-        lfdr_all=zero[:, 0], pattern_share=zero[:, :1],
+        condition=["T cells", "B cells", "NK cells"], mean=mean, sd=zero, lfsr=lfsr, lfdr=zero,
+        prob_up=zero, prob_down=zero, lfdr_all=zero[:, 0], pattern_share=zero[:, :1],
     )  # fmt: skip
 
 
