@@ -47,7 +47,7 @@ COMPARISON = {"column": "group", "baseline": "control", "target": "treated"}
 N_GENES = 400
 
 
-def command(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def command(folder: Path, *arguments: str | Path, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     """Run in `folder` with the scripts of this Python first on the path, and without the user's profile."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
@@ -58,7 +58,7 @@ def command(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=seconds,
     )
 
 
