@@ -16,6 +16,8 @@ from ebgenes.app.last_net import exit_code
 from ebgenes.app.parts import conditions_part, dataset_part, plan_part, section_part, studies_part, sums_part
 from ebgenes.app.retries import go_on_after_a_kill, spare_mistakes, told_a_mistake
 
+pytestmark = pytest.mark.fast
+
 
 def config(**sections: Any) -> Config:
     question = {"column": "group", "baseline": "a", "target": "b"}
