@@ -31,6 +31,7 @@ from ebgenes.records.counts import Counts, Screen, Study
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit, MixturePrior
 from ebgenes.results import table_files
+from ebgenes.results.ranges import SHARES, SIZES
 from ebgenes.results.storage import read_effects, read_prior, write_effects
 from ebgenes.results.summary import summarize
 from ebgenes.results.table import COLUMNS, TEXT_COLUMNS, ranking, restyle
@@ -323,11 +324,17 @@ def test_a_damaged_effects_file_gives_one_message(tmp_path: Path, damage: str) -
 
 
 def some_table() -> pd.DataFrame:
-    """A table in our columns, with every hard float in every number column."""
+    """A table in our columns, with every hard float that it may have in every number column."""
     n = len(GENES)
     table = pd.DataFrame(index=range(n), columns=list(COLUMNS), dtype=float)
     for shift, name in enumerate(name for name in COLUMNS if name not in TEXT_COLUMNS):
         table[name] = np.roll(np.resize(HARD_FLOATS, n), shift)
+    for name in (*SHARES, *SIZES):
+        size = np.abs(table[name])
+        table[name] = size.where((size <= 1) | size.isna(), 1 / size.clip(lower=1)) if name in SHARES else size
+    for low, high in (("ci_low", "ci_high"), ("ci_low_changed", "ci_high_changed")):
+        ends = table[[low, high]].to_numpy()
+        table[low], table[high] = ends.min(axis=1), ends.max(axis=1)
     table["df"] = np.where(np.arange(n) % 2, np.inf, 3.5)
     table["gene_id"], table["gene_name"], table["status"] = GENES, GENES[::-1], "ok"
     return table

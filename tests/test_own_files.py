@@ -106,7 +106,7 @@ def test_tables_that_no_result_is(tmp_path: Path, column: str, value: Any, words
     with pytest.raises(InputError, match=words):
         read_table(path)
     write_table(path, table().drop(columns="lfsr"))
-    with pytest.raises(InputError, match=r"not a genes\.tsv of this version"):
+    with pytest.raises(InputError, match=r"not a genes\.tsv of ebgenes: 1 columns"):
         read_table(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -107,9 +108,15 @@ def test_without_snakemakes_property_jobs_are_left_alone(attribute: int | None) 
     assert Other.restart_times is attribute
 
 
-def test_without_snakemakes_settings_a_kill_is_left_to_its_message() -> None:
-    assert not go_on_after_a_kill(SimpleNamespace())
-    assert not go_on_after_a_kill(SimpleNamespace(dag_settings=None))
-    settings = SimpleNamespace(force_incomplete=False)
-    assert go_on_after_a_kill(SimpleNamespace(dag_settings=settings))
-    assert settings.force_incomplete
+def test_what_a_kill_left_is_made_again_where_snakemake_lets_it() -> None:
+    class Plan:
+        workflow = SimpleNamespace(dag_settings=SimpleNamespace(force_incomplete=False))
+
+        async def check_incomplete(self) -> None:
+            seen.append(self.workflow.dag_settings.force_incomplete)
+
+    seen: list[bool] = []
+    assert go_on_after_a_kill(Plan)
+    asyncio.run(Plan().check_incomplete())
+    assert seen == [True]
+    assert not go_on_after_a_kill(SimpleNamespace)

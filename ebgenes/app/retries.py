@@ -35,14 +35,20 @@ def spare_mistakes(job: type[Any], since: float) -> bool:
     return True
 
 
-def go_on_after_a_kill(workflow: Any) -> bool:
-    """Let files that a killed Snakemake left unfinished be made again unasked; False where Snakemake has no such place.
+def go_on_after_a_kill(plan: type[Any]) -> bool:
+    """Let files that a killed Snakemake left unfinished be made again unasked; False where Snakemake's class of plans
+    has no such method.
 
-    Ours are whole or not there, so that nobody can want to keep one. As `spare_mistakes`, this is not promised by
-    Snakemake: where it is gone, a message of Snakemake's names the option --rerun-incomplete.
-    """
-    settings: Any = getattr(workflow, "dag_settings", None)
-    if not hasattr(settings, "force_incomplete"):
+    Ours are whole or not there, so that nobody can want to keep one. As that of `spare_mistakes`, the method is not
+    promised: where it is gone, Snakemake says which option does it.
+    """  # fmt: skip
+    asked = getattr(plan, "check_incomplete", None)
+    if asked is None:
         return False
-    settings.force_incomplete = True
+
+    async def check_incomplete(self: Any) -> None:
+        self.workflow.dag_settings.force_incomplete = True
+        await asked(self)
+
+    plan.check_incomplete = check_incomplete
     return True

@@ -46,8 +46,7 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     """A table indexed by its first column, or by the index that pandas kept."""
     found = existing_file(path)
     try:
-        import pyarrow
-        from pyarrow import parquet
+        from pyarrow import lib, parquet
     except ImportError:
         raise InputError(f"{found} needs pyarrow: pip install 'ebgenes[parquet]'.") from None
     try:
@@ -57,7 +56,7 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
             frame: pd.DataFrame = file.read().to_pandas()
     except InputError:
         raise
-    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (lib.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{found} is not a readable .parquet file: {one_line(error)} Was it cut short or damaged? Make it anew."
         ) from None

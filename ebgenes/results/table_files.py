@@ -134,8 +134,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise InputError(
-            f"{found} is not a genes.tsv of this version of ebgenes: {len(missing)} columns are missing (first: "
-            f"{missing[0]}). Make it anew."
+            f"{found} is not a genes.tsv of ebgenes: {len(missing)} columns are missing (first: {missing[0]}). "
+            "Make it anew with this version."
         )
     require_sound_table(found, table)
     return table

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from glob import glob
 
+from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 from snakemake.jobs import Job
@@ -23,7 +24,7 @@ try:
         size_factor_file,
         taken_together,
     )
-    from ebgenes.app.contents import Contents
+    from ebgenes.app.file_marks import Contents
     from ebgenes.app.outputs import (
         CONDITIONS_FOLDER,
         dataset_figures,
@@ -96,7 +97,7 @@ STARTED = time.time()
 
 
 spare_mistakes(Job, STARTED)
-go_on_after_a_kill(workflow)
+go_on_after_a_kill(DAG)
 
 OUTDIR = os.path.normpath(SETTINGS.outdir)
 OUTDIR = "" if OUTDIR == "." else OUTDIR

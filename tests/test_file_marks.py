@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ebgenes.app import contents
-from ebgenes.app.contents import Contents
+from ebgenes.app import file_marks
+from ebgenes.app.file_marks import Contents
 
 
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where marks are kept, also of files that have only just been written."""
-    monkeypatch.setattr(contents, "SETTLED", -1.0)
+    monkeypatch.setattr(file_marks, "SETTLED", -1.0)
     return tmp_path / "kept" / "contents.json"
 
 
