@@ -19,6 +19,7 @@ from scipy import sparse
 from ebgenes.app.cli import main
 from ebgenes.app.config import read_config
 from ebgenes.app.prepare import prepare
+from ebgenes.data.gene_places import read_gene_places
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Study
 
@@ -711,3 +712,33 @@ def test_levels_that_differ_by_blanks_inside(here: Path, reads: pd.DataFrame):
     config(prep_de(reads), design="~ batch + group")
     with pytest.raises(InputError, match=r"'day 1' \(2 samples\) and 'day1' \(2 samples\) differ by case or blanks"):
         prepare(read_config("config.yaml").datasets["one"], "median_ratio")
+
+
+@pytest.mark.parametrize("kind", ["gtf", "gff3"])
+def test_annotation_tells_covariates(here: Path, reads: pd.DataFrame, kind: str):
+    """Biotype, and bases that some exon covers, counted one by one here; what a gene's lines do not tell is missing."""
+    rng = np.random.default_rng(3)
+    lines, expected = [], {}
+    for gene, name, biotype in zip(GENES, NAMES, ["protein_coding", "lncRNA"] * 30, strict=True):
+        starts = rng.integers(1, 300, 5)
+        ends = starts + rng.integers(0, 80, 5)
+        expected[gene] = str(len({base for a, b in zip(starts, ends, strict=True) for base in range(a, b + 1)}))
+        if kind == "gtf":
+            lines.append(f'1\tx\tgene\t1\t400\t.\t+\t.\tgene_id "{gene}"; gene_biotype "{biotype}";')
+            about = [f'gene_id "{gene}"; transcript_id "{gene}.{i % 2}"; gene_name "{name}";' for i in range(5)]
+        else:
+            lines.append(f"1\tx\tgene\t1\t400\t.\t+\t.\tID=gene:{gene};Name={name};biotype={biotype}")
+            lines += [f"1\tx\tmRNA\t1\t400\t.\t+\t.\tID=transcript:{gene}.{i};Parent=gene:{gene}" for i in (0, 1)]
+            about = [f"Parent=transcript:{gene}.{i % 2}" for i in range(5)]
+        lines += [f"1\tx\texon\t{a}\t{b}\t.\t+\t.\t{word}" for a, b, word in zip(starts, ends, about, strict=True)]
+    path = Path(f"a.{kind}")
+    path.write_text("\n".join(["#!x", *lines, ""]))
+    table = read_gene_places(path)
+    assert table["length"].to_dict() == expected
+    assert table["biotype"].to_list() == ["protein_coding", "lncRNA"] * 30
+    config(prep_de(reads), genes=path.name)
+    content = yaml.safe_load(Path("config.yaml").read_text())
+    Path("config.yaml").write_text(yaml.safe_dump({**content, "prior": {"covariates": ["length", "biotype"]}}))
+    assert main(["check", "config.yaml"]) == 0
+    Path("config.yaml").write_text(yaml.safe_dump({**content, "prior": {"covariates": ["gc"]}}))
+    assert main(["check", "config.yaml"]) == 2

@@ -28,6 +28,8 @@ from ebgenes.app.config import (
 )
 from ebgenes.app.prepare import options
 from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
+from ebgenes.data.gene_names import is_gtf
+from ebgenes.data.gene_places import read_gene_places
 from ebgenes.data.sheets import read_annotation
 from ebgenes.effects.chunks import common_of
 from ebgenes.effects.engine import fit_effects
@@ -36,6 +38,7 @@ from ebgenes.effects.joint import fit_joint_effects
 from ebgenes.effects.likelihood import Common
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError, InputErrors, listing, nearest
+from ebgenes.files import existing_file
 from ebgenes.posteriors.given_prior import null_probability, posterior
 from ebgenes.posteriors.intervals.fitted_mixture import with_intervals
 from ebgenes.posteriors.over_draws import full_posterior
@@ -345,7 +348,8 @@ def annotation(path: str | None, settings: PriorSettings) -> pd.DataFrame | None
             f"the covariate {wanted[0]!r} is a column of the genes' annotation, and there is none. "
             "Name its file (genes: in the config, --genes on the command line)."
         )
-    table = read_annotation(path)
+    place = existing_file(path)
+    table = read_gene_places(place) if is_gtf(place) else read_annotation(path)
     for name in wanted:
         if name not in table.columns:
             raise InputError(

@@ -55,7 +55,7 @@ def names_of(path: str | os.PathLike[str], genes: Sequence[str] = ()) -> Names:
     """
     found = existing_file(path)
     notes: list[str] = []
-    if _is_gtf(found):
+    if is_gtf(found):
         table = _from_gtf(found)
     else:
         table, notes = _from_table(found, genes)
@@ -83,7 +83,8 @@ def names_of(path: str | os.PathLike[str], genes: Sequence[str] = ()) -> Names:
     return Names(name=named, notes=tuple(notes))
 
 
-def _is_gtf(path: Path) -> bool:
+def is_gtf(path: Path) -> bool:
+    """Whether a file is GTF or GFF3, by its name or its first lines."""
     name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", path.name)
     if ENDS.search(name):
         return True

@@ -18,7 +18,7 @@ from ebgenes.data.estimated import estimated_counts
 from ebgenes.data.formats import BY_SAMPLE, Reading, read_wide, recognise, require_place, with_samples_of
 from ebgenes.data.htseq import htseq_files, read_htseq
 from ebgenes.data.sample_files import require_files, sample_files
-from ebgenes.data.tenx import barcodes
+from ebgenes.data.tenx import read_tenx
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
 from ebgenes.records.counts import Counts
@@ -38,9 +38,6 @@ class Peek:
     notes: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
 
-
-TYPICAL = 30_000
-"""Genes of a genome, where a look does not tell."""
 
 SAMPLES_LOOKED_AT = 2
 """Of formats with a file a sample."""
@@ -73,7 +70,9 @@ def peek(
     if found in ("featurecounts", "htseq"):
         return _of_genes(place, sheet, found, counts_are)
     if found == "10x":
-        return _of(found, with_samples_of(sheet, _no_genes(barcodes(place)), str(place)), TYPICAL)
+        # As many columns as samples: the whole is soon read.
+        counts = read_tenx(place)
+        return _of(found, with_samples_of(sheet, counts, str(place)), len(counts.gene))
     if found == "h5ad":
         return _h5ad(place, sheet, layer, counts_are)
     reading = read_wide(
