@@ -15,11 +15,12 @@ from ebgenes.analyses.conditions.multivariate_fit import fit_multivariate
 from ebgenes.analyses.conditions.multivariate_posterior import multivariate_posterior
 from ebgenes.analyses.conditions.multivariate_summary import summarize_multivariate
 from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
-from ebgenes.app.config import DatasetSettings, MultivariateSettings, ReportSettings, taken_together
-from ebgenes.app.outputs import CONDITIONS_FOLDER, files_of_conditions
+from ebgenes.app.config import Config, DatasetSettings, MultivariateSettings, taken_together
+from ebgenes.app.figures import draw_files, page_figures
+from ebgenes.app.outputs import CONDITIONS_FOLDER, conditions_figures, files_of_conditions
 from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import read_json, write_bytes, write_json
+from ebgenes.files import read_json, write_json
 from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
@@ -74,7 +75,7 @@ def write_together(
     folder: Path,
     group: str,
     dataset: DatasetSettings,
-    report: ReportSettings,
+    config: Config,
     design_of: Callable[[Study, str], Design],
 ) -> str:
     """Fit and write what `dataset.multivariate[group]` asks, from the contrasts' files in the dataset's folder.
@@ -82,7 +83,7 @@ def write_together(
     design_of tells the design of a contrast, by its study. Returns what was found, in words.
     """
 
-    settings = dataset.multivariate[group]
+    settings, report = dataset.multivariate[group], config.report
     plan = None if dataset.pseudobulk is None else read_json(folder / "cell_types.json")
     asked = asked_conditions(settings, dataset, plan)
     conditions, names = _read(folder, asked, design_of)
@@ -104,17 +105,14 @@ def write_together(
         "multivariate": gene_table(gene, names, estimate, fit.prior, posterior, report.level),
         "conditions": condition_table(gene, names, estimate, se, own),
     }
+    place = folder / CONDITIONS_FOLDER / group
     for file in files_of_conditions(report):
         stem, _, suffix = file.partition(".")
-        path = folder / CONDITIONS_FOLDER / group / file
         if suffix == "json":
-            write_json(path, summary)
-        elif stem == "sharing":
-            from ebgenes.plots import draw_sharing, figure_bytes
-
-            write_bytes(path, figure_bytes(draw_sharing(summary), suffix))
+            write_json(place / file, summary)
         else:
-            write_table(path, tables[stem])
+            write_table(place / file, tables[stem])
+    draw_files([place / name for name in conditions_figures(config)], {"sharing": summary})
     return str(summary["words"])
 
 
@@ -162,7 +160,7 @@ def together_pages(folder: Path, dataset: DatasetSettings) -> list[TogetherPage]
                     ),
                     key=lambda pair: -pair[1],
                 ),
-                figure=(found / "sharing.png").read_bytes(),
+                figures=page_figures(found, "conditions", summary),
             )
         )
     return pages

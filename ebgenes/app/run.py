@@ -14,7 +14,6 @@ from ebgenes.app.conditions import together_pages, write_together
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
-    ReportSettings,
 )
 from ebgenes.app.figures import write_dataset_figures
 from ebgenes.app.outputs import files_of_contrast
@@ -99,17 +98,17 @@ def _take_together(
 ) -> list[TogetherPage]:
     """Contrasts or cell types together, from the files of each; what the report says of them."""
     for group in dataset.multivariate:
-        progress(f"{name}/{group}: {together(folder, group, dataset, config.report)}")
+        progress(f"{name}/{group}: {together(folder, group, dataset, config)}")
     return together_pages(folder, dataset)
 
 
-def together(folder: Path, group: str, dataset: DatasetSettings, settings: ReportSettings) -> str:
+def together(folder: Path, group: str, dataset: DatasetSettings, config: Config) -> str:
     """Fit and write what is taken together in the dataset's folder; what was found, in words."""
 
     def design_of(study: Study, contrast: str) -> Design:
         return contrast_design(study.samples, dataset.design, dataset.contrasts[contrast], contrast, dataset.reference)
 
-    return write_together(folder, group, dataset, settings, design_of)
+    return write_together(folder, group, dataset, config, design_of)
 
 
 def _run_study(
@@ -129,7 +128,7 @@ def _run_study(
 
     def write_page(together: Sequence[TogetherPage]) -> None:
         write_results(outdir / name, study, name, pages, together)
-        write_dataset_figures(outdir / name, study, dataset, pages, config.report)
+        write_dataset_figures(outdir / name, study, dataset, pages, config)
 
     return write_page
 

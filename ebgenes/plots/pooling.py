@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -23,6 +24,7 @@ from ebgenes.plots.axes import (
     padded,
     tested_genes,
 )
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import (
     COLOUR,
     FAINT,
@@ -223,3 +225,18 @@ def lfdr_density(table: pd.DataFrame, ax: Axes) -> Axes:
     note = f"{number_of_genes(len(lfdr))} tested: {low:,} below 0.05, {high:,} above 0.95"
     set_heading(ax, "Probability that a gene is unchanged", [note])
     return ax
+
+
+def draw_shrinkage(table: pd.DataFrame, *, title: str = "", **asked: Any) -> Figure:
+    """Estimates before and after pooling as a whole figure; asked as `shrinkage` takes it."""
+    with composed(1, 1, None, title) as (figure, panels):
+        shrinkage(table, panels[0], **asked)
+    return figure
+
+
+def draw_prior(table: pd.DataFrame, prior: MixturePrior, *, title: str = "") -> Figure:
+    """The fitted prior and the local false discovery rates, side by side."""
+    with composed(1, 2, None, title) as (figure, panels):
+        prior_density(table, prior, panels[0])
+        lfdr_density(table, panels[1])
+    return figure

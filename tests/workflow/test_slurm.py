@@ -97,7 +97,7 @@ def small(folder: Path, *names: str) -> dict[str, Any]:
             "design": "~ group",
             "contrasts": {"treatment": COMPARISON},
         }
-    return {"outdir": "out", "datasets": datasets, "report": {"figures": ["png"]}}
+    return {"outdir": "out", "datasets": datasets, "report": {"formats": ["png"]}}
 
 
 # A whole run
@@ -121,7 +121,7 @@ def test_three_studies_and_fourteen_contrasts_give_the_same_bits(slurm: Slurm, t
         "batch_b": {"column": "batch", "baseline": "a", "target": "b"},
         "batch_c": {"column": "batch", "baseline": "a", "target": "c"},
     }
-    config = {"outdir": "out", "datasets": {**shipped, "blood": blood}, "report": {"figures": ["png"]}}
+    config = {"outdir": "out", "datasets": {**shipped, "blood": blood}, "report": {"formats": ["png"]}}
     write_config(tmp_path / "mine.yaml", config)
     code, said = on_slurm(tmp_path)
     assert code == 0, said
