@@ -60,7 +60,7 @@ CONFIG = {
         }
     },
     "prior": {"null": "fixed"},
-    "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"],
+    "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"], "formats": ["png", "svg"],
                "figures": ["volcano", "ma", "prior", "covariates", "hidden", "heatmap", "pca", "dispersion"]},
 }  # fmt: skip
 PICTURES = list(files_of_contrast(parse_config(CONFIG)).figures)
@@ -533,6 +533,6 @@ def test_threads_do_not_change_a_byte(tmp_path: Path) -> None:
         words = ["run", "config.yaml", "--threads", threads, "--outdir", f"out{threads}"]
         done = ebgenes(*words, folder=tmp_path, PYTHONWARNINGS="error::RuntimeWarning")
         assert (done.returncode, done.stdout) == (0, f"results are in out{threads}\n"), done.stderr
-    for name in ("genes.tsv", "prior.json", "volcano.svg"):
+    for name in ("genes.tsv", "prior.json", "volcano.png"):
         one, two = (tmp_path / folder / "one/treated" / name for folder in ("out1", "out2"))
         assert one.read_bytes() == two.read_bytes()

@@ -75,7 +75,7 @@ def test_defaults() -> None:
     assert prior.min_scale is None
     assert (report.level, report.interval, report.lfc_threshold, report.label) == (0.05, 0.95, 0, 20)
     assert (report.interval_method, report.seed) == ("plugin", 1)
-    assert (report.x, report.y, report.formats, report.tables) == ("post_mean", "lfdr", ["png", "svg"], ["tsv"])
+    assert (report.x, report.y, report.formats, report.tables) == ("post_mean", "lfdr", ["png"], ["tsv"])
 
 
 def test_every_default_is_valid_itself() -> None:

@@ -129,7 +129,11 @@ def settings(study: Path) -> dict[str, Any]:
         "design": "~ group",
         "contrasts": {"treatment": COMPARISON},
     }
-    return {"outdir": "out", "datasets": {"study": dataset}, "report": {"tables": TABLES, "figures": FIGURES}}
+    return {
+        "outdir": "out",
+        "datasets": {"study": dataset},
+        "report": {"tables": TABLES, "figures": FIGURES, "formats": ["png", "svg"]},
+    }
 
 
 def changed(settings: dict[str, Any], **dataset: Any) -> dict[str, Any]:
@@ -210,7 +214,7 @@ FIT = ["contrast treatment"]
         ({"effects": {"outliers": "winsorize"}}, [*FIT, "report", "default"]),
         ({"effects": {"hidden_factors": 0}}, [*FIT, "report", "default"]),
         (
-            {"report": {"tables": TABLES, "figures": FIGURES, "level": 0.1}},
+            {"report": {"tables": TABLES, "figures": FIGURES, "formats": ["png", "svg"], "level": 0.1}},
             ["contrast treatment", "report", "default"],
         ),
         ({"outdir": "./out/"}, []),
