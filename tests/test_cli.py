@@ -60,7 +60,8 @@ CONFIG = {
         }
     },
     "prior": {"null": "fixed"},
-    "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"], "formats": ["png", "svg"],
+    "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"],
+               "formats": ["png", "svg"],
                "figures": ["volcano", "ma", "prior", "covariates", "hidden", "heatmap", "pca", "dispersion"]},
 }  # fmt: skip
 PICTURES = list(files_of_contrast(parse_config(CONFIG)).figures)

@@ -39,6 +39,7 @@ TABLES = [
     *(kind for kind, library in (("parquet", "pyarrow"), ("xlsx", "xlsxwriter")) if find_spec(library)),
 ]
 FIGURES = ["volcano", "ma", "hidden", "heatmap", "pca", "dispersion"]
+REPORT = {"tables": TABLES, "figures": FIGURES, "formats": ["png", "svg"]}
 COMPARISON = {"column": "group", "baseline": "control", "target": "treated"}
 
 N_GENES = 400
@@ -214,7 +215,7 @@ FIT = ["contrast treatment"]
         ({"effects": {"outliers": "winsorize"}}, [*FIT, "report", "default"]),
         ({"effects": {"hidden_factors": 0}}, [*FIT, "report", "default"]),
         (
-            {"report": {"tables": TABLES, "figures": FIGURES, "formats": ["png", "svg"], "level": 0.1}},
+            {"report": {**REPORT, "level": 0.1}},
             ["contrast treatment", "report", "default"],
         ),
         ({"outdir": "./out/"}, []),
