@@ -19,6 +19,7 @@ from ebgenes.records.prior import MixturePrior
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from ebgenes.report.contents import ContrastPage
 
@@ -39,14 +40,43 @@ def write_figures(
     `study` is for figures of counts; `null`, which rows of the table are truly unchanged, for the calibration; `joint`
     for figures of several rows; `own`, the table of studies' own effects, for the forest.
     """
+    known = _known_of(table, prior, summary, settings, study=study, null=null, joint=joint, own=own)
+    draw_files(files, known)
+
+
+def drawn_figure(
+    name: str,
+    table: pd.DataFrame,
+    prior: MixturePrior,
+    summary: Mapping[str, Any],
+    settings: ReportSettings,
+    *,
+    study: Study | None = None,
+    joint: MultiDfResult | None = None,
+) -> Figure:
+    """One figure of a contrast; parameters as `write_figures`."""
+    return figure_of(name).drawn("", _known_of(table, prior, summary, settings, study=study, joint=joint))
+
+
+def _known_of(
+    table: pd.DataFrame,
+    prior: MixturePrior,
+    summary: Mapping[str, Any],
+    settings: ReportSettings,
+    *,
+    study: Study | None = None,
+    null: BoolArray | None = None,
+    joint: MultiDfResult | None = None,
+    own: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """What figures may be drawn of, by the names that they need it by."""
     words = summary.get("contrast", {})
     known: dict[str, Any] = {"table": table, "prior": prior, "study": study, "null": null, "own": own}
     known |= {"up": words.get("up", "higher"), "down": words.get("down", "lower")}
     known |= {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
     known |= {"stored": summary.get("stored"), "studies": summary.get("studies")}
     known |= {} if joint is None else options(joint, "effects", "posterior")
-    known |= options(settings, "level", "label", "x", "y")
-    draw_files(files, known)
+    return known | options(settings, "level", "label", "x", "y")
 
 
 def draw_files(files: Sequence[Path], known: Mapping[str, Any]) -> None:

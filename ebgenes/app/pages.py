@@ -30,11 +30,11 @@ from ebgenes.results.table_files import write_results_h5ad
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.report.contents import ContrastPage, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 
 
 def contrast_page(
-    figures: Path,
+    figures: Path | None,
     table: pd.DataFrame,
     prior: MixturePrior,
     summary: Mapping[str, Any],
@@ -44,13 +44,14 @@ def contrast_page(
     effects: Effects | None = None,
     joint: MultiDfResult | None = None,
 ) -> ContrastPage:
-    """One contrast of the report; its figures are read from the folder they were written to."""
+    """One contrast of the report; its figures are read from the folder they were written to, if they were."""
     name = summary["contrast"]["name"]
     # Over draws there is no prior to plug in.
     method = config.report.interval_method
     method = "full_bayes" if method == "plugin" and summary.get("gibbs") else method
-    shown = page_figures(figures, "contrast", summary)
-    shown |= {} if joint is None else page_figures(figures, "multi_df", summary)
+    shown = {} if figures is None else page_figures(figures, "contrast", summary)
+    if figures is not None and joint is not None:
+        shown |= page_figures(figures, "multi_df", summary)
     return ContrastPage(
         name=name,
         formula=dataset.design,
@@ -97,7 +98,11 @@ def _along(joint: MultiDfResult | None) -> str | None:
 
 
 def write_results(
-    folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage], together: Sequence[TogetherPage] = ()
+    folder: Path,
+    study: Study,
+    dataset: str,
+    pages: Sequence[ContrastPage],
+    together: Sequence[TogetherPage | Section] = (),
 ) -> None:
     """Write results.h5ad and report.html of a dataset."""
     made_by = versions()

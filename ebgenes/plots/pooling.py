@@ -203,19 +203,18 @@ def marginal_density(prior: MixturePrior, se: FloatArray, end: float) -> tuple[F
     tuple of FloatArray
         Estimates from -end to end; the parts of the density that changed and unchanged genes make; (n,) each.
     """
-    se = prior.stretch * np.quantile(se, (np.arange(min(len(se), 400)) + 0.5) / min(len(se), 400))
+    sd: FloatArray = prior.stretch * np.quantile(se, (np.arange(min(len(se), 400)) + 0.5) / min(len(se), 400))
     n_side = 2000
     step = end / n_side
     # Twice the axis: what lies beyond reaches into it by its errors.
-    wide = step * np.arange(-2 * n_side, 2 * n_side + 1)
+    wide = step * np.arange(-2 * n_side, 2 * n_side + 1, dtype=float)
     # A narrow component falls between the nodes; its mean over each cell does not.
     within = step * (np.arange(8) + 0.5) / 8 - step / 2
     slab = np.mean([slab_density(prior, wide + shift) for shift in within], axis=0)
-    distance = step * np.arange(-2 * n_side, 2 * n_side + 1)
     middle = slice(n_side, 3 * n_side + 1)
-    changed = step * _convolved(slab, _mean_normal(distance, se))[middle]
+    changed = step * _convolved(slab, _mean_normal(wide, sd))[middle]
     x = wide[middle]
-    return x, np.maximum(changed, 0), prior.pi0 * _mean_normal(x - prior.mode, np.hypot(se, prior.null_scale))
+    return x, np.maximum(changed, 0), prior.pi0 * _mean_normal(x - prior.mode, np.hypot(sd, prior.null_scale))
 
 
 def _convolved(value: FloatArray, kernel: FloatArray) -> FloatArray:
