@@ -14,6 +14,7 @@ rule common:
         runtime=minutes(30, each=1),
     params:
         version=EBGENES_VERSION,
+        contents=contents_of(source("controls")),
         asked=asked,
         controls=lambda wildcards, input: flag_of("controls", input.controls),
     shell:
@@ -72,6 +73,7 @@ if SETTINGS.effects.batch > 1:
             runtime=minutes(30 * SETTINGS.effects.batch, each=SETTINGS.effects.batch),
         params:
             version=EBGENES_VERSION,
+            contents=contents_of(source("controls"), annotation, stored_prior),
             name=lambda wildcards: name_of(wildcards),
             config=lambda wildcards: dataset_part(
                 SETTINGS,
@@ -98,6 +100,7 @@ if SETTINGS.effects.batch > 1:
             "../envs/ebgenes.yaml"
         params:
             version=EBGENES_VERSION,
+            contents=contents_of(source("controls"), annotation, stored_prior),
             asked=asked,
             prior=section_part(SETTINGS, "prior"),
             gibbs=section_part(SETTINGS, "gibbs"),
@@ -131,6 +134,7 @@ else:
             runtime=minutes(30, each=1),
         params:
             version=EBGENES_VERSION,
+            contents=contents_of(source("controls"), annotation, stored_prior),
             asked=asked,
             controls=lambda wildcards, input: flag_of("controls", input.controls),
             chunks=lambda wildcards, input: "--chunks" if input.chunks else "",
