@@ -70,10 +70,10 @@ def test_every_input_gene_has_a_row(table, airway_all):
 
 def test_every_file_of_the_contract_is_there(results):
     names = {path.name for path in (results / "airway/dex").iterdir()}
-    assert {"effects.h5", "prior.json", "genes.tsv", "volcano.png", "volcano.svg", "volcano.pdf"} <= names
-    assert {
-        f"{figure}.{suffix}" for figure in ("ma", "prior", "shrinkage", "diagnostics") for suffix in ("png", "svg")
-    } <= names
+    # The page draws the other figures; hidden variation was not found.
+    assert {name for name in names if not name.startswith("draws")} == {
+        "effects.h5", "prior.json", "genes.tsv", "volcano.png",
+    }  # fmt: skip
     assert {path.name for path in (results / "airway").iterdir()} == {
         "counts.h5ad",
         "dex",

@@ -22,7 +22,7 @@ import ebgenes as eb
 from ebgenes import __version__
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
-from ebgenes.app.outputs import DATASET_FIGURES, FIGURES, files_of_contrast
+from ebgenes.app.outputs import dataset_figures, files_of_contrast
 from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_study
 from ebgenes.results.storage import read_effects, read_prior
@@ -61,7 +61,8 @@ CONFIG = {
     },
     "prior": {"null": "fixed"},
     "report": {"level": 0.1, "interval": 0.9, "lfc_threshold": 0.5, "label": 3, "tables": ["tsv", "xlsx"],
-               "extra_figures": ["heatmap", "pca", "dispersion"]},
+               "formats": ["png", "svg"],
+               "figures": ["volcano", "ma", "prior", "covariates", "hidden", "heatmap", "pca", "dispersion"]},
 }  # fmt: skip
 PICTURES = list(files_of_contrast(parse_config(CONFIG)).figures)
 
@@ -171,7 +172,10 @@ def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_run_writes_what_it_promises(study: Path) -> None:
     made = {str(path.relative_to(study / "out")) for path in (study / "out").rglob("*") if path.is_file()}
     contrast = ["effects.h5", "prior.json", "genes.tsv", "genes.xlsx", *PICTURES]
-    own = [f"{name}.{suffix}" for name in DATASET_FIGURES for suffix in ("png", "svg")]
+    own = dataset_figures(parse_config(CONFIG))
+    assert {Path(name).stem for name in own} == {"pca", "dispersion"}
+    # No hidden factor was found, so there is no figure of one.
+    assert {Path(name).stem for name in PICTURES} == {"volcano", "ma", "prior", "heatmap"}
     assert made == {
         *(f"one/{name}" for name in ("counts.h5ad", "results.h5ad", "report.html", *own)),
         *(f"one/treated/{name}" for name in contrast),
@@ -264,9 +268,10 @@ def test_steps_make_the_same_as_run(
     # The table and the figures alone, from the same files.
     assert main(["table", effects, "--prior", prior, "--counts", counts, *report, "--out", f"{tmp_path}/g.tsv"]) == 0
     assert (tmp_path / "g.tsv").read_bytes() == (expected / "genes.tsv").read_bytes()
-    alone = [str(tmp_path / f"{name}.svg") for name in FIGURES]
+    drawn = ("volcano", "ma", "prior")
+    alone = [str(tmp_path / f"{name}.svg") for name in drawn]
     assert main(["plot", f"{tmp_path}/g.tsv", "--prior", prior, *report, "--out", *alone]) == 0
-    for name in FIGURES:
+    for name in drawn:
         assert (tmp_path / f"{name}.svg").read_bytes() == (expected / f"{name}.svg").read_bytes()
 
 
@@ -523,12 +528,12 @@ def test_threads_do_not_change_a_byte(tmp_path: Path) -> None:
     """More genes than two blocks of the kernels, so that threads have something to share."""
     assert main(["simulate", str(tmp_path / "sim"), "--genes", "2500", "--replicates", "2"]) == 0
     (tmp_path / "genes.csv").write_text("gene_id,gene_name\ngene00001,A\n", encoding="utf-8")
-    config = {**CONFIG, "prior": {}, "report": {"figures": ["png"]}}
+    config = {**CONFIG, "prior": {}, "report": {}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     for threads in ("1", "2"):
         words = ["run", "config.yaml", "--threads", threads, "--outdir", f"out{threads}"]
         done = ebgenes(*words, folder=tmp_path, PYTHONWARNINGS="error::RuntimeWarning")
         assert (done.returncode, done.stdout) == (0, f"results are in out{threads}\n"), done.stderr
-    for name in ("genes.tsv", "prior.json", "volcano.svg"):
+    for name in ("genes.tsv", "prior.json", "volcano.png"):
         one, two = (tmp_path / folder / "one/treated" / name for folder in ("out1", "out2"))
         assert one.read_bytes() == two.read_bytes()

@@ -11,6 +11,7 @@ import yaml
 from conftest import ROOT
 from jsonschema import Draft202012Validator
 
+from ebgenes import plots
 from ebgenes.app.commands import STARTER
 from ebgenes.app.config import (
     load_yaml,
@@ -21,7 +22,7 @@ from ebgenes.app.config import (
     read_config,
     schema,
 )
-from ebgenes.app.outputs import FIGURES, dataset_figures, files_of_contrast
+from ebgenes.app.outputs import conditions_figures, dataset_figures, files_of_contrast, studies_figures
 from ebgenes.data.normalization import NORMALIZATIONS
 from ebgenes.effects.engines import AUTO, ENGINES, all_options
 from ebgenes.errors import InputError, InputErrors
@@ -75,7 +76,7 @@ def test_defaults() -> None:
     assert prior.min_scale is None
     assert (report.level, report.interval, report.lfc_threshold, report.label) == (0.05, 0.95, 0, 20)
     assert (report.interval_method, report.seed) == ("plugin", 1)
-    assert (report.x, report.y, report.figures, report.tables) == ("post_mean", "lfdr", ["png", "svg"], ["tsv"])
+    assert (report.x, report.y, report.formats, report.tables) == ("post_mean", "lfdr", ["png"], ["tsv"])
 
 
 def test_every_default_is_valid_itself() -> None:
@@ -122,8 +123,8 @@ def test_everything_set_arrives() -> None:
     content["effects"] = {"engine": "moderated_t", "normalization": "tmm", "trend": True, "robust": True}
     content["prior"] = {"family": "point_normal", "null": "fixed", "solver": "em", "min_scale": 0.1}
     content["report"] = {"level": 0.1, "interval": 0.5, "lfc_threshold": 1, "label": 0, "x": "log2_fc", "y": "p_value"}
-    content["report"] |= {"figures": ["png", "pdf"], "tables": ["tsv", "xlsx"]}
-    content["report"]["extra_figures"] = ["pca"]
+    content["report"] |= {"formats": ["png", "pdf"], "tables": ["tsv", "xlsx"]}
+    content["report"]["figures"] = ["pca"]
     content["pathvars"] = {"anything": ["goes"]}
     config = parse_config(content)
     one = config.datasets["airway"]
@@ -137,7 +138,8 @@ def test_everything_set_arrives() -> None:
     assert (config.prior.family, config.prior.null, config.prior.solver) == ("point_normal", "fixed", "em")
     assert config.prior.min_scale == 0.1
     assert (config.report.x, config.report.y, config.report.label) == ("log2_fc", "p_value", 0)
-    assert (config.report.figures, config.report.tables) == (["png", "pdf"], ["tsv", "xlsx"])
+    assert (config.report.formats, config.report.tables) == (["png", "pdf"], ["tsv", "xlsx"])
+    assert config.report.figures == ["pca"]
 
 
 def test_the_key_null_is_a_name() -> None:
@@ -173,20 +175,39 @@ def test_shipped_config_and_starter_are_valid() -> None:
 
 
 def test_figures() -> None:
-    def figures(**sections: dict[str, Any]) -> set[str]:
-        plain = {"effects": {"hidden_factors": 0}, "report": {"figures": ["png"]}}
-        return set(files_of_contrast(parse_config({**minimal(), **plain, **sections})).figures)
+    """Those that are asked for and that the settings have something to show of, in every format asked for."""
 
-    always = {"volcano.png", "volcano.svg", "volcano.pdf"}
-    assert figures() == always | {f"{name}.png" for name in FIGURES}
-    both = {f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")}
-    assert figures(report={"figures": ["png", "pdf"]}) == always | both
-    more = figures(prior={"covariates": ["base_mean"]}, effects={"hidden_factors": "auto"})
-    assert more - figures() == {"covariates.png", "hidden.png"}
-    extra = {"figures": ["png"], "extra_figures": ["dispersion", "heatmap"]}
-    assert figures(report=extra) - figures() == {"heatmap.png"}
-    report = parse_config({**minimal(), "report": {**extra, "figures": ["png", "svg"]}}).report
-    assert dataset_figures(report) == ["dispersion.png", "dispersion.svg"]
+    def figures(**sections: dict[str, Any]) -> set[str]:
+        files = files_of_contrast(parse_config({**minimal(), **sections}))
+        assert set(files.perhaps) <= {f"hidden.{suffix}" for suffix in ("png", "svg", "pdf")}
+        return {*files.figures, *files.perhaps}
+
+    off = {"hidden_factors": 0}
+    png = {"formats": ["png"]}
+    assert figures(effects=off, report=png) == {"volcano.png"}
+    assert figures(effects=off, report={"formats": ["png", "pdf"]}) == {"volcano.png", "volcano.pdf"}
+    assert figures(prior={"covariates": ["base_mean"]}, report=png) == {"volcano.png", "covariates.png", "hidden.png"}
+    asked = {"figures": ["ma", "hidden", "heatmap", "dispersion", "rows"]}
+    assert figures(effects=off, report={**asked, **png}) == {"ma.png", "heatmap.png"}
+    assert figures(report={"figures": []}) == set()
+    config = parse_config({**minimal(), "report": {**asked, "formats": ["png", "svg"]}})
+    assert dataset_figures(config) == ["dispersion.png", "dispersion.svg"]
+    assert studies_figures(config) == ["ma.png", "ma.svg"]
+    assert conditions_figures(config) == []
+    assert files_of_contrast(config, multi_df=True).figures[-2:] == ("rows.png", "rows.svg")
+
+
+def test_the_schema_names_every_figure() -> None:
+    """But for the one that only `ebgenes plot` can draw."""
+    named = schema()["$defs"]["report"]["properties"]["figures"]
+    assert set(named["items"]["enum"]) == {name for name, figure in plots.FIGURES.items() if figure.of}
+    # What the page draws itself is drawn again on request only.
+    assert not [name for name in named["default"] if plots.FIGURES[name].on_page in ("script", "no")]
+
+
+def test_formats_among_figures_are_sent_to_their_own_key() -> None:
+    cure = "report.figures.0: found 'png'; formats of figures are named under report.formats."
+    assert cure in messages(changed("report/figures", ["png"]))
 
 
 def test_draws_that_were_interrupted_stand_beside_the_draws() -> None:
@@ -284,7 +305,7 @@ MISTAKES = [
     ("report/level", float("nan"), ": found nan; it must be a finite number."),
     ("report/lfc_threshold", float("inf"), ": found inf; it must be a finite number."),
     ("report/label", 201, ": found 201; it must be at most 200."),
-    ("report/figures", ["svg"], ": found ['svg']; png must be among them."),
+    ("report/formats", ["svg"], ": found ['svg']; png must be among them."),
     ("report/tables", ["tsv", "xls"], ".1: found 'xls'; allowed: tsv, parquet, xlsx, rnk. Did you mean 'xlsx'?"),
 ]
 

@@ -276,7 +276,7 @@ def test_files_hold_the_factors(tmp_path, monkeypatch):
     Path("config.yaml").write_text(
         "datasets: {d: {counts: counts.tsv, samples: samples.tsv, controls: controls.txt, design: ~ group, "
         "contrasts: {c: {column: group, baseline: control, target: treated}}}}\n"
-        "effects: {engine: moderated_t, hidden_factors: 1}\nreport: {figures: [svg, png]}\n"
+        "effects: {engine: moderated_t, hidden_factors: 1}\nreport: {formats: [svg, png]}\n"
     )
     assert main(["run", "config.yaml"]) == 0
     folder = Path("results/d/c")

@@ -22,7 +22,6 @@ import yaml
 from ebgenes.app import commands, last_net
 from ebgenes.app.cli import main
 from ebgenes.app.config import load_yaml, parse_config, reserved_names
-from ebgenes.app.outputs import DATASET_FIGURES
 from ebgenes.app.prepare import contrast_design
 from ebgenes.data.cells import read_parts
 from ebgenes.data.formats import read_input
@@ -35,6 +34,7 @@ from ebgenes.design.matrix import build_design
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.files import read_text_table
 from ebgenes.limits import Limits, limited
+from ebgenes.plots.figures import figures_of
 from ebgenes.plots.style import STYLE
 from ebgenes.results.storage import read_prior
 from ebgenes.results.table_files import write_table
@@ -722,7 +722,7 @@ def test_no_text_is_a_formula_to_matplotlib() -> None:
 
 
 def test_names_of_outputs_are_reserved() -> None:
-    made = {f"{stem}.{suffix}" for stem in DATASET_FIGURES for suffix in ("png", "svg", "pdf")}
+    made = {f"{figure.name}.{suffix}" for figure in figures_of("dataset") for suffix in ("png", "svg", "pdf")}
     assert made <= set(reserved_names())
 
 

@@ -172,7 +172,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
         },
         "effects": {"engine": "moderated_t"},
-        "report": {"figures": ["png"]},
+        "report": {"formats": ["png"]},
     }  # fmt: skip
     (folder / "config.yaml").write_text(json.dumps(config))
     assert main(["run", str(folder / "config.yaml")]) == 0

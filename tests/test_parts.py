@@ -58,7 +58,7 @@ def test_sums_and_plans_of_cells_depend_on_what_they_use() -> None:
 def test_conditions_and_studies() -> None:
     part = json.loads(conditions_part(config(), "two", "both"))
     assert part["datasets"]["two"]["multivariate"].keys() == {"both"}
-    assert set(part["report"]) == {"level", "figures", "tables"}
+    assert set(part["report"]) == {"level", "figures", "formats", "tables"}
     assert json.loads(studies_part(config(), "pooled"))["studies"].keys() == {"pooled"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 from scipy import special
 from statsmodels.stats.proportion import proportion_confint
 
@@ -145,6 +147,13 @@ def two_studies(table: pd.DataFrame) -> dict[str, Any]:
     return {"own": pd.DataFrame(own), "studies": {"study": ["_$a$", "b"], "kappa": {"value": 0.2}}}
 
 
+OF_TABLES = [
+    name for name, figure in plots.FIGURES.items() if "table" in figure.needs and "effects" not in figure.needs
+]
+OF_TABLES += ["covariates", "hidden", "stored"]
+"""Figures of a result table and of what prior.json tells beside it."""
+
+
 def told(table: pd.DataFrame) -> dict[str, Any]:
     """What figures show beside the table."""
     null = np.arange(len(table)) % 2 == 0
@@ -206,7 +215,8 @@ def test_labels_are_disjoint_and_inside(table: pd.DataFrame, name: str) -> None:
     shown = {label.get_text() for label in gene_labels(ax)}
     missing = set(lost.group(2).split(", ")) if lost else set()
     assert shown | missing == set(first["gene_name"])
-    assert len(shown) >= 30
+    # Leaders may not cross, so that not every label finds room.
+    assert len(shown) >= 25
 
 
 def test_labels_stand_on_their_genes(table: pd.DataFrame) -> None:
@@ -302,7 +312,7 @@ def test_label_zero_and_more_labels_than_genes(table: pd.DataFrame) -> None:
     assert len(gene_labels(plots.draw("volcano", few, PRIOR, label=50).axes[0])) == 5
 
 
-@pytest.mark.parametrize("name", plots.FIGURES)
+@pytest.mark.parametrize("name", OF_TABLES)
 def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
     small = table.head(1000)
     for format in plots.FORMATS:
@@ -322,7 +332,7 @@ def test_same_bytes_whatever_was_written_before(table: pd.DataFrame) -> None:
     assert b"<dc:date>" not in here
 
 
-@pytest.mark.parametrize("name", plots.FIGURES)
+@pytest.mark.parametrize("name", OF_TABLES)
 @pytest.mark.parametrize(
     "case",
     ["empty", "untested", "no hit", "all hits", "one gene", "lfdr 0", "lfdr 1", "p 0", "effect 0", "pi0 1"],
@@ -379,7 +389,7 @@ def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("name", plots.FIGURES)
+@pytest.mark.parametrize("name", OF_TABLES)
 def test_svg_has_text_and_few_paths(table: pd.DataFrame, name: str) -> None:
     svg = plots.figure_bytes(plots.draw(name, table, PRIOR, **told(table)), "svg")
     assert svg.count(b"<text") > 10
@@ -396,7 +406,7 @@ def test_settings_of_the_session_are_left_alone(table: pd.DataFrame) -> None:
 
 def test_import_starts_no_window_system() -> None:
     heavy = "{'matplotlib.pyplot', 'scipy.stats'}"
-    code = f"import sys, ebgenes.plots; sys.exit(bool({heavy} & set(sys.modules)))"
+    code = f"import sys; from ebgenes.plots import figure_bytes, volcano; sys.exit(bool({heavy} & set(sys.modules)))"
     root = Path(plots.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
@@ -422,16 +432,72 @@ def test_arrows_run_from_estimate_to_posterior_mean(table: pd.DataFrame) -> None
     assert all(kind in words for kind in ("no pooling", "partial pooling", "complete pooling"))
 
 
-def test_prior_curve_is_the_scaled_slab(table: pd.DataFrame) -> None:
-    ax = plots.draw("prior", table, PRIOR).axes[0]
-    grid, height = next(line.get_data() for line in ax.lines if len(line.get_xdata()) > 1000)
-    slab = sum(
-        weight * np.exp(-0.5 * (grid / scale) ** 2) / (scale * np.sqrt(2 * np.pi))
-        for weight, scale in zip(PRIOR.weight[1:], PRIOR.scale[1:], strict=True)
-    )
-    # Two ways to sum two terms: rounding only.
-    np.testing.assert_allclose(height, slab, rtol=1e-12)
-    assert "pi0 = 80.0%" in " ".join(text.get_text() for text in ax.get_legend().get_texts())
+@pytest.mark.parametrize("prior", [PRIOR, MixturePrior(weight=[0.5, 0.3, 0.2], scale=[0.1, 0.004, 1.0], mode=0.2)])
+def test_the_curve_over_the_histogram_is_the_marginal(table: pd.DataFrame, prior: MixturePrior) -> None:
+    """Of normals around a mode it is a mixture over components and genes, summed here one by one."""
+    tested = table[table["status"] == "ok"]
+    ax = plots.draw("prior", tested, prior).axes[0]
+    assert len(ax.figure.axes) == 2, "no axis of its own for the share of unchanged genes"
+    lines = {line.get_label(): line for line in ax.lines}
+    x = np.asarray(lines["_marginal"].get_xdata())[::200]
+    variance = prior.scale**2 + tested["se"].to_numpy()[:, None] ** 2
+    density = np.exp(-0.5 * (x[:, None, None] - prior.mode) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
+    by_component = density.mean(axis=1) * prior.weight
+    # Standard errors are summed up by 400 quantiles; the largest few in ten thousand are cut short.
+    peak = by_component.sum(axis=1).max()
+    for name, expected in (("_unchanged", by_component[:, 0]), ("_changed", by_component[:, 1:].sum(axis=1))):
+        np.testing.assert_allclose(lines[name].get_ydata()[::200], expected, atol=2e-3 * peak)
+    heights = np.asarray(ax.patches[0].get_data().values)
+    if prior is PRIOR:
+        # What is simulated from the prior lies where the curve says: five standard errors of a count.
+        edges = np.asarray(ax.patches[0].get_data().edges)
+        middle = np.interp((edges[1:] + edges[:-1]) / 2, lines["_marginal"].get_xdata(), lines["_marginal"].get_ydata())
+        unit = len(tested) * (edges[1] - edges[0])
+        assert (np.abs(heights - middle) * unit < 5 * np.sqrt(middle * unit) + 5).all()
+    words = " ".join(text.get_text() for text in ax.get_legend().get_texts())
+    assert f"pi0 = {prior.pi0:.1%}" in words
+
+
+def n_beyond(ax: Axes) -> int:
+    said = re.search(r"([\d,]+) genes? beyond the axis", note(ax))
+    return int(said.group(1).replace(",", "")) if said else 0
+
+
+def test_one_far_gene_does_not_empty_half_the_axis(table: pd.DataFrame) -> None:
+    tested = table[table["status"] == "ok"].reset_index(drop=True)
+    largest = tested["post_mean"].abs().max()
+    far = tested.assign(post_mean=tested["post_mean"].where(tested.index != 17, 1.9 * largest))
+    for name, ends in (("volcano", "get_xlim"), ("ma", "get_ylim")):
+        before, ax = (plots.draw(name, each, PRIOR, label=0).axes[0] for each in (tested, far))
+        assert getattr(ax, ends)()[1] < 1.2 * largest
+        assert n_beyond(ax) == n_beyond(before) + 1
+        assert len(drawn(ax)) == len(far)
+    # Two in a thousand that go on where the others end are no reason to cut.
+    near = tested.assign(post_mean=tested["post_mean"].where(tested.index != 17, 1.4 * largest))
+    assert plots.draw("volcano", near, PRIOR).axes[0].get_xlim()[1] > 1.4 * largest
+
+
+@pytest.mark.parametrize("name", ["volcano", "ma"])
+def test_leaders_do_not_cross(table: pd.DataFrame, name: str) -> None:
+    figure = plots.draw(name, table, PRIOR, label=60)
+    figure.draw_without_rendering()
+    leaders = [label.arrow_patch.get_path() for label in gene_labels(figure.axes[0]) if label.arrow_patch is not None]
+    ends = [path.vertices[[0, -1]] for path in leaders]
+    assert len(ends) > 10
+
+    def turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
+        return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+
+    for i, (a, b) in enumerate(ends):
+        for c, d in ends[i + 1 :]:
+            assert not (turn(a, b, c) * turn(a, b, d) < 0 and turn(c, d, a) * turn(c, d, b) < 0)
+
+
+def test_pixels_suffice_for_print(table: pd.DataFrame) -> None:
+    figure = plots.draw("volcano", table.head(100), PRIOR)
+    with Image.open(io.BytesIO(plots.figure_bytes(figure, "png"))) as image:
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert image.size == tuple(300 * size for size in figure.get_size_inches())
 
 
 def test_histograms_hold_every_gene(table: pd.DataFrame) -> None:
@@ -530,7 +596,7 @@ def test_calibration_against_the_truth(table: pd.DataFrame) -> None:
 def test_unknown_choices_are_refused_in_words(table: pd.DataFrame) -> None:
     with pytest.raises(
         InputError,
-        match="diagnostics, covariates, hidden, stored, forest, heatmap, calibration; found 'vulcano'",
+        match=r"shrinkage, diagnostics, covariates, hidden, .*, calibration, pca, dispersion, sharing; found 'vulcano'",
     ):
         plots.draw("vulcano", table, PRIOR)
     with pytest.raises(InputError, match="lfdr, p_value; found 'padj'"):
@@ -567,5 +633,12 @@ def test_covariates_and_evidence_have_a_panel_each(table: pd.DataFrame) -> None:
     curves = figure.axes[2].lines
     peaks = [float(line.get_xdata()[np.argmax(line.get_ydata())]) for line in curves]
     np.testing.assert_allclose(peaks, [1.1, 0.3, 0.4], atol=0.02)
-    with pytest.raises(InputError, match="no covariates"):
+    with pytest.raises(InputError, match=r"needs a prior with covariates, and this one has none. Leave the figure out"):
         plots.draw("covariates", table, PRIOR)
+
+
+def test_naming_figures_loads_no_drawing() -> None:
+    """Rules and the config list files of figures; they must not wait for matplotlib or tables."""
+    code = "import sys, ebgenes.plots.figures; sys.exit(bool({'matplotlib', 'pandas', 'numpy'} & set(sys.modules)))"
+    root = Path(plots.__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""What a newcomer adds in a file of its own works from the config to the page: a family of priors, an engine,
+"""What a newcomer adds in a file of its own works from the config to the page: a family of priors, a figure, an engine,
 an analysis."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from scipy.stats import ttest_ind
 
 import ebgenes
@@ -22,7 +23,8 @@ import ebgenes as eb
 from ebgenes.app import analyses
 from ebgenes.app.analyses.analysis import Analysis
 from ebgenes.app.cli import main
-from ebgenes.app.config import Config, DatasetSettings, parse_config, schema
+from ebgenes.app.config import Config, DatasetSettings, parse_config, read_config, schema
+from ebgenes.app.outputs import files_of_contrast
 from ebgenes.app.parts import dataset_part
 from ebgenes.data.normalization import base_mean
 from ebgenes.effects import engines
@@ -31,6 +33,7 @@ from ebgenes.effects.ready import Asked, Ready
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.files import read_json, write_json
 from ebgenes.numerics import pieces
+from ebgenes.plots.figures import FIGURES, FigureRecord
 from ebgenes.prior import families
 from ebgenes.prior.families.family import Family, mixture_density, of_slabs
 from ebgenes.prior.families.half_normal import FAMILY as HALF_NORMAL
@@ -54,10 +57,31 @@ UPWARD = Family(
 )
 
 
+def draw_ranks(table: pd.DataFrame, level: float, *, title: str = "") -> Figure:
+    figure = Figure(figsize=(3, 2))
+    ax = figure.subplots()
+    ax.plot(np.sort(table["lfsr"].dropna()))
+    ax.set_title(f"ranks at {level:g}{title}")
+    return figure
+
+
+RANKS = FigureRecord(
+    name="ranks",
+    place=99,
+    of=("contrast",),
+    caption="Local false sign rates in the order of their ranks.",
+    draw=draw_ranks,
+    needs=("table", "level"),
+    when=lambda settings: settings.prior.fit == "em",
+    on_page="image",
+)
+
+
 def allow(monkeypatch: pytest.MonkeyPatch, section: str, key: str, value: str) -> None:
-    """The schema names every value that a key may have."""
-    allowed: list[Any] = schema()["$defs"][section]["properties"][key]["enum"]
-    monkeypatch.setitem(schema()["$defs"][section]["properties"][key], "enum", [*allowed, value])
+    """The schema names every value that a key may have, or that its list may hold."""
+    known = schema()["$defs"][section]["properties"][key]
+    known = known.get("items", known)
+    monkeypatch.setitem(known, "enum", [*known["enum"], value])
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +126,25 @@ def test_a_family_that_is_not_registered_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.delitem(families.FAMILIES, "npmle")
     with pytest.raises(Exception, match="unknown prior family 'npmle'; choose one of half_normal"):
         families.family_of("npmle")
+
+
+def test_a_figure_runs_from_config_to_page(simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FIGURES, RANKS.name, RANKS)
+    allow(monkeypatch, "report", "figures", RANKS.name)
+    out = ran(tmp_path, simulated, report={"figures": [RANKS.name], "formats": ["png", "svg"]})
+    config = read_config(tmp_path / "config.yaml")
+    assert files_of_contrast(config).figures == ("ranks.png", "ranks.svg")
+    assert not files_of_contrast(replace(config, prior=replace(config.prior, fit="gibbs"))).figures
+    folder = out / "treated"
+    drawn = {file.name for file in folder.iterdir() if file.suffix in (".png", ".svg")}
+    assert drawn == {"ranks.png", "ranks.svg"}
+    assert "ranks at 0.05" in (folder / "ranks.svg").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"<figcaption>{RANKS.caption}</figcaption>" in page
+    # The verb draws the same of the files.
+    stored = ["--prior", str(folder / "prior.json"), "--out", str(tmp_path / "ranks.png")]
+    assert main(["plot", str(folder / "genes.tsv"), *stored]) == 0
+    assert (tmp_path / "ranks.png").read_bytes() == (folder / "ranks.png").read_bytes()
 
 
 def plain_t(ready: Ready, asked: Asked) -> Effects:

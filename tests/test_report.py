@@ -220,7 +220,7 @@ def test_everything_is_escaped() -> None:
     table["gene_id"] = [f"{evil}{i}" for i in range(len(table))]
     hostile = page(
         table=table, name=evil, formula=evil, up=evil, down=evil, engine=evil, normalization=evil,
-        groups={evil: 4}, warnings=[evil], figures={"volcano": PNG, evil: PNG}, scalars={evil: 1.0},
+        groups={evil: 4}, warnings=[evil], figures={"volcano": PNG}, scalars={evil: 1.0},
     )  # fmt: skip
     html = render(hostile, hostile, dataset=evil, versions={evil: evil})
     opened = re.findall(r"<script[^>]*>", html)
@@ -247,7 +247,7 @@ def test_figures_are_embedded_with_words() -> None:
     images = [attrs for tag, attrs in Reader(html).tags if tag == "img"]
     assert len(images) == 2
     assert all(len(image["alt"] or "") > 20 for image in images)
-    assert (images[0]["alt"] or "").startswith("Volcano plot of dex")
+    assert (images[0]["alt"] or "").startswith("Volcano plot: size of the effect")
     assert all(base64.b64decode((image["src"] or "").split(",")[1]) == SMALL for image in images)
 
 

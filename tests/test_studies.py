@@ -233,7 +233,7 @@ def a_config(folder: Path) -> dict:
             }
         },
         "effects": {"hidden_factors": 0},
-        "report": {"figures": ["png"]},
+        "report": {"formats": ["png"]},
     }
 
 

@@ -161,7 +161,7 @@ def test_contrasts_taken_together_leave_their_files(groups, capsys):
     assert main(["run", str(path)]) == 0
     made = folder / "out" / "study" / "multivariate" / "doses"
     assert {each.name for each in made.iterdir()} == {
-        "multivariate.json", "multivariate.tsv", "conditions.tsv", "sharing.png", "sharing.svg",
+        "multivariate.json", "multivariate.tsv", "conditions.tsv", "sharing.png",
     }  # fmt: skip
     _, summary = read_multivariate_prior(made / "multivariate.json")
     assert summary["error_correlation"][0][1] == pytest.approx(0.5, abs=1e-9)

@@ -291,7 +291,8 @@ def _prior_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--beside", help="table of fixed beside random effects to write, where both were asked for")
     made.add_argument("--out", required=True, help="prior.json to write")
     _table_options(made, "--table", required=False)
-    made.add_argument("--figures", nargs="+", default=[], help="figures to draw of the table, such as volcano.png")
+    made.add_argument("--figures", nargs="*", default=[], help="figures to draw of the table, such as volcano.png")
+    made.add_argument("--perhaps", nargs="*", default=[], help="the same, where what they show is found (hidden.png)")
 
 
 def _counts_option(made: argparse.ArgumentParser) -> None:

@@ -354,6 +354,7 @@ def _answer(
         effects=effects_out,
         tables=tuple(options.table),
         figures=tuple(options.figures),
+        perhaps=tuple(options.perhaps),
         draws=(options.draws,) if options.draws else (),
         fixed_random=(options.beside,) if options.beside else (),
     )
@@ -456,10 +457,10 @@ def plot(options: argparse.Namespace) -> None:
 
 def _study_for(figures: list[Path], counts: str | None) -> Study | None:
     """The counts, where a figure needs them."""
-    from ebgenes.app.outputs import HEAT_MAP
+    from ebgenes.app.figures import needs_counts
     from ebgenes.data.h5ad import read_study
 
-    return read_study(counts) if counts is not None and any(path.stem == HEAT_MAP for path in figures) else None
+    return read_study(counts) if counts is not None and needs_counts(figures) else None
 
 
 def analysis(options: argparse.Namespace) -> None:
@@ -526,7 +527,7 @@ def report(options: argparse.Namespace) -> None:
         else:
             pages.append(contrast_page(*known, effects))
     write_results(folder, study, name, pages, together)
-    write_dataset_figures(folder, study, dataset, pages, config.report)
+    write_dataset_figures(folder, study, dataset, pages, config)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:
         print(f"{page.name}: {sentence(page.table, page.up, page.down, page.level)}")

@@ -17,11 +17,12 @@ from ebgenes.analyses.conditions.multivariate_summary import summarize_multivari
 from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
 from ebgenes.app.analyses.multivariate import MultivariateSettings
 from ebgenes.app.config import Config, DatasetSettings, taken_together
-from ebgenes.app.outputs import CONDITIONS_FOLDER, files_of_conditions
+from ebgenes.app.figures import draw_files, page_figures
+from ebgenes.app.outputs import CONDITIONS_FOLDER, conditions_figures, files_of_conditions
 from ebgenes.app.prepare import contrast_design, read_plan
 from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import write_bytes, write_json
+from ebgenes.files import write_json
 from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
@@ -106,17 +107,14 @@ def write_together(
         "multivariate": gene_table(gene, names, estimate, fit.prior, posterior, report.level),
         "conditions": condition_table(gene, names, estimate, se, own),
     }
+    place = folder / CONDITIONS_FOLDER / group
     for file in files_of_conditions(report):
         stem, _, suffix = file.partition(".")
-        path = folder / CONDITIONS_FOLDER / group / file
         if suffix == "json":
-            write_json(path, summary)
-        elif stem == "sharing":
-            from ebgenes.plots import draw_sharing, figure_bytes
-
-            write_bytes(path, figure_bytes(draw_sharing(summary), suffix))
+            write_json(place / file, summary)
         else:
-            write_table(path, tables[stem])
+            write_table(place / file, tables[stem])
+    draw_files([place / name for name in conditions_figures(config)], {"sharing": summary})
     return str(summary["words"])
 
 
@@ -190,7 +188,7 @@ def together_pages(folder: Path, groups: Sequence[str]) -> list[TogetherPage]:
                     ),
                     key=lambda pair: -pair[1],
                 ),
-                figure=(found / "sharing.png").read_bytes(),
+                figures=page_figures(found, "conditions", summary),
             )
         )
     return pages

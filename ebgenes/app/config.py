@@ -150,7 +150,7 @@ class ReportSettings:
     x: str
     y: str
     figures: list[str]
-    extra_figures: list[str]
+    formats: list[str]
     tables: list[str]
 
 

@@ -1,4 +1,4 @@
-"""Figures of contrasts and datasets, to files."""
+"""Figures of contrasts, datasets and conditions, to files."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ebgenes.app.config import (
-    DatasetSettings,
-    ReportSettings,
-)
-from ebgenes.app.outputs import (
-    ROW_FIGURE,
-    dataset_figures,
-)
+from ebgenes.app.config import Config, DatasetSettings, ReportSettings
+from ebgenes.app.outputs import dataset_figures
 from ebgenes.app.prepare import options
 from ebgenes.app.steps import MultiDfResult
 from ebgenes.arrays import BoolArray
-from ebgenes.data.principal_components import principal_components
 from ebgenes.design.matrix import build_design
-from ebgenes.effects.dispersions import gene_dispersions
-from ebgenes.errors import InputError
 from ebgenes.files import write_bytes
+from ebgenes.plots.figures import Of, figure_of, figures_of
 from ebgenes.records.counts import Study
 from ebgenes.records.prior import MixturePrior
 
@@ -45,13 +37,11 @@ def write_figures(
 ) -> None:
     """Draw each figure once and write it in every format asked for: the file's stem names it.
 
-    `study` is for the heat map; `null`, which rows of the table are truly unchanged, for the calibration; `joint` for
-    the figure of several rows; `own`, the table of studies' own effects, for the forest.
+    `study` is for figures of counts; `null`, which rows of the table are truly unchanged, for the calibration; `joint`
+    for figures of several rows; `own`, the table of studies' own effects, for the forest.
     """
-    known = table, prior, summary, settings
-    for name in dict.fromkeys(file.stem for file in files):
-        figure = drawn_figure(name, *known, study=study, null=null, joint=joint, own=own)
-        _write_figure(figure, name, files)
+    known = _known_of(table, prior, summary, settings, study=study, null=null, joint=joint, own=own)
+    draw_files(files, known)
 
 
 def drawn_figure(
@@ -62,59 +52,76 @@ def drawn_figure(
     settings: ReportSettings,
     *,
     study: Study | None = None,
+    joint: MultiDfResult | None = None,
+) -> Figure:
+    """One figure of a contrast; parameters as `write_figures`."""
+    return figure_of(name).drawn("", _known_of(table, prior, summary, settings, study=study, joint=joint))
+
+
+def _known_of(
+    table: pd.DataFrame,
+    prior: MixturePrior,
+    summary: Mapping[str, Any],
+    settings: ReportSettings,
+    *,
+    study: Study | None = None,
     null: BoolArray | None = None,
     joint: MultiDfResult | None = None,
     own: pd.DataFrame | None = None,
-) -> Figure:
-    """One figure of a contrast; parameters as `write_figures`."""
-    from ebgenes.plots import draw
-
-    if name == ROW_FIGURE:
-        return _draw_rows(joint)
+) -> dict[str, Any]:
+    """What figures may be drawn of, by the names that they need it by."""
     words = summary.get("contrast", {})
-    up, down = words.get("up", "higher"), words.get("down", "lower")
-    told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
-    told |= {"study": study, "null": null, "stored": summary.get("stored")}
-    told |= {"own": own, "studies": summary.get("studies"), "random": bool(summary.get("random_effects"))}
-    return draw(name, table, prior, up=up, down=down, **told, **options(settings, "level", "label", "x", "y"))
+    known: dict[str, Any] = {"table": table, "prior": prior, "study": study, "null": null, "own": own}
+    known |= {"up": words.get("up", "higher"), "down": words.get("down", "lower")}
+    known |= {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
+    known |= {"stored": summary.get("stored"), "studies": summary.get("studies")}
+    known |= {} if joint is None else options(joint, "effects", "posterior")
+    return known | options(settings, "level", "label", "x", "y")
 
 
-def _draw_rows(joint: MultiDfResult | None) -> Figure:
-    from ebgenes.plots import draw_rows
-
-    if joint is None:
-        raise InputError(
-            "the figure rows needs effects of several rows. Name effects.h5 of such a contrast (--effects)."
-        )
-    return draw_rows(joint.table, joint.effects, joint.posterior)
-
-
-def _write_figure(figure: Figure, name: str, files: Sequence[Path]) -> None:
-    """Write a figure to those files whose stem is its name."""
+def draw_files(files: Sequence[Path], known: Mapping[str, Any]) -> None:
+    """Draw each figure that files name from what is known, and write it to all of its files."""
+    # What a name may be wrong of comes before the first figure.
+    asked = [figure_of(name) for name in dict.fromkeys(file.stem for file in files)]
+    if not asked:
+        return
     from ebgenes.plots import figure_bytes
 
+    for record in asked:
+        figure = record.drawn("", known)
+        for file in files:
+            if file.stem == record.name:
+                write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
+
+
+def found_figures(files: Sequence[Path], summary: Mapping[str, Any]) -> list[Path]:
+    """Files of figures of what was found; those of another run that found more are removed."""
+    there = [file for file in files if summary.get(str(figure_of(file.stem).part))]
     for file in files:
-        if file.stem == name:
-            write_bytes(file, figure_bytes(figure, file.suffix.removeprefix(".")))
+        if file not in there:
+            file.unlink(missing_ok=True)
+    return there
+
+
+def needs_counts(files: Sequence[Path]) -> bool:
+    """Whether a figure is drawn of the counts."""
+    return any("study" in figure_of(file.stem).needs for file in files)
 
 
 def write_dataset_figures(
-    folder: Path, study: Study, dataset: DatasetSettings, pages: Sequence[ContrastPage], settings: ReportSettings
+    folder: Path, study: Study, dataset: DatasetSettings, pages: Sequence[ContrastPage], config: Config
 ) -> None:
-    """Draw the figures of a whole data set that the config asks for."""
-    files = [folder / name for name in dataset_figures(settings)]
-    if "pca" in settings.extra_figures:
-        from ebgenes.plots import draw_components
+    """Draw the figures of a whole dataset that the config asks for."""
+    files = [folder / name for name in dataset_figures(config)]
+    known: dict[str, Any] = {"study": study}
+    if any("design" in figure_of(file.stem).needs for file in files):
+        known["design"] = build_design(study.samples, dataset.design, reference=dataset.reference)
+        known["trends"] = [page.scalars for page in pages if "dispersion_floor" in page.scalars]
+    draw_files(files, known)
 
-        score, share = principal_components(study.counts)
-        sheet = {str(name): [str(each) for each in study.samples[name]] for name in study.samples.columns}
-        told = {"sample": list(study.counts.sample), "score": score, "share": share, "sheet": sheet}
-        _write_figure(draw_components(told), "pca", files)
-    if "dispersion" in settings.extra_figures:
-        from ebgenes.plots import draw_dispersions
 
-        design = build_design(study.samples, dataset.design, reference=dataset.reference)
-        mean = study.screen.base_mean[study.screen.kept]
-        trends = [page.scalars for page in pages if "dispersion_floor" in page.scalars]
-        figure = draw_dispersions(mean, gene_dispersions(study.counts, design), trends[0] if trends else None)
-        _write_figure(figure, "dispersion", files)
+def page_figures(folder: Path, what: Of, summary: Mapping[str, Any]) -> dict[str, bytes]:
+    """PNG files of a folder that a page shows, by the figure's name."""
+    shown = [each for each in figures_of(what) if each.on_page in ("first", "image")]
+    files = {each.name: folder / f"{each.name}.png" for each in shown if each.part is None or summary.get(each.part)}
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}

@@ -7,33 +7,10 @@ from dataclasses import dataclass, replace
 from os.path import join
 from typing import TYPE_CHECKING, Self
 
+from ebgenes.plots.figures import FigureRecord, Of, figures_of
+
 if TYPE_CHECKING:
     from ebgenes.app.config import Config, ReportSettings
-
-FIGURES = ("volcano", "ma", "prior", "shrinkage", "diagnostics")
-"""Names of the figures of every contrast; the workflow reads them here, without loading matplotlib."""
-
-COVARIATE_FIGURE = "covariates"
-"""The figure of contrasts whose prior has covariates."""
-
-HIDDEN_FIGURE = "hidden"
-"""The figure of contrasts whose hidden factors were sought."""
-
-STORED_FIGURE = "stored"
-"""The figure of contrasts whose prior another study has fitted."""
-
-ROW_FIGURE = "rows"
-"""The figure of contrasts of several rows."""
-
-HEAT_MAP = "heatmap"
-"""A figure of contrasts, on request."""
-
-DATASET_FIGURES = ("pca", "dispersion")
-"""Figures of a whole data set, on request."""
-
-
-STUDIES_FIGURE = "forest"
-"""The figure of several studies."""
 
 CONDITIONS_FOLDER = "multivariate"
 """Folder, among a dataset's results, of conditions taken together."""
@@ -51,6 +28,8 @@ class ContrastFiles:
         Effects with their likelihoods; None where they are not to be written.
     tables, figures
         A file for each format asked for.
+    perhaps
+        Figures of what the data may turn out not to have, as hidden factors; written where they have it.
     draws, fixed_random
         Draws of the prior, and fixed effects beside random ones: one file each, or none where they are not asked for.
     """
@@ -59,6 +38,7 @@ class ContrastFiles:
     effects: str | None
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
     draws: tuple[str, ...] = ()
     fixed_random: tuple[str, ...] = ()
 
@@ -70,7 +50,7 @@ class ContrastFiles:
             effects=None if self.effects is None else join(folder, self.effects),
             **{
                 name: tuple(join(folder, each) for each in getattr(self, name))
-                for name in ("tables", "figures", "draws", "fixed_random")
+                for name in ("tables", "figures", "perhaps", "draws", "fixed_random")
             },
         )
 
@@ -83,55 +63,59 @@ class ContrastFiles:
 def files_of_contrast(config: Config, *, multi_df: bool = False) -> ContrastFiles:
     """The files of a contrast in its folder; `multi_df`, of one with several degrees of freedom."""
     report = config.report
+    asked = _asked(config, "contrast")
+    sure = [figure.name for figure in asked if not figure.found]
     return ContrastFiles(
         prior="prior.json",
         effects="effects.h5",
         tables=tuple(f"genes.{suffix}" for suffix in report.tables),
-        figures=(*_contrast_figures(config), *(in_formats([ROW_FIGURE], report.figures) if multi_df else ())),
+        figures=(*in_formats(sure, report), *(multi_df_figures(config) if multi_df else ())),
+        perhaps=tuple(in_formats([figure.name for figure in asked if figure.found], report)),
         draws=("draws.nc",) if config.prior.fit == "gibbs" else (),
         fixed_random=("fixed_random.tsv",) if config.effects.fixed_or_random == "both" else (),
     )
 
 
-def _contrast_figures(config: Config) -> list[str]:
-    asked = {
-        COVARIATE_FIGURE: bool(config.prior.covariates),
-        HIDDEN_FIGURE: config.effects.hidden_factors != 0,
-        STORED_FIGURE: config.prior.stored is not None,
-        HEAT_MAP: HEAT_MAP in config.report.extra_figures,
-    }
-    return in_formats([*FIGURES, *(name for name, wanted in asked.items() if wanted)], config.report.figures)
+def _asked(config: Config, what: Of) -> list[FigureRecord]:
+    """Figures that are asked for and of which the settings have something to show."""
+    return [each for each in figures_of(what) if each.name in config.report.figures and each.when(config)]
 
 
-def in_formats(names: Sequence[str], formats: Sequence[str]) -> list[str]:
-    """File names of figures in the formats asked for, the volcano also as SVG and PDF."""
-    always = {"volcano": ["png", "svg", "pdf"]}
-    return [f"{name}.{suffix}" for name in names for suffix in always.get(name, formats)]
+def _files(config: Config, what: Of) -> list[str]:
+    return in_formats([figure.name for figure in _asked(config, what)], config.report)
 
 
-def row_figures(report: ReportSettings) -> list[str]:
+def in_formats(names: Sequence[str], report: ReportSettings) -> list[str]:
+    """File names of figures in the formats asked for."""
+    return [f"{name}.{suffix}" for name in names for suffix in report.formats]
+
+
+def multi_df_figures(config: Config) -> list[str]:
     """The figures that contrasts with several degrees of freedom have besides."""
-    return in_formats([ROW_FIGURE], report.figures)
+    return _files(config, "multi_df")
 
 
-def dataset_figures(report: ReportSettings) -> list[str]:
+def dataset_figures(config: Config) -> list[str]:
     """The figures of a whole dataset, in its folder."""
-    return in_formats([name for name in DATASET_FIGURES if name in report.extra_figures], report.figures)
+    return _files(config, "dataset")
 
 
-def files_of_dataset(report: ReportSettings) -> list[str]:
+def files_of_dataset(config: Config) -> list[str]:
     """What a dataset, or one of its cell types, leaves in its folder when its contrasts are there."""
-    return ["results.h5ad", "report.html", *dataset_figures(report)]
+    return ["results.h5ad", "report.html", *dataset_figures(config)]
 
 
 def studies_figures(config: Config) -> list[str]:
     """The figures of several studies, in their folder."""
-    stored = [STORED_FIGURE] if config.prior.stored is not None else []
-    return in_formats([*FIGURES, *stored, STUDIES_FIGURE], config.report.figures)
+    return _files(config, "studies")
+
+
+def conditions_figures(config: Config) -> list[str]:
+    """The figures of conditions taken together, in their folder."""
+    return _files(config, "conditions")
 
 
 def files_of_conditions(report: ReportSettings) -> list[str]:
-    """What conditions taken together leave, in their folder."""
+    """What conditions taken together leave besides figures, in their folder."""
     written = [suffix for suffix in report.tables if suffix != "rnk"]
-    names = [f"{stem}.{suffix}" for stem in ("multivariate", "conditions") for suffix in written]
-    return ["multivariate.json", *names, *in_formats(["sharing"], report.figures)]
+    return ["multivariate.json", *(f"{stem}.{suffix}" for stem in ("multivariate", "conditions") for suffix in written)]

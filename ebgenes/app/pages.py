@@ -13,13 +13,7 @@ from ebgenes.app.config import (
     DatasetSettings,
     size_factor_controls,
 )
-from ebgenes.app.outputs import (
-    COVARIATE_FIGURE,
-    FIGURES,
-    HIDDEN_FIGURE,
-    ROW_FIGURE,
-    STORED_FIGURE,
-)
+from ebgenes.app.figures import page_figures
 from ebgenes.app.prepare import options
 from ebgenes.app.steps import ENGINE_OPTIONS, MultiDfResult
 from ebgenes.design.matrix import describe_groups
@@ -39,10 +33,6 @@ if TYPE_CHECKING:
     from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 
 
-OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"), (STORED_FIGURE, "stored"))
-"""Figures that some contrasts have, and the part of prior.json that they show."""
-
-
 def contrast_page(
     figures: Path | None,
     table: pd.DataFrame,
@@ -59,11 +49,9 @@ def contrast_page(
     # Over draws there is no prior to plug in.
     method = config.report.interval_method
     method = "full_bayes" if method == "plugin" and summary.get("gibbs") else method
-    shown = [
-        *FIGURES,
-        *([] if joint is None else [ROW_FIGURE]),
-        *(figure for figure, part in OPTIONAL_FIGURES if summary.get(part)),
-    ]
+    shown = {} if figures is None else page_figures(figures, "contrast", summary)
+    if figures is not None and joint is not None:
+        shown |= page_figures(figures, "multi_df", summary)
     return ContrastPage(
         name=name,
         formula=dataset.design,
@@ -86,17 +74,11 @@ def contrast_page(
         n_samples=len(study.samples),
         groups=describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
-        figures={} if figures is None else _drawn(figures, shown),
+        figures=shown,
         **options(config.report, "level", "interval"),
         interval_method=method,
         threshold=config.report.lfc_threshold,
     )
-
-
-def _drawn(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """The PNG files that are there, by the name of the figure."""
-    files = {name: folder / f"{name}.png" for name in names}
-    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
 
 
 def scale_name(dataset: DatasetSettings, counts: Counts, normalization: str) -> str:

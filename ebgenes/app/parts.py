@@ -57,7 +57,7 @@ def conditions_part(config: Config, name: str, group: str) -> str:
     values["contrasts"] = {each: values["contrasts"][each] for each in together}
     values["multivariate"] = {group: values["multivariate"][group]}
     told = plain_values(config.report)
-    report = {key: told[key] for key in ("level", "figures", "tables")}
+    report = {key: told[key] for key in ("level", "figures", "formats", "tables")}
     return json.dumps({"datasets": {name: values}, "report": report})
 
 

@@ -123,7 +123,7 @@ def _run_study(
 
     def write_page(together: Sequence[TogetherPage | Section]) -> None:
         write_results(outdir / name, study, name, pages, together)
-        write_dataset_figures(outdir / name, study, dataset, pages, config.report)
+        write_dataset_figures(outdir / name, study, dataset, pages, config)
 
     return write_page
 

@@ -30,8 +30,8 @@ from ebgenes.analyses.meta_analysis import (
     without_study,
 )
 from ebgenes.app.config import Config, StudiesSettings, require_studies_prior
-from ebgenes.app.figures import write_figures
-from ebgenes.app.outputs import FIGURES, STORED_FIGURE, STUDIES_FIGURE, studies_figures
+from ebgenes.app.figures import page_figures, write_figures
+from ebgenes.app.outputs import studies_figures
 from ebgenes.app.prepare import contrast_design
 from ebgenes.app.steps import discoveries, fit_prior, lfsr_of, tabulate
 from ebgenes.arrays import TextArray, text_array
@@ -276,7 +276,6 @@ def run_studies(
 
 def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, Any], config: Config) -> None:
     report, own = config.report, found.own
-    shown = [*FIGURES, STUDIES_FIGURE, STORED_FIGURE]
     page = ContrastPage(
         name=name,
         formula="",
@@ -298,7 +297,7 @@ def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, An
         n_samples=0,
         groups=None,
         warnings=list(summary["warnings"]),
-        figures={stem: (folder / f"{stem}.png").read_bytes() for stem in shown if (folder / f"{stem}.png").is_file()},
+        figures=page_figures(folder, "studies", summary),
         level=report.level,
         interval=report.interval,
         interval_method=report.interval_method,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ebgenes.app.config import GibbsSettings, PriorSettings, ReportSettings
-from ebgenes.app.figures import write_figures
+from ebgenes.app.figures import found_figures, write_figures
 from ebgenes.app.outputs import ContrastFiles
 from ebgenes.app.steps import ContrastFit, MultiDfFit, fit_contrast, fit_multi_df
 from ebgenes.files import write_json
@@ -54,12 +54,13 @@ def write_contrast(
     found: ContrastFit | MultiDfFit, files: ContrastFiles, report: ReportSettings, study: Study | None
 ) -> None:
     """Write all files of one contrast; study is for figures of counts."""
-    figures = [Path(path) for path in files.figures]
+    perhaps = [Path(path) for path in files.perhaps]
     prior = found.marginal if isinstance(found, MultiDfFit) else found.fit.prior
     result = found.result if isinstance(found, MultiDfFit) else None
     # What a name may be wrong of comes first, so that nothing is half-written.
     for path in files.tables:
         write_table(path, found.table)
+    figures = [Path(path) for path in files.figures] + found_figures(perhaps, found.summary)
     write_figures(figures, found.table, prior, found.summary, report, study, joint=result)
     if isinstance(found, MultiDfFit):
         if files.effects is not None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ebgenes.arrays import TextArray
 from ebgenes.data.annotation_columns import ID_COLUMNS, OTHER_COLUMNS, name_column, plain
 from ebgenes.data.transcripts import VERSION
 from ebgenes.errors import InputError, counted
-from ebgenes.files import existing_file, read_table, readable, text_content
+from ebgenes.files import TextTable, existing_file, read_table, readable, text_content
 
 ENDS = re.compile(r"\.(gtf|gff|gff2|gff3)$", re.IGNORECASE)
 GTF_PAIR = re.compile(r'(\w+) "([^"]*)"')
@@ -119,8 +120,15 @@ def _from_gtf(path: Path) -> dict[str, str]:
     return names
 
 
+@lru_cache(maxsize=1)
+def _table_of(path: Path, size: int, changed: int) -> TextTable:
+    """An annotation as it is on disk: a run checks it, and then reads it for the genes there are."""
+    return read_table(path, numeric=False)
+
+
 def _from_table(path: Path, genes: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    table = read_table(path, numeric=False)
+    about = path.stat()
+    table = _table_of(path, about.st_size, about.st_mtime_ns)
     frame, notes = table.frame, [f"{path}: {note}" for note in table.notes]
     first = str(frame.index.name or "")
     columns = [str(name) for name in frame.columns]
@@ -150,13 +158,14 @@ def _from_table(path: Path, genes: Sequence[str]) -> tuple[dict[str, str], list[
 
 def _ids(frame: pd.DataFrame, genes: Sequence[str]) -> Any:
     """The genes' ids: the first column, or another of ids that knows more of them."""
-    known = {VERSION.sub("", gene) for gene in genes}
 
     def share(values: pd.Index | pd.Series) -> float:
+        known = {VERSION.sub("", gene) for gene in genes}
         return sum(VERSION.sub("", str(value)) in known for value in values) / max(len(values), 1)
 
     best = frame.index
-    if not genes or share(best) > 0:
+    # Ids of the counts as they are; without their versions it takes longer to see.
+    if not genes or not set(genes).isdisjoint(best) or share(best) > 0:
         return best
     shares = {str(name): share(frame[name]) for name in frame.columns}
     chosen = max(shares, key=lambda name: shares[name], default=None)

@@ -15,6 +15,10 @@ from ebgenes.arrays import FloatArray
 from ebgenes.plots.style import COLOUR, HISTOGRAM, INK, MARKER, SIZE, BoolArray, Range, displayed, number_of_genes
 from ebgenes.results.table import in_list, most_certain, rate_words, tested
 
+_MOST_ALONE = 5
+_ALONE = 1.5
+"""How many genes, of 200 times as many, an axis may leave out for lying so many times as far as the next one."""
+
 
 def tested_genes(table: pd.DataFrame) -> pd.DataFrame:
     """Rows that hold results, numbered anew."""
@@ -55,13 +59,17 @@ def level_words(table: pd.DataFrame, level: float) -> str:
 def cap_of(size: FloatArray) -> float:
     """Where an axis of nonnegative values ends.
 
-    The largest finite value, unless a few genes stretch the axis until nothing else can be seen:
-    five times the 99.5% quantile is the most it takes. Nothing but infinite values gives 10.
+    The largest finite value, unless a few genes stretch the axis until nothing else can be seen: five times the 99.5%
+    quantile is the most it takes, and a few of many genes that lie by themselves, half as far again as the next one,
+    are left out. Nothing but infinite values gives 10.
     """
-    finite = size[np.isfinite(size)]
+    finite = np.sort(size[np.isfinite(size)])
     if len(finite) == 0:
         return 10.0 if np.isposinf(size).any() else 1.0
-    return max(min(float(finite.max()), 5 * float(np.quantile(finite, 0.995))), 1e-3)
+    end = min(float(finite[-1]), 5 * float(np.quantile(finite, 0.995)))
+    top = finite[-1 - min(_MOST_ALONE, len(finite) // 200) :]
+    gaps = np.flatnonzero(top[1:] > _ALONE * top[:-1])
+    return max(min(end, float(top[gaps[0]])) if len(gaps) else end, 1e-3)
 
 
 def sides(value: FloatArray) -> Range:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ebgenes.arrays import FloatArray
 from ebgenes.plots.axes import (
@@ -23,6 +26,7 @@ from ebgenes.plots.axes import (
     sides,
     tested_genes,
 )
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.labels import label_genes
 from ebgenes.plots.style import (
     FAINT,
@@ -170,3 +174,17 @@ def ma(
     title = counts_title(groups, up, down, level_words(genes, level))
     _labelled_cloud(ax, genes, (mean, effect), ends, label, level, title, notes)
     return ax
+
+
+def draw_volcano(table: pd.DataFrame, *, title: str = "", **asked: Any) -> Figure:
+    """The volcano as a whole figure; asked as `volcano` takes it."""
+    with composed(1, 1, None, title) as (figure, panels):
+        volcano(table, panels[0], **asked)
+    return figure
+
+
+def draw_ma(table: pd.DataFrame, *, title: str = "", **asked: Any) -> Figure:
+    """The MA plot as a whole figure; asked as `ma` takes it."""
+    with composed(1, 1, None, title) as (figure, panels):
+        ma(table, panels[0], **asked)
+    return figure

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import COLOUR, FAINT, SMALL, add_legend, displayed, set_heading
 
 
@@ -96,3 +98,18 @@ def evidence_conflict(term: Mapping[str, Any], ax: Axes) -> Axes:
     ]
     set_heading(ax, "Evidence and data", notes)
     return ax
+
+
+def draw_covariates(covariates: Mapping[str, Any], *, title: str = "") -> Figure:
+    """What each covariate tells, a panel each, and another where it has evidence; prior.json's ``covariates``."""
+    terms = covariates["terms"]
+    n_panels = sum(2 if term["evidence"] else 1 for term in terms)
+    with composed(-(-n_panels // 2), min(n_panels, 2), None, title) as (figure, panels):
+        free = list(panels)
+        for term in terms:
+            covariate_shares(term, free.pop(0))
+            if term["evidence"]:
+                evidence_conflict(term, free.pop(0))
+        for ax in free:
+            ax.set_axis_off()
+    return figure

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from scipy import special
 
 from ebgenes.arrays import BoolArray, FloatArray
+from ebgenes.effects.dispersions import gene_dispersions
 from ebgenes.plots.axes import (
     draw_cloud,
     draw_histogram,
@@ -26,6 +28,7 @@ from ebgenes.plots.axes import (
     sides,
     tested_genes,
 )
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import (
     COLOUR,
     FAINT,
@@ -37,6 +40,9 @@ from ebgenes.plots.style import (
     number_of_genes,
     set_heading,
 )
+from ebgenes.records.counts import Study
+from ebgenes.records.design import Design
+from ebgenes.results.table import tested
 
 BEND = "dispersion_bend: "
 """Begins the names of what is added to the log of the dispersions' trend, before the mean count."""
@@ -250,3 +256,38 @@ def _wilson(share: FloatArray, size: NDArray[np.int64]) -> tuple[FloatArray, Flo
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)) / (1 + z**2 / size)
     return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def draw_diagnostics(table: pd.DataFrame, *, title: str = "") -> Figure:
+    """p-values and z scores, side by side."""
+    with composed(1, 2, None, title) as (figure, panels):
+        p_histogram(table, panels[0])
+        null_qq(table, panels[1])
+    return figure
+
+
+def draw_calibration(table: pd.DataFrame, null: BoolArray, *, title: str = "") -> Figure:
+    """Rates and lists against the truth, side by side; null tells which rows of the table are truly unchanged, (G,)."""
+    lfdr = table["lfdr"].to_numpy(dtype=float)
+    known = tested(table).to_numpy() & ~np.isnan(lfdr)
+    with composed(1, 2, None, title) as (figure, panels):
+        lfdr_calibration(lfdr[known], null[known], panels[0])
+        realised_fdp(lfdr[known], null[known], panels[1])
+    return figure
+
+
+def draw_dispersions(
+    mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, float] | None, *, title: str = ""
+) -> Figure:
+    """Dispersions over means as a whole figure; parameters as in `ebgenes.plots.dispersions`."""
+    with composed(1, 1, None, title) as (figure, panels):
+        dispersions(mean, dispersion, trend, panels[0])
+    return figure
+
+
+def draw_gene_dispersions(
+    study: Study, design: Design, trends: Sequence[Mapping[str, float]], *, title: str = ""
+) -> Figure:
+    """Each gene's own dispersion under a design, and the first of the trends that contrasts have found."""
+    mean = study.screen.base_mean[study.screen.kept]
+    return draw_dispersions(mean, gene_dispersions(study.counts, design), trends[0] if trends else None, title=title)

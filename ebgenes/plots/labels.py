@@ -128,7 +128,7 @@ def _cost(
     struck = _crosses_box(start[:, None], end[:, None], markers[None]).sum(axis=1)
     crossed = _cross(start, end, taken[:, 4:]).sum(axis=1)
     distance = np.hypot(*(start - end).T) / unit
-    return np.asarray(distance + 60 * hidden + shyness * walled + 30 * struck + 25 * crossed)
+    return np.asarray(distance + 60 * hidden + shyness * walled + 30 * struck + 100 * crossed)
 
 
 def _place(
@@ -138,7 +138,7 @@ def _place(
 
     One label after the other takes the best place left: near its gene, covering few points, its
     leader crossing few others. Further sweeps move each label to a better place that the others have
-    opened.
+    opened. Labels whose leaders still cross others have no room, those that cross most before others.
 
     Parameters
     ----------
@@ -169,6 +169,13 @@ def _place(
                 cost = _cost(box, leader, taken, markers, unit, shyness) + _crowding(box, crowd, unit)
                 best = int(np.argmin(np.where(free, cost, np.inf)))
                 placed[row] = np.concatenate([box[best], leader[best]])
+    while placed:
+        line = np.array(list(placed.values()))[:, 4:]
+        crossed = _cross(line[:, :2], line[:, 2:], line).sum(axis=1)
+        if crossed.max() == 0:
+            break
+        # Of as many, the less certain gene.
+        del placed[max(row for row, times in zip(placed, crossed, strict=True) if times == crossed.max())]
     return [placed[row][:4] if row in placed else None for row in range(len(anchors))]
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from scipy.fft import irfft, next_fast_len, rfft
 
+from ebgenes.arrays import FloatArray
 from ebgenes.plots.axes import (
     draw_histogram,
     genes_axis,
@@ -23,6 +26,7 @@ from ebgenes.plots.axes import (
     padded,
     tested_genes,
 )
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import (
     COLOUR,
     FAINT,
@@ -138,67 +142,95 @@ def shrinkage(
 
 
 def prior_density(table: pd.DataFrame, prior: MixturePrior, ax: Axes) -> Axes:
-    """The genes' own estimates and the fitted distribution of the real effects behind them.
+    """The genes' own estimates, and how they are distributed if the fitted prior holds.
+
+    Where the curve lies off the histogram the prior does not fit.
 
     Parameters
     ----------
     table, ax
         As in `volcano`.
     prior
-        The fitted prior. Its slab is drawn scaled by 1 - pi0, its null as a bar of height pi0 on the
-        right-hand axis.
+        The fitted prior.
 
     Returns
     -------
     Axes
         The same axes.
     """
-    effect = numbers_of(tested_genes(table), "log2_fc")
+    genes = tested_genes(table)
+    effect, se = numbers_of(genes, "log2_fc"), numbers_of(genes, "se")
     end = middle_of(np.abs(effect))
     edges = np.linspace(-end, end, 82)
     weight = 1 / (max(len(effect), 1) * (edges[1] - edges[0]))
-    height = draw_histogram(ax, effect, edges, weight, "_estimates")
-    grid = np.linspace(-end, end, 1601)
-    slab = slab_density(prior, grid)
-    ax.plot(grid, slab, color=COLOUR["up"], linewidth=1.6, zorder=3)
-    # A narrow component is a needle at 0 that would flatten everything else.
-    tallest = float(height.max(initial=0)) or float(slab.max())
-    top = 1.08 * max(tallest, min(float(slab.max()), 2 * tallest)) or 1.0
-    ax.set(xlim=(-end, end), ylim=(0, top), xlabel="log2 fold change", ylabel="density")
-    _spike(ax, prior, top)
+    draw_histogram(ax, effect, edges, weight, "_estimates")
     null = f", sd {prior.null_scale:.2g}" if prior.null_scale > 0 else ""
-    entries: list[tuple[Artist, str]] = [
-        (Patch(facecolor=HISTOGRAM), "no pooling: the genes' own estimates, error included"),
-        (
-            Line2D([], [], color=COLOUR["up"], linewidth=1.6),
-            f"fitted real effects ({1 - prior.pi0:.1%} of genes)",
-        ),
-        (
-            Line2D([], [], color=COLOUR["down"], linewidth=3.5),
-            f"estimated unchanged (pi0 = {prior.pi0:.1%}{null})",
-        ),
-    ]
+    entries: list[tuple[Artist, str]] = [(Patch(facecolor=HISTOGRAM), "no pooling: the genes' own estimates")]
+    known = np.isfinite(se) & (se > 0)
+    if known.any():
+        x, changed, unchanged = marginal_density(prior, se[known], end)
+        looks: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1.2, "zorder": 3}
+        (whole,) = ax.plot(x, changed + unchanged, color=INK, linewidth=1.6, zorder=4, label="_marginal")
+        (up,) = ax.plot(x, changed, color=COLOUR["up"], **looks, label="_changed")
+        (down,) = ax.plot(x, unchanged, color=COLOUR["down"], **looks, label="_unchanged")
+        entries += [
+            (whole, "as the fitted prior and the genes' errors predict them"),
+            (up, f"of these, changed genes ({1 - prior.pi0:.1%})"),
+            (down, f"of these, unchanged genes (pi0 = {prior.pi0:.1%}{null})"),
+        ]
+    ax.set(xlim=(-end, end), ylim=(0, 1.05 * max(ax.dataLim.y1, 1e-3)), xlabel="log2 fold change", ylabel="density")
     add_legend(ax, entries)
     n_beyond = int((np.abs(effect) > end).sum())
     note = f"{number_of_genes(len(effect))} tested" + (f", {n_beyond:,} of them beyond the axis" if n_beyond else "")
-    cut = "the fitted curve leaves the top of the axis near 0" if slab.max() > top else ""
-    set_heading(ax, "Estimates and fitted prior", [note, cut])
+    set_heading(ax, "Estimates, and what the fitted prior predicts", [note])
     return ax
 
 
-def _spike(ax: Axes, prior: MixturePrior, top: float) -> None:
-    """The null as a bar of height pi0 on a right-hand axis from 0 to 1."""
+def marginal_density(prior: MixturePrior, se: FloatArray, end: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Density of estimates under a prior, averaged over genes, if errors are normal and effects do not go by them.
 
-    def to_share(height: Any) -> Any:
-        return height / top
+    Parameters
+    ----------
+    prior
+        The fitted prior.
+    se
+        Standard errors, (G,); at most 400 of their quantiles stand for all.
+    end
+        Half the width of the axis.
 
-    def to_height(share: Any) -> Any:
-        return share * top
+    Returns
+    -------
+    tuple of FloatArray
+        Estimates from -end to end; the parts of the density that changed and unchanged genes make; (n,) each.
+    """
+    sd: FloatArray = prior.stretch * np.quantile(se, (np.arange(min(len(se), 400)) + 0.5) / min(len(se), 400))
+    n_side = 2000
+    step = end / n_side
+    # Twice the axis: what lies beyond reaches into it by its errors.
+    wide = step * np.arange(-2 * n_side, 2 * n_side + 1, dtype=float)
+    # A narrow component falls between the nodes; its mean over each cell does not.
+    within = step * (np.arange(8) + 0.5) / 8 - step / 2
+    slab = np.mean([slab_density(prior, wide + shift) for shift in within], axis=0)
+    middle = slice(n_side, 3 * n_side + 1)
+    changed = step * _convolved(slab, _mean_normal(wide, sd))[middle]
+    x = wide[middle]
+    return x, np.maximum(changed, 0), prior.pi0 * _mean_normal(x - prior.mode, np.hypot(sd, prior.null_scale))
 
-    ax.vlines(prior.mode, 0, to_height(prior.pi0), color=COLOUR["down"], linewidth=3.5, zorder=4)
-    right = ax.secondary_yaxis("right", functions=(to_share, to_height))
-    right.set_ylabel(f"share of genes in the spike at {prior.mode:.3g}", color=COLOUR["down"])
-    right.tick_params(colors=COLOUR["down"])
+
+def _convolved(value: FloatArray, kernel: FloatArray) -> FloatArray:
+    """The middle of two arrays' convolution, of the same odd length as both."""
+    size = next_fast_len(2 * len(value) - 1)
+    whole = irfft(rfft(value, size) * rfft(kernel, size), size)
+    half = len(value) // 2
+    return np.asarray(whole[half : half + len(value)])
+
+
+def _mean_normal(x: FloatArray, sd: FloatArray) -> FloatArray:
+    """Densities of normals around 0, averaged over their standard deviations, at x."""
+    total = np.zeros_like(x)
+    for each in sd:
+        total += np.exp(-0.5 * (x / each) ** 2) / each
+    return np.asarray(total / (len(sd) * np.sqrt(2 * np.pi)))
 
 
 def lfdr_density(table: pd.DataFrame, ax: Axes) -> Axes:
@@ -223,3 +255,18 @@ def lfdr_density(table: pd.DataFrame, ax: Axes) -> Axes:
     note = f"{number_of_genes(len(lfdr))} tested: {low:,} below 0.05, {high:,} above 0.95"
     set_heading(ax, "Probability that a gene is unchanged", [note])
     return ax
+
+
+def draw_shrinkage(table: pd.DataFrame, *, title: str = "", **asked: Any) -> Figure:
+    """Estimates before and after pooling as a whole figure; asked as `shrinkage` takes it."""
+    with composed(1, 1, None, title) as (figure, panels):
+        shrinkage(table, panels[0], **asked)
+    return figure
+
+
+def draw_prior(table: pd.DataFrame, prior: MixturePrior, *, title: str = "") -> Figure:
+    """The fitted prior and the local false discovery rates, side by side."""
+    with composed(1, 2, None, title) as (figure, panels):
+        prior_density(table, prior, panels[0])
+        lfdr_density(table, panels[1])
+    return figure

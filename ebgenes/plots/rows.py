@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy import special
 
 from ebgenes.analyses.multi_df import curve_values
 from ebgenes.arrays import FloatArray
-from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, displayed
+from ebgenes.plots.canvas import composed
+from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, displayed, gene_labels
 from ebgenes.records.design import Curve
 from ebgenes.records.effects import JointEffects
 from ebgenes.records.posterior import JointPosterior
+from ebgenes.results.table import tested
 
 SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, for the curves of a panel in turn."""
@@ -73,3 +77,31 @@ def _draw_curve(ax: Axes, curve: Curve, own: FloatArray, middle: FloatArray, hal
 def _intervals(ax: Axes, x: FloatArray, middle: FloatArray, low: FloatArray, high: FloatArray, colour: str) -> None:
     ax.vlines(x, low, high, color=colour, linewidth=1.4)
     ax.plot(x, middle, "o", color=colour, markersize=4)
+
+
+def draw_rows(
+    table: pd.DataFrame, effects: JointEffects, posterior: JointPosterior, *, genes: int = 12, title: str = ""
+) -> Figure:
+    """Several effects of the most certain genes, a panel each, as a whole figure.
+
+    Parameters
+    ----------
+    table
+        As `ebgenes.results.table.joint_table` makes it, for the genes' names.
+    effects, posterior
+        As in `ebgenes.plots.rows.gene_rows`.
+    genes
+        Panels at most.
+    """
+    judged = table[tested(table)]
+    name = dict(zip(judged["gene_id"], gene_labels(judged), strict=True))
+    size = np.abs(posterior.mean[np.arange(len(posterior.gene)), posterior.leading])
+    chosen = np.lexsort((-size, posterior.lfdr))[:genes]
+    n_columns = min(4, max(len(chosen), 1))
+    n_rows = max(1, -(-len(chosen) // n_columns))
+    with composed(n_rows, n_columns, (3.1 * n_columns, 2.5 * n_rows), title) as (figure, panels):
+        for ax in panels[len(chosen) :]:
+            ax.set_axis_off()
+        for ax, gene in zip(panels, chosen, strict=False):
+            gene_rows(effects, posterior, int(gene), ax, title=name[effects.gene[gene]])
+    return figure

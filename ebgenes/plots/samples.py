@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ebgenes.arrays import FloatArray
-from ebgenes.data.principal_components import PRIOR_COUNT
+from ebgenes.data.principal_components import PRIOR_COUNT, principal_components
 from ebgenes.plots.axes import level_words, numbers_of, tested_genes
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import FAINT, INK, SMALL, displayed, gene_labels, set_heading
 from ebgenes.records.counts import Study
-from ebgenes.results.table import in_list, most_certain
+from ebgenes.results.table import in_list, most_certain, tested
 
 _GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours for groups of samples."""
 _SHAPES = ("o", "^", "s", "v", "D", "P", "X")
 _MOST_COLUMNS = 4
+_MOST_ROWS = 40
 _MOST_NAMED = 16
 
 
@@ -211,3 +215,54 @@ def telling_columns(hidden: Mapping[str, Any]) -> list[str]:
         if ordered or 1 < n_values <= len(values) / 2:
             fit.append(name)
     return sorted(fit, key=lambda name: -_told_by(hidden, name))[:_MOST_COLUMNS]
+
+
+def draw_hidden(hidden: Mapping[str, Any], *, title: str = "") -> Figure:
+    """Scores on prior.json's ``hidden_factors``, a panel for each column of the sheet that tells samples apart."""
+    with _panel_a_column(hidden, title) as (figure, panels):
+        for column, ax in panels:
+            hidden_scores(hidden, column, ax)
+    return figure
+
+
+def draw_components(told: Mapping[str, Any], *, title: str = "") -> Figure:
+    """The samples on their principal components, a panel for each column of the sheet that tells them apart.
+
+    Parameters
+    ----------
+    told
+        As in `ebgenes.plots.components`.
+    title
+        Heading above the panels; none if empty.
+    """
+    with _panel_a_column(told, title) as (figure, panels):
+        for column, ax in panels:
+            components(told, column, ax)
+    return figure
+
+
+def draw_pca(study: Study, *, title: str = "") -> Figure:
+    """The samples of a study on their principal components."""
+    score, share = principal_components(study.counts)
+    sheet = {str(name): [str(each) for each in study.samples[name]] for name in study.samples.columns}
+    told = {"sample": list(study.counts.sample), "score": score, "share": share, "sheet": sheet}
+    return draw_components(told, title=title)
+
+
+@contextmanager
+def _panel_a_column(told: Mapping[str, Any], title: str) -> Iterator[tuple[Figure, list[tuple[str | None, Axes]]]]:
+    """A figure, and its panels with the columns that they are of; one panel of no column where none tells."""
+    columns: list[str | None] = [*telling_columns(told)] or [None]
+    with composed(-(-len(columns) // 2), min(len(columns), 2), None, title) as (figure, panels):
+        for ax in panels[len(columns) :]:
+            ax.set_axis_off()
+        yield figure, list(zip(columns, panels, strict=False))
+
+
+def draw_heat_map(table: pd.DataFrame, study: Study, level: float, *, title: str = "") -> Figure:
+    """The most certain genes in every sample, as a whole figure."""
+    n_genes = min(_MOST_ROWS, max(int(tested(table).sum()), 1))
+    width = min(4.5 + 0.22 * len(study.counts.sample), 14.0)
+    with composed(1, 1, (width, 2.6 + 0.15 * n_genes), title) as (figure, panels):
+        heat_map(table, study, panels[0], genes=_MOST_ROWS, level=level)
+    return figure

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import FAINT, INK, displayed, set_heading
 
 _MOST_NUMBERS = 12
@@ -50,3 +52,12 @@ def sharing_matrix(told: Mapping[str, Any], what: str, ax: Axes) -> Axes:
     heading = "Same direction" if what == "sign" else f"Within a factor of {told['sharing']['factor']:g}"
     set_heading(ax, heading, ["share of the genes changed in either of two conditions"])
     return ax
+
+
+def draw_sharing(sharing: Mapping[str, Any], *, title: str = "") -> Figure:
+    """How far conditions share effects as a whole figure; sharing as `sharing_matrix` is told."""
+    side = min(3.2 + 0.3 * len(sharing["condition"]), 20.0)
+    with composed(1, 2, (2 * side, side), title) as (figure, panels):
+        for what, ax in zip(("size", "sign"), panels, strict=True):
+            sharing_matrix(sharing, what, ax)
+    return figure

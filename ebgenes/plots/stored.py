@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import COLOUR, HISTOGRAM, add_legend, set_heading
 
 
@@ -52,3 +54,10 @@ def predicted_z(stored: Mapping[str, Any], ax: Axes) -> Axes:
     ]
     set_heading(ax, "The stored prior and this study", notes)
     return ax
+
+
+def draw_stored(stored: Mapping[str, Any], *, title: str = "") -> Figure:
+    """A stored prior beside this study, as a whole figure."""
+    with composed(1, 1, None, title) as (figure, panels):
+        predicted_z(stored, panels[0])
+    return figure

@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ebgenes.plots.axes import tested_genes
+from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, add_legend, displayed, set_heading
-from ebgenes.results.table import most_certain
+from ebgenes.results.table import most_certain, tested
 
+_MOST_LINES = 20
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 
@@ -83,3 +86,12 @@ def forest(table: pd.DataFrame, own: pd.DataFrame, studies: Mapping[str, Any], a
     kappa = studies["kappa"]
     set_heading(ax, "Genes in every study", [f"bars: 95%; kappa {kappa['value']:.3g} log2"])
     return ax
+
+
+def draw_forest(table: pd.DataFrame, own: pd.DataFrame, studies: Mapping[str, Any], *, title: str = "") -> Figure:
+    """The most certain genes in every study, as a whole figure."""
+    n_genes = min(_MOST_LINES, max(int(tested(table).sum()), 1))
+    height = 1.6 + n_genes * (0.12 + 0.1 * len(studies["study"])) + 0.12 * len(studies["study"])
+    with composed(1, 1, (7.0, height), title) as (figure, panels):
+        forest(table, own, studies, panels[0], genes=_MOST_LINES)
+    return figure

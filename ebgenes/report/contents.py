@@ -188,15 +188,15 @@ class TogetherPage:
         Share of the genes without an effect in any condition.
     patterns
         Names of the prior's patterns and their shares of the genes, largest first.
-    figure
-        PNG of how far conditions share effects.
+    figures
+        PNG files by the name of the figure.
     """
 
     name: str
     words: str
     pi0: float
     patterns: Sequence[tuple[str, float]]
-    figure: bytes
+    figures: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ebgenes.effects.engines import ENGINES, takes_counts
 from ebgenes.effects.engines.engine import PLAIN
+from ebgenes.plots.figures import FIGURES, figure_of
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
@@ -50,30 +51,12 @@ SCRIPTS = (
 """Files of page/, in the order they are joined."""
 
 
-DRAWN_HERE = ("ma", "prior", "shrinkage", "diagnostics")
-"""Figures that the script draws from the numbers."""
-
-
 _STATUS = {
     "low_count": "with too few counts",
     "all_zero": "without any count",
     "not_converged": "whose fit failed",
     "no_information": "of which any effect is as likely",
     "outlier": "with counts far from their replicates",
-}
-
-
-_FIGURE_WORDS = {
-    "volcano": "Volcano plot: size of the effect against how certain it is, one point for each tested gene.",
-    "ma": "MA plot: size of the effect against the mean of normalized counts.",
-    "prior": "Left: the genes' own estimates and the fitted prior. Right: local false discovery rates.",
-    "shrinkage": "What pooling does: each gene's own estimate, its posterior mean, and one effect for all.",
-    "diagnostics": "Left: p-values before any pooling. Right: z scores against the standard normal.",
-    "hidden": "Variation that replicates share: scores of the samples, beside what the sample sheet says of them.",
-    "forest": "The most certain genes in every study: its own estimate with a 95% interval, and the common effect.",
-    "stored": "The stored prior: how large z-scores it predicts, and how large they are.",
-    "rows": "The most certain genes: effects of all rows after pooling with their intervals, and without it (hollow).",
-    "covariates": "What the covariates tell of a gene's chance to be changed, and what its effect added to that.",
 }
 
 
@@ -138,7 +121,7 @@ def render_report(
         # Engines' words, which hold nothing of the user's.
         sources=[Markup(each) for each in sources_of(pages, together=bool(conditions))],  # noqa: S704
         columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
-        figure_words=_FIGURE_WORDS,
+        figure_words={name: figure.caption for name, figure in FIGURES.items()},
         scalar_words=_SCALAR_WORDS | {name: words for each in ENGINES.values() for name, words in each.scalars.items()},
         top=TOP,
         # Neither holds anything of the user's.
@@ -191,7 +174,8 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
         "untested": _reasons(page.table.loc[~fitted, "status"]),
         "rows": _top_rows(judged, page),
         "pooled": float(judged["pooled"].iloc[0]) if len(judged) else math.nan,
-        "figures": [name for name in page.figures if name not in ("volcano", *DRAWN_HERE)],
+        "first": [name for name in page.figures if figure_of(name).on_page == "first"],
+        "figures": [name for name in page.figures if figure_of(name).on_page == "image"],
     }
 
 

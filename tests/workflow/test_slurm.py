@@ -102,7 +102,7 @@ def small(folder: Path, *names: str) -> dict[str, Any]:
             "design": "~ group",
             "contrasts": {"treatment": COMPARISON},
         }
-    return {"outdir": "out", "datasets": datasets, "report": {"figures": ["png"]}}
+    return {"outdir": "out", "datasets": datasets, "report": {"formats": ["png"]}}
 
 
 # A whole run
@@ -126,7 +126,7 @@ def test_three_studies_and_eight_contrasts_give_the_same_bits(slurm: Slurm, tmp_
         "treatment": {"column": "group", "baseline": "control", "target": "treated"},
         "batch_b": {"column": "batch", "baseline": "a", "target": "b"},
     }
-    config = {"outdir": "out", "datasets": {**shipped, "blood": blood}, "report": {"figures": ["png"]}}
+    config = {"outdir": "out", "datasets": {**shipped, "blood": blood}, "report": {"formats": ["png"]}}
     write_config(tmp_path / "mine.yaml", config)
     expect(tmp_path)
     code, said = on_slurm(tmp_path)

@@ -27,11 +27,12 @@ try:
     from ebgenes.app.file_marks import Contents
     from ebgenes.app.outputs import (
         CONDITIONS_FOLDER,
+        conditions_figures,
         dataset_figures,
         files_of_conditions,
         files_of_contrast,
         files_of_dataset,
-        row_figures,
+        multi_df_figures,
         studies_figures,
     )
     from ebgenes.app.parts import (
@@ -46,6 +47,7 @@ try:
     from ebgenes.app.retries import go_on_after_a_kill, spare_mistakes
     from ebgenes.data.intake import lengths_of
     from ebgenes.errors import InputError
+    from ebgenes.plots.figures import figure_of
 except ImportError as error:
     raise WorkflowError(
         f"the package ebgenes cannot be imported where Snakemake runs ({error}). "
@@ -104,12 +106,19 @@ OUTDIR = "" if OUTDIR == "." else OUTDIR
 DATASET = os.path.join(OUTDIR, "{dataset}")
 CONTRAST = os.path.join(DATASET, "{contrast}")
 STUDIES = os.path.join(OUTDIR, "{studies}")
+GROUP = os.path.join(OUTDIR, "{joined}", CONDITIONS_FOLDER, "{group}")
 LOGS = os.path.join(OUTDIR, "logs", "{dataset}")
 CONTRAST_FILES = files_of_contrast(SETTINGS)
 STUDIES_FIGURES = studies_figures(SETTINGS)
-ROW_FIGURES = row_figures(SETTINGS.report)
-GROUP_FILES = files_of_conditions(SETTINGS.report)
-PAGE_FIGURES = [name for name in CONTRAST_FILES.figures if name.endswith(".png")]
+ROW_FIGURES = multi_df_figures(SETTINGS)
+GROUP_FIGURES = conditions_figures(SETTINGS)
+GROUP_TABLES = files_of_conditions(SETTINGS.report)
+GROUP_FILES = GROUP_TABLES + GROUP_FIGURES
+
+
+def pictures(files):
+    """Those that pages show."""
+    return [name for name in files if name.endswith(".png")]
 
 
 # Datasets of cells become a study for each cell type, `<dataset>/<cell type>`, once their cells have been read.
@@ -299,19 +308,20 @@ def own_batch(wildcards):
 
 
 def reported(folder, name):
-    """A figure, as `snakemake --report` shows it: once, as PNG, with a caption."""
+    """A figure, as `snakemake --report` shows it: once, as PNG, with its caption as a label."""
     stem, suffix = os.path.splitext(name)
     path = f"{folder}/{name}"
     if suffix != ".png":
         return path
-    groups = {"subcategory": "{contrast}"} if folder == CONTRAST else {}
-    category = "{studies}" if folder == STUDIES else "{dataset}"
+    groups = {CONTRAST: "{contrast}", GROUP: "{group}"}
+    subcategory = {"subcategory": groups[folder]} if folder in groups else {}
+    category = {STUDIES: "{studies}", GROUP: "{joined}"}.get(folder, "{dataset}")
     return report(
         path,
-        caption=f"../report/{stem}.rst",
+        caption="../report/figure.rst",
         category=category,
-        labels={"figure": stem},
-        **groups,
+        labels={"figure": stem, "shows": figure_of(stem).caption},
+        **subcategory,
     )
 
 
@@ -358,10 +368,7 @@ def group_plan(wildcards):
 
 def results_of(study):
     return [
-        *(
-            os.path.join(OUTDIR, study, file)
-            for file in files_of_dataset(SETTINGS.report)
-        ),
+        *(os.path.join(OUTDIR, study, file) for file in files_of_dataset(SETTINGS)),
         *contrast_files(study, CONTRAST_FILES.figures),
         *row_files(study, ROW_FIGURES),
     ]

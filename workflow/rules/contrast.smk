@@ -40,11 +40,18 @@ rule chunk:
         "ebgenes chunk {input:q} --chunk {params.chunk} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
 
 
-# What a contrast leaves, whoever makes it.
+# What a contrast leaves, whoever makes it; files that the data decide on cannot be promised.
 ANSWER = {
     **asdict(CONTRAST_FILES.within(CONTRAST)),
     "figures": [reported(CONTRAST, name) for name in CONTRAST_FILES.figures],
 }
+del ANSWER["perhaps"]
+
+
+def perhaps(wildcards, output):
+    """Files of figures that the data decide on, beside the others."""
+    return list(CONTRAST_FILES.within(os.path.dirname(output.prior)).perhaps)
+
 
 if SETTINGS.effects.batch > 1:
 
@@ -101,8 +108,9 @@ if SETTINGS.effects.batch > 1:
             # What captions tell.
             level=SETTINGS.report.level,
             folder=lambda wildcards, output: os.path.dirname(output.prior),
+            perhaps=perhaps,
         shell:
-            "cp {input.batch:q}/{wildcards.contrast}/* {params.folder:q} 2>&1 | tee {log:q}"
+            "{{ rm -f {params.perhaps:q} && cp {input.batch:q}/{wildcards.contrast}/* {params.folder:q}; }} 2>&1 | tee {log:q}"
 
 else:
 
@@ -134,36 +142,39 @@ else:
             gibbs=section_part(SETTINGS, "gibbs"),
             draws=lambda wildcards, output: flag_of("draws", output.draws),
             beside=lambda wildcards, output: flag_of("beside", output.fixed_random),
+            perhaps=perhaps,
             report=section_part(SETTINGS, "report"),
             # What captions tell.
             level=SETTINGS.report.level,
             genes=lambda wildcards, input: flag_of("genes", input.genes),
         shell:
             "ebgenes contrast {input.counts:q} {params.asked} {params.controls} {params.chunks} {input.chunks:q} --effects-out {output.effects:q} --prior {params.prior:q} --gibbs {params.gibbs:q} {params.draws} {params.beside} {params.genes} --report {params.report:q} "
-            "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} 2>&1 | tee {log:q}"
+            "--threads {threads} --out {output.prior:q} --table {output.tables:q} --figures {output.figures:q} --perhaps {params.perhaps:q} 2>&1 | tee {log:q}"
 
 
-# Only contrasts of several rows are asked for this figure.
-rule rows:
-    input:
-        effects=f"{CONTRAST}/effects.h5",
-        prior=f"{CONTRAST}/prior.json",
-        table=f"{CONTRAST}/genes.tsv",
-    output:
-        [reported(CONTRAST, name) for name in ROW_FIGURES],
-    log:
-        f"{LOGS}/{{contrast}}.rows.log",
-    localrule: True
-    conda:
-        "../envs/ebgenes.yaml"
-    resources:
-        mem_mb=mem_mb(1200, each=8),
-        runtime=minutes(10, each=0.1),
-    params:
-        version=EBGENES_VERSION,
-        # What captions tell.
-        level=SETTINGS.report.level,
-        report=section_part(SETTINGS, "report"),
-    shell:
-        "ebgenes plot {input.table:q} --prior {input.prior:q} --effects {input.effects:q} --report {params.report:q} "
-        "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"
+if ROW_FIGURES:
+
+    # Only contrasts of several rows are asked for these figures.
+    rule rows:
+        input:
+            effects=f"{CONTRAST}/effects.h5",
+            prior=f"{CONTRAST}/prior.json",
+            table=f"{CONTRAST}/genes.tsv",
+        output:
+            [reported(CONTRAST, name) for name in ROW_FIGURES],
+        log:
+            f"{LOGS}/{{contrast}}.rows.log",
+        localrule: True
+        conda:
+            "../envs/ebgenes.yaml"
+        resources:
+            mem_mb=mem_mb(1200, each=8),
+            runtime=minutes(10, each=0.1),
+        params:
+            version=EBGENES_VERSION,
+            # What captions tell.
+            level=SETTINGS.report.level,
+            report=section_part(SETTINGS, "report"),
+        shell:
+            "ebgenes plot {input.table:q} --prior {input.prior:q} --effects {input.effects:q} --report {params.report:q} "
+            "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"

@@ -5,20 +5,8 @@ rule multivariate:
         effects=group_inputs(lambda asked: [f"{each}/effects.h5" for each in asked]),
         plan=group_plan,
     output:
-        files=[
-            os.path.join(OUTDIR, "{joined}", CONDITIONS_FOLDER, "{group}", file)
-            for file in GROUP_FILES
-            if file != "sharing.png"
-        ],
-        sharing=report(
-            os.path.join(
-                OUTDIR, "{joined}", CONDITIONS_FOLDER, "{group}", "sharing.png"
-            ),
-            caption="../report/sharing.rst",
-            category="{joined}",
-            subcategory="{group}",
-            labels={"figure": "sharing"},
-        ),
+        tables=[f"{GROUP}/{file}" for file in GROUP_TABLES],
+        figures=[reported(GROUP, name) for name in GROUP_FIGURES],
     log:
         os.path.join(OUTDIR, "logs", "{joined}", "multivariate", "{group}.log"),
     conda:

@@ -4,10 +4,12 @@ rule report:
         effects=lambda wildcards: contrast_files(wildcards.dataset, ["effects.h5"]),
         tables=lambda wildcards: contrast_files(wildcards.dataset, ["genes.tsv"]),
         priors=lambda wildcards: contrast_files(wildcards.dataset, ["prior.json"]),
-        figures=lambda wildcards: contrast_files(wildcards.dataset, PAGE_FIGURES),
-        rows=lambda wildcards: row_files(wildcards.dataset, ["rows.png"]),
+        figures=lambda wildcards: contrast_files(
+            wildcards.dataset, pictures(CONTRAST_FILES.figures)
+        ),
+        rows=lambda wildcards: row_files(wildcards.dataset, pictures(ROW_FIGURES)),
         group=lambda wildcards: group_files(
-            name_of(wildcards), ["multivariate.json", "sharing.png"]
+            name_of(wildcards), ["multivariate.json", *pictures(GROUP_FIGURES)]
         ),
     output:
         results=f"{DATASET}/results.h5ad",
@@ -15,9 +17,12 @@ rule report:
             f"{DATASET}/report.html",
             caption="../report/page.rst",
             category="{dataset}",
-            labels={"figure": "page to explore"},
+            labels={
+                "figure": "page",
+                "shows": "everything of the dataset, to explore",
+            },
         ),
-        figures=[reported(DATASET, name) for name in dataset_figures(SETTINGS.report)],
+        figures=[reported(DATASET, name) for name in dataset_figures(SETTINGS)],
     log:
         f"{LOGS}/report.log",
     localrule: True

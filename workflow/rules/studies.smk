@@ -14,7 +14,10 @@ rule studies:
             f"{STUDIES}/report.html",
             caption="../report/page.rst",
             category="{studies}",
-            labels={"figure": "report"},
+            labels={
+                "figure": "page",
+                "shows": "everything of the studies, to explore",
+            },
         ),
     log:
         os.path.join(OUTDIR, "logs", "{studies}", "report.log"),

@@ -1,0 +1,41 @@
+"""Static figures: each a file, which registers itself by its `FIGURE`. Nothing here loads matplotlib."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from ebgenes.errors import InputError
+from ebgenes.plots.figures.record import FigureRecord as FigureRecord, Of as Of
+
+FIGURES: dict[str, FigureRecord] = {}
+
+
+def register(figure: FigureRecord) -> None:
+    """Let a figure be asked for by its name."""
+    FIGURES[figure.name] = figure
+
+
+def figure_of(name: str) -> FigureRecord:
+    """The figure of a name.
+
+    Raises
+    ------
+    InputError
+        Where there is none.
+    """
+    if name not in FIGURES:
+        every = sorted(FIGURES.values(), key=lambda figure: figure.place)
+        raise InputError(f"the figure must be one of {', '.join(figure.name for figure in every)}; found {name!r}")
+    return FIGURES[name]
+
+
+def figures_of(what: Of) -> list[FigureRecord]:
+    """All figures of a contrast, of a dataset and so on, in their order."""
+    return sorted((figure for figure in FIGURES.values() if what in figure.of), key=lambda figure: figure.place)
+
+
+for _found in iter_modules(__path__):
+    _figure = getattr(import_module(f"{__name__}.{_found.name}"), "FIGURE", None)
+    if _figure is not None:
+        register(_figure)
