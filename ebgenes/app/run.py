@@ -128,7 +128,7 @@ def _run_study(
     pages = fit_contrasts(outdir / name, study, dataset, config, say, outdir / name / "counts.h5ad")
 
     def write_page(together: Sequence[TogetherPage]) -> None:
-        write_results(outdir / name, study, name, pages, together)
+        write_results(outdir / name, study, name, pages, together, config=config)
         write_dataset_figures(outdir / name, study, dataset, pages, config.report)
 
     return write_page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import json
 import math
@@ -19,8 +20,10 @@ from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
 from ebgenes.report.contents import ContrastPage, TogetherPage
+from ebgenes.report.opening import compared, how_sure, listed_by, shorter_lists
 from ebgenes.report.payload import pack_page
-from ebgenes.report.words import printable
+from ebgenes.report.references import REFERENCES, as_bibtex, own_citation
+from ebgenes.report.words import TERMS, printable
 from ebgenes.results.table import (
     COLUMNS,
     JOINT_COLUMNS,
@@ -38,8 +41,8 @@ TOP = 25
 
 
 SCRIPTS = (
-    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "rows", "forest", "gene",
-    "samples", "contrasts", "finding", "main",
+    "unpack", "numbers", "pen", "labels", "files", "pdf", "print", "chart", "view", "scatter", "table", "densities",
+    "figures", "rows", "forest", "finding", "places", "gene", "samples", "contrasts", "headline", "link", "main",
 )  # fmt: skip
 """Files of page/, in the order they are joined."""
 
@@ -99,6 +102,7 @@ def render_report(
     versions: Mapping[str, str],
     study: Study | None = None,
     together: Sequence[TogetherPage] = (),
+    config: str = "",
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
 
@@ -114,6 +118,8 @@ def render_report(
         The counts behind the tables; None where there are none, or where they are not to be shown.
     together
         Contrasts or cell types that were taken together.
+    config
+        The config behind the page, as YAML; empty where there was none.
 
     Returns
     -------
@@ -129,15 +135,23 @@ def render_report(
     )
     payload = pack_page(pages, study, dataset)
     script = "".join(f"{_source(f'page/{name}.js')}\n" for name in SCRIPTS)
+    contrasts = [_contrast(page) for page in pages]
+    for contrast in contrasts:
+        _with_methods(contrast, environment, versions)
+    written = " ".join([*(str(each["brief"] + each["methods"]) for each in contrasts), *("Urbut 2019" for _ in together)])
+    references = [each for each in REFERENCES if each.cited_in(html.unescape(written))]
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
-        contrasts=[_contrast(page) for page in pages],
+        contrasts=contrasts,
         together=together,
         versions=versions,
-        engines={page.engine for page in pages},
+        references=references,
+        bibtex=as_bibtex(references, versions),
+        own_citation=own_citation(versions),
+        config=config,
+        terms=TERMS,
         columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
         figure_words=_FIGURE_WORDS,
-        scalar_words=_SCALAR_WORDS,
         top=TOP,
         # Neither holds anything of the user's.
         style=Markup(_source("page/page.css")),  # noqa: S704
@@ -148,6 +162,22 @@ def render_report(
         samples=payload.meta["samples"],
         notes=() if study is None else study.notes,
     )
+
+
+def _with_methods(contrast: dict[str, Any], environment: Environment, versions: Mapping[str, str]) -> None:
+    """Add the paragraph for a paper and the methods at length, which name their sources."""
+    version = f" {versions['ebgenes']}" if "ebgenes" in versions else ""
+    platform = ", ".join(f"{name} {versions[name.lower()]}" for name in CITED_VERSIONS if name.lower() in versions)
+    known = {"page": contrast["page"], "contrast": contrast, "version": version, "platform": platform}
+    brief = environment.get_template("brief.j2").render(known)
+    # Markup of Markup: what was escaped stays so.
+    contrast["brief"] = Markup(" ".join(brief.split()).replace(" ,", ",").replace(" .", "."))  # noqa: S704
+    long = environment.get_template("methods.html.j2").render(known, scalar_words=_SCALAR_WORDS)
+    contrast["methods"] = Markup(long)  # noqa: S704
+
+
+CITED_VERSIONS = ("Python", "NumPy", "SciPy")
+"""Software whose versions the paragraph for a paper names."""
 
 
 def _source(name: str) -> str:
@@ -171,6 +201,10 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
     return {
         "page": page,
         "sentence": sentence(page.table, page.up, page.down, page.level),
+        "compared": compared(page),
+        "sure": how_sure(page),
+        "stricter": shorter_lists(page),
+        "listed_by": listed_by(page),
         "n_tested": len(judged),
         "n_listed": int(in_list(judged, page.level).sum()),
         "rate": rate_words(page.table),
