@@ -30,6 +30,7 @@ from ebgenes.results.table import tested as has_results
 
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
 
+
 def test_page_needs_no_network_and_says_nothing_on_the_console(page: Page, contrast: ContrastPage) -> None:
     assert page.console() == []
     assert page.run("return performance.getEntriesByType('resource').length") == 0

@@ -323,7 +323,8 @@ def test_the_headline_follows_the_sliders(seen: tuple[Any, Path], contrast: Cont
     page.set("#effect", 1, "change")
     table = contrast.table[held(contrast.table, 0.2) & (contrast.table["post_mean"].abs() >= 1)]
     words = page.text(found)
-    assert words.startswith(f"{len(table)} of {int(has_results(contrast.table).sum())} tested genes differ at a false sign")
+    n_tested = int(has_results(contrast.table).sum())
+    assert words.startswith(f"{len(table)} of {n_tested} tested genes differ at a false sign")
     assert "with a posterior mean of at least 1 log2" in words
     share = 100 * table["lfsr"].mean()
     assert float(page.text(".share-wrong").removesuffix("%")) == pytest.approx(share, abs=0.06)
@@ -361,7 +362,7 @@ def test_terms_explain_themselves_by_key_and_touch(seen: tuple[Any, Path]) -> No
 
 def test_methods_are_copied(seen: tuple[Any, Path]) -> None:
     page = show(seen)
-    copied = "window.copied = []; copyFromTest = null; navigator.clipboard.writeText = (text) => "
+    copied = "window.copied = []; navigator.clipboard.writeText = (text) => "
     page.run(copied + "{ window.copied.push(text); return Promise.resolve(); }")
     for button in ("brief-1", "bibtex", "config"):
         page.run(f"document.querySelector('[data-copy={button}]').click()")
@@ -372,13 +373,11 @@ def test_methods_are_copied(seen: tuple[Any, Path]) -> None:
     assert page.text("[data-copy=brief-1]") == "Copied"
 
 
-class FakePen:
-    """The script of a pen that notes names and lines."""
-
-    SCRIPT = """
-      const noted = {texts: [], lines: []};
-      const pen = {font: 'Arial', line: (...way) => noted.lines.push(way.slice(0, 4)),
-        text: (x, y, words) => noted.texts.push([x, y, words])};"""
+NOTING_PEN = """
+  const noted = {texts: [], lines: []};
+  const pen = {font: 'Arial', line: (...way) => noted.lines.push(way.slice(0, 4)),
+    text: (x, y, words) => noted.texts.push([x, y, words])};"""
+"""The script of a pen that notes names and lines."""
 
 
 def test_names_find_room_and_their_lines_do_not_cross(driver: Any) -> None:
@@ -391,9 +390,10 @@ def test_names_find_room_and_their_lines_do_not_cross(driver: Any) -> None:
       const [points] = arguments;
       const labels = points.map((_, gene) => ({gene, text: `NAME${gene}`, must: true}));
       const box = {left: 50, top: 8, right: 590, bottom: 450};
-      drawLabels(pen, labels, (gene) => points[gene][0], (gene) => points[gene][1], box, {soft: '#000', ink: '#000', paper: '#fff'});
+      const colours = {soft: '#000', ink: '#000', paper: '#fff'};
+      drawLabels(pen, labels, (gene) => points[gene][0], (gene) => points[gene][1], box, colours);
       return noted;"""
-    noted = driver.execute_script(source + FakePen.SCRIPT + run, points.tolist())
+    noted = driver.execute_script(source + NOTING_PEN + run, points.tolist())
     assert sorted(text[2].strip("\u2068\u2069") for text in noted["texts"]) == sorted(f"NAME{i}" for i in range(40))
     places = np.array([text[:2] for text in noted["texts"]], dtype=float)
     assert (places >= [50, 4]).all()

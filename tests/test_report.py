@@ -370,7 +370,9 @@ def test_a_paragraph_for_a_paper_and_a_source_for_all_it_cites(engine: str) -> N
     assert len(cited) > 3
     for author, year in cited:
         assert re.search(rf"{author} [^()]*\({year}\)[^()]*\. doi:10\.", sources), (author, year)
-    assert sources.count("doi:10.") == html.count("https://doi.org/10.") == html.count("@article{") + html.count("@book{")
+    assert (
+        sources.count("doi:10.") == html.count("https://doi.org/10.") == html.count("@article{") + html.count("@book{")
+    )
 
 
 def test_sources_are_complete_and_bibtex_is_whole() -> None:

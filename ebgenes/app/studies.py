@@ -306,7 +306,5 @@ def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, An
         interval_method=report.interval_method,
         threshold=report.lfc_threshold,
     )  # fmt: skip
-    text = render_report(
-        [page], dataset=name, versions=eb.versions(), config=config_words(studies_part(config, name))
-    )
+    text = render_report([page], dataset=name, versions=eb.versions(), config=config_words(studies_part(config, name)))
     write_bytes(folder / "report.html", text.encode("utf-8"))
