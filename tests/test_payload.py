@@ -197,6 +197,7 @@ def skewed(n_genes: int = 60) -> Effects:
     loglik[-10:, :24] = loglik[-10:, 24:25]
     gene = [f"ENSG{i:05d}" for i in range(n_genes)]
     known = {"gene": gene, "estimate": estimate, "se": se, "df": df, "base_mean": np.ones(n_genes), "scalars": {}}
+    known["engine"] = "normal"
     return Effects(grid=grid, loglik=loglik, **known)
 
 

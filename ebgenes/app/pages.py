@@ -39,7 +39,7 @@ from ebgenes.results.table_files import write_results_h5ad
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.report.contents import ContrastPage, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 
 
 OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"), (STORED_FIGURE, "stored"))
@@ -47,7 +47,7 @@ OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_fa
 
 
 def contrast_page(
-    figures: Path,
+    figures: Path | None,
     table: pd.DataFrame,
     prior: MixturePrior,
     summary: Mapping[str, Any],
@@ -57,7 +57,7 @@ def contrast_page(
     effects: Effects | None = None,
     joint: MultiDfResult | None = None,
 ) -> ContrastPage:
-    """One contrast of the report; its figures are read from the folder they were written to."""
+    """One contrast of the report; its figures are read from the folder they were written to, if they were."""
     name = summary["contrast"]["name"]
     # Over draws there is no prior to plug in.
     method = config.report.interval_method
@@ -90,7 +90,7 @@ def contrast_page(
         n_samples=len(study.samples),
         groups=describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
-        figures={stem: (figures / f"{stem}.png").read_bytes() for stem in shown if (figures / f"{stem}.png").is_file()},
+        figures={} if figures is None else _drawn(figures, shown),
         **options(config.report, "level", "interval"),
         interval_method=method,
         threshold=config.report.lfc_threshold,
@@ -102,6 +102,12 @@ def kept_words(dataset: DatasetSettings) -> str:
     keep = dataset.keep
     samples = "as many samples as the smallest group has" if keep.min_samples is None else f"{keep.min_samples} samples"
     return f"at least {keep.min_count} reads in at least {samples}"
+
+
+def _drawn(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The PNG files that are there, by the name of the figure."""
+    files = {name: folder / f"{name}.png" for name in names}
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
 
 
 def scale_name(dataset: DatasetSettings, counts: Counts, normalization: str) -> str:
@@ -125,7 +131,7 @@ def write_results(
     study: Study,
     dataset: str,
     pages: Sequence[ContrastPage],
-    together: Sequence[TogetherPage] = (),
+    together: Sequence[TogetherPage | Section] = (),
     *,
     config: Config,
 ) -> None:

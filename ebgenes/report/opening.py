@@ -44,7 +44,7 @@ def compared(page: ContrastPage) -> str:
         return f"Whether any of {len(page.rows.row)} effects differs from zero was asked of {source}."
     if not page.groups:
         return f"One effect of each gene was estimated from {source}: positive is {page.up}, negative {page.down}."
-    told = [f"{name} ({size} sample{'s' if size != 1 else ''})" for name, size in reversed(page.groups.items())]
+    told = [f"{name} ({size} sample{'s' if size != 1 else ''})" for name, size in reversed(list(page.groups.items()))]
     return f"Expression in {' was compared with that in '.join(told)}, in {n_tested}."
 
 

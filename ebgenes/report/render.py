@@ -16,13 +16,15 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ebgenes.effects.engines import ENGINES, is_given, takes_counts
+from ebgenes.effects.engines.engine import PLAIN, PLAIN_BRIEF
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
-from ebgenes.report.contents import ContrastPage, TogetherPage
+from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 from ebgenes.report.opening import compared, how_sure, listed_by, shorter_lists
 from ebgenes.report.payload import pack_page
-from ebgenes.report.references import REFERENCES, as_bibtex, own_citation
+from ebgenes.report.sources import as_bibtex, own_citation, sources_of
 from ebgenes.report.words import TERMS, printable
 from ebgenes.results.table import (
     COLUMNS,
@@ -35,6 +37,12 @@ from ebgenes.results.table import (
     sentence,
     tested,
 )
+
+OF_ENGINE = "engine of "
+"""Before an engine's name, as templates ask for its paragraphs."""
+
+IN_BRIEF = "brief of "
+"""The same, for its part of the paragraph for a paper."""
 
 TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
@@ -75,24 +83,12 @@ _FIGURE_WORDS = {
 
 
 _SCALAR_WORDS = {
-    "prior_df": "prior degrees of freedom of the variances",
-    "prior_variance": "prior variance",
-    "variance_share": "share of a sample's variance that lies between groups, mean over genes",
-    "residual_df": "residual degrees of freedom: samples less coefficients",
-    "dispersion_floor": "a0 in the trend a0 + a1 / mean of the dispersions",
-    "dispersion_slope": "a1 in the trend a0 + a1 / mean of the dispersions",
-    "dispersion_bend_gain": "how much higher the log evidence of the dispersions is with a smooth bend of their trend",
-    "dispersion_ratio": "how many times as much the contrast's upper group varies as its lower one, by the median gene",
-    "second_dispersion_floor": "a0 of the contrast's upper group; the one without \"second\" is the lower group's",
-    "second_dispersion_slope": "a1 of the same",
-    "second_dispersion_spread": "spread of the same",
-    "dispersion_correlation": "of a gene's deviations from both groups' trends",
     "given_sizes": "1 where size factors or offsets were given",
     "size_shift": "how far from 0 unchanged genes lay by the size factors, log2; effects are measured from there",
     "size_shift_se": "the standard error of that place",
     "size_shift_share": "share of the genes around it",
-    "dispersion_spread": "how far log dispersions stray from the log of their trend, natural log",
 }
+"""Of what all engines have in common; each tells of its own."""
 
 
 def render_report(
@@ -101,7 +97,7 @@ def render_report(
     dataset: str,
     versions: Mapping[str, str],
     study: Study | None = None,
-    together: Sequence[TogetherPage] = (),
+    together: Sequence[TogetherPage | Section] = (),
     config: str = "",
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
@@ -117,7 +113,7 @@ def render_report(
     study
         The counts behind the tables; None where there are none, or where they are not to be shown.
     together
-        Contrasts or cell types that were taken together.
+        Contrasts or cell types that were taken together, and sections of other analyses.
     config
         The config behind the page, as YAML; empty where there was none.
 
@@ -128,24 +124,28 @@ def render_report(
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable,
-        loader=FunctionLoader(_source),
+        loader=FunctionLoader(_template),
     )  # fmt: skip
     environment.filters.update(
         rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_slabs
     )
+    conditions = [each for each in together if isinstance(each, TogetherPage)]
     payload = pack_page(pages, study, dataset)
     script = "".join(_bare(_source(f"page/{name}.js")) for name in SCRIPTS)
     contrasts = [_contrast(page) for page in pages]
     for contrast in contrasts:
         _with_methods(contrast, environment, versions)
-    written = " ".join(
-        [*(str(each["brief"] + each["methods"]) for each in contrasts), *("Urbut 2019" for _ in together)]
-    )
-    references = [each for each in REFERENCES if each.cited_in(html.unescape(written))]
+    written = " ".join(str(each["brief"] + each["methods"]) for each in contrasts)
+    references = sources_of(pages, html.unescape(written), together=bool(conditions))
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
         contrasts=contrasts,
-        together=together,
+        together=conditions,
+        sections=[
+            {"section": each, "text": Markup(environment.from_string(each.text).render(each=each))}  # noqa: S704
+            for each in together
+            if isinstance(each, Section)
+        ],
         versions=versions,
         references=references,
         bibtex=as_bibtex(references, versions),
@@ -170,16 +170,32 @@ def _with_methods(contrast: dict[str, Any], environment: Environment, versions: 
     """Add the paragraph for a paper and the methods at length, which name their sources."""
     version = f" {versions['ebgenes']}" if "ebgenes" in versions else ""
     platform = ", ".join(f"{name} {versions[name.lower()]}" for name in CITED_VERSIONS if name.lower() in versions)
-    known = {"page": contrast["page"], "contrast": contrast, "version": version, "platform": platform}
+    page = contrast["page"]
+    known = {"page": page, "contrast": contrast, "version": version, "platform": platform}
+    known["given"] = is_given(page.engine)
     brief = environment.get_template("brief.j2").render(known)
     # Markup of Markup: what was escaped stays so.
     contrast["brief"] = Markup(" ".join(brief.split()).replace(" ,", ",").replace(" .", "."))  # noqa: S704
-    long = environment.get_template("methods.html.j2").render(known, scalar_words=_SCALAR_WORDS)
+    learned = {name: words for each in ENGINES.values() for name, words in each.scalars.items()}
+    counted = [name for name in ENGINES if takes_counts(name)]
+    known |= {"scalar_words": _SCALAR_WORDS | learned, "counted": counted}
+    long = environment.get_template("methods.html.j2").render(known)
     contrast["methods"] = Markup(long)  # noqa: S704
 
 
 CITED_VERSIONS = ("Python", "NumPy", "SciPy")
 """Software whose versions the paragraph for a paper names."""
+
+
+def _template(name: str) -> str:
+    """A file of this folder, or the paragraphs that an engine has of itself, in one line."""
+    if name.startswith(IN_BRIEF):
+        engine = ENGINES.get(name.removeprefix(IN_BRIEF))
+        return PLAIN_BRIEF if engine is None else engine.brief
+    if not name.startswith(OF_ENGINE):
+        return _source(name)
+    engine = ENGINES.get(name.removeprefix(OF_ENGINE))
+    return " ".join((PLAIN if engine is None else engine.methods).split())
 
 
 def _source(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ebgenes.effects.engines import is_given, takes_counts
 from ebgenes.effects.failed import all_statuses
 from ebgenes.errors import listing
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN
@@ -126,8 +127,8 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
     if fit.prior.mode != 0:
         notes.append(
             f"Most genes lie around {fit.prior.mode:+.3f} log2 and not around 0, as they do where effects of one "
-            "direction move the size factors. lfdr, lfsr and the lists made of them count from there; log2_fc and p-values "
-            "are from 0. Where unchanged genes are known to lie at 0, set prior.mode: zero."
+            "direction move the size factors. lfdr, lfsr and the lists made of them count from there; log2_fc and "
+            "p-values are from 0. Where unchanged genes are known to lie at 0, set prior.mode: zero."
         )
     if fit.bulk_gain is not None:
         notes.append(
@@ -165,12 +166,12 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             + (" Hidden factors cannot be told from noise." if effects.hidden is None else "")
             + " Prefer a shorter list (a rate of 0.01, or effects beyond 1), and confirm single genes in other samples."
         )
-    if effects.unit is None and effects.engine in ("likelihood", "moderated_t", "mixed"):
+    if effects.unit is None and takes_counts(effects.engine):
         notes.append(
             "The effects do not tell their unit, as those in effects.h5 of earlier versions: they were taken as log2 "
             "as they stand. Make them anew where the comparison is of a covariate in its own units."
         )
-    if effects.engine == "normal":
+    if is_given(effects.engine):
         finite = effects.df[np.isfinite(effects.df)]
         if len(finite) < len(effects.df):
             notes.append(
@@ -196,8 +197,8 @@ def bounded_words(small_p: float) -> str:
     return (
         "Counts have tails that no negative binomial has: comparing random halves of the replicates, where nothing "
         f"differs, {100 * small_p:.1f}% of its p-values were below .001. Genes were fitted by regression of log counts "
-        "with bounded residuals and moderated variances instead. Look for samples that do not belong (PCA on the page); "
-        "effects.count_tails: model keeps the negative binomial."
+        "with bounded residuals and moderated variances instead. Look for samples that do not belong (PCA on the "
+        "page); effects.count_tails: model keeps the negative binomial."
     )
 
 
@@ -273,8 +274,8 @@ def covariate_cautions(told: Mapping[str, Any]) -> list[str]:
                 f"The data contradict the evidence {term['name']}: they put its log odds ratio at "
                 f"{evidence['likelihood']:.2f}, {abs(evidence['z']):.1f} standard deviations from the "
                 f"{evidence['prior_mean']:.2f} that was given, which has lost its weight "
-                f"(probability {evidence['doubt']:.2f} that it is beside the point). See where it comes from, or leave it "
-                "out."
+                f"(probability {evidence['doubt']:.2f} that it is beside the point). See where it comes from, or "
+                "leave it out."
             )
     return notes
 
