@@ -305,8 +305,8 @@ def _data_uri(image: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(_smaller(image)).decode("ascii")
 
 
-def _smaller(image: bytes, widest: int = 900) -> bytes:
-    """A figure in 64 colours and no wider than a page shows it."""
+def _smaller(image: bytes, widest: int = 800) -> bytes:
+    """A figure in 32 colours and no wider than a page shows it."""
     from PIL import Image
 
     with Image.open(io.BytesIO(image)) as full:
@@ -314,5 +314,5 @@ def _smaller(image: bytes, widest: int = 900) -> bytes:
         if plain.width > widest:
             plain = plain.resize((widest, round(plain.height * widest / plain.width)), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        plain.quantize(64).save(buffer, format="png", optimize=True)
+        plain.quantize(32).save(buffer, format="png", optimize=True)
     return buffer.getvalue()

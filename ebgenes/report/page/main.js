@@ -132,7 +132,7 @@ async function start() {
     return data()[key][gene];
   };
   const table = makeTable(byId("table"), {
-    value: valueOf, meanings: meta.columns, sorted: () => state.sort, pick, selected: () => state.gene, listed: word,
+    value: valueOf, meanings: meta.columns, sorted: () => state.sort, pick, selected: () => (exemplary ? -1 : state.gene), listed: word,
     sort(key) {
       // Effects are looked for at their largest, rates at their smallest.
       const down = state.sort.key === key ? !state.sort.down : ["base_mean", "log2_fc", "post_mean"].includes(key);
