@@ -148,9 +148,9 @@ def render_report(
         ],
         versions=versions,
         references=references,
-        bibtex=as_bibtex(references, versions),
+        bibtex=_lines(as_bibtex(references, versions)),
         own_citation=own_citation(versions),
-        config=config,
+        config=_lines(config),
         terms=TERMS,
         columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
         figure_words=_FIGURE_WORDS,
@@ -212,6 +212,11 @@ def _inert(content: Mapping[str, Any]) -> Markup:
     """Plain values as JSON that ends no element, whatever their text."""
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704
+
+
+def _lines(text: str) -> Markup:
+    """Text of several lines, which what is one line does not keep."""
+    return Markup("\n").join(printable(line) for line in text.splitlines())
 
 
 def _printable(value: Any) -> Any:
