@@ -40,6 +40,8 @@ from ebgenes.records.effects import Effects
 from ebgenes.records.references import Reference
 from ebgenes.report.contents import Section
 
+pytestmark = pytest.mark.fast
+
 UPWARD = Family(
     name="upward",
     words="a mixture of half-normal distributions above zero",
