@@ -87,7 +87,7 @@ const openPrintLook = (() => {
     down: ["Color of lower", ...colour("down")],
   };
   const show = () => {
-    for (const [key, [, , , ]] of Object.entries(FIELDS)) dialog.querySelector(`[name=${key}]`).value = printLook[key];
+    for (const key of Object.keys(FIELDS)) dialog.querySelector(`[name=${key}]`).value = printLook[key];
     URL.revokeObjectURL(preview.src);
     preview.src = URL.createObjectURL(chart.file("SVG"));
   };
