@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,19 +12,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from browser import HOSTILE, LACKING, Page, changed, clean, held, listed
 from scipy import special
 from test_payload import skewed
 
 import ebgenes as eb
-from ebgenes.app.config import Config, parse_config
-from ebgenes.app.pages import contrast_page
-from ebgenes.app.prepare import contrast_design
-from ebgenes.app.steps import estimate, fit_contrast
 from ebgenes.arrays import text_array
-from ebgenes.data.simulate import simulate_counts
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.prior.densities import slab_density
-from ebgenes.records.counts import Counts, Study
+from ebgenes.records.counts import Study
 from ebgenes.records.design import Curve
 from ebgenes.records.prior import MixturePrior
 from ebgenes.report.contents import ContrastPage, GeneRows, StudyLines
@@ -35,173 +28,7 @@ from ebgenes.report.payload import bent_nodes, stray_likelihoods
 from ebgenes.report.render import render_report
 from ebgenes.results.table import tested as has_results
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-LACKING = [
-    name
-    for name, found in (("chromium", CHROMIUM), ("chromedriver", DRIVER), ("selenium", find_spec("selenium")))
-    if not found
-]
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1400,900",
-]  # fmt: skip
-HOSTILE = [
-    "<script>document.title='broken'</script>",
-    '"><img src=x onerror="document.title=1">',
-    "=cmd()",
-    "../../x",
-    "x" * 300,
-    "\N{RIGHT-TO-LEFT OVERRIDE}gnp.\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}",
-    "{{ 7*7 }}",
-    "a&lt;b",
-]
-CONFIG = {
-    "datasets": {
-        "one": {
-            "counts": "c.tsv", "samples": "s.tsv", "design": "~ group",
-            "contrasts": {"treated": {"column": "group", "baseline": "control", "target": "treated"}},
-        }
-    },
-    "effects": {"engine": "moderated_t", "hidden_factors": 0},
-}  # fmt: skip
-
-
-class Page:
-    """A page in the browser, and what a test asks of it."""
-
-    def __init__(self, driver: Any, path: Path, downloads: Path) -> None:
-        self.driver, self.downloads = driver, downloads
-        driver.get_log("browser")
-        driver.get(path.as_uri())
-        self.until(lambda: self.run("return document.documentElement.dataset.complete"))
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def until(self, met: Callable[[], Any], seconds: float = 20) -> Any:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            found = met()
-            if found:
-                return found
-            time.sleep(0.02)
-        raise AssertionError(f"waited {seconds} s in vain; the console says {self.driver.get_log('browser')}")
-
-    def text(self, selector: str) -> str:
-        return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
-
-    def set(self, selector: str, value: object, event: str = "input") -> None:
-        script = """
-          const [selector, value, event] = arguments, where = document.querySelector(selector);
-          where.value = value;
-          where.dispatchEvent(new Event(event, {bubbles: true}));
-          return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));"""
-        self.run(script, selector, str(value), event)
-
-    def counts(self) -> tuple[int, int]:
-        up, down = (int(self.text(f"#count-{side}").replace(",", "")) for side in ("up", "down"))
-        return up, down
-
-    def shown(self) -> int:
-        return int(self.text("#shown").split(" ")[0].replace(",", ""))
-
-    def rows(self) -> list[str]:
-        script = "return [...document.querySelectorAll('#table tbody tr[data-gene] th bdi')].map((e) => e.textContent)"
-        return list(self.run(script))
-
-    def search(self, text: str) -> None:
-        self.set("#search", text)
-        # The page waits for the end of typing.
-        time.sleep(0.25)
-
-    def downloaded(self, press: str, name: str) -> bytes:
-        path = self.downloads / name
-        path.unlink(missing_ok=True)
-        self.run("document.querySelector(arguments[0]).click()", press)
-        self.until(path.is_file)
-        return path.read_bytes()
-
-    def console(self) -> list[Any]:
-        return list(self.driver.get_log("browser"))
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    made.execute_cdp_cmd("Network.enable", {})
-    offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-    made.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
-    yield made
-    made.quit()
-
-
-@pytest.fixture(scope="module")
-def study() -> Study:
-    """Simulated counts of genes, samples and columns with hostile names."""
-    made = simulate_counts(np.random.default_rng(4), n_genes=900, n_per_group=3, pi0=0.7)
-    gene = made.counts.gene.copy()
-    gene[np.flatnonzero(made.counts.count.min(axis=1) > 20)[: len(HOSTILE)]] = HOSTILE
-    sample = made.counts.sample.copy()
-    sample[0] = HOSTILE[0]
-    counts = Counts(gene=gene, sample=sample, count=made.counts.count)
-    samples = made.samples.set_axis(sample).assign(**{HOSTILE[1]: "level"})
-    design = eb.build_design(samples, "~ group")
-    screen = eb.screen_genes(counts, design)
-    return Study(counts=eb.normalize(eb.keep_expressed(counts, screen), "median_ratio"), samples=samples, screen=screen)
-
-
-@pytest.fixture(scope="module")
-def config() -> Config:
-    return parse_config(CONFIG)
-
-
-@pytest.fixture(scope="module")
-def contrast(study: Study, config: Config) -> ContrastPage:
-    dataset = config.datasets["one"]
-    design = contrast_design(study.samples, "~ group", dataset.contrasts["treated"], "treated", {})
-    effects = estimate(study, design, config.effects)
-    found = fit_contrast(effects, study.screen, config.prior, config.gibbs, config.report)
-    return contrast_page(Path("none"), found.table, found.fit.prior, found.summary, study, dataset, config)
-
-
-@pytest.fixture(scope="module")
-def written(contrast: ContrastPage, study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pages") / "report.html"
-    path.write_text(render_report([contrast], dataset="one", versions={}, study=study), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def page(driver: Any, written: Path, tmp_path: Path) -> Page:
-    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
-    driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
-    return Page(driver, written, tmp_path)
-
-
-def changed(contrast: ContrastPage, **values: Any) -> ContrastPage:
-    kept = {name: getattr(contrast, name) for name in contrast.__slots__}
-    return ContrastPage(**{**kept, **values})
-
-
-def held(table: pd.DataFrame, level: float, rate: str = "s_value") -> pd.Series:
-    """Which genes are in the list: by signs, or by another rate."""
-    by_sign = table["lfsr"] < 0.475
-    return (table[rate] < level) & (by_sign if rate == "s_value" else True)
-
-
-def listed(table: pd.DataFrame, level: float, effect: float, rate: str = "s_value") -> tuple[int, int]:
-    found = table[held(table, level, rate) & (table["post_mean"].abs() >= effect)]
-    return int((found["post_mean"] > 0).sum()), int((found["post_mean"] < 0).sum())
 
 
 def test_page_needs_no_network_and_says_nothing_on_the_console(page: Page, contrast: ContrastPage) -> None:
@@ -346,10 +173,6 @@ def test_downloads_hold_what_is_shown(page: Page, contrast: ContrastPage) -> Non
     assert int.from_bytes(png[16:20], "big") > 1000
 
 
-def clean(name: str) -> str:
-    return name.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "")
-
-
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_shown_as_text(page: Page, name: str) -> None:
     page.search(clean(name))
@@ -370,10 +193,11 @@ def test_sorting_pasting_boxes_and_keys(page: Page, contrast: ContrastPage) -> N
     from selenium.webdriver.common.keys import Keys
 
     table = contrast.table[has_results(contrast.table)]
-    page.run("document.querySelectorAll('#table thead button')[5].click()")
+    by_effect = "document.querySelector('#table th[data-key=post_mean] button').click()"
+    page.run(by_effect)
     largest = table.nlargest(1, "post_mean")["gene_id"].iloc[0]
     assert page.rows()[0] == clean(largest)
-    page.run("document.querySelectorAll('#table thead button')[5].click()")
+    page.run(by_effect)
     assert page.rows()[0] == clean(table.nsmallest(1, "post_mean")["gene_id"].iloc[0])
     assert page.run("return document.querySelectorAll('#table th[aria-sort=ascending]').length") == 1
 
@@ -399,6 +223,7 @@ def test_sorting_pasting_boxes_and_keys(page: Page, contrast: ContrastPage) -> N
         len(table) + 1
     )
 
+    page.run("document.getElementById('tab-ma').click()")
     canvas = page.driver.find_element("css selector", "#ma .over")
     page.run("arguments[0].scrollIntoView({block: 'center'})", canvas)
     drag = ActionChains(page.driver).move_to_element_with_offset(canvas, -60, -60).click_and_hold()

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from ebgenes.app.config import Config, parse_config
 from ebgenes.app.last_net import exit_code
+from ebgenes.app.pages import config_words
 from ebgenes.app.parts import conditions_part, dataset_part, plan_part, section_part, studies_part, sums_part
 from ebgenes.app.retries import go_on_after_a_kill, spare_mistakes, told_a_mistake
 
@@ -33,8 +35,10 @@ def test_a_dataset_depends_on_its_own_settings_alone() -> None:
     part = json.loads(dataset_part(config(), "one"))
     assert list(part["datasets"]) == ["one"]
     assert part["studies"] == {}
-    # Its part is a config itself, which a job reads.
+    # Its part is a config itself, which a job reads; and so is what the page shows of it.
     assert parse_config(part).datasets["one"] == config().datasets["one"]
+    shown = yaml.safe_load(config_words(dataset_part(config(), "one")))
+    assert parse_config(shown) == parse_config(part)
     assert list(json.loads(dataset_part(config(), "one", ["y"]))["datasets"]["one"]["contrasts"]) == ["y"]
 
 

@@ -40,6 +40,7 @@ from ebgenes.prior.families.half_normal import FAMILY as HALF_NORMAL
 from ebgenes.prior.families.normals import normal_shape
 from ebgenes.prior.families.scales import slab_grid
 from ebgenes.records.effects import Effects
+from ebgenes.records.references import Reference
 from ebgenes.report.contents import Section
 
 pytestmark = pytest.mark.fast
@@ -175,7 +176,19 @@ PLAIN_T = Engine(
     name="plain_t",
     fit=plain_t,
     methods="<p>Each gene was given a t statistic of its own ({{ page.formula }}).</p>",
-    sources=("Student (1908). The probable error of a mean. <cite>Biometrika</cite> 6, 1.",),
+    brief="A t test was made of the design {{ page.formula }}.",
+    sources=(
+        Reference(
+            key="student1908",
+            authors="Student",
+            year=1908,
+            title="The probable error of a mean",
+            journal="Biometrika",
+            volume="6",
+            pages="1-25",
+            doi="10.1093/biomet/6.1.1",
+        ),
+    ),
     scalars={"median_variance": "residual variance of the median gene"},
 )
 
@@ -188,7 +201,8 @@ def test_an_engine_runs_from_config_to_page(simulated: Path, tmp_path: Path, mon
     assert told["name"] == PLAIN_T.name
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Each gene was given a t statistic of its own (~ group)" in page
-    assert PLAIN_T.sources[0] in page
+    assert PLAIN_T.sources[0].text in page
+    assert "A t test was made of the design ~ group." in page
     assert PLAIN_T.scalars["median_variance"] in page
     table = pd.read_csv(out / "treated/genes.tsv", sep="\t", index_col=0)
     tested = table[table["status"] == "ok"]

@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ebgenes.effects.engines import ENGINES
 from ebgenes.posteriors.fdr import running_mean
 from ebgenes.records.prior import MixturePrior
 from ebgenes.report.contents import ContrastPage
+from ebgenes.report.opening import shorter_lists
 from ebgenes.report.render import TOP, _smaller, render_report
+from ebgenes.report.sources import REFERENCES, as_bibtex
 from ebgenes.results.table import COLUMNS, sentence
 
 PNG = base64.b64decode(
@@ -129,10 +132,18 @@ def test_page_is_whole_and_offline() -> None:
     )
     for tag, attrs in reader.tags:
         for name in ("src", "href", "action", "srcset"):
-            assert (attrs.get(name) or "#").startswith(("#", "data:image/png;base64,")), tag
+            value = attrs.get(name) or "#"
+            if tag == "a" and not value.startswith("#"):
+                # A reader may follow it; the page asks no one.
+                assert value.startswith("https://doi.org/10.")
+                assert attrs["rel"] == "noopener noreferrer"
+            else:
+                assert value.startswith(("#", "data:image/png;base64,")), tag
     assert "url(" not in html.replace("url(#c", "")
-    addresses = re.findall(r"https?:[^\"'\s]*", reader.scripts["module"])
-    assert set(addresses) == {"http://www.w3.org/2000/svg"}
+    addresses = {each.split("/")[2] for each in re.findall(r"https?:[^\"'`\s]*", reader.scripts["module"])}
+    places = {"www.ensembl.org", "metazoa.ensembl.org", "plants.ensembl.org", "www.ncbi.nlm.nih.gov", "www.uniprot.org"}
+    assert addresses == {"www.w3.org", *places}
+    assert not re.search(r"fetch\(|XMLHttpRequest|sendBeacon|WebSocket|import\(", reader.scripts["module"])
     assert "@import" not in html
 
 
@@ -318,9 +329,104 @@ def test_headings_descend_by_one_and_tables_have_captions() -> None:
     assert tags.count("table") == tags.count("caption") == 2
     ids = [attrs["id"] for _, attrs in reader.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
-    targets = {(attrs["href"] or "")[1:] for tag, attrs in reader.tags if tag == "a"}
+    links = [attrs["href"] or "" for tag, attrs in reader.tags if tag == "a"]
+    targets = {link[1:] for link in links if link.startswith("#")}
     assert targets == {"contrast-1", "contrast-2"} <= set(ids)
 
 
 def test_same_page_twice() -> None:
     assert render(page()) == render(page())
+
+
+SHOWN = ("moderated_t", "normal", "likelihood", "deseq2")
+
+
+def brief(reader: Reader) -> str:
+    text = reader.text
+    return text[text.index("To paste into a paper") + len("To paste into a paper") : text.index("Copy this paragraph")]
+
+
+@pytest.mark.parametrize("engine", SHOWN)
+def test_a_paragraph_for_a_paper_and_a_source_for_all_it_cites(engine: str) -> None:
+    options = {"trend": True, "robust": True, "dispersion_tails": "t5", "outliers": "winsorize"}
+    html = render(
+        page(engine=engine, options=options, filter="at least 10 reads in at least 4 samples"),
+        versions={"ebgenes": "0.1.0", "python": "3.12.1", "numpy": "2.1"},
+    )
+    reader = Reader(html)
+    words = brief(reader)
+    assert 70 <= len(words.split()) <= 170
+    assert "ebgenes 0.1.0" in words
+    if engine != "normal":
+        assert "Python 3.12.1, NumPy 2.1" in words
+        assert "at least 10 reads in at least 4 samples" in words
+        assert "~ cell + dex" in words
+    assert f"{int((result_table()['s_value'] < 0.05).sum())} were listed" in words
+    assert " ," not in words
+    # Whatever is named with a year, in the paragraph or at length, stands among the sources with its DOI.
+    text = reader.text
+    methods = text[text.index("To paste into a paper") : text.index("Hyperparameters of the engine")]
+    cited = re.findall(r"([A-Z][\w-]+)(?: et al\.| and [A-Z]\w+|, [A-Z]\w+ and [A-Z]\w+)? \(?((?:19|20)\d\d)", methods)
+    sources = text[text.index("Sources and versions") :]
+    assert len(cited) > 3
+    for author, year in cited:
+        assert re.search(rf"{author} [^()]*\({year}\)[^()]*\. doi:10\.", sources), (author, year)
+    assert (
+        sources.count("doi:10.") == html.count("https://doi.org/10.") == html.count("@article{") + html.count("@book{")
+    )
+
+
+def test_sources_are_complete_and_bibtex_is_whole() -> None:
+    known = [*REFERENCES, *(each for engine in ENGINES.values() for each in engine.sources)]
+    for each in known:
+        assert re.fullmatch(r"10\.\d{4,}/\S+", each.doi)
+        assert each.bibtex.count("{") == each.bibtex.count("}")
+        assert each.bibtex.isascii()
+        assert f"author = {{{each.names[0].encode('ascii', 'ignore').decode()}" in each.bibtex
+    written = as_bibtex(list(REFERENCES), {"ebgenes": "0.1.0"})
+    assert written.count("\n\n@") == len(REFERENCES)
+    assert "version = {0.1.0}" in written
+    found = {each.key for each in known if each.cited_in("Cox and Reid (1987; McCarthy, Chen and Smyth 2012)")}
+    assert found == {"cox1987", "mccarthy2012"}
+
+
+def test_the_page_opens_with_what_was_compared_found_and_how_sure() -> None:
+    fdp = {"mean": 0.051, "interval": [0.03, 0.0801], "probability": 0.9, "above_0.1": 0.004}
+    reach = {"range": [120, 170], "probability": 0.9, "words": ""}
+    text = Reader(render(page(fdp=fdp, list_range=reach, warnings=["One.", "Two."]))).text
+    compared, found, sure = (
+        text.index(words)
+        for words in (
+            "Expression in untrt (4 samples) was compared with that in trt (4 samples), in 180 genes.",
+            sentence(result_table(), "higher in trt", "lower in trt", 0.05),
+            "5.1% to be unchanged (90% interval 3% to 8%); what this study cannot tell of unchanged genes leaves its "
+            "length between 120 and 170 genes. Read the 2 notes first.",
+        )
+    )
+    assert compared < found < sure < text.index("Explore")
+    joint = Reader(render(page(groups=None, n_samples=0))).text
+    assert "One effect of each gene was estimated from estimates of 180 genes" in joint
+
+
+def test_shorter_lists_hold_what_they_promise() -> None:
+    table = result_table().assign(lfsr=lambda each: each["lfdr"] ** 0.2)
+    table.loc[:179, "s_value"] = running_mean(table["lfsr"][:180].to_numpy())
+    rate, effect = shorter_lists(page(table=table))
+    strict = table[table["s_value"] < 0.01]
+    large = table[(table["s_value"] < 0.05) & (table["post_mean"].abs() >= 1)]
+    assert (rate.n, effect.n) == (len(strict), len(large))
+    assert rate.wrong == pytest.approx(strict["lfsr"].mean())
+    assert effect.wrong == pytest.approx(large["lfsr"].mean())
+    assert 0 < len(strict) < (table["s_value"] < 0.05).sum()
+    # None is offered that is no shorter.
+    assert shorter_lists(page(table=table.assign(post_mean=5.0), level=0.01)) == []
+
+
+def test_the_config_is_on_the_page_as_text() -> None:
+    config = "a: '</pre><script>x</script>'\nb:\n  c: 1\n"
+    html = render(page(), config=config)
+    reader = Reader(html)
+    assert "".join(reader.words).count(config) == 1
+    # Several lines stay so: BibTeX can be pasted too.
+    assert as_bibtex([], {"ebgenes": "0.1.0"}) in "".join(reader.words)
+    assert "The config of this analysis" not in Reader(render(page())).text

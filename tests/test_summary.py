@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import ebgenes as eb
 from ebgenes.arrays import text_array
 from ebgenes.effects.failed import without_failed
 from ebgenes.records.effects import Effects
-from ebgenes.records.prior import EmFit, MixturePrior
+from ebgenes.records.prior import DriftPrior, EmFit, MixturePrior
+from ebgenes.results.messages import cautions
 from ebgenes.results.summary import shortest_interval, summarize
 
 pytestmark = pytest.mark.fast
@@ -107,3 +109,22 @@ def test_the_shortest_interval_holds_its_share(rng):
     # Ends are values that were drawn, and a single value is an interval too.
     assert {low, high} <= set(values)
     assert shortest_interval(np.zeros(10), 0.9) == (0.0, 0.0)
+
+
+def test_every_warning_ends_with_what_to_do():
+    """An instruction or the setting that decides, in the last two sentences."""
+    known = effects(ok=2, outlier=1, not_converged=1, no_information=1)
+    told = {"size_shift": 0.4, "size_shift_share": 0.3, "bounded": 1.0, "small_p": 0.004, "residual_df": 3.0}
+    known = replace(known, scalars={**told, "dispersion_ratio": 2.5}, unit=None)
+    drift = DriftPrior(draw=np.array([0.1]), excess=np.array([0.4]), df=3.0, seen=True)
+    few = replace(FIT.prior, weight=np.array([0.1, 0.9]), mode=0.3)
+    fits = [
+        replace(FIT, prior=few, drift=drift, converged=False, bulk_gain=300.0), FIT,
+    ]  # fmt: skip
+    notes = {note for fit in fits for note in cautions(known, fit, {"sigma0": 1.4})}
+    notes |= set(cautions(replace(known, engine="normal"), FIT, {"sigma0": 1.4}))
+    assert len(notes) > 12
+    to_do = "set|fit|confirm|look|name|make|use|record|add|ask|prefer|repeat|raise|leave|see|allows|keeps"
+    for note in notes:
+        end = " ".join(re.split(r"(?<=[.;:]) ", note)[-3:]).lower()
+        assert re.search(rf"\b({to_do})\b", end), note

@@ -526,7 +526,7 @@ def report(options: argparse.Namespace) -> None:
             pages.append(contrast_page(*known, joint=told))
         else:
             pages.append(contrast_page(*known, effects))
-    write_results(folder, study, name, pages, together)
+    write_results(folder, study, name, pages, together, config=config)
     write_dataset_figures(folder, study, dataset, pages, config)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:

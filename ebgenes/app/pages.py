@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
 from ebgenes.app.config import (
     Config,
@@ -14,6 +16,7 @@ from ebgenes.app.config import (
     size_factor_controls,
 )
 from ebgenes.app.figures import page_figures
+from ebgenes.app.parts import dataset_part
 from ebgenes.app.prepare import options
 from ebgenes.app.steps import ENGINE_OPTIONS, MultiDfResult
 from ebgenes.design.matrix import describe_groups
@@ -70,6 +73,7 @@ def contrast_page(
         stored=summary.get("stored"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
         rows=None if joint is None else gene_rows(joint.effects, joint.posterior),
+        filter=kept_words(dataset),
         normalization=scale_name(dataset, study.counts, config.effects.normalization),
         n_samples=len(study.samples),
         groups=describe_groups(study.samples, dataset.contrasts[name]),
@@ -79,6 +83,13 @@ def contrast_page(
         interval_method=method,
         threshold=config.report.lfc_threshold,
     )
+
+
+def kept_words(dataset: DatasetSettings) -> str:
+    """Which genes the filter keeps."""
+    keep = dataset.keep
+    samples = "as many samples as the smallest group has" if keep.min_samples is None else f"{keep.min_samples} samples"
+    return f"at least {keep.min_count} reads in at least {samples}"
 
 
 def scale_name(dataset: DatasetSettings, counts: Counts, normalization: str) -> str:
@@ -103,15 +114,31 @@ def write_results(
     dataset: str,
     pages: Sequence[ContrastPage],
     together: Sequence[TogetherPage | Section] = (),
+    *,
+    config: Config,
 ) -> None:
-    """Write results.h5ad and report.html of a dataset."""
+    """Write results.h5ad and report.html of a dataset, or of one of its cell types (dataset/cell type)."""
     made_by = versions()
     summary = {"versions": made_by, "contrasts": {page.name: _page_summary(page) for page in pages}}
     tables = {page.name: page.table for page in pages}
     scores = {page.name: np.array(page.hidden["score"]) for page in pages if page.hidden}
     write_results_h5ad(folder / "results.h5ad", study, tables, summary, scores)
-    page = render_report(list(pages), dataset=dataset, versions=made_by, study=study, together=together)
+    page = render_report(
+        list(pages), dataset=dataset, versions=made_by, study=study, together=together,
+        config=config_words(dataset_part(config, dataset.partition("/")[0])),
+    )  # fmt: skip
     write_bytes(folder / "report.html", page.encode("utf-8"))
+
+
+def config_words(part: str) -> str:
+    """A part of the config as YAML, without the keys that were left open."""
+
+    def stated(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: stated(each) for key, each in value.items() if each is not None and each != {}}
+        return value
+
+    return yaml.safe_dump(stated(json.loads(part)), sort_keys=False, allow_unicode=True, width=100)
 
 
 def _page_summary(page: ContrastPage) -> dict[str, Any]:

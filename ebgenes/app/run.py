@@ -122,7 +122,7 @@ def _run_study(
     pages = fit_contrasts(outdir / name, study, dataset, config, say, outdir / name / "counts.h5ad")
 
     def write_page(together: Sequence[TogetherPage | Section]) -> None:
-        write_results(outdir / name, study, name, pages, together)
+        write_results(outdir / name, study, name, pages, together, config=config)
         write_dataset_figures(outdir / name, study, dataset, pages, config)
 
     return write_page

@@ -32,6 +32,8 @@ from ebgenes.analyses.meta_analysis import (
 from ebgenes.app.config import Config, StudiesSettings, require_studies_prior
 from ebgenes.app.figures import page_figures, write_figures
 from ebgenes.app.outputs import studies_figures
+from ebgenes.app.pages import config_words
+from ebgenes.app.parts import studies_part
 from ebgenes.app.prepare import contrast_design
 from ebgenes.app.steps import discoveries, fit_prior, lfsr_of, tabulate
 from ebgenes.arrays import TextArray, text_array
@@ -303,5 +305,5 @@ def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, An
         interval_method=report.interval_method,
         threshold=report.lfc_threshold,
     )  # fmt: skip
-    text = render_report([page], dataset=name, versions=eb.versions())
+    text = render_report([page], dataset=name, versions=eb.versions(), config=config_words(studies_part(config, name)))
     write_bytes(folder / "report.html", text.encode("utf-8"))

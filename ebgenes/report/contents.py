@@ -110,6 +110,8 @@ class ContrastPage:
         ``likelihood``, ``moderated_t``, ``normal`` or another name, shown as it is.
     options
         Options of the engine by name, as in the config: ``trend``, ``robust``, ``dispersion_tails``, ``outliers``.
+    filter
+        Which genes were kept, as ``at least 10 reads in at least 4 samples``; empty where none were left out.
     normalization
         How the samples were made comparable, for example ``median_ratio``.
     n_samples
@@ -165,6 +167,7 @@ class ContrastPage:
     hidden: Mapping[str, Any] | None = None
     random: Mapping[str, Any] | None = None
     column: str | None = None
+    filter: str = ""
     fdp: Mapping[str, Any] | None = None
     list_range: Mapping[str, Any] | None = None
     stored: Mapping[str, Any] | None = None

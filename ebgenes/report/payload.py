@@ -328,7 +328,7 @@ def _told(page: ContrastPage) -> dict[str, Any]:
     reach = 2 + 1.5 * float(np.abs(effect[np.isfinite(effect)] - prior.mode).max(initial=0.0))
     density = slab_density(prior, prior.mode + reach * bent_nodes())
     return {
-        **{name: printable(getattr(page, name)) for name in ("name", "up", "down")},
+        **{name: printable(getattr(page, name)) for name in ("name", "up", "down", "formula")},
         **{name: getattr(page, name) for name in ("level", "interval", "threshold")},
         # What makes the list, and what tells how certain a gene is.
         "rate": rate_column(page.table),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import json
 import math
@@ -15,16 +16,17 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ebgenes.effects.engines import ENGINES, takes_counts
-from ebgenes.effects.engines.engine import PLAIN
+from ebgenes.effects.engines import ENGINES, is_given, takes_counts
+from ebgenes.effects.engines.engine import PLAIN, PLAIN_BRIEF
 from ebgenes.plots.figures import FIGURES, figure_of
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
 from ebgenes.report.contents import ContrastPage, Section, TogetherPage
+from ebgenes.report.opening import compared, how_sure, listed_by, shorter_lists
 from ebgenes.report.payload import pack_page
-from ebgenes.report.sources import sources_of
-from ebgenes.report.words import printable
+from ebgenes.report.sources import as_bibtex, own_citation, sources_of
+from ebgenes.report.words import TERMS, printable
 from ebgenes.results.table import (
     COLUMNS,
     JOINT_COLUMNS,
@@ -40,13 +42,16 @@ from ebgenes.results.table import (
 OF_ENGINE = "engine of "
 """Before an engine's name, as templates ask for its paragraphs."""
 
+IN_BRIEF = "brief of "
+"""The same, for its part of the paragraph for a paper."""
+
 TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
 
 
 SCRIPTS = (
-    "unpack", "numbers", "pen", "files", "chart", "scatter", "table", "densities", "figures", "rows", "forest", "gene",
-    "samples", "contrasts", "finding", "main",
+    "unpack", "numbers", "pen", "labels", "files", "pdf", "print", "chart", "view", "scatter", "table", "densities",
+    "figures", "rows", "forest", "finding", "places", "gene", "samples", "contrasts", "headline", "link", "main",
 )  # fmt: skip
 """Files of page/, in the order they are joined."""
 
@@ -76,6 +81,7 @@ def render_report(
     versions: Mapping[str, str],
     study: Study | None = None,
     together: Sequence[TogetherPage | Section] = (),
+    config: str = "",
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
 
@@ -91,6 +97,8 @@ def render_report(
         The counts behind the tables; None where there are none, or where they are not to be shown.
     together
         Contrasts or cell types that were taken together, and sections of other analyses.
+    config
+        The config behind the page, as YAML; empty where there was none.
 
     Returns
     -------
@@ -106,10 +114,15 @@ def render_report(
     )
     conditions = [each for each in together if isinstance(each, TogetherPage)]
     payload = pack_page(pages, study, dataset)
-    script = "".join(f"{_source(f'page/{name}.js')}\n" for name in SCRIPTS)
+    script = "".join(_bare(_source(f"page/{name}.js")) for name in SCRIPTS)
+    contrasts = [_contrast(page) for page in pages]
+    for contrast in contrasts:
+        _with_methods(contrast, environment, versions)
+    written = " ".join(str(each["brief"] + each["methods"]) for each in contrasts)
+    references = sources_of(pages, html.unescape(written), together=bool(conditions))
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
-        contrasts=[_contrast(page) for page in pages],
+        contrasts=contrasts,
         together=conditions,
         sections=[
             {"section": each, "text": Markup(environment.from_string(each.text).render(each=each))}  # noqa: S704
@@ -117,12 +130,13 @@ def render_report(
             if isinstance(each, Section)
         ],
         versions=versions,
-        counted=[name for name in ENGINES if takes_counts(name)],
-        # Engines' words, which hold nothing of the user's.
-        sources=[Markup(each) for each in sources_of(pages, together=bool(conditions))],  # noqa: S704
+        references=references,
+        bibtex=_lines(as_bibtex(references, versions)),
+        own_citation=own_citation(versions),
+        config=_lines(config),
+        terms=TERMS,
         columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
         figure_words={name: figure.caption for name, figure in FIGURES.items()},
-        scalar_words=_SCALAR_WORDS | {name: words for each in ENGINES.values() for name, words in each.scalars.items()},
         top=TOP,
         # Neither holds anything of the user's.
         style=Markup(_source("page/page.css")),  # noqa: S704
@@ -135,8 +149,32 @@ def render_report(
     )
 
 
+def _with_methods(contrast: dict[str, Any], environment: Environment, versions: Mapping[str, str]) -> None:
+    """Add the paragraph for a paper and the methods at length, which name their sources."""
+    version = f" {versions['ebgenes']}" if "ebgenes" in versions else ""
+    platform = ", ".join(f"{name} {versions[name.lower()]}" for name in CITED_VERSIONS if name.lower() in versions)
+    page = contrast["page"]
+    known = {"page": page, "contrast": contrast, "version": version, "platform": platform}
+    known["given"] = is_given(page.engine)
+    brief = environment.get_template("brief.j2").render(known)
+    # Markup of Markup: what was escaped stays so.
+    contrast["brief"] = Markup(" ".join(brief.split()).replace(" ,", ",").replace(" .", "."))  # noqa: S704
+    learned = {name: words for each in ENGINES.values() for name, words in each.scalars.items()}
+    counted = [name for name in ENGINES if takes_counts(name)]
+    known |= {"scalar_words": _SCALAR_WORDS | learned, "counted": counted}
+    long = environment.get_template("methods.html.j2").render(known)
+    contrast["methods"] = Markup(long)  # noqa: S704
+
+
+CITED_VERSIONS = ("Python", "NumPy", "SciPy")
+"""Software whose versions the paragraph for a paper names."""
+
+
 def _template(name: str) -> str:
     """A file of this folder, or the paragraphs that an engine has of itself, in one line."""
+    if name.startswith(IN_BRIEF):
+        engine = ENGINES.get(name.removeprefix(IN_BRIEF))
+        return PLAIN_BRIEF if engine is None else engine.brief
     if not name.startswith(OF_ENGINE):
         return _source(name)
     engine = ENGINES.get(name.removeprefix(OF_ENGINE))
@@ -147,10 +185,21 @@ def _source(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def _bare(script: str) -> str:
+    """A script without indents and lines of comment, a fifth of its length."""
+    lines = (line.strip() for line in script.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith(("//", "/**", "* ", "*/")))
+
+
 def _inert(content: Mapping[str, Any]) -> Markup:
     """Plain values as JSON that ends no element, whatever their text."""
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704
+
+
+def _lines(text: str) -> Markup:
+    """Text of several lines, which what is one line does not keep."""
+    return Markup("\n").join(printable(line) for line in text.splitlines())
 
 
 def _printable(value: Any) -> Any:
@@ -164,6 +213,10 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
     return {
         "page": page,
         "sentence": sentence(page.table, page.up, page.down, page.level),
+        "compared": compared(page),
+        "sure": how_sure(page),
+        "stricter": shorter_lists(page),
+        "listed_by": listed_by(page),
         "n_tested": len(judged),
         "n_listed": int(in_list(judged, page.level).sum()),
         "rate": rate_words(page.table),
@@ -241,8 +294,8 @@ def _data_uri(image: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(_smaller(image)).decode("ascii")
 
 
-def _smaller(image: bytes, widest: int = 900) -> bytes:
-    """A figure in 64 colours and no wider than a page shows it."""
+def _smaller(image: bytes, widest: int = 800) -> bytes:
+    """A figure in 32 colours and no wider than a page shows it."""
     from PIL import Image
 
     with Image.open(io.BytesIO(image)) as full:
@@ -250,5 +303,5 @@ def _smaller(image: bytes, widest: int = 900) -> bytes:
         if plain.width > widest:
             plain = plain.resize((widest, round(plain.height * widest / plain.width)), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        plain.quantize(64).save(buffer, format="png", optimize=True)
+        plain.quantize(32).save(buffer, format="png", optimize=True)
     return buffer.getvalue()

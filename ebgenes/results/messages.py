@@ -35,8 +35,9 @@ FEW_DF = 30
 
 
 DOUBTFUL = {
-    "not_converged": "the maximum of the likelihood was not found, and there is no result",
-    "no_information": "any effect is as likely, and there is no result",
+    "not_converged": "the maximum of the likelihood was not found, and there is no result; look at their counts, and "
+    "leave out samples that do not belong",
+    "no_information": "any effect is as likely, and there is no result; raise keep.min_count to leave such genes out",
     "outlier": "counts far from their replicates, which effects.outliers: winsorize moves to the border of what these "
     "allow; look at their samples before you trust such a gene",
 }
@@ -55,8 +56,8 @@ def _moved(scalars: Mapping[str, float]) -> str | None:
         return None
     return (
         f"By the size factors unchanged genes lie around {listing(told)}, as where effects of one direction outweigh "
-        "the others. Effects, intervals and p-values count from there (effects.composition: none counts from the size "
-        "factors)."
+        "the others. Effects, intervals and p-values count from there. Confirm it with spike-ins or genes known not to "
+        "respond (size_factors.controls); effects.composition: none counts from the size factors."
     )
 
 
@@ -121,19 +122,19 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
     if not fit.converged:
         notes.append(
             f"The prior's fit has not converged (certificate {fit.certificate:.1e}, above 1e-8): "
-            "do not rely on its numbers."
+            "do not rely on its numbers. Fit another prior.family, and see whether the lists agree."
         )
     if fit.prior.mode != 0:
         notes.append(
             f"Most genes lie around {fit.prior.mode:+.3f} log2 and not around 0, as they do where effects of one "
-            "direction move the size factors. lfdr, lfsr and the lists made of them count from there (prior.mode: zero "
-            "counts from 0); log2_fc and p-values are from 0."
+            "direction move the size factors. lfdr, lfsr and the lists made of them count from there; log2_fc and "
+            "p-values are from 0. Where unchanged genes are known to lie at 0, set prior.mode: zero."
         )
     if fit.bulk_gain is not None:
         notes.append(
             "Most genes are changed and lie around a place of their own: normals around 0 would have left few "
             f"genes unchanged, and a prior of free shape is more likely (log likelihood {fit.bulk_gain:+.0f}), so it "
-            "was used (prior.bulk: none keeps the normals)."
+            "was used. Confirm it with spike-ins or genes known not to respond; prior.bulk: none keeps the normals."
         )
     moved = _moved(effects.scalars)
     if moved:
@@ -163,6 +164,7 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             f"Few replicates ({effects.scalars['residual_df']:g} residual degrees of freedom): the error rates lean on "
             "what all genes share, and no method delivers them for every single experiment of this size."
             + (" Hidden factors cannot be told from noise." if effects.hidden is None else "")
+            + " Prefer a shorter list (a rate of 0.01, or effects beyond 1), and confirm single genes in other samples."
         )
     if effects.unit is None and takes_counts(effects.engine):
         notes.append(
@@ -195,8 +197,8 @@ def bounded_words(small_p: float) -> str:
     return (
         "Counts have tails that no negative binomial has: comparing random halves of the replicates, where nothing "
         f"differs, {100 * small_p:.1f}% of its p-values were below .001. Genes were fitted by regression of log counts "
-        "with bounded residuals and moderated variances instead (effects.count_tails: model keeps the negative "
-        "binomial)."
+        "with bounded residuals and moderated variances instead. Look for samples that do not belong (PCA on the "
+        "page); effects.count_tails: model keeps the negative binomial."
     )
 
 
@@ -272,7 +274,8 @@ def covariate_cautions(told: Mapping[str, Any]) -> list[str]:
                 f"The data contradict the evidence {term['name']}: they put its log odds ratio at "
                 f"{evidence['likelihood']:.2f}, {abs(evidence['z']):.1f} standard deviations from the "
                 f"{evidence['prior_mean']:.2f} that was given, which has lost its weight "
-                f"(probability {evidence['doubt']:.2f} that it is beside the point)."
+                f"(probability {evidence['doubt']:.2f} that it is beside the point). See where it comes from, or "
+                "leave it out."
             )
     return notes
 

@@ -255,6 +255,7 @@ def _applied(effects: Effects, fit: EmFit, path: str | None) -> StoredSummary:
         f"This study {'contradicts' if p_value < CONTRADICTED else 'does not contradict'} the stored prior "
         f"(p = {chance}): {100 * predicted:.1f}% of genes were predicted to have |log2_fc / se| above 2, "
         f"{100 * seen:.1f}% have it. The stored prior has {100 * kept:.0f}% of the weight, this study's own the rest."
+        + (" See whether that study is like this one, or leave out prior.from." if p_value < CONTRADICTED else "")
     ).replace("p = less", "p less")
     return {
         "from": path,

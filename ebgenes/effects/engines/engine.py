@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ebgenes.records.references import Reference
+
 if TYPE_CHECKING:
     from ebgenes.effects.ready import Asked, Ready
     from ebgenes.records.effects import Effects, JointEffects
@@ -19,14 +21,23 @@ PLAIN = """
 """
 """What the page says of an engine that says nothing of itself."""
 
-VOOM = (
-    "Law CW, Chen Y, Shi W, Smyth GK (2014). voom: precision weights unlock linear model analysis tools for RNA-seq "
-    "read counts. <cite>Genome Biology</cite> 15, R29."
-)
-MODERATION = (
-    "Smyth GK (2004). Linear models and empirical Bayes methods for assessing differential expression in microarray "
-    "experiments. <cite>Statistical Applications in Genetics and Molecular Biology</cite> 3, 3."
-)
+AND_HIDDEN = """{% if page.hidden %} and {{ page.hidden.share | length }} estimated hidden factor{{
+"s" if page.hidden.share | length > 1 }} (Wang et al. 2017){% endif %}"""
+"""Behind a design's formula."""
+
+PLAIN_BRIEF = "Effects were estimated by the engine {{ page.engine }} with the design {{ page.formula }}."
+
+VOOM = Reference(
+    key="law2014", authors="Law CW, Chen Y, Shi W, Smyth GK", year=2014, journal="Genome Biology", volume="15",
+    pages="R29", doi="10.1186/gb-2014-15-2-r29",
+    title="voom: precision weights unlock linear model analysis tools for RNA-seq read counts",
+)  # fmt: skip
+MODERATION = Reference(
+    key="smyth2004", authors="Smyth GK", year=2004, volume="3", pages="3", doi="10.2202/1544-6115.1027",
+    journal="Statistical Applications in Genetics and Molecular Biology",
+    title="Linear models and empirical Bayes methods for assessing differential expression in microarray "
+    "experiments",
+)  # fmt: skip
 """Sources that engines share."""
 
 RESIDUAL_DF = "residual degrees of freedom: samples less coefficients"
@@ -60,8 +71,10 @@ class Engine:
         The fit counts effects from unchanged genes by itself.
     methods
         What the page says of it, HTML in Jinja's language, where ``page`` is the contrast's `ContrastPage`.
+    brief
+        The same in a sentence or two for a paper, plain text in Jinja's language.
     sources
-        Papers that it names, HTML, as the page lists them.
+        Papers that it names.
     scalars
         Meanings of the hyperparameters that it learns, by the names that `Effects.scalars` has.
     """
@@ -76,5 +89,6 @@ class Engine:
     needs_counts: bool = False
     has_composition: bool = False
     methods: str = PLAIN
-    sources: tuple[str, ...] = ()
+    brief: str = PLAIN_BRIEF
+    sources: tuple[Reference, ...] = ()
     scalars: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ebgenes.effects.engines.engine import MODERATION, RESIDUAL_DF, VOOM, Engine
+from ebgenes.effects.engines.engine import AND_HIDDEN, MODERATION, RESIDUAL_DF, VOOM, Engine
+from ebgenes.records.references import Reference
 
 if TYPE_CHECKING:
     from ebgenes.effects.ready import Asked, Ready
@@ -14,14 +15,23 @@ if TYPE_CHECKING:
 METHODS = """
 <p>Log2 counts per million were fitted to the design <code>{{ page.formula }}</code> by weighted least squares; the
 weights are the precisions that the trend of the variance over the mean count predicts (voom; Law et al. 2014).{% if
-page.scalars.get("bounded") %} Comparisons of random halves of the replicates had shown tails that no negative
-binomial has, so residuals beyond two robust standard deviations were bounded there (Huber 1973).{% endif %} The
-residual variances were moderated by empirical Bayes over all genes{% if page.options.trend %}, towards a trend over
-mean expression{% endif %}{% if page.options.robust %}, outlying ones less than others (Phipson et al. 2016){% endif
-%}, so that each effect and its standard error have the likelihood of a t statistic (Smyth 2004).{% if page.rows %}
-Whether any of the {{ page.rows.row | length }} rows differs from zero was judged by the moderated F,
-<code>stat</code>.{% endif %}</p>
+page.scalars.get("bounded") %} Comparisons of random halves of the replicates showed tails that no negative binomial
+has, so residuals beyond two robust standard deviations were bounded there (Huber 1973).{% endif %} The residual
+variances were moderated by empirical Bayes over all genes{% if page.options.trend %}, towards a trend over mean
+expression{% endif %}{% if page.options.robust %}, outlying ones less than others (Phipson et al. 2016){% endif %}, so
+that each effect and its standard error have the likelihood of a t statistic (Smyth 2004).{% if page.rows %} Whether
+any of the {{ page.rows.row | length }} rows differs from zero was judged by the moderated F, <code>stat</code>.{%
+endif %}</p>
 """
+
+
+BRIEF = (
+    """
+Log counts were fitted to the design {{ page.formula }}"""
+    + AND_HIDDEN
+    + """ by voom-weighted least squares (Law et al. 2014) with moderated variances (Smyth 2004).
+"""
+)
 
 
 def fit(ready: Ready, asked: Asked) -> Effects:
@@ -51,11 +61,20 @@ ENGINE = Engine(
     fit_rows=fit_rows,
     options={"trend": (False, True), "robust": (False, True)},
     methods=METHODS,
+    brief=BRIEF,
     sources=(
+        Reference(
+            key="phipson2016",
+            authors="Phipson B, Lee S, Majewski IJ, Alexander WS, Smyth GK",
+            year=2016,
+            journal="Annals of Applied Statistics",
+            volume="10",
+            pages="946-963",
+            doi="10.1214/16-AOAS920",
+            title="Robust hyperparameter estimation protects against hypervariable genes and improves power to detect "
+            "differential expression",
+        ),
         VOOM,
-        "Phipson B, Lee S, Majewski IJ, Alexander WS, Smyth GK (2016). Robust hyperparameter estimation protects "
-        "against hypervariable genes and improves power to detect differential expression. <cite>Annals of Applied "
-        "Statistics</cite> 10, 946.",
         MODERATION,
     ),
     scalars={

@@ -9,4 +9,4 @@ METHODS = """
 supplied standard error, or as a t statistic where degrees of freedom were given.</p>
 """
 
-ENGINE = Engine(name="normal", methods=METHODS)
+ENGINE = Engine(name="normal", methods=METHODS, brief="")

@@ -14,26 +14,28 @@ const element = (tag, attributes = {}, ...children) => {
 const charts = new Set();
 const redrawAll = () => charts.forEach((chart) => chart.redraw());
 
+const smallButton = (text, words, run) => element("button", { type: "button", class: "quiet", title: words, "aria-label": words, onclick: run }, text);
+
+/** A word of the field that explains itself when it is pressed. */
+const termButton = (key, words) => element("button", { type: "button", class: "term", popovertarget: `term-${key}` }, words);
+
 /**
- * A figure with a canvas. `draw(pen, width, height, colours)` draws it whole, on any medium;
- * `shape(width)` gives the height.
+ * A figure with a canvas. `draw(pen, width, height, colours)` draws it whole, on any medium, and returns what the
+ * screen must know of it; `shape(width)` gives the height. Files are made in the size, font and colours of `printLook`.
  */
 function makeChart(host, { title, name, draw, shape = (width) => Math.min(0.85 * width, 460), describe = () => title }) {
   const canvas = element("canvas", { role: "img", "aria-label": title });
   const stack = element("div", { class: "stack" }, canvas);
-  const button = (text, words, run) =>
-    element("button", { type: "button", class: "quiet", title: words, "aria-label": `${words}: ${title}`, onclick: run }, text);
+  const saves = Object.keys(FILE_KINDS).map((kind) => smallButton(kind, `Download as ${kind}: ${title}`, () => chart.save(kind)));
   const heading = element("h3", {}, title);
   const bar = element("div", { class: "bar" }, heading,
-    element("span", { class: "buttons" },
-      button("SVG", "Download as SVG", () => save(`${fileName(name())}.svg`, chart.svg(), "image/svg+xml")),
-      button("PNG", "Download as PNG", () => chart.png().then((blob) => save(`${fileName(name())}.png`, blob)))));
+    element("span", { class: "buttons" }, ...saves, smallButton("Size…", `Size, font and colors of the files: ${title}`, () => openPrintLook(chart))));
   const figure = element("figure", { class: "chart" }, bar, stack);
   host.append(figure);
 
   let size = [0, 0];
   const chart = {
-    figure, bar, stack, canvas,
+    figure, bar, stack, canvas, title,
     get size() { return size; },
     redraw() {
       const width = Math.floor(stack.clientWidth);
@@ -46,25 +48,13 @@ function makeChart(host, { title, name, draw, shape = (width) => Math.min(0.85 *
       canvas.height = height * density;
       const context = canvas.getContext("2d");
       context.scale(density, density);
-      draw(new CanvasPen(context), width, height, isDark() ? DARK : LIGHT);
+      const known = draw(new CanvasPen(context), width, height, isDark() ? DARK : LIGHT);
       canvas.setAttribute("aria-label", describe());
-      chart.drawn?.();
+      chart.drawn?.(known);
     },
-    /** Files have a white ground, whatever the theme. */
-    svg() {
-      const pen = new SvgPen(...size);
-      draw(pen, ...size, LIGHT);
-      return pen.svg;
-    },
-    png() {
-      const [width, height] = size;
-      const copy = element("canvas", { width: 3 * width, height: 3 * height });
-      const context = copy.getContext("2d");
-      context.scale(3, 3);
-      context.fillStyle = "#ffffff";
-      context.fillRect(0, 0, width, height);
-      draw(new CanvasPen(context), width, height, LIGHT);
-      return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
+    file: (kind) => FILE_KINDS[kind](draw, shape),
+    async save(kind) {
+      save(`${fileName(name())}.${kind.toLowerCase()}`, await chart.file(kind));
     },
   };
   charts.add(chart);

@@ -99,7 +99,7 @@ const PAIR_LOOKS = [
 /** Posterior means of two contrasts against each other; `pair()` gives {name, effect, codes} of both. */
 function makeEffects(host, common, pair) {
   return makeScatter(host, {
-    ...common,
+    ...common, key: "effects",
     points() {
       const [first, second] = pair();
       const kinds = [[], [], [], []];

@@ -22,3 +22,27 @@ const cell = (value) => {
 function tsv(header, rows) {
   return [header, ...rows].map((row) => row.map(cell).join("\t")).join("\n") + "\n";
 }
+
+/** Text on the clipboard; false where the browser refuses. */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Files opened from a disk have no clipboard in some browsers.
+    const field = element("textarea", { class: "unseen", "aria-hidden": "true" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
+/** Run a button that copies, and say on it what came of it. */
+async function copyFrom(button, text) {
+  const words = button.dataset.words ??= button.textContent;
+  button.textContent = (await copyText(text)) ? "Copied" : "Not copied: select the text instead";
+  setTimeout(() => (button.textContent = words), 2500);
+}

@@ -30,7 +30,8 @@ function pastedWords({ asked, lost }) {
   if (!asked) return "";
   const named = lost.slice(0, 20).map((each) => short(each, 30)).join(", ");
   const missing = lost.length ? ` Not among the tested genes: ${named}${lost.length > 20 ? " and others" : ""}.` : "";
-  return `${asked - lost.length} of ${asked} found; they are ringed in the figures.${missing}`;
+  const most = asked - lost.length > MOST_NAMES ? `, the ${MOST_NAMES} most certain with their names` : " and named";
+  return `${asked - lost.length} of ${asked} found; they are ringed${most} in the figures.${missing}`;
 }
 
 /** Why genes were not tested, by name and id in small letters. */

@@ -1,22 +1,55 @@
 // One gene: its counts, and why its estimate was shrunk as it was.
 
-function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
+/**
+ * Sheet columns that pair samples: no level twice in a group, some level in several. Those of the design come first.
+ */
+function pairColumns(sheet, values, formula) {
+  const pairs = (labels) => {
+    const groups = new Map();
+    for (const [i, label] of labels.entries()) {
+      const held = groups.get(label) ?? new Set();
+      if (held.has(values[i])) return false;
+      groups.set(label, held.add(values[i]));
+    }
+    return [...groups.values()].filter((held) => held.size > 1).length > 1;
+  };
+  const named = (column) => (formula.split(/[^\w.]+/).includes(column) ? 0 : 1);
+  return Object.keys(sheet).filter((column) => pairs(sheet[column])).sort((a, b) => named(a) - named(b));
+}
+
+function makeGenePanel(host, { meta, countsOf, now, name, groups, pin, close }) {
   const title = element("h2", { id: "gene-title" }, "One gene");
-  const facts = element("p", {}, "Choose a gene in a figure or in the table.");
-  const counted = element("div", { class: "half" });
-  const curved = element("div", { class: "half" });
-  const rowed = element("div", { class: "half" });
+  const shut = element("button", { type: "button", class: "shut", "aria-label": "Close the gene's panel", onclick: close }, "×");
+  const facts = element("p", { class: "small" }, "");
+  const places = element("p", { class: "small places" });
+  const counted = element("div", {});
+  const curved = element("div", {});
+  const rowed = element("div", {});
   const list = element("details", {}, element("summary", {}, "Counts as numbers"));
-  // Between them stays the choice of groups, which is the samples' too.
-  host.prepend(title, facts);
-  host.append(element("div", { class: "pair", hidden: true }, counted, curved, rowed), list);
+  const pinned = element("button", { type: "button", class: "quiet", "aria-pressed": false, onclick: () => pin(gene) }, "Name it in the figures");
+  const parts = element("div", { hidden: true }, counted, curved, rowed);
+  // Behind them stays the choice of groups, which is the samples' too.
+  host.prepend(element("div", { class: "panel-head" }, title, shut), facts, places, parts);
+  host.append(list);
   list.hidden = true;
   let gene = -1;
   const { samples } = meta;
-  const why = element("p", { class: "soft" });
+  const why = element("p", { class: "soft small" });
+  const low = () => (innerHeight < 800 ? 170 : innerWidth < 500 ? 172 : 205);
+
+  const pairing = element("select", { "aria-label": "Join samples of the same" });
+  function offerPairs() {
+    const { values, column } = groups();
+    const offered = pairColumns(samples.sheet, values, now().meta.formula).filter((each) => short(each, 40) !== column);
+    if ([...pairing.options].slice(1).map(({ value }) => value).join("\n") === offered.join("\n") && pairing.options.length) return;
+    pairing.replaceChildren(element("option", { value: "" }, "nothing"), ...offered.map((each) => element("option", { value: each }, short(each, 30))));
+    const inDesign = offered.length && now().meta.formula.split(/[^\w.]+/).includes(offered[0]);
+    pairing.value = inDesign ? offered[0] : "";
+    pairing.parentElement.hidden = !offered.length;
+  }
 
   const countChart = samples && makeChart(counted, {
-    title: "Normalized counts", name: () => name(`counts_${meta.label(gene)}`), shape: () => 300,
+    title: "Normalized counts", name: () => name(`counts_${meta.label(gene)}`), shape: low,
     draw(pen, width, height, colours) {
       const counts = gene < 0 ? null : countsOf(gene);
       if (!counts) {
@@ -33,24 +66,40 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
       const place = (group, i, of) => group + 0.5 + (of > 1 ? (0.5 * (i + 0.5)) / of - 0.25 : 0);
       const framed = frame(pen, width, height, colours, {
         x: { ends: [0, levels.length], words: groups().column, ticks: levels.map((level, i) => [i + 0.5, isolated(short(level, Math.max(4, Math.floor(width / levels.length / 8))))]) },
-        y: { ends, words: "normalized count", ticks: marks.filter(([at]) => at >= ends[0] && at <= ends[1]) },
+        y: { ends, words: "normalized count, log", ticks: marks.filter(([at]) => at >= ends[0] && at <= ends[1]) },
       });
+      const spots = [];
+      levels.forEach((level, i) => values.flatMap((value, sample) => (value === level ? [sample] : [])).forEach((sample, j, members) => {
+        spots[sample] = [framed.across(place(i, j, members.length)), framed.up(scale(counts[sample])), i];
+      }));
+      const pairs = pairing.value ? samples.sheet[pairing.value] : null;
+      if (pairs)
+        for (const label of new Set(pairs)) {
+          const members = spots.filter((_, sample) => pairs[sample] === label).sort((a, b) => a[2] - b[2]);
+          if (members.length > 1) pen.path(members.map(([x, y]) => [x, y]), { colour: colours.rest, width: 1 });
+        }
       levels.forEach((level, i) => {
         const members = values.flatMap((value, sample) => (value === level ? [sample] : []));
         const logs = members.map((sample) => scale(counts[sample]));
         const mean = logs.reduce((sum, value) => sum + value, 0) / logs.length;
         pen.line(framed.across(i + 0.22), framed.up(mean), framed.across(i + 0.78), framed.up(mean), colours.soft, 1.5);
-        pen.points(members.map((_, j) => framed.across(place(i, j, members.length))), logs.map(framed.up), {
+        pen.points(members.map((sample) => spots[sample][0]), members.map((sample) => spots[sample][1]), {
           shape: GROUP_SHAPES[i % 6], size: 4.5, colour: GROUP_COLOURS[i % 6], alpha: 0.9,
         });
       });
     },
   });
 
+  if (countChart) {
+    const chosen = element("p", { class: "controls small" }, element("label", {}, "Join samples of the same ", pairing));
+    counted.append(chosen);
+    pairing.addEventListener("change", () => countChart.redraw());
+  }
+
   const forest = samples || !now().data.studies ? null : makeForest(counted, { now, gene: () => gene, name: () => name(`studies_${meta.label(gene)}`) });
 
   const curveChart = makeChart(curved, {
-    title: "Why it was shrunk", name: () => name(`posterior_${meta.label(gene)}`), shape: () => 300,
+    title: "Why it was shrunk", name: () => name(`posterior_${meta.label(gene)}`), shape: low,
     draw(pen, width, height, colours) {
       if (gene < 0) return;
       const { data, meta: contrast } = now();
@@ -88,7 +137,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
   curved.append(why);
 
   const rowChart = !meta.rows ? null : makeChart(rowed, {
-    title: "All rows of the contrast", name: () => name(`rows_${meta.label(gene)}`), shape: () => 300,
+    title: "All rows of the contrast", name: () => name(`rows_${meta.label(gene)}`), shape: low,
     draw(pen, width, height, colours) {
       const { data, meta: contrast } = now();
       if (gene < 0 || !data.rows) return;
@@ -122,14 +171,15 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
     show(next) {
       gene = next;
       host.classList.toggle("empty", gene < 0);
-      const pair = host.querySelector(".pair");
-      pair.hidden = gene < 0;
+      parts.hidden = gene < 0;
       if (gene < 0) {
         title.textContent = "One gene";
-        facts.textContent = "Choose a gene in a figure or in the table.";
+        facts.textContent = "Choose a gene in a figure or in the table: its counts, and why its estimate was shrunk, stand here.";
+        places.replaceChildren();
         list.hidden = true;
         return;
       }
+      if (countChart) offerPairs();
       const { data, meta: contrast, group, rate, rateWords } = now();
       // One curve cannot tell why several effects were shrunk together.
       curved.hidden = Boolean(contrast.rows);
@@ -138,20 +188,25 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
       title.replaceChildren(element("bdi", {}, short(label, 60)), label === meta.id(gene) ? "" : element("span", { class: "soft" }, " ", element("bdi", {}, short(meta.id(gene), 60))));
       const about = aGene(data, gene);
       const listed = { up: contrast.up, down: contrast.down }[group(gene)];
-      facts.textContent = Number.isNaN(about.postMean)
-        ? "This gene has no result in this contrast."
-        : `Posterior mean ${effectText(about.postMean)} (${percentText(contrast.interval)} interval ${effectText(data.ci_low[gene])} to ${effectText(data.ci_high[gene])}` +
-          `${Number.isNaN(data.ci_low_changed[gene]) ? "" : `; if it is changed, ${effectText(data.ci_low_changed[gene])} to ${effectText(data.ci_high_changed[gene])}`}), ` +
-          `lfdr ${rateText(about.lfdr)}, lfsr ${rateText(data.lfsr[gene])}, ${rateWords} ${rateText(data[rate][gene])}: ${listed ? `in the list, ${listed}` : "not in the list"}.`;
+      if (Number.isNaN(about.postMean)) facts.textContent = "This gene has no result in this contrast.";
+      else
+        facts.replaceChildren(
+          termButton("post_mean", "Posterior mean"), ` ${effectText(about.postMean)} (${percentText(contrast.interval)} interval ${effectText(data.ci_low[gene])} to ${effectText(data.ci_high[gene])}` +
+          `${Number.isNaN(data.ci_low_changed[gene]) ? "" : `; if it is changed, ${effectText(data.ci_low_changed[gene])} to ${effectText(data.ci_high_changed[gene])}`}), `,
+          termButton("lfdr", "lfdr"), ` ${rateText(about.lfdr)}, `, termButton("lfsr", "lfsr"), ` ${rateText(data.lfsr[gene])}, `,
+          termButton(rate, rateWords), ` ${rateText(data[rate][gene])}: ${listed ? `in the list, ${listed}` : "not in the list"}.`);
+      const links = placesOf(meta.id(gene));
+      pinned.setAttribute("aria-pressed", now().pinned(gene));
+      places.replaceChildren(...links.flatMap((each) => [each, " "]), pinned);
       const before = about.nullShare ?? contrast.prior.pi0;
       const kept = about.estimate === 0 ? 0 : (about.postMean - contrast.prior.mode) / (about.estimate - contrast.prior.mode);
       why.textContent = Number.isNaN(about.postMean) ? "" :
-        `Its own estimate is ${effectText(about.estimate)}, with a standard error of ${sizeText(about.se)}` +
-        `${contrast.prior.drift > 0 ? ` and a further ${sizeText(contrast.prior.drift)} that unchanged genes show too` : ""}. ` +
-        `Before its counts were seen it was unchanged with a probability of ${percentText(before)}, now with ${percentText(about.lfdr)}. ` +
+        `The estimate from this gene alone is ${effectText(about.estimate)}, with a standard error of ${sizeText(about.se)}` +
+        `${contrast.prior.drift > 0 ? ` and a further ${sizeText(contrast.prior.drift)} by which unchanged genes vary too` : ""}. ` +
+        `The probability that the gene is unchanged was ${percentText(before)} before its counts were seen and is ${percentText(about.lfdr)} now. ` +
         (kept > 1.005
-          ? "Its likelihood reaches further beyond the estimate than before it, so that the posterior mean is the larger of the two."
-          : `Both together leave ${percentText(Math.max(kept, 0))} of the estimate.`);
+          ? "Its likelihood reaches further beyond the estimate than before it, so the posterior mean is the larger of the two."
+          : `The posterior mean is ${percentText(Math.max(kept, 0))} of the estimate.`);
       countChart?.redraw();
       forest?.redraw();
       curveChart.redraw();
@@ -169,6 +224,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups }) {
       }
     },
     redraw() {
+      if (countChart && gene >= 0) offerPairs();
       countChart?.redraw();
       forest?.redraw();
       curveChart.redraw();

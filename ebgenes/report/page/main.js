@@ -1,6 +1,5 @@
 // The page's state and who follows it.
 
-const RATES = { s_value: "s value", q_value: "q value", adj_p_value: "adjusted p" };
 const LEVELS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5];
 
 const byId = (id) => document.getElementById(id);
@@ -19,8 +18,11 @@ async function start() {
 
   const state = {
     contrast: 0, rate: null, level: contrasts[0].level, effect: 0, sort: { key: contrasts[0].error, down: false },
-    text: "", only: "all", chosen: null, chosenWords: "", pasted: null, gene: -1, zoom: null,
+    text: "", only: "all", chosen: null, chosenWords: "", box: null, pasted: null, pinned: new Set(), names: "certain", gene: -1, tab: "volcano",
   };
+  const opened = { level: state.level, sort: { ...state.sort } };
+  // The gene that is shown before the reader has chosen one is no part of a link.
+  let exemplary = false;
   await load(0);
   const data = () => datas[state.contrast];
   const contrast = () => contrasts[state.contrast];
@@ -58,10 +60,16 @@ async function start() {
     { genes: listed.down, shape: "down", size: 2.8, colour: "down", alpha: 0.75 },
     { genes: listed.up, shape: "up", size: 2.8, colour: "up", alpha: 0.75 },
   ];
-  const mostCertain = () => {
+  const surest = (members) => {
     const { [contrast().error]: error, post_mean: effect } = data();
-    const order = (a, b) => error[a] - error[b] || Math.abs(effect[b]) - Math.abs(effect[a]);
-    return [...listed.up, ...listed.down].sort(order).slice(0, LABELS).map((gene) => ({ gene, text: label(gene) }));
+    return members.sort((a, b) => error[a] - error[b] || Math.abs(effect[b]) - Math.abs(effect[a]) || a - b);
+  };
+  /** Names in the clouds: those that were asked for in any case, the most certain where there is room. */
+  const namesShown = () => {
+    const asked = surest([...(state.pasted ?? [])].filter((gene) => !Number.isNaN(data().post_mean[gene]))).slice(0, MOST_NAMES);
+    const must = new Set([...asked, ...state.pinned, ...(state.gene >= 0 && !exemplary ? [state.gene] : [])]);
+    const certain = state.names === "certain" && !state.pasted ? surest([...listed.up, ...listed.down]).slice(0, LABELS) : [];
+    return [...new Set([...must, ...certain])].map((gene) => ({ gene, text: label(gene), must: must.has(gene) }));
   };
   const counted = () => `${whole(listed.up.length)} ${contrast().up}, ${whole(listed.down.length)} ${contrast().down}`;
   const tip = (gene) => [
@@ -70,13 +78,13 @@ async function start() {
   ];
   const fileStem = (kind) => `${meta.dataset}_${contrast().name}_${kind}`;
   const common = {
-    tip, pick, selected: () => state.gene, marked: () => state.pasted,
-    box: (members, where) => choose(members, `in the box drawn in ${where}`),
+    tip, pick, selected: () => state.gene, marked: () => state.pasted, viewed: () => remember(),
+    box: chooseBox, boxShown: (figure) => (state.box?.figure === figure ? state.box : null),
   };
   const arrows = (words) => `${words}   (← ${short(contrast().down, 24)} | ${short(contrast().up, 24)} →)`;
 
   const volcano = makeScatter(byId("volcano"), {
-    ...common, title: "Volcano", name: () => fileStem("volcano"),
+    ...common, title: "Volcano", key: "volcano", name: () => fileStem("volcano"),
     points() {
       const y = data().log_lfdr;
       const lines = [{ along: "x", at: 0 }];
@@ -86,7 +94,7 @@ async function start() {
       // Only a list by lfdr ends at a height of this axis.
       if (rateHere() === "q_value" && Number.isFinite(end)) lines.push({ along: "y", at: end, dash: [5, 4] });
       return {
-        x: data().post_mean, y, lines, layers: layers(), labels: mostCertain,
+        x: data().post_mean, y, lines, layers: layers(), labels: namesShown,
         xEnds: sides(data().post_mean), yEnds: padded(0, 1.06 * Math.max(cap(y), 1), 0.02),
         xWords: arrows("posterior mean, log2"), yWords: "−log10 local false discovery rate",
       };
@@ -95,19 +103,20 @@ async function start() {
   });
   const logMean = baseMean.map((value) => Math.log10(Math.max(value, 1e-3)));
   const maPlot = makeScatter(byId("ma"), {
-    ...common, title: "MA plot", name: () => fileStem("ma"),
+    ...common, title: "MA plot", key: "ma", name: () => fileStem("ma"),
     points() {
       const known = logMean.filter((value, gene) => !Number.isNaN(value) && !Number.isNaN(data().post_mean[gene]));
       const ends = known.length ? padded(known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b)) + 1e-6) : [0, 1];
       return {
-        x: logMean, y: data().post_mean, layers: layers(), labels: mostCertain, lines: [{ along: "y", at: 0 }],
-        xEnds: ends, yEnds: sides(data().post_mean), xTicks: logTicks(...ends).map(([at, value]) => [at, tickText(value)]),
+        x: logMean, y: data().post_mean, layers: layers(), labels: namesShown, lines: [{ along: "y", at: 0 }],
+        xEnds: ends, yEnds: sides(data().post_mean), xTicks: (shown) => logTicks(...shown).map(([at, value]) => [at, tickText(value)]),
         xWords: "mean of normalized counts", yWords: "posterior mean, log2",
       };
     },
     describe: () => `MA plot of ${contrast().name}: posterior mean against mean count.`,
   });
-  for (const plot of [volcano, maPlot])
+  const clouds = { volcano, ma: maPlot };
+  for (const plot of Object.values(clouds))
     plot.overlay.addEventListener("keydown", (event) => {
       const key = { ArrowRight: "ArrowDown", ArrowLeft: "ArrowUp" }[event.key] ?? event.key;
       if (table.step(key)) event.preventDefault();
@@ -123,12 +132,13 @@ async function start() {
     return data()[key][gene];
   };
   const table = makeTable(byId("table"), {
-    value: valueOf, meanings: meta.columns, sorted: () => state.sort, pick, selected: () => state.gene, listed: word,
+    value: valueOf, meanings: meta.columns, sorted: () => state.sort, pick, selected: () => (exemplary ? -1 : state.gene), listed: word,
     sort(key) {
       // Effects are looked for at their largest, rates at their smallest.
       const down = state.sort.key === key ? !state.sort.down : ["base_mean", "log2_fc", "post_mean"].includes(key);
       state.sort = { key, down };
       refilter();
+      remember();
     },
   });
   const collator = new Intl.Collator("en", { numeric: true });
@@ -187,21 +197,80 @@ async function start() {
   }) : () => null;
   const panel = makeGenePanel(byId("gene"), {
     meta: { samples: meta.samples, rows: contrasts.some(({ rows }) => rows), label, id: (gene) => ids[gene] }, countsOf: (gene) => countsOf(gene), name: fileStem, groups: grouping,
-    now: () => ({ data: data(), meta: { ...contrast(), status: (gene) => valueOf("status", gene) }, group: word, rate: rateHere(), rateWords: RATES[rateHere()] }),
+    now: () => ({
+      data: data(), meta: { ...contrast(), status: (gene) => valueOf("status", gene) }, group: word, rate: rateHere(), rateWords: RATES[rateHere()],
+      pinned: (gene) => state.pinned.has(gene),
+    }),
+    pin(gene) {
+      if (!state.pinned.delete(gene)) state.pinned.add(gene);
+      panel.show(gene);
+      redrawClouds();
+      remember();
+    },
+    close: () => pick(-1),
   });
-  function pick(gene) {
+  const redrawClouds = () => [volcano, maPlot, effectPlot].forEach((plot) => plot?.redraw());
+  const isSheet = () => getComputedStyle(byId("gene")).position === "fixed";
+  /** Show a gene; `point` is where it was clicked in a figure. */
+  function pick(gene, point = null) {
     state.gene = gene;
+    exemplary = false;
     panel.show(gene);
+    document.documentElement.classList.toggle("sheet", gene >= 0);
     table.reveal(gene);
-    volcano.over();
-    maPlot.over();
-    effectPlot?.over();
+    redrawClouds();
+    remember();
+    if (point && isSheet()) {
+      // The sheet must not hide the point it tells of.
+      const room = innerHeight - byId("gene").offsetHeight;
+      const y = point.canvas.getBoundingClientRect().top + point.y;
+      if (y > room - 30 || y < 30) scrollBy({ top: y - room / 2, behavior: gentle() });
+    }
   }
-  function choose(members, words) {
-    state.chosen = members;
-    state.chosenWords = words;
+  const gentle = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth");
+  function choose(members, words, box = null) {
+    Object.assign(state, { chosen: members, chosenWords: words, box });
     refilter();
+    for (const plot of Object.values(clouds)) plot.over();
+    if (members) followTable();
+    remember();
   }
+  function chooseBox(ends, figure) {
+    const plot = clouds[figure] ?? effectPlot;
+    const words = { volcano: "in the box drawn in the volcano plot", ma: "in the box drawn in the MA plot" }[figure] ?? "in the box drawn in the effects of two contrasts";
+    byId("zoom-box").hidden = !clouds[figure];
+    choose(plot.within(ends), words, clouds[figure] ? { figure, ...ends } : null);
+  }
+  /** The table comes into view beside what was drawn, where it is not there already. */
+  function followTable() {
+    if (isSheet() && state.gene >= 0) pick(-1);
+    byId("list").scrollIntoView({ block: "nearest", behavior: gentle() });
+  }
+  function showTab(tab) {
+    state.tab = tab;
+    for (const each of Object.keys(clouds)) {
+      byId(each).hidden = each !== tab;
+      const button = byId(`tab-${each}`);
+      button.setAttribute("aria-selected", each === tab);
+      button.tabIndex = each === tab ? 0 : -1;
+    }
+    clouds[tab].redraw();
+    remember();
+  }
+  for (const tab of Object.keys(clouds)) {
+    byId(`tab-${tab}`).addEventListener("click", () => showTab(tab));
+    byId(`tab-${tab}`).addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+      const other = tab === "volcano" ? "ma" : "volcano";
+      showTab(other);
+      byId(`tab-${other}`).focus();
+    });
+  }
+  byId("names").addEventListener("change", (event) => {
+    state.names = event.target.value;
+    redrawClouds();
+    remember();
+  });
 
   // ---- controls
 
@@ -215,24 +284,45 @@ async function start() {
   };
   function recount(anew = false) {
     regroup();
-    const found = listed.up.length + listed.down.length;
+    const members = [...listed.up, ...listed.down];
+    const found = members.length;
     const error = errorHere();
-    const expected = [...listed.up, ...listed.down].reduce((sum, gene) => sum + error[gene], 0);
+    const expected = members.reduce((sum, gene) => sum + error[gene], 0);
     const wrong = rateHere() === "s_value" ? "unchanged or of the other sign" : "unchanged";
     byId("count-up").textContent = whole(listed.up.length);
     byId("count-down").textContent = whole(listed.down.length);
     byId("words-up").textContent = contrast().up;
     byId("words-down").textContent = contrast().down;
     byId("count-false").textContent = found ? `about ${expected < 10 ? expected.toFixed(1) : whole(expected)} (${percentText(expected / found)}) of them ${wrong}, by the model` : "no gene in the list";
+    tellFound(found, expected);
     // What shows the list follows; all else only another contrast.
     if (anew) redrawAll();
     else for (const chart of [volcano, maPlot, pooling]) chart?.redraw();
+    remember();
     if (anew || state.only !== "all") refilter();
     else table.repaint();
     if (state.gene >= 0) panel.show(state.gene);
     // All contrasts' lists are compared once a slider rests.
     clearTimeout(comparing);
     comparing = setTimeout(() => comparison?.refresh(), 150);
+  }
+  /** The headline of the contrast that is shown, and how sure it is. */
+  function tellFound(found, expected) {
+    const section = document.querySelector(`section[data-contrast="${state.contrast}"]`);
+    const rates = data()[rateHere()];
+    const judged = [...listed.rest, ...listed.up, ...listed.down];
+    const least = found || !judged.length ? -1 : judged.reduce((best, gene) => (rates[gene] < rates[best] ? gene : best));
+    const adjusted = judged.filter((gene) => data().adj_p_value[gene] < state.level).length;
+    const numbers = {
+      tested: judged.length, up: listed.up.length, down: listed.down.length, expected, adjusted,
+      smallest: least < 0 ? "" : `${rateText(rates[least])} (${label(least)})`,
+    };
+    section.querySelector(".found-words").textContent = headline(numbers, { rate: rateHere(), level: state.level, effect: state.effect }, contrast());
+    // What draws tell is of the list that the analysis was asked for.
+    const asked = rateHere() === contrast().rate && state.level === contrast().level && state.effect === 0;
+    section.querySelector(".as-asked").hidden = !asked;
+    section.querySelector(".otherwise").hidden = asked;
+    section.querySelector(".share-wrong").textContent = found ? percentText(expected / found) : "none";
   }
   let comparing = 0;
   // Many events a second come from a slider that is drawn: one recount a frame will do.
@@ -277,6 +367,7 @@ async function start() {
     clearTimeout(typing);
     typing = setTimeout(() => {
       refilter();
+      remember();
       const text = state.text.trim().toLowerCase();
       const exact = table.rows.find((gene) => index.is(gene, text));
       if (text && exact !== undefined) pick(exact);
@@ -289,15 +380,37 @@ async function start() {
   byId("only").addEventListener("change", (event) => {
     state.only = event.target.value;
     refilter();
+    remember();
   });
   byId("unchoose").addEventListener("click", () => choose(null, ""));
-  byId("paste").addEventListener("input", (event) => {
-    const pasted = index.pasted(event.target.value);
+  byId("zoom-box").addEventListener("click", () => {
+    const { figure, x, y } = state.box;
+    const whole = clouds[figure].view.ends();
+    const within = (ends, known) => ends.map((end, i) => (Number.isFinite(end) ? end : known[i]));
+    if (state.tab !== figure) showTab(figure);
+    clouds[figure].view.go({ x: within(x, whole.x), y: within(y, whole.y) });
+  });
+  function paste(text) {
+    const pasted = index.pasted(text);
     state.pasted = pasted.asked ? pasted.genes : null;
     byId("paste-told").textContent = pastedWords(pasted);
-    redrawAll();
+    redrawClouds();
     refilter();
-  });
+    if (state.pasted) followTable();
+    remember();
+  }
+  byId("paste").addEventListener("input", (event) => paste(event.target.value));
+  for (const button of document.querySelectorAll("[data-level]"))
+    button.addEventListener("click", () => {
+      Object.assign(state, { rate: null, level: Number(button.dataset.level), effect: Number(button.dataset.effect) });
+      byId("rate").value = rateHere();
+      showLevel();
+      showEffect();
+      recount();
+    });
+  for (const button of document.querySelectorAll("[data-copy]"))
+    button.addEventListener("click", () => copyFrom(button, byId(button.dataset.copy).textContent.trim()));
+  byId("copy-link").addEventListener("click", (event) => copyFrom(event.currentTarget, location.href));
   byId("download").addEventListener("click", () => {
     const keys = COLUMNS.map((column) => column.key);
     const digits = (value) => (typeof value === "string" || !Number.isFinite(value) ? value : +value.toPrecision(5));
@@ -315,9 +428,10 @@ async function start() {
     if (event.key === "/" && !typed) {
       byId("search").focus();
       event.preventDefault();
-    } else if (event.key === "Escape") {
+    } else if (event.key === "Escape" && !document.querySelector("[popover]:popover-open, dialog[open]")) {
       byId("search").value = state.text = "";
       choose(null, "");
+      if (isSheet()) pick(-1);
     }
   });
 
@@ -327,7 +441,8 @@ async function start() {
   async function turnTo(i) {
     await load(i);
     state.contrast = i;
-    state.chosen = null;
+    Object.assign(state, { chosen: null, box: null });
+    for (const plot of Object.values(clouds)) plot.view.set(null);
     sections.forEach((section) => (section.hidden = Number(section.dataset.contrast) !== i));
     for (const [name, words] of Object.entries(RATES)) byId("rate").querySelector(`[value=${name}]`).textContent = words;
     byId("rate").value = rateHere();
@@ -342,14 +457,84 @@ async function start() {
       scrollTo({ top: 0 });
     });
 
+  // ---- what is seen, in the address
+
+  let remembering = 0;
+  let restoring = true;
+  function remember() {
+    if (restoring) return;
+    clearTimeout(remembering);
+    // Browsers refuse many changes a second.
+    remembering = setTimeout(writeAddress, 150);
+  }
+  function writeAddress() {
+    const { sort } = state;
+    const moved = sort.key !== opened.sort.key || sort.down !== opened.sort.down;
+    const parts = {
+      contrast: state.contrast ? contrast().name : null,
+      gene: state.gene >= 0 && !exemplary ? ids[state.gene] : null,
+      rate: state.rate, level: state.level === opened.level ? null : state.level, effect: state.effect || null,
+      tab: state.tab === "volcano" ? null : state.tab,
+      zoom: { volcano: volcano.view.value, ma: maPlot.view.value },
+      names: state.names === "certain" ? null : state.names, pinned: [...state.pinned].map((gene) => ids[gene]),
+      pasted: state.pasted ? byId("paste").value.trim().replace(/\s+/g, " ") : null, text: state.text,
+      only: state.only === "all" ? null : state.only, sort: moved ? `${sort.key}${sort.down ? ",down" : ""}` : null, box: state.box,
+    };
+    const hash = linkHash(parts);
+    history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
+    byId("link-told").textContent = (parts.pasted ?? "").length > MOST_LINKED ? "The pasted list is too long for a link, which leaves it out." : "";
+  }
+  /** What a link says, or as much of it as this page has. */
+  async function restore() {
+    restoring = true;
+    const given = readLink(location.hash);
+    const anchor = /^#contrast-(\d+)$/.exec(location.hash);
+    const named = given.contrast === null ? (anchor ? Number(anchor[1]) - 1 : 0) : contrasts.findIndex(({ name }) => name === given.contrast);
+    const rowOf = new Map(ids.map((id, gene) => [id, gene]));
+    const lost = [given.gene, ...given.pinned].filter((id) => id !== null && !rowOf.has(id));
+    if (named < 0) lost.unshift(given.contrast);
+    byId("link-told").textContent = lost.length ? `The link names what this page does not hold: ${lost.map((each) => short(each, 40)).join(", ")}.` : "";
+    const sort = (given.sort ?? "").split(",");
+    Object.assign(state, {
+      rate: given.rate, level: given.level ?? opened.level, effect: given.effect ?? 0, names: given.names ?? "certain",
+      text: given.text ?? "", only: given.only ?? "all",
+      pinned: new Set(given.pinned.filter((id) => rowOf.has(id)).map((id) => rowOf.get(id))),
+      sort: COLUMNS.some(({ key }) => key === sort[0]) ? { key: sort[0], down: sort[1] === "down" } : { ...opened.sort },
+      gene: rowOf.get(given.gene) ?? -1,
+    });
+    byId("search").value = state.text;
+    byId("only").value = state.only;
+    byId("names").value = state.names;
+    byId("paste").value = given.pasted ?? "";
+    byId("paste").closest("details").open = Boolean(given.pasted);
+    const pasted = index.pasted(byId("paste").value);
+    state.pasted = pasted.asked ? pasted.genes : null;
+    byId("paste-told").textContent = pastedWords(pasted);
+    showLevel();
+    showEffect();
+    if (byId("contrast")) byId("contrast").value = Math.max(named, 0);
+    await turnTo(Math.max(named, 0));
+    for (const [figure, plot] of Object.entries(clouds)) plot.view.set(given.zoom[figure]);
+    showTab(given.tab ?? "volcano");
+    if (given.box) chooseBox(given.box, given.box.figure);
+    // On a wide screen the panel shows the surest gene until the reader chooses.
+    exemplary = state.gene < 0 && !isSheet();
+    if (exemplary) state.gene = surest([...listed.up, ...listed.down])[0] ?? -1;
+    panel.show(state.gene);
+    document.documentElement.classList.toggle("sheet", state.gene >= 0);
+    table.reveal(state.gene);
+    volcano.redraw();
+    restoring = false;
+  }
+  addEventListener("hashchange", restore);
+
+  // Small screens have room for the notes once the reader asks for them.
+  if (isSheet()) for (const notes of document.querySelectorAll("details.notice")) notes.open = false;
   document.documentElement.classList.add("ready");
   let comparison = null;
   let pooling = null;
   let effectPlot = null;
-  showLevel();
-  showEffect();
-  await turnTo(0);
-  panel.show(-1);
+  await restore();
   document.documentElement.dataset.drawn = String(Math.round(performance.now()));
 
   // ---- what can wait until the first picture is there
@@ -357,6 +542,7 @@ async function start() {
   await new Promise((resolve) => setTimeout(resolve, 30));
   if (meta.samples) {
     countsOf = await loadCounts(meta);
+    if (state.gene >= 0) panel.show(state.gene);
     makeSamples(byId("samples"), meta.samples, grouping, fileStem);
   }
   pooling = makeFigures(byId("figures"), () => ({ data: data(), meta: contrast(), listed }), fileStem);

@@ -1,6 +1,15 @@
-// One drawing, two media: a pen draws on a canvas or writes SVG.
+// One drawing, several media: a pen draws on a canvas or writes SVG (and PDF, in pdf.js).
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif';
+
+/** How wide text is, in a font that all media share. */
+const textWidth = (() => {
+  const context = document.createElement("canvas").getContext("2d");
+  return (text, size, font = FONT) => {
+    context.font = `${size}px ${font}`;
+    return context.measureText(text).width;
+  };
+})();
 
 const SHAPES = {
   up: [[0, -1.2], [1.1, 0.8], [-1.1, 0.8]],
@@ -39,8 +48,9 @@ function short(text, most = 24) {
 const isolated = (text) => `\u2068${text}\u2069`;
 
 class CanvasPen {
-  constructor(context) {
+  constructor(context, font = FONT) {
     this.context = context;
+    this.font = font;
   }
 
   line(x1, y1, x2, y2, colour, width = 1, dash = []) {
@@ -108,7 +118,7 @@ class CanvasPen {
     context.save();
     context.translate(x, y);
     context.rotate((turn * Math.PI) / 180);
-    context.font = `${weight} ${size}px ${FONT}`;
+    context.font = `${weight} ${size}px ${this.font}`;
     context.textAlign = align;
     context.textBaseline = base;
     context.direction = "ltr";
@@ -140,8 +150,11 @@ const escaped = (text) =>
 const round = (value) => +value.toFixed(2);
 
 class SvgPen {
-  constructor(width, height) {
+  /** Of a drawing in pixels that is printed so many millimeters wide and high. */
+  constructor(width, height, millimeters, font = FONT) {
     this.size = [width, height];
+    this.printed = millimeters;
+    this.font = font;
     this.parts = [];
     this.clips = 0;
   }
@@ -211,9 +224,10 @@ class SvgPen {
 
   get svg() {
     const [width, height] = this.size;
+    const [wide, high] = this.printed.map(round);
     return (
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ` +
-      `font-family="${escaped(FONT)}"><rect width="100%" height="100%" fill="#ffffff"/>${this.parts.join("\n")}</svg>\n`
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${wide}mm" height="${high}mm" viewBox="0 0 ${width} ${height}" ` +
+      `font-family="${escaped(this.font)}"><rect width="100%" height="100%" fill="#ffffff"/>${this.parts.join("\n")}</svg>\n`
     );
   }
 }

@@ -2,19 +2,20 @@
 
 const ROW = 28;
 
+// What decides stands first: narrow screens show few columns at once.
 const COLUMNS = [
   { key: "name", words: "gene", text: true },
-  { key: "id", words: "id", text: true },
+  { key: "post_mean", words: "posterior mean", show: effectText },
+  { key: "s_value", words: "s value", show: rateText },
+  { key: "lfdr", words: "lfdr", show: rateText },
   { key: "base_mean", words: "mean count", show: amountText },
+  { key: "id", words: "id", text: true },
   { key: "log2_fc", words: "log2 FC, no pooling", show: effectText },
   { key: "se", words: "se", show: (value) => value.toFixed(2) },
-  { key: "post_mean", words: "posterior mean", show: effectText },
   { key: "ci_low", words: "interval from", show: effectText },
   { key: "ci_high", words: "to", show: effectText },
-  { key: "lfdr", words: "lfdr", show: rateText },
   { key: "q_value", words: "q value", show: rateText },
   { key: "lfsr", words: "lfsr", show: rateText },
-  { key: "s_value", words: "s value", show: rateText },
   { key: "p_value", words: "p-value", show: rateText },
   { key: "adj_p_value", words: "adjusted p", show: rateText },
   { key: "status", words: "status", text: true },
@@ -26,7 +27,7 @@ function makeTable(host, { value, meanings, sorted, sort, pick, selected, listed
   const heads = COLUMNS.map((column) => {
     const button = element("button", { type: "button", onclick: () => sort(column.key) }, column.words);
     const meaning = meanings[{ name: "gene_name", id: "gene_id" }[column.key] ?? column.key];
-    const th = element("th", { scope: "col", class: column.text ? "text" : "", title: meaning }, button);
+    const th = element("th", { scope: "col", "data-key": column.key, class: column.text ? "text" : "", title: meaning }, button);
     head.append(th);
     return [column.key, th];
   });
@@ -98,7 +99,10 @@ function makeTable(host, { value, meanings, sorted, sort, pick, selected, listed
     repaint: () => paint(true),
     reveal(gene) {
       const i = rows.indexOf(gene);
-      if (i < 0) return;
+      if (i < 0) {
+        paint(true);
+        return;
+      }
       const head = table.tHead.offsetHeight;
       const top = i * ROW;
       if (top < scroll.scrollTop || top > scroll.scrollTop + scroll.clientHeight - head - ROW) scroll.scrollTop = Math.max(0, top - (scroll.clientHeight - head) / 2);
