@@ -194,7 +194,7 @@ def draw_components(told: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, float] | None) -> Figure:
+def draw_dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, Any] | None) -> Figure:
     """Dispersions over means as a whole figure; parameters as in `ebgenes.plots.dispersions`."""
     with _composed(1, 1, None, "") as (figure, panels):
         dispersions(mean, dispersion, trend, panels[0])
