@@ -52,6 +52,12 @@ def _moved(scalars: Mapping[str, float]) -> str | None:
     ]
     if not told:
         return None
+    if "size_shift_prior" in scalars:
+        return (
+            "Of few genes size factors are uncertain: by them unchanged genes lie around "
+            f"{listing(told)}, give or take {scalars['size_shift_se']:.2f}. Effects, intervals and p-values count from "
+            "there, and intervals and lfdr allow for the rest (effects.composition: none counts from the size factors)."
+        )
     return (
         f"By the size factors unchanged genes lie around {listing(told)}, as where effects of one direction outweigh "
         "the others. Effects, intervals and p-values count from there (effects.composition: none counts from the size "
@@ -139,8 +145,10 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         notes.append(moved)
     if effects.scalars.get("bounded"):
         notes.append(bounded_words(effects.scalars["small_p"]))
-    if effects.scalars.get("size_shift", 0.0) and effects.scalars["size_shift_share"] < MAJORITY:
-        notes.insert(0, _minority(effects.scalars["size_shift_share"]))
+    scalars = effects.scalars
+    clear = bool(scalars.get("size_shift")) and "size_shift_prior" not in scalars
+    if clear and scalars["size_shift_share"] < MAJORITY:
+        notes.insert(0, _minority(scalars["size_shift_share"]))
     if effects.hidden is not None:
         if not effects.hidden.apart.all():
             notes.insert(0, _not_apart(effects.hidden))
@@ -151,6 +159,8 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
     notes += null_words(fit, sigma0)
     for status, words in DOUBTFUL.items():
         n_genes = int(np.sum(all_statuses(effects) == status))
+        if status == "outlier" and effects.scalars.get("bounded"):
+            words = "counts far from their replicates, which the bounded residuals keep from deciding"
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")
