@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -15,8 +16,11 @@ from ebgenes.records.effects import Effects
 MOST_GENES = 3_000
 """Genes, evenly taken, that are looked at."""
 
-FEWEST_GENES = 20
+FEWEST_GENES = 8
 """Of fewer nothing is said."""
+
+ENOUGH_GENES = 20
+"""Genes from which they may move effects against what size factors say."""
 
 LOWEST = 1.0
 """Smallest slab to either side, in median standard errors: narrower ones beside the null blur where it is."""
@@ -35,25 +39,59 @@ WORTH = 10.0
 FEWEST_UNCHANGED = 0.2
 """Share of genes around a value below which it need not be that of the unchanged ones."""
 
+NEGLIGIBLE = 0.1
+"""Uncertainty of the place, in median standard errors, below which it is left alone: it would widen no interval by more
+than a two-hundredth."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Center:
-    """Where unchanged genes lie, log2; with its standard error, the gain over 0 and the share of genes there."""
+    """Where unchanged genes lie, log2.
+
+    Attributes
+    ----------
+    place, se
+        Where they most probably do by the estimates alone, and its standard error; infinite where nothing is known.
+    gain, share
+        Log likelihood over that of 0, and the share of the genes that lie there.
+    prior_sd
+        Sampling error of a median of all estimates: how far size factors leave unchanged genes from 0 where effects
+        are as often up as down.
+    typical
+        Median standard error of an estimate.
+    n_genes
+        How many there are.
+    """
 
     place: float
     se: float
     gain: float
     share: float
+    prior_sd: float
+    typical: float
+    n_genes: int
 
     @property
     def known(self) -> bool:
-        """Whether it is sure enough that unchanged genes lie there, and not at 0."""
-        return self.gain > WORTH and self.share > FEWEST_UNCHANGED
+        """Whether it is sure enough that unchanged genes lie there, and not near 0."""
+        return self.gain > WORTH and self.share > FEWEST_UNCHANGED and self.n_genes >= ENOUGH_GENES
 
     @property
     def shift(self) -> float:
         """By how much effects are to be moved, log2: 0 where that is not sure."""
         return self.place if self.known else 0.0
+
+    def of_sizes(self) -> tuple[float, float]:
+        """The same where size factors were estimated from these genes, and what remains uncertain of it, log2.
+
+        Unless the place is known, it has the prior ``N(0, prior_sd^2)``, and 0 stays where that and the estimates leave
+        no more than `NEGLIGIBLE`.
+        """
+        shift, sd = self.place, self.se
+        if not self.known:
+            weight = self.prior_sd**2 / (self.prior_sd**2 + self.se**2)
+            shift, sd = weight * self.place, self.prior_sd * float(np.sqrt(1 - weight))
+        return (shift if sd > NEGLIGIBLE * self.typical else self.shift), sd
 
 
 def find_center(effects: Effects) -> Center:
@@ -67,11 +105,16 @@ def find_center(effects: Effects) -> Center:
 
 def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     """The same, of estimates and standard errors, (G,)."""
-    if len(estimate) < FEWEST_GENES:
-        return Center(place=0.0, se=np.inf, gain=0.0, share=1.0)
-    step = max(len(estimate) // MOST_GENES, 1)
+    n_genes = len(estimate)
+    if n_genes == 0:
+        return Center(place=0.0, se=np.inf, gain=0.0, share=1.0, prior_sd=0.0, typical=0.0, n_genes=0)
+    typical, spread = float(np.median(se)), float(np.std(estimate))
+    prior_sd = float(np.sqrt(np.pi / 2 / n_genes)) * spread
+    made = partial(Center, prior_sd=prior_sd, typical=typical, n_genes=n_genes)
+    if n_genes < FEWEST_GENES:
+        return made(place=0.0, se=np.inf, gain=0.0, share=1.0)
+    step = max(n_genes // MOST_GENES, 1)
     estimate, se = estimate[::step], se[::step]
-    typical = float(np.median(se))
     height = _Height(estimate, se, typical)
 
     low, high = np.quantile(estimate, [CENTRAL, 1 - CENTRAL])
@@ -88,9 +131,9 @@ def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     place, small = float(search.x), 0.2 * typical
     (top, share), (at_zero, _) = height(place), height(0.0)
     bend = (2 * top - height(place - small)[0] - height(place + small)[0]) / small**2
-    return Center(
+    return made(
         place=place,
-        se=1 / np.sqrt(max(bend * step, 1e-12 / typical**2)),
+        se=float(1 / np.sqrt(max(bend * step, 1e-12 / typical**2))),
         gain=(top - at_zero) * step,
         share=share,
     )

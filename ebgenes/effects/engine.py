@@ -140,11 +140,13 @@ def fit_effects(
 
         effects = fit_mixed(counts, design, contrast)
         if composition == "auto" and not given_sizes(counts):
-            center = find_center(effects)
-            if center.known:
-                moved = with_moved_sizes(counts, design.matrix, contrast.weight[None], np.array([center.place]))
-                effects = fit_mixed(moved, design, contrast)
-            effects = replace(effects, scalars={**effects.scalars, **told_of(center)})
+            told = told_of(find_center(effects))
+            if told["size_shift"] != 0:
+                shift = np.array([told["size_shift"]])
+                effects = fit_mixed(
+                    with_moved_sizes(counts, design.matrix, contrast.weight[None], shift), design, contrast
+                )
+            effects = replace(effects, scalars={**effects.scalars, **told})
     else:
         if dispersion == "by_group":
             effects = fit_by_group(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
