@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 import ebgenes as eb
 from ebgenes.arrays import text_array
@@ -181,14 +182,24 @@ def test_the_place_of_few_genes_is_as_uncertain_as_said():
 
 
 def test_the_places_posterior_is_that_of_two_normals():
-    center = Center(place=0.3, se=0.1, gain=4.0, share=0.5, prior_sd=0.2, typical=0.4, n_genes=50)
+    center = Center(place=0.3, se=0.1, gain=4.0, share=0.1, spread=1.2, typical=0.4, n_genes=50)
+    tau = 1.2 * np.sqrt(np.pi / 100)
     shift, sd = center.of_sizes()
-    assert shift == pytest.approx((0.3 / 0.1**2) / (1 / 0.1**2 + 1 / 0.2**2))
-    assert sd == pytest.approx((1 / 0.1**2 + 1 / 0.2**2) ** -0.5)
+    assert shift == pytest.approx((0.3 / 0.1**2) / (1 / 0.1**2 + 1 / tau**2))
+    assert sd == pytest.approx((1 / 0.1**2 + 1 / tau**2) ** -0.5)
     # Sure of the place, the prior has no say; where little is left open, 0 stays.
-    assert replace(center, gain=11.0).of_sizes() == (0.3, 0.1)
+    sure = replace(center, gain=11.0, share=0.5)
+    assert sure.of_sizes() == (0.3, 0.1)
     assert replace(center, typical=1.0).of_sizes() == (0.0, sd)
-    assert replace(center, gain=11.0, n_genes=10).of_sizes() == (shift, sd)
+    # One study in ten leans to one side: by adding up prior times likelihood.
+    open_ = replace(sure, n_genes=10)
+    at, wide = np.linspace(-4, 4, 400_001), np.hypot(open_.prior_sd, 0.6)
+    weight = 0.9 * stats.norm.pdf(at, 0, open_.prior_sd) + 0.1 * stats.norm.pdf(at, 0, wide)
+    weight *= stats.norm.pdf(0.3, at, 0.1)
+    mean = at @ weight / weight.sum()
+    assert_allclose(open_.of_sizes(), (mean, np.sqrt((at - mean) ** 2 @ weight / weight.sum())), rtol=1e-5)
+    # So few genes that nothing is seen of the place.
+    assert_allclose(replace(open_, se=np.inf).of_sizes(), (0, np.sqrt(0.9 * open_.prior_sd**2 + 0.1 * wide**2)))
 
 
 def test_what_is_uncertain_of_the_sizes_of_a_panel_widens_the_null():

@@ -39,6 +39,10 @@ WORTH = 10.0
 FEWEST_UNCHANGED = 0.2
 """Share of genes around a value below which it need not be that of the unchanged ones."""
 
+LEANING, LEAN = 0.1, 0.5
+"""Probability that effects lean to one side, so that the place may be as far from 0 as this part of the estimates'
+standard deviation."""
+
 NEGLIGIBLE = 0.1
 """Uncertainty of the place, in median standard errors, below which it is left alone: it would widen no interval by more
 than a two-hundredth."""
@@ -54,9 +58,8 @@ class Center:
         Where they most probably do by the estimates alone, and its standard error; infinite where nothing is known.
     gain, share
         Log likelihood over that of 0, and the share of the genes that lie there.
-    prior_sd
-        Sampling error of a median of all estimates: how far size factors leave unchanged genes from 0 where effects
-        are as often up as down.
+    spread
+        Standard deviation of the estimates.
     typical
         Median standard error of an estimate.
     n_genes
@@ -67,9 +70,17 @@ class Center:
     se: float
     gain: float
     share: float
-    prior_sd: float
+    spread: float
     typical: float
     n_genes: int
+
+    @property
+    def prior_sd(self) -> float:
+        """Sampling error of a median of all estimates, log2.
+
+        So far size factors leave unchanged genes from 0 where effects are as often up as down.
+        """
+        return self.spread * float(np.sqrt(np.pi / 2 / max(self.n_genes, 1)))
 
     @property
     def known(self) -> bool:
@@ -85,13 +96,30 @@ class Center:
         """The same where size factors were estimated from these genes, and what remains uncertain of it, log2.
 
         Unless the place is known, it has the prior ``N(0, prior_sd^2)``, and 0 stays where that and the estimates leave
-        no more than `NEGLIGIBLE`.
+        no more than `NEGLIGIBLE`. Else effects may also lean to one side (`LEANING`, `LEAN`).
         """
-        shift, sd = self.place, self.se
-        if not self.known:
-            weight = self.prior_sd**2 / (self.prior_sd**2 + self.se**2)
-            shift, sd = weight * self.place, self.prior_sd * float(np.sqrt(1 - weight))
-        return (shift if sd > NEGLIGIBLE * self.typical else self.shift), sd
+        if self.known:
+            return self.place, self.se
+        shift, sd = self._under(np.array([self.prior_sd**2]), np.ones(1))
+        if sd <= NEGLIGIBLE * self.typical:
+            return 0.0, sd
+        if self.share <= FEWEST_UNCHANGED:
+            return shift, sd
+        wide = self.prior_sd**2 + (LEAN * self.spread) ** 2
+        return self._under(np.array([self.prior_sd**2, wide]), np.array([1 - LEANING, LEANING]))
+
+    def _under(self, variance: FloatArray, probability: FloatArray) -> tuple[float, float]:
+        """Posterior mean and standard deviation of the place under a mixture of normals around 0."""
+        if not np.isfinite(self.se):
+            return 0.0, float(np.sqrt(probability @ variance))
+        total = variance + self.se**2
+        log_weight = np.log(probability) - 0.5 * np.log(total) - 0.5 * self.place**2 / total
+        weight = np.exp(log_weight - log_weight.max())
+        weight /= weight.sum()
+        kept = variance / total
+        mean = float(weight @ kept) * self.place
+        second = float(weight @ (kept * self.se**2 + (kept * self.place) ** 2))
+        return mean, float(np.sqrt(second - mean**2))
 
 
 def find_center(effects: Effects) -> Center:
@@ -107,10 +135,9 @@ def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     """The same, of estimates and standard errors, (G,)."""
     n_genes = len(estimate)
     if n_genes == 0:
-        return Center(place=0.0, se=np.inf, gain=0.0, share=1.0, prior_sd=0.0, typical=0.0, n_genes=0)
+        return Center(place=0.0, se=np.inf, gain=0.0, share=1.0, spread=0.0, typical=0.0, n_genes=0)
     typical, spread = float(np.median(se)), float(np.std(estimate))
-    prior_sd = float(np.sqrt(np.pi / 2 / n_genes)) * spread
-    made = partial(Center, prior_sd=prior_sd, typical=typical, n_genes=n_genes)
+    made = partial(Center, spread=spread, typical=typical, n_genes=n_genes)
     if n_genes < FEWEST_GENES:
         return made(place=0.0, se=np.inf, gain=0.0, share=1.0)
     step = max(n_genes // MOST_GENES, 1)
