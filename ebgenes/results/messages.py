@@ -42,6 +42,10 @@ DOUBTFUL = {
 """Statuses of genes that are not like the others, and what befell them."""
 
 
+ENOUGH_OF_GROUPS = 8
+"""Residual degrees of freedom from which a dispersion in each group holds its error rates in simulations."""
+
+
 def _moved(scalars: Mapping[str, float]) -> str | None:
     """Where unchanged genes lie by the size factors, in words; None where that is 0, also in every row."""
     shifts = {name: value for name, value in scalars.items() if name == "size_shift" or name.startswith("size_shift: ")}
@@ -164,6 +168,13 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")
+    apart = "dispersion_correlation" in effects.scalars
+    if apart and effects.scalars["residual_df"] < ENOUGH_OF_GROUPS:
+        notes.append(
+            f"Each group's dispersions were learned from few replicates ({effects.scalars['residual_df']:g} residual "
+            "degrees of freedom in all): a list may hold more false genes than it says, above all of genes with few "
+            "reads (effects.dispersion: shared takes one dispersion for both)."
+        )
     ratio = effects.scalars.get("dispersion_ratio")
     if ratio is not None:
         notes.insert(0, _unlike_groups(ratio))
