@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.errors import InputError, counted, either
+from ebgenes.errors import InputError, counted, either, listing, nearest
 from ebgenes.limits import require_size
-from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text
+from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text, title_words
 
 LARGEST_COUNT = 2**53 - 1
 
@@ -140,14 +140,19 @@ def read_text_table(path: str | os.PathLike[str], *, numeric: bool, most: int = 
     return frame
 
 
-def read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -> TextTable:
-    """As `read_text_table`, with what was done; names may repeat."""
+def read_table(
+    path: str | os.PathLike[str], *, numeric: bool, most: int = -1, worksheet: str | None = None
+) -> TextTable:
+    """As `read_text_table`, with what was done; names may repeat. Of a workbook the sheet of this name, or the first
+    that holds a table."""  # fmt: skip
     found = existing_file(path)
     with readable(found), warnings.catch_warnings():
         # Rows longer than the header would lose their ends.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         if is_excel(found):
-            return _from_excel(found, numeric=numeric)
+            return _from_excel(found, worksheet, numeric=numeric)
+        if worksheet is not None:
+            raise InputError(f"{found} is no workbook of Excel; leave out that its sheet {worksheet!r} is to be read.")
         text = read_text(found, most)
         content = text.content
         if text.cut:
@@ -236,6 +241,10 @@ def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric
         frame, names = frame.loc[:, kept], [names[0], *np.array(names[1:], dtype=object)[kept]]
         n = len(blank_columns)
         notes.append(f"{counted(n, 'empty column')} {either(n, 'was', 'were')} left out.")
+    # A column of words needs no heading to be told from counts.
+    kinds = zip(frame.columns, names[1:], strict=True)
+    heads = [f"Unnamed: {i}" if not name and i in text and numeric else name for i, name in kinds]
+    names = [names[0], *heads]
     if (stripped == "").any():
         nothing = (frame.astype(str).apply(lambda column: column.str.strip()) == "").all(axis=1).to_numpy()
         blank = np.asarray(stripped == "") & nothing
@@ -259,8 +268,8 @@ def _numbers_again(column: pd.Series) -> pd.Series:
     return column if numbers.isna().any() else numbers
 
 
-def _from_excel(path: Path, *, numeric: bool) -> TextTable:
-    """The first sheet of a workbook that holds something."""
+def _from_excel(path: Path, worksheet: str | None, *, numeric: bool) -> TextTable:
+    """The sheet of a workbook that is named, or the first that holds a table."""
     try:
         import openpyxl
         from openpyxl.utils.exceptions import InvalidFileException
@@ -272,15 +281,30 @@ def _from_excel(path: Path, *, numeric: bool) -> TextTable:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (KeyError, ValueError, InvalidFileException) as error:
         raise InputError(f"{path} is no readable workbook of Excel: {one_line(error)} Save it as CSV.") from None
-    filled = [(sheet.title, rows) for sheet in book.worksheets if (rows := _cells(sheet))]
+    titles = [sheet.title for sheet in book.worksheets]
+    if worksheet is not None and worksheet not in titles:
+        raise InputError(
+            f"{path} has no sheet {worksheet!r}. Its sheets: {listing(titles)}.{nearest(worksheet, titles)}"
+        )
+    asked = titles if worksheet is None else [worksheet]
+    filled = [(sheet.title, rows) for sheet in book.worksheets if sheet.title in asked and (rows := _cells(sheet))]
     book.close()
     if not filled:
         raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
-    title, rows = filled[0]
+    tables = [each for each in filled if len(each[1]) > 1 and max(map(len, each[1])) > 1]
+    title, rows = (tables or filled)[0]
     notes = [f"the sheet {title!r} of the workbook was read."]
     if len(filled) > 1:
-        notes = [f"of {len(filled)} sheets in the workbook the first, {title!r}, was read."]
+        others = [each for each, _ in filled if each != title]
+        notes = [
+            f"of {len(filled)} sheets in the workbook the first with a table, {title!r}, was read (others: "
+            f"{listing(others, 4)}; worksheets: names another)."
+        ]
     width = max(len(row) for row in rows)
+    above = next((i for i, row in enumerate(rows) if len(row) > 1), 0)
+    if above and width > 2:
+        notes.append(title_words(above, rows[0][0]))
+        rows = rows[above:]
     header, *body = [[*row, *[""] * (width - len(row))] for row in rows]
     if not body or width < 2:
         raise InputError(f"{path} has {'one column only' if body else 'a header but no rows'}. Is it the right sheet?")

@@ -182,15 +182,13 @@ def test_the_place_of_few_genes_is_as_uncertain_as_said():
 
 
 def test_the_places_posterior_is_that_of_two_normals():
-    center = Center(place=0.3, se=0.1, gain=4.0, share=0.1, spread=1.2, typical=0.4, n_genes=50)
+    center = Center(place=0.3, se=0.1, gain=4.0, share=0.5, spread=1.2, typical=1.0, n_genes=50)
     tau = 1.2 * np.sqrt(np.pi / 100)
-    shift, sd = center.of_sizes()
-    assert shift == pytest.approx((0.3 / 0.1**2) / (1 / 0.1**2 + 1 / tau**2))
-    assert sd == pytest.approx((1 / 0.1**2 + 1 / tau**2) ** -0.5)
-    # Sure of the place, the prior has no say; where little is left open, 0 stays.
-    sure = replace(center, gain=11.0, share=0.5)
+    # Where little is left open 0 stays; where few genes lie at the place it tells nothing.
+    assert_allclose(center.of_sizes(), (0, (1 / 0.1**2 + 1 / tau**2) ** -0.5))
+    assert_allclose(replace(center, share=0.1).of_sizes(), (0, tau))
+    sure = replace(center, gain=11.0, typical=0.4)
     assert sure.of_sizes() == (0.3, 0.1)
-    assert replace(center, typical=1.0).of_sizes() == (0.0, sd)
     # One study in ten leans to one side: by adding up prior times likelihood.
     open_ = replace(sure, n_genes=10)
     at, wide = np.linspace(-4, 4, 400_001), np.hypot(open_.prior_sd, 0.6)

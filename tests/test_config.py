@@ -23,8 +23,7 @@ from ebgenes.app.config import (
 )
 from ebgenes.app.outputs import FIGURES, dataset_figures, files_of_contrast
 from ebgenes.data.normalization import NORMALIZATIONS
-from ebgenes.design.formulas import ENGINES
-from ebgenes.effects.engine import DISPERSIONS, OUTLIERS, TAILS, TRENDS
+from ebgenes.effects.engines import AUTO, ENGINES, all_options
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.numerics.weights import SOLVERS
 from ebgenes.posteriors.intervals.fitted_mixture import METHODS
@@ -88,11 +87,11 @@ def test_every_default_is_valid_itself() -> None:
 def test_the_choices_are_those_of_the_statistics() -> None:
     parts = schema()["$defs"]
     assert tuple(parts["effects"]["properties"]["normalization"]["enum"]) == NORMALIZATIONS
-    assert set(parts["effects"]["properties"]["engine"]["enum"]) == set(ENGINES) - {"normal"}
-    assert tuple(parts["effects"]["properties"]["dispersion_tails"]["enum"]) == TAILS
-    assert tuple(parts["effects"]["properties"]["dispersion_trend"]["enum"]) == TRENDS
-    assert tuple(parts["effects"]["properties"]["dispersion"]["enum"]) == DISPERSIONS
-    assert tuple(parts["effects"]["properties"]["outliers"]["enum"]) == OUTLIERS
+    known = parts["effects"]["properties"]
+    assert set(known["engine"]["enum"]) == {AUTO} | {name for name, engine in ENGINES.items() if engine.fit is not None}
+    for name, values in all_options().items():
+        assert tuple(known[name].get("enum", (False, True))) == values
+        assert known[name]["default"] == values[0]
     assert set(parts["prior"]["properties"]["family"]["enum"]) == set(FAMILIES)
     assert tuple(parts["prior"]["properties"]["bulk"]["enum"]) == BULKS
     assert set(parts["prior"]["properties"]["null"]["enum"]) == set(NULLS)
@@ -199,8 +198,8 @@ def test_draws_that_were_interrupted_stand_beside_the_draws() -> None:
 
 KEYS_OF_A_DATASET = (
     "counts, format, layer, orientation, counts_are, gene_lengths, strandedness, tx2gene, "
-    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, genes, offsets, size_factors, controls, "
-    "design, random, reference, contrasts, keep, multivariate"
+    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, worksheets, genes, offsets, size_factors, "
+    "controls, design, random, reference, contrasts, keep, multivariate"
 )
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"
@@ -219,7 +218,11 @@ MISTAKES = [
     ("datasets/airway/desing", "~ x", f": unknown key; allowed: {KEYS_OF_A_DATASET}. Did you mean 'design'?"),
     ("datasets/airway/counts", ["a"], ": found ['a']; it must be text."),
     ("datasets/airway/layer", 1, ": found 1; it must be text or null."),
-    ("datasets/airway/reference/dex", None, ": found None; it must be text or a number or true or false."),
+    (
+        "datasets/airway/reference/dex",
+        None,
+        ": found None; it must be text or a number or true or false. If null is a name, quote it: 'null'.",
+    ),
     ("datasets/airway/contrasts", {}, ": is empty; give at least one entry."),
     (CONTRAST, {}, ": is empty; give at least one entry."),
     (CONTRAST, 3, ": found 3; it must be a mapping (key: value)."),

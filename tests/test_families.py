@@ -93,8 +93,8 @@ def test_posteriors_equal_ashr_s_under_half_uniforms():
     ours = eb.posterior(effects, prior)
     for quantity, theirs in (("mean", "PosteriorMean"), ("sd", "PosteriorSD"), ("lfdr", "lfdr"), ("lfsr", "lfsr")):
         np.testing.assert_allclose(getattr(ours, quantity), table[theirs], atol=1e-6, err_msg=quantity)
-    np.testing.assert_allclose(ours.up, table["PositiveProb"], atol=1e-6)
-    np.testing.assert_allclose(ours.down, table["NegativeProb"], atol=1e-6)
+    np.testing.assert_allclose(ours.prob_up, table["PositiveProb"], atol=1e-6)
+    np.testing.assert_allclose(ours.prob_down, table["NegativeProb"], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -225,8 +225,8 @@ def check_gene(effects: Effects, g: int, prior: MixturePrior, matrix: np.ndarray
     assert ours.mean[g] == pytest.approx(mean, rel=close, abs=1e-8)
     assert ours.sd[g] == pytest.approx(np.sqrt(square - mean**2), rel=1e-5)
     assert ours.lfsr[g] - ours.lfdr[g] == pytest.approx(min(below, above) / total, rel=10 * close, abs=1e-14)
-    assert ours.up[g] == pytest.approx(integral(joint, 0.5, far, ends) / total, rel=10 * close, abs=1e-14)
-    assert ours.down[g] == pytest.approx(integral(joint, -far, -0.5, ends) / total, rel=10 * close, abs=1e-14)
+    assert ours.prob_up[g] == pytest.approx(integral(joint, 0.5, far, ends) / total, rel=10 * close, abs=1e-14)
+    assert ours.prob_down[g] == pytest.approx(integral(joint, -far, -0.5, ends) / total, rel=10 * close, abs=1e-14)
     for bound, side in ((ours.lower[g], (-far, ours.lower[g])), (ours.upper[g], (ours.upper[g], far))):
         if bound != 0:
             beside = integral(joint, *side, ends) / total
@@ -245,8 +245,8 @@ def test_point_masses_are_sums(kind):
         assert ours.lfdr[g] == pytest.approx(share[0], rel=1e-9)
         assert ours.mean[g] == pytest.approx(share @ place, rel=1e-9, abs=1e-12)
         assert ours.sd[g] == pytest.approx(np.sqrt(share @ (place - share @ place) ** 2), rel=1e-6)
-        assert ours.up[g] == pytest.approx(share[3:].sum(), rel=1e-9)
-        assert ours.down[g] == pytest.approx(share[1], rel=1e-9)
+        assert ours.prob_up[g] == pytest.approx(share[3:].sum(), rel=1e-9)
+        assert ours.prob_down[g] == pytest.approx(share[1], rel=1e-9)
         order = np.argsort(place)
         sums = np.cumsum(share[order])
         assert ours.lower[g] == place[order][np.argmax(sums >= 0.1)]
@@ -286,7 +286,7 @@ def test_mirror_images(kind, family):
     other = eb.posterior(mirrored, MixturePrior(weight=turned, scale=flipped, family=family), threshold=0.4)
     np.testing.assert_allclose(one.mean, -other.mean, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(one.lower, -other.upper, rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(one.up, other.down, rtol=1e-8)
+    np.testing.assert_allclose(one.prob_up, other.prob_down, rtol=1e-8)
     np.testing.assert_allclose(one.lfsr, other.lfsr, rtol=1e-9)
 
 
@@ -307,7 +307,7 @@ def test_averaged_weights_average_posteriors(rng, kind, family):
     each = [eb.posterior(effects, replace(prior, weight=draw), threshold=0.3) for draw in draws]
     # Of grids the components' likelihoods and the posterior's density are integrated by different rules.
     tolerance = {"rtol": 5e-3, "atol": 1e-6} if kind == "grid" else {"rtol": 1e-9, "atol": 1e-12}
-    for name in ("mean", "lfdr", "up", "down"):
+    for name in ("mean", "lfdr", "prob_up", "prob_down"):
         average = np.mean([getattr(one, name) for one in each], axis=0)
         np.testing.assert_allclose(getattr(whole, name), average, **tolerance, err_msg=name)
     square = np.mean([one.sd**2 + one.mean**2 for one in each], axis=0)
@@ -358,7 +358,7 @@ def test_every_family_finds_pi0_and_calibrated_signs(rng, family, df):
     if family != "npmle":
         assert fit.prior.pi0 == pytest.approx(0.8, abs=0.1)
     assert (known.lower <= known.upper).all()
-    np.testing.assert_allclose(known.up + known.down + known.lfdr, 1, atol=1e-9)
+    np.testing.assert_allclose(known.prob_up + known.prob_down + known.lfdr, 1, atol=1e-9)
 
 
 def test_threads_and_gene_blocks_change_nothing(rng, monkeypatch):

@@ -66,7 +66,7 @@ def assert_same(found: Any, expected: Any, times: float, rtol: float = 1e-6) -> 
 
     Searches that end within a tolerance leave some 1e-7; rounding leaves 1e-12 of 1 - probability.
     """
-    for name in ("lfdr", "lfsr", "up", "down"):
+    for name in ("lfdr", "lfsr", "prob_up", "prob_down"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=rtol, atol=1e-11, err_msg=name)
     size = float(np.abs(expected.mean).max())
     for name in ("mean", "sd", "lower", "upper", "lower_changed", "upper_changed"):

@@ -17,7 +17,7 @@ from ebgenes.files import LARGEST_COUNT
 from ebgenes.records.counts import Counts
 
 ENDINGS = {
-    "salmon": ("quant.sf", "quant.genes.sf"),
+    "salmon": ("quant.sf", "quant.genes.sf", ".sf"),
     "kallisto": ("abundance.tsv", "abundance.h5"),
     "rsem": ("genes.results", "isoforms.results"),
 }
@@ -77,7 +77,11 @@ def chosen_ending(folder: Path, sheet: pd.DataFrame, program: str, tx2gene: str 
     InputError
         Where there are transcripts alone, and nothing tells their genes.
     """
-    there = [ending for ending in ENDINGS[program] if any(sample_files(folder, sheet, (ending,)).values())]
+    there: list[str] = []
+    for ending in ENDINGS[program]:
+        # Files called after samples alone are looked for where there are no others, whose names end alike.
+        if not (ending.startswith(".") and there) and any(sample_files(folder, sheet, (ending,)).values()):
+            there.append(ending)
     there = there or [ENDINGS[program][0]]
     if program == "rsem":
         return there[0]

@@ -11,10 +11,13 @@ from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import whole_numbers
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.errors import InputError
+from ebgenes.files import text_content
 from ebgenes.records.counts import Counts
 
-ENDINGS = ("ReadsPerGene.out.tab",)
+ENDINGS = ("ReadsPerGene.out.tab", "augmented_star_gene_counts.tsv")
+"""STAR's own files, and those in which the Genomic Data Commons (TCGA) joins names and TPM to them."""
 STRANDS = ("unstranded", "forward", "reverse")
+OF_GDC = ("gene_id", "unstranded", "stranded_first", "stranded_second")
 """The three ways of counting, in the order of STAR's columns: any strand, the read's own, the other one."""
 
 CLEAR = 0.8
@@ -31,7 +34,7 @@ def read_star(folder: Path, sheet: pd.DataFrame, strandedness: str = "auto") -> 
         For missing files, files that list other genes, and libraries whose strands are not clear.
     """
     files = require_files(sample_files(folder, sheet, ENDINGS), folder, "ReadsPerGene.out.tab")
-    tables = {sample: _read(path) for sample, path in files.items()}
+    tables = {sample: read_star_file(path) for sample, path in files.items()}
     gene = same_names(files, lambda sample: text_array(tables[sample]["gene"]), "genes")
     column, notes = strandedness, []
     if strandedness == "auto":
@@ -44,8 +47,15 @@ def read_star(folder: Path, sheet: pd.DataFrame, strandedness: str = "auto") -> 
     return Counts(gene=gene, sample=text_array(tables), count=np.column_stack(counts)), notes
 
 
-def _read(path: Path) -> pd.DataFrame:
-    table = read_columns(path, ["gene", *STRANDS])
+def read_star_file(path: Path) -> pd.DataFrame:
+    """One sample's genes, counted three ways.
+
+    Raises
+    ------
+    InputError
+        Where the file is not as STAR wrote it.
+    """
+    table = _of_gdc(path) if "augmented" in path.name else read_columns(path, ["gene", *STRANDS])
     totals = table["gene"].str.startswith("N_")
     if not totals.iloc[:4].all() or len(table) < 5:
         raise InputError(
@@ -60,6 +70,15 @@ def _read(path: Path) -> pd.DataFrame:
             f"three columns of counts (first: {table['gene'][lacking].iloc[0]}). Give the file as STAR wrote it."
         )
     return table[~totals].reset_index(drop=True)
+
+
+def _of_gdc(path: Path) -> pd.DataFrame:
+    """The columns that are STAR's; the file begins with a line about the annotation."""
+    table = read_columns(path, None, skip=1 if text_content(path, 1).startswith(b"#") else 0)
+    missing = [name for name in OF_GDC if name not in table.columns]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}. Give the file as the Genomic Data Commons has it.")
+    return table[[*OF_GDC]].set_axis(["gene", *STRANDS], axis=1)
 
 
 def _detect(tables: dict[str, pd.DataFrame]) -> tuple[str, float]:

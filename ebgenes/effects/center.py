@@ -100,11 +100,12 @@ class Center:
         """
         if self.known:
             return self.place, self.se
-        shift, sd = self._under(np.array([self.prior_sd**2]), np.ones(1))
+        _, sd = self._under(np.array([self.prior_sd**2]), np.ones(1))
+        if self.share <= FEWEST_UNCHANGED:
+            # The place may be that of changed genes, and tells nothing.
+            return 0.0, self.prior_sd
         if sd <= NEGLIGIBLE * self.typical:
             return 0.0, sd
-        if self.share <= FEWEST_UNCHANGED:
-            return shift, sd
         wide = self.prior_sd**2 + (LEAN * self.spread) ** 2
         return self._under(np.array([self.prior_sd**2, wide]), np.array([1 - LEANING, LEANING]))
 
@@ -136,12 +137,13 @@ def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     n_genes = len(estimate)
     if n_genes == 0:
         return Center(place=0.0, se=np.inf, gain=0.0, share=1.0, spread=0.0, typical=0.0, n_genes=0)
-    typical, spread = float(np.median(se)), float(np.std(estimate))
+    spread = float(np.std(estimate))
+    step = max(n_genes // MOST_GENES, 1)
+    estimate, se = estimate[::step], se[::step]
+    typical = float(np.median(se))
     made = partial(Center, spread=spread, typical=typical, n_genes=n_genes)
     if n_genes < FEWEST_GENES:
         return made(place=0.0, se=np.inf, gain=0.0, share=1.0)
-    step = max(n_genes // MOST_GENES, 1)
-    estimate, se = estimate[::step], se[::step]
     height = _Height(estimate, se, typical)
 
     low, high = np.quantile(estimate, [CENTRAL, 1 - CENTRAL])

@@ -21,9 +21,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from ebgenes.app.config import parse_config, schema
+from ebgenes.app.config import parse_config, read_config, schema
 from ebgenes.app.outputs import FIGURES
-from ebgenes.errors import InputErrors
+from ebgenes.errors import InputError, InputErrors
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / "workflow" / "Snakefile"
@@ -523,6 +523,18 @@ def test_every_mistake_of_a_config_is_named_before_any_job(settings: dict[str, A
         assert words in done.stdout
     assert "Building DAG" not in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+def test_a_key_that_is_there_twice_is_named_as_in_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
+    """Snakemake takes the last of them without a word."""
+    path = write_config(tmp_path / "mine.yaml", settings)
+    path.write_text(path.read_text() + "outdir: other\n")
+    with pytest.raises(InputError) as caught:
+        read_config(path)
+    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", path, "--dry-run")
+    assert done.returncode != 0
+    assert "the key 'outdir' is there twice" in str(caught.value)
+    assert str(caught.value) in done.stdout
 
 
 def test_a_failing_job_ends_with_one_message_and_nothing_half_written(

@@ -17,6 +17,7 @@ try:
     from ebgenes.app.config import (
         annotation_columns,
         is_joint,
+        load_yaml_file,
         parse_config,
         plain_values,
         size_factor_file,
@@ -41,14 +42,19 @@ try:
         sums_part,
     )
     from ebgenes.app.retries import spare_mistakes
+    from ebgenes.data.intake import lengths_of
     from ebgenes.errors import InputError
 except ImportError as error:
     raise WorkflowError(
         f"the package ebgenes cannot be imported where Snakemake runs ({error}). "
-        "Install it there: pip install '.[workflow]' in the checkout."
+        "Install it there: pip install 'ebgenes[workflow]', or '.[workflow]' in a checkout."
     )
 
 try:
+    # Snakemake has read these, and of a key that is there twice it takes the last without a word.
+    for path in workflow.configfiles:
+        if os.path.isfile(path):
+            load_yaml_file(path)
     SETTINGS = parse_config(config)
 except InputError as error:
     raise WorkflowError(str(error))
@@ -65,9 +71,9 @@ def refuse_wildcards():
             "offsets",
             "controls",
             "tx2gene",
-            "gene_lengths",
         ):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
+        paths[f"datasets.{name}.gene_lengths"] = lengths_of(settings) or ""
         paths[f"datasets.{name}.size_factors"] = size_factor_file(settings) or ""
         if settings.pseudobulk:
             paths[f"datasets.{name}.pseudobulk.cells"] = settings.pseudobulk.cells or ""
@@ -150,6 +156,12 @@ def source(name):
         return [] if path is None else local(path)
 
     return find
+
+
+def gene_lengths(wildcards):
+    """The table of transcripts' lengths, which may lie beside the counts, or nothing."""
+    path = lengths_of(dataset(wildcards))
+    return [] if path is None else local(path)
 
 
 def size_factors(wildcards):

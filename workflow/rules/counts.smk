@@ -6,7 +6,7 @@ rule counts:
         offsets=source("offsets"),
         size_factors=size_factors,
         tx2gene=source("tx2gene"),
-        gene_lengths=source("gene_lengths"),
+        gene_lengths=gene_lengths,
     output:
         f"{DATASET}/counts.h5ad",
     log:
