@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ebgenes.errors import InputError, counted, either, listing, nearest
-from ebgenes.limits import require_size
+from ebgenes.limits import require_size, require_unpackable
 from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text, title_words
 
 LARGEST_COUNT = 2**53 - 1
@@ -216,7 +216,7 @@ def _with_points(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[st
             f"{path}: the commas in its numbers may part thousands or be decimal ones (first: {first!r}). Write the "
             "numbers without commas."
         )
-    points = frame[columns].apply(lambda column: pd.to_numeric(column.str.replace(",", ".", regex=False)))
+    points = frame[columns].apply(lambda column: as_numbers(column.str.replace(",", ".", regex=False)))
     return _replaced(frame, points), ["decimal commas were read as points."]
 
 
@@ -264,31 +264,40 @@ def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric
 
 def _numbers_again(column: pd.Series) -> pd.Series:
     """Numbers that were text for an empty row's sake."""
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = as_numbers(column)
     return column if numbers.isna().any() else numbers
+
+
+OF_WORKBOOKS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
+    ValueError, EOFError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What openpyxl raises on damaged workbooks."""
 
 
 def _from_excel(path: Path, worksheet: str | None, *, numeric: bool) -> TextTable:
     """The sheet of a workbook that is named, or the first that holds a table."""
     try:
         import openpyxl
-        from openpyxl.utils.exceptions import InvalidFileException
     except ImportError:
         raise InputError(
             f"{path} is a workbook of Excel, which needs openpyxl: pip install 'ebgenes[xlsx]'. Or save it as CSV."
         ) from None
+    with zipfile.ZipFile(path) as archive:
+        # An archive's reader stops at the sizes that it declares.
+        require_unpackable(path, path.stat().st_size, sum(each.file_size for each in archive.infolist()))
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (KeyError, ValueError, InvalidFileException) as error:
+        titles = [sheet.title for sheet in book.worksheets]
+        asked = titles if worksheet is None else [worksheet]
+        filled = [(sheet.title, rows) for sheet in book.worksheets if sheet.title in asked and (rows := _cells(sheet))]
+        book.close()
+    except OF_WORKBOOKS as error:
         raise InputError(f"{path} is no readable workbook of Excel: {one_line(error)} Save it as CSV.") from None
-    titles = [sheet.title for sheet in book.worksheets]
     if worksheet is not None and worksheet not in titles:
         raise InputError(
             f"{path} has no sheet {worksheet!r}. Its sheets: {listing(titles)}.{nearest(worksheet, titles)}"
         )
-    asked = titles if worksheet is None else [worksheet]
-    filled = [(sheet.title, rows) for sheet in book.worksheets if sheet.title in asked and (rows := _cells(sheet))]
-    book.close()
     if not filled:
         raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
     tables = [each for each in filled if len(each[1]) > 1 and max(map(len, each[1])) > 1]
@@ -317,6 +326,8 @@ def _from_excel(path: Path, worksheet: str | None, *, numeric: bool) -> TextTabl
 def _cells(sheet: Any) -> list[list[str]]:
     """A sheet's rows as text, from the first that holds something, without the empty cells at their ends."""
     rows: list[list[str]] = []
+    # The size that a sheet says it has may be anything; its cells are what there is.
+    sheet.reset_dimensions()
     for row in sheet.iter_rows(values_only=True):
         cells = ["" if cell is None else _cell(cell) for cell in row]
         while cells and not cells[-1].strip():
@@ -397,11 +408,23 @@ def require_unique(names: Sequence[str], what: str, path: Path) -> None:
         raise InputError(f"{path}: {len(empty)} of {len(names)} {what} have no name. Name them.")
 
 
+LONG_EXPONENT = re.compile(r"[eE][+-]?\d{6}")
+
+
+def as_numbers(column: pd.Series) -> pd.Series:
+    """Text as numbers, NaN where it is none; pandas alone crashes on exponents of some twenty digits."""
+    if column.dtype.kind == "O":
+        column = column.astype(object)
+        beyond = np.array([isinstance(value, str) and LONG_EXPONENT.search(value) is not None for value in column])
+        column = column.mask(beyond, "beyond") if beyond.any() else column
+    return pd.to_numeric(column, errors="coerce")
+
+
 def numbers_or_missing(column: pd.Series, path: str | os.PathLike[str]) -> pd.Series:
     """Text as numbers; NaN where it says that there is none."""
     missing = column.str.strip().isin(["", "NA", "NaN", "nan"])
     text = column.mask(missing, "nan")
-    bad = pd.to_numeric(text, errors="coerce").isna() & ~missing
+    bad = as_numbers(text).isna() & ~missing
     if bad.any():
         raise InputError(
             f"{path}: column {column.name!r} must hold numbers; {int(bad.sum())} of {len(bad)} values are not "

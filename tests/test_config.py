@@ -30,6 +30,8 @@ from ebgenes.posteriors.intervals.fitted_mixture import METHODS
 from ebgenes.prior.families import FAMILIES
 from ebgenes.prior.fit import BULKS, NULLS
 
+pytestmark = pytest.mark.fast
+
 COMPARISON = {"column": "dex", "baseline": "untrt", "target": "trt"}
 
 

@@ -258,6 +258,7 @@ def test_tables(here: Path, reads: pd.DataFrame, write: Callable[[pd.DataFrame],
         assert list(study.screen.name) == NAMES
 
 
+@pytest.mark.fast
 def test_nf_core_salmon(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
     """Only paths are edited: estimates are rounded, and the matrix of lengths beside makes offsets."""
     estimates = reads + 0.25
@@ -400,6 +401,7 @@ def test_salmon_genes_without_tx2gene(here: Path, reads: pd.DataFrame):
     same(read("quants")[0], reads)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("name", ["{}.txt", "{}.htseq.counts", "{}_counts.tsv.gz", "run1_{}.count"])
 @pytest.mark.parametrize("kind", ["plain", "names", "header"])
 def test_htseq(here: Path, reads: pd.DataFrame, name: str, kind: str):

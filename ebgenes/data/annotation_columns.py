@@ -12,6 +12,7 @@ import pandas as pd
 from ebgenes.arrays import text_array
 from ebgenes.data.matching import match_names
 from ebgenes.errors import InputError, counted, either, listing
+from ebgenes.files import as_numbers
 from ebgenes.records.counts import Counts
 from ebgenes.text_files import NUMBER
 
@@ -77,7 +78,7 @@ def name_column(columns: Sequence[str]) -> str | None:
 def is_annotation(name: str, values: pd.Series) -> bool:
     """Whether a column that is no sample's is about genes: by its name, or because it is text."""
     known = plain(name) in OTHER_COLUMNS or plain(name) in NAME_COLUMNS or plain(name) in ID_COLUMNS
-    return known or (values.dtype == object and bool(pd.to_numeric(values, errors="coerce").isna().mean() > 0.5))
+    return known or (values.dtype == object and bool(as_numbers(values).isna().mean() > 0.5))
 
 
 def with_ids(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:

@@ -13,7 +13,7 @@ import pandas as pd
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.count_tables import counts_of
 from ebgenes.errors import InputError, counted
-from ebgenes.files import LARGEST_COUNT, read_text_table
+from ebgenes.files import LARGEST_COUNT, as_numbers, read_text_table
 from ebgenes.records.counts import Counts
 
 COUNTS_ARE = ("auto", "raw", "estimated")
@@ -84,7 +84,7 @@ def estimated_counts(frame: pd.DataFrame, where: str, *, counts_are: str, estima
 
 def _numbers(frame: pd.DataFrame) -> FloatArray | None:
     """A table's values, (G, S), where all are numbers >= 0 of a count's size."""
-    value = frame.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    value = frame.apply(as_numbers).to_numpy(dtype=float)
     good = (value >= 0) & (value <= LARGEST_COUNT)
     return value if bool(good.all()) and value.size else None
 
@@ -120,7 +120,7 @@ def with_length_table(counts: Counts, frame: pd.DataFrame, path: str) -> Counts:
                 f"{path}: {len(missing)} {what} of the counts have no lengths (first: {missing[0]}). Add them, or "
                 "leave lengths out with gene_lengths: null."
             )
-    value = frame.loc[list(counts.gene), list(counts.sample)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    value = frame.loc[list(counts.gene), list(counts.sample)].apply(as_numbers).to_numpy(float)
     bad = ~((value > 0) & np.isfinite(value))
     # Genes without reads may have no length.
     empty = bad & (counts.count == 0)

@@ -28,7 +28,7 @@ from ebgenes.data.signatures import format_of
 from ebgenes.data.tenx import barcodes, is_tenx
 from ebgenes.design.columns import column_doubts, is_missing, is_numeric, require_clear_levels, used_columns
 from ebgenes.errors import InputError, counted, either, listing, nearest
-from ebgenes.files import readable, require_unique
+from ebgenes.files import as_numbers, readable, require_unique
 from ebgenes.records.counts import Counts
 from ebgenes.text_files import find_layout, is_excel, read_text
 
@@ -330,7 +330,7 @@ def _typed_as_told(frame: pd.DataFrame, source: Source, notes: list[str]) -> pd.
         _require_column(frame, column, "numeric")
         values = frame[column]
         if not is_numeric(values):
-            numbers = pd.to_numeric(values.mask(is_missing(values), "nan"), errors="coerce")
+            numbers = as_numbers(values.mask(is_missing(values), "nan"))
             bad = numbers.isna() & ~is_missing(values)
             if n := int(bad.sum()):
                 raise InputError(

@@ -61,7 +61,12 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str, *, esti
         entries, kind = _require_sound_header(file, path, expected, what)
         try:
             row, column, count = _body(file, path, entries, kind)
-        except (OverflowError, TypeError, MemoryError) as error:
+        except OverflowError:
+            raise InputError(
+                f"{path} has a number of more than 18 digits, which no count, row or column has. It is damaged; make "
+                "it anew."
+            ) from None
+        except (TypeError, MemoryError) as error:
             raise ValueError(f"{error}") from None
     for place, n_places, name in ((row, expected[0], "row"), (column, expected[1], "column")):
         outside = (place < 0) | (place >= n_places)

@@ -13,7 +13,7 @@ from ebgenes.data.hdf5 import opened_hdf5
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
-from ebgenes.files import LARGEST_COUNT
+from ebgenes.files import LARGEST_COUNT, as_numbers
 from ebgenes.records.counts import Counts
 
 ENDINGS = {
@@ -125,7 +125,7 @@ def read_transcripts(path: Path, program: str) -> Quantified:
             f"{listing(table.columns, 8)}."
         )
     name, *values = (table[column] for column in COLUMNS[program])
-    numbers = [pd.to_numeric(column, errors="coerce").to_numpy(dtype=float) for column in values]
+    numbers = [as_numbers(column).to_numpy(dtype=float) for column in values]
     return _checked(path, text_array(name), numbers)
 
 

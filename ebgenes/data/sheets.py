@@ -18,6 +18,7 @@ from ebgenes.errors import InputError, counted, either, listing
 from ebgenes.files import (
     CODE,
     LARGEST_COUNT,
+    as_numbers,
     existing_file,
     one_line,
     read_table,
@@ -177,7 +178,7 @@ def _numeric_if_all(values: pd.Series) -> pd.Series:
             return values
         if missing.any():
             return values.mask(missing, "nan").astype(float)
-        numbers = pd.to_numeric(values)
+        numbers = as_numbers(values)
         # Its floats may miss the last digit.
         return values.astype(float) if numbers.dtype.kind == "f" else numbers
     return values

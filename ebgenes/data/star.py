@@ -11,14 +11,15 @@ from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import whole_numbers
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.errors import InputError
-from ebgenes.files import text_content
+from ebgenes.files import as_numbers, text_content
 from ebgenes.records.counts import Counts
 
 ENDINGS = ("ReadsPerGene.out.tab", "augmented_star_gene_counts.tsv")
 """STAR's own files, and those in which the Genomic Data Commons (TCGA) joins names and TPM to them."""
 STRANDS = ("unstranded", "forward", "reverse")
-OF_GDC = ("gene_id", "unstranded", "stranded_first", "stranded_second")
 """The three ways of counting, in the order of STAR's columns: any strand, the read's own, the other one."""
+OF_GDC = ("gene_id", "unstranded", "stranded_first", "stranded_second")
+"""Columns of the Genomic Data Commons' tables."""
 
 CLEAR = 0.8
 """Share of stranded reads on one strand that makes a library stranded; real ones have .9 and more."""
@@ -62,7 +63,7 @@ def read_star_file(path: Path) -> pd.DataFrame:
             f"{path} is not STAR's ReadsPerGene.out.tab: it must begin with N_unmapped, N_multimapping, N_noFeature "
             "and N_ambiguous. Was it cut short or edited?"
         )
-    counts = table[[*STRANDS]].apply(pd.to_numeric, errors="coerce")
+    counts = table[[*STRANDS]].apply(as_numbers)
     lacking = counts.isna().any(axis=1)
     if lacking.any():
         raise InputError(
@@ -85,7 +86,7 @@ def _detect(tables: dict[str, pd.DataFrame]) -> tuple[str, float]:
     """The column all samples' strands speak for, and the mean share of reads on the forward strand."""
     share = {}
     for sample, table in tables.items():
-        forward, reverse = (pd.to_numeric(table[name], errors="coerce").sum() for name in ("forward", "reverse"))
+        forward, reverse = (as_numbers(table[name]).sum() for name in ("forward", "reverse"))
         if not forward + reverse > 0:
             raise InputError(
                 f"sample {sample} has no read on either strand, which tells nothing of how its library was made. Set "
