@@ -227,6 +227,20 @@ def test_what_a_titration_tells_is_what_was_mixed(real):
         assert np.sqrt(np.mean(error**2)) == pytest.approx(1, abs=0.1)
 
 
+def test_labels_are_permuted_within_the_values_of_a_column(real):
+    sheet = pd.DataFrame({"batch": list("aabbbbcccc"), "group": list("xyxxyyxxxy")})
+    rng, seen = np.random.default_rng(1), set()
+    for by in ("batch", None):
+        for _ in range(20):
+            found = real.permuted_labels(rng, sheet, "group", by)
+            if by:
+                tally = [table.groupby(["batch", "group"]).size() for table in (sheet, found)]
+                assert tally[0].equals(tally[1])
+            assert sorted(found["group"]) == sorted(sheet["group"])
+            seen.add("".join(found["group"]))
+    assert len(seen) > 25
+
+
 def test_the_contrast_becomes_the_last_coefficient(real):
     sheet = pd.DataFrame({"dose": list("abcabc")}, index=[f"s{i}" for i in range(6)])
     design = eb.build_design(sheet, "~ dose", eb.compare("dose", baseline="a", target="b"))

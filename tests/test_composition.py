@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 import ebgenes as eb
 from ebgenes.arrays import text_array
 from ebgenes.design.questions import compare
-from ebgenes.effects.center import find_center
+from ebgenes.effects.center import Center, center_of, find_center
 from ebgenes.effects.chunks import chunk, common_of, gathered
 from ebgenes.effects.composition import measured_from_unchanged
 from ebgenes.effects.likelihood import effects_of
@@ -162,6 +163,76 @@ def test_random_factors_beside_raised_genes():
     effects = eb.fit_effects(counts, design)
     assert effects.scalars["size_shift"] < -0.1
     assert abs(np.median(effects.estimate[null])) < 0.05
+
+
+def test_the_place_of_few_genes_is_as_uncertain_as_said():
+    """Where shifts follow the prior, the place is off by its standard deviation, and by less than the prior's."""
+    rng = np.random.default_rng(12)
+    n_genes, error, off, gained = 40, 0.3, [], []
+    for _ in range(60):
+        effect = np.where(rng.random(n_genes) < 0.5, 0.0, rng.standard_normal(n_genes))
+        estimate = effect + error * rng.standard_normal(n_genes)
+        shift = np.sqrt(np.pi / 2 / n_genes) * np.std(estimate) * rng.standard_normal()
+        place, sd = center_of(estimate + shift, np.full(n_genes, error)).of_sizes()
+        off.append((place - shift) / sd)
+        gained.append((place - shift) ** 2 - shift**2)
+    # A root mean square of 60 is known to 9%, and half-normals are not the law of these effects.
+    assert np.sqrt(np.mean(np.square(off))) == pytest.approx(1, abs=0.27)
+    assert np.mean(gained) < -2 * np.std(gained) / np.sqrt(60)
+
+
+def test_the_places_posterior_is_that_of_two_normals():
+    center = Center(place=0.3, se=0.1, gain=4.0, share=0.5, spread=1.2, typical=1.0, n_genes=50)
+    tau = 1.2 * np.sqrt(np.pi / 100)
+    # Where little is left open 0 stays; where few genes lie at the place it tells nothing.
+    assert_allclose(center.of_sizes(), (0, (1 / 0.1**2 + 1 / tau**2) ** -0.5))
+    assert_allclose(replace(center, share=0.1).of_sizes(), (0, tau))
+    sure = replace(center, gain=11.0, typical=0.4)
+    assert sure.of_sizes() == (0.3, 0.1)
+    # One study in ten leans to one side: by adding up prior times likelihood.
+    open_ = replace(sure, n_genes=10)
+    at, wide = np.linspace(-4, 4, 400_001), np.hypot(open_.prior_sd, 0.6)
+    weight = 0.9 * stats.norm.pdf(at, 0, open_.prior_sd) + 0.1 * stats.norm.pdf(at, 0, wide)
+    weight *= stats.norm.pdf(0.3, at, 0.1)
+    mean = at @ weight / weight.sum()
+    assert_allclose(open_.of_sizes(), (mean, np.sqrt((at - mean) ** 2 @ weight / weight.sum())), rtol=1e-5)
+    # So few genes that nothing is seen of the place.
+    assert_allclose(replace(open_, se=np.inf).of_sizes(), (0, np.sqrt(0.9 * open_.prior_sd**2 + 0.1 * wide**2)))
+
+
+def test_what_is_uncertain_of_the_sizes_of_a_panel_widens_the_null():
+    counts, design, _ = raised(0.3, 4, n_genes=60)
+    plain = eb.fit_effects(counts, design, composition="none")
+    effects = eb.fit_effects(counts, design)
+    told = effects.scalars
+    assert told["size_shift_prior"] > told["size_shift_se"] > 0.1 * np.median(effects.se)
+    assert_allclose(effects.estimate, plain.estimate - told["size_shift"])
+    sure = replace(effects, scalars={**told, "size_shift_se": 0.0})
+    fit, narrow = eb.fit_em(effects), eb.fit_em(sure)
+    assert_allclose(fit.prior.null_scale, np.hypot(narrow.prior.null_scale, told["size_shift_se"]))
+    np.testing.assert_array_equal(fit.prior.weight, narrow.prior.weight)
+    # The posterior of one gene, by adding up those at a shift known to be each of many.
+    known, place = eb.posterior(effects, fit.prior), np.linspace(-4, 4, 81)
+    share = np.exp(-0.5 * place**2) / np.exp(-0.5 * place**2).sum()
+    at = [eb.posterior(shifted(sure, told["size_shift_se"] * x), narrow.prior) for x in place]
+    # An average over shifts given the other genes alone: near that given all of them, as one gene tells little.
+    assert_allclose(known.lfdr, sum(w * each.lfdr for w, each in zip(share, at, strict=True)), atol=0.06)
+    assert_allclose(known.mean, sum(w * each.mean for w, each in zip(share, at, strict=True)), atol=0.06)
+    words = summarize(effects, fit, 0.05)["warnings"]
+    assert sum("Of few genes size factors are uncertain" in each for each in words) == 1
+    assert not any("only controls can tell" in each for each in words)
+
+
+def shifted(effects, by):
+    return replace(effects, estimate=effects.estimate - by, grid=effects.grid - by)
+
+
+def test_units_of_a_panel_do_not_matter():
+    counts, design, _ = raised(0.3, 4, n_genes=60)
+    times = 1e-3
+    other = replace(design, contrast=replace(design.contrast, weight=times * design.contrast.weight))
+    fits = [eb.fit_em(eb.fit_effects(counts, each)) for each in (design, other)]
+    assert_allclose(fits[1].prior.null_scale, times * fits[0].prior.null_scale, rtol=1e-3)
 
 
 def test_a_table_of_raised_genes_is_judged_from_its_unchanged_ones():

@@ -164,6 +164,14 @@ def test_where_groups_are_alike_little_changes() -> None:
     assert np.corrcoef(shared.estimate, apart.estimate)[0, 1] > 0.999
     # Each group's trend is learned apart, from half of the samples.
     assert abs(np.median(np.log(apart.se / shared.se))) < 0.03
+    told = [
+        any(
+            "learned from few replicates (6 residual" in words
+            for words in cautions(each, eb.fit_em(each), {"sigma0": 1})
+        )
+        for each in (shared, apart)
+    ]
+    assert told == [False, True]
 
 
 def test_units_of_the_contrast_do_not_matter() -> None:

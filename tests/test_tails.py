@@ -131,6 +131,23 @@ def test_tails_are_seen_and_the_list_is_right(tailed):
     assert sum("tails that no negative binomial has" in each for each in words) == 1
 
 
+def test_genes_with_counts_far_from_their_replicates_are_marked(tailed):
+    counts, design, _ = tailed
+    count = counts.count.copy()
+    count[::50, 0] = 60 * count[::50].max(axis=1) + 2000
+    spoilt = replace(counts, count=count)
+    effects = eb.fit_effects(spoilt, design)
+    assert effects.scalars["bounded"] == 1
+    assert (effects.status[::50] == "outlier").all()
+    before = eb.fit_effects(counts, design)
+    others = np.delete(np.arange(len(count)), np.arange(0, len(count), 50))
+    assert (before.status[others] == "outlier").mean() < 0.05
+    several = eb.fit_joint_effects(spoilt, replace(design, contrast=None, joint=one_row(design)))
+    np.testing.assert_array_equal(several.status, effects.status)
+    words = cautions(effects, eb.fit_em(effects), {"sigma0": 1.0})
+    assert any("which the bounded residuals keep from deciding" in each for each in words)
+
+
 def test_right_counts_and_few_replicates_keep_the_likelihood_to_the_bit():
     for n in (N, 6):
         counts, design, _ = study(n=n, tails=n == 6, n_genes=400)

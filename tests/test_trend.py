@@ -21,7 +21,12 @@ from ebgenes.effects.dispersion_trend import (
     fit_dispersion_trend,
     root_covariance,
 )
-from ebgenes.effects.dispersions import DispersionProfiles, fit_dispersion_prior, profile_dispersions
+from ebgenes.effects.dispersions import (
+    DispersionProfiles,
+    fit_dispersion_prior,
+    profile_dispersions,
+    with_bends_as_lists,
+)
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.numerics.dispersion_trend import evidence_slopes
 from ebgenes.records.counts import Counts
@@ -200,7 +205,10 @@ def test_chunks_give_the_same_bits_under_a_bend(bent: tuple[Counts, Design, Floa
 def test_the_bend_is_told_and_drawn(bent: tuple[Counts, Design, FloatArray], profiles: DispersionProfiles) -> None:
     counts, design, _ = bent
     effects = eb.fit_effects(counts, design)
-    ax = plots.draw_dispersions(base_mean(counts), np.full(len(counts.gene), 0.1), effects.scalars).axes[0]
+    told = with_bends_as_lists(effects.scalars)
+    assert len(told) < 12
+    assert len(told["dispersion_bend"]) == N_PLACES
+    ax = plots.draw_dispersions(base_mean(counts), np.full(len(counts.gene), 0.1), told).axes[0]
     mean, drawn = ax.lines[1].get_data()
     # Places are written with six digits.
     np.testing.assert_allclose(drawn, fit_dispersion_trend(counts, profiles).trend(np.asarray(mean)), rtol=1e-4)

@@ -7,6 +7,7 @@ python benchmarks/calibration/real.py halves COUNTS SAMPLES --by cell --design "
 python benchmarks/calibration/real.py withheld COUNTS SAMPLES --by batch --design "~ batch + condition" ...
 python benchmarks/calibration/real.py growth COUNTS SAMPLES --design ... --column ... --sizes 2 3 5 8
 python benchmarks/calibration/real.py lists COUNTS SAMPLES --design ... --column ...
+python benchmarks/calibration/real.py permuted COUNTS SAMPLES --design ... --column ... [--by batch] [--peers]
 
 Studies are not shipped; airway's two files are in resources/airway. Rows go to real_{subcommand}.csv, after those there
 are with `--append`. Lists are ours by q-value, s-value and Benjamini and Hochberg on our own p-values, and those of
@@ -37,6 +38,10 @@ same sign: those that our list by signs and BH's on our p-values both hold, or o
 samples are noisy: not all true signs agree.
 
 growth: lengths of lists of random samples of each group. lists: those of any study, hidden factors sought or not.
+
+permuted: lengths of lists where `--column`'s values are permuted, so that nothing differs; among samples with the same
+value of `--by`, if that is given, as of a batch or of the groups themselves. Beside Wilcoxon's test, and the share of
+our p-values below .05 and .001. `--peers`: DESeq2, edgeR and limma-voom too.
 """
 
 from __future__ import annotations
@@ -55,6 +60,7 @@ from methods import answers_in_r, by_p, by_q, by_s
 from rates import LEVEL, Row, write_rows
 from scipy import linalg, optimize
 from sets import KnownSet
+from tails import wilcoxon
 
 import ebgenes as eb
 from ebgenes.arrays import BoolArray, FloatArray, text_array
@@ -529,6 +535,41 @@ def lists(options: argparse.Namespace) -> Iterator[Row]:
         yield {"method": listed.method, "calls": int(listed.called.sum()), "genes": len(listed.found)}
 
 
+def permuted_labels(rng: np.random.Generator, samples: pd.DataFrame, column: str, by: str | None) -> pd.DataFrame:
+    """The sheet with a column's values permuted, among samples with the same value of another where one is given."""
+    level = samples[column].to_numpy(dtype=object)
+    within = np.zeros(len(samples)) if by is None else samples[by].astype(str).to_numpy()
+    for part in np.unique(within):
+        place = np.flatnonzero(within == part)
+        level[place] = level[rng.permutation(place)]
+    return samples.assign(**{column: level})
+
+
+def permuted(options: argparse.Namespace) -> Iterator[Row]:
+    counts, samples = read(options)
+    rng = np.random.default_rng(options.seed)
+    samples = samples[samples[options.column].isin([options.baseline, options.target])]
+    for repeat in range(options.repeats):
+        sheet = permuted_labels(rng, samples, options.column, options.by)
+        one = fitted(counts, sheet, options.design, question_of(options))
+        p_value = one.table["p_value"].to_numpy()
+        of_ranks = KnownSet(
+            counts=one.counts,
+            design=one.design,
+            treated=(sheet[options.column] == options.target).to_numpy(),
+            truth=np.zeros(len(one.counts.gene)),
+        )
+        row: Row = {"repeat": repeat + 1, "samples": len(sheet), **summary_of(one)}
+        row |= {"size_shift": f"{one.effects.scalars.get('size_shift', 0.0):.4f}"}
+        row |= {"bounded": int(one.effects.scalars.get("bounded", 0))}
+        row |= {f"p_{level}": _mean(p_value < level) for level in (0.05, 0.001)}
+        row |= {listed.method: int(listed.called.sum()) for listed in our_lists(one)}
+        row["Wilcoxon, BH"] = int((wilcoxon(of_ranks)["adjusted"] < LEVEL).sum())
+        if options.peers:
+            row |= {listed.method: int(listed.called.sum()) for listed in peer_lists([one])[0]}
+        yield row
+
+
 def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--design", required=True)
     parser.add_argument("--column", required=True)
@@ -572,6 +613,11 @@ def main() -> None:
     one.add_argument("--repeats", type=int, default=3)
     one.add_argument("--seed", type=int, default=1)
     command(subcommands, "lists", lists)
+    one = command(subcommands, "permuted", permuted)
+    one.add_argument("--by", help="column within whose values labels are permuted")
+    one.add_argument("--repeats", type=int, default=20)
+    one.add_argument("--seed", type=int, default=1)
+    one.add_argument("--peers", action="store_true")
     options = parser.parse_args()
     study = options.study or options.counts.resolve().parent.name
     kept = options.append and options.out.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -15,8 +16,11 @@ from ebgenes.records.effects import Effects
 MOST_GENES = 3_000
 """Genes, evenly taken, that are looked at."""
 
-FEWEST_GENES = 20
+FEWEST_GENES = 8
 """Of fewer nothing is said."""
+
+ENOUGH_GENES = 20
+"""Genes from which they may move effects against what size factors say."""
 
 LOWEST = 1.0
 """Smallest slab to either side, in median standard errors: narrower ones beside the null blur where it is."""
@@ -35,25 +39,88 @@ WORTH = 10.0
 FEWEST_UNCHANGED = 0.2
 """Share of genes around a value below which it need not be that of the unchanged ones."""
 
+LEANING, LEAN = 0.1, 0.5
+"""Probability that effects lean to one side, so that the place may be as far from 0 as this part of the estimates'
+standard deviation."""
+
+NEGLIGIBLE = 0.1
+"""Uncertainty of the place, in median standard errors, below which it is left alone: it would widen no interval by more
+than a two-hundredth."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Center:
-    """Where unchanged genes lie, log2; with its standard error, the gain over 0 and the share of genes there."""
+    """Where unchanged genes lie, log2.
+
+    Attributes
+    ----------
+    place, se
+        Where they most probably do by the estimates alone, and its standard error; infinite where nothing is known.
+    gain, share
+        Log likelihood over that of 0, and the share of the genes that lie there.
+    spread
+        Standard deviation of the estimates.
+    typical
+        Median standard error of an estimate.
+    n_genes
+        How many there are.
+    """
 
     place: float
     se: float
     gain: float
     share: float
+    spread: float
+    typical: float
+    n_genes: int
+
+    @property
+    def prior_sd(self) -> float:
+        """Sampling error of a median of all estimates, log2.
+
+        So far size factors leave unchanged genes from 0 where effects are as often up as down.
+        """
+        return self.spread * float(np.sqrt(np.pi / 2 / max(self.n_genes, 1)))
 
     @property
     def known(self) -> bool:
-        """Whether it is sure enough that unchanged genes lie there, and not at 0."""
-        return self.gain > WORTH and self.share > FEWEST_UNCHANGED
+        """Whether it is sure enough that unchanged genes lie there, and not near 0."""
+        return self.gain > WORTH and self.share > FEWEST_UNCHANGED and self.n_genes >= ENOUGH_GENES
 
     @property
     def shift(self) -> float:
         """By how much effects are to be moved, log2: 0 where that is not sure."""
         return self.place if self.known else 0.0
+
+    def of_sizes(self) -> tuple[float, float]:
+        """The same where size factors were estimated from these genes, and what remains uncertain of it, log2.
+
+        Unless the place is known, it has the prior ``N(0, prior_sd^2)``, and 0 stays where that and the estimates leave
+        no more than `NEGLIGIBLE`. Else effects may also lean to one side (`LEANING`, `LEAN`).
+        """
+        if self.known:
+            return self.place, self.se
+        _, sd = self._under(np.array([self.prior_sd**2]), np.ones(1))
+        if self.share <= FEWEST_UNCHANGED:
+            # The place may be that of changed genes, and tells nothing.
+            return 0.0, self.prior_sd
+        if sd <= NEGLIGIBLE * self.typical:
+            return 0.0, sd
+        wide = self.prior_sd**2 + (LEAN * self.spread) ** 2
+        return self._under(np.array([self.prior_sd**2, wide]), np.array([1 - LEANING, LEANING]))
+
+    def _under(self, variance: FloatArray, probability: FloatArray) -> tuple[float, float]:
+        """Posterior mean and standard deviation of the place under a mixture of normals around 0."""
+        if not np.isfinite(self.se):
+            return 0.0, float(np.sqrt(probability @ variance))
+        total = variance + self.se**2
+        log_weight = np.log(probability) - 0.5 * np.log(total) - 0.5 * self.place**2 / total
+        weight = np.exp(log_weight - log_weight.max())
+        weight /= weight.sum()
+        kept = variance / total
+        mean = float(weight @ kept) * self.place
+        second = float(weight @ (kept * self.se**2 + (kept * self.place) ** 2))
+        return mean, float(np.sqrt(second - mean**2))
 
 
 def find_center(effects: Effects) -> Center:
@@ -67,11 +134,16 @@ def find_center(effects: Effects) -> Center:
 
 def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     """The same, of estimates and standard errors, (G,)."""
-    if len(estimate) < FEWEST_GENES:
-        return Center(place=0.0, se=np.inf, gain=0.0, share=1.0)
-    step = max(len(estimate) // MOST_GENES, 1)
+    n_genes = len(estimate)
+    if n_genes == 0:
+        return Center(place=0.0, se=np.inf, gain=0.0, share=1.0, spread=0.0, typical=0.0, n_genes=0)
+    spread = float(np.std(estimate))
+    step = max(n_genes // MOST_GENES, 1)
     estimate, se = estimate[::step], se[::step]
     typical = float(np.median(se))
+    made = partial(Center, spread=spread, typical=typical, n_genes=n_genes)
+    if n_genes < FEWEST_GENES:
+        return made(place=0.0, se=np.inf, gain=0.0, share=1.0)
     height = _Height(estimate, se, typical)
 
     low, high = np.quantile(estimate, [CENTRAL, 1 - CENTRAL])
@@ -88,9 +160,9 @@ def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     place, small = float(search.x), 0.2 * typical
     (top, share), (at_zero, _) = height(place), height(0.0)
     bend = (2 * top - height(place - small)[0] - height(place + small)[0]) / small**2
-    return Center(
+    return made(
         place=place,
-        se=1 / np.sqrt(max(bend * step, 1e-12 / typical**2)),
+        se=float(1 / np.sqrt(max(bend * step, 1e-12 / typical**2))),
         gain=(top - at_zero) * step,
         share=share,
     )

@@ -34,7 +34,7 @@ def require_composition(composition: str) -> None:
 
 
 def measured_from_unchanged(effects: Effects) -> Effects:
-    """The effects, measured from where unchanged genes lie where that is well known and sizes were not given.
+    """The effects, measured from where unchanged genes lie as far as that is known and sizes were not given.
 
     Parameters
     ----------
@@ -43,22 +43,25 @@ def measured_from_unchanged(effects: Effects) -> Effects:
 
     Notes
     -----
-    ``scalars`` tell ``size_shift``, by how much effects were moved (log2), its standard error and the share of the
-    genes that lie there. Slabs are half-normals, whose weights on both sides are fitted apart, so that effects of one
-    direction do not draw the null after them.
+    ``scalars`` tell ``size_shift``, by how much effects were moved (log2), ``size_shift_se``, what remains uncertain of
+    it, which all genes share, and the share of the genes that lie there; where few genes tell, ``size_shift_prior`` is
+    the standard deviation of its prior. Slabs are half-normals, whose weights on both sides are fitted apart, so that
+    effects of one direction do not draw the null after them.
     """
     if effects.scalars.get("given_sizes"):
         return effects
     found = find_center(effects)
-    effects = replace(effects, scalars={**effects.scalars, **told_of(found)})
-    if not found.known:
+    told = told_of(found)
+    effects = replace(effects, scalars={**effects.scalars, **told})
+    shift = told["size_shift"]
+    if shift == 0:
         return effects
-    estimate = effects.estimate - found.place
+    estimate = effects.estimate - shift
     if effects.grid is None or effects.loglik is None:
         return replace(effects, estimate=estimate)
     # Imported here: other engines need none of its kernels.
 
-    grid = effects.grid - found.place
+    grid = effects.grid - shift
     unit = np.log(2) * effects.told_unit
     p_value = summaries(grid * unit, effects.loglik, FAR)[:, 3]
     return replace(effects, estimate=estimate, grid=grid, p_value=p_value)
@@ -66,11 +69,9 @@ def measured_from_unchanged(effects: Effects) -> Effects:
 
 def told_of(center: Center) -> dict[str, float]:
     """What `Effects.scalars` say of it."""
-    return {
-        "size_shift": center.shift,
-        "size_shift_se": center.se,
-        "size_shift_share": center.share,
-    }
+    shift, se = center.of_sizes()
+    told = {"size_shift": shift, "size_shift_se": se, "size_shift_share": center.share}
+    return told if center.known or shift == 0 else {**told, "size_shift_prior": center.prior_sd}
 
 
 def with_moved_sizes(counts: Counts, design: FloatArray, rows: FloatArray, shift: FloatArray) -> Counts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -172,7 +172,10 @@ def _powers(log_size: FloatArray) -> FloatArray:
     return np.column_stack([*(size**k for k in (1, 2, 3, 0)), log_size, *(size**-k for k in (1, 2, 3))])
 
 
-TOLD = "dispersion_bend: "
+BEND = "dispersion_bend"
+"""Name of the list that a bend is in prior.json."""
+
+TOLD = f"{BEND}: "
 """Begins the names of scalars that tell a bend, before the mean count."""
 
 
@@ -510,3 +513,17 @@ def dispersion_scalars(prior: DispersionPrior, residual_df: int) -> dict[str, fl
         "dispersion_spread": prior.spread,
     }
     return told if prior.bend is None else {**told, **prior.bend.told()}
+
+
+def with_bends_as_lists(scalars: Mapping[str, float]) -> dict[str, float | list[list[float]]]:
+    """`Effects.scalars` by name, those of each bend as one list: pairs of a mean count and what is added there."""
+    told: dict[str, float | list[list[float]]] = {}
+    bends: dict[str, list[list[float]]] = {}
+    for name, value in sorted(scalars.items()):
+        group, is_bend, mean = name.partition(TOLD)
+        if is_bend:
+            bends.setdefault(f"{group}{BEND}", []).append([float(mean), value])
+        else:
+            told[name] = value
+    told |= {name: sorted(pairs) for name, pairs in bends.items()}
+    return dict(sorted(told.items()))

@@ -151,7 +151,7 @@ def likelihood_ratio(
     told = told_of_tails(counts, design, prior, count_tails) if before is None else tail_scalars(before)
     if told.get("bounded"):
         found_t = moderated_f(counts, design, moderate_bounded(counts, design, joint.weight))
-        return replace(found_t, base_mean=mean, scalars={**found_t.scalars, **told})
+        return replace(found_t, base_mean=mean, status=status, scalars={**found_t.scalars, **told})
     found = joint_likelihood(counts, design.matrix, joint.weight, profiles, prior, route_for(residual_df), precision)
     status[~found.converged] = "not_converged"
     n_rows = len(joint.row)

@@ -154,7 +154,7 @@ def _bounded_effects(common: Common, genes: slice) -> Effects:
             df=whole.df[genes],
             base_mean=common.base_mean[genes],
             p_value=None if whole.p_value is None else whole.p_value[genes],
-            status=None,
+            status=common.status[genes],
             scalars={**whole.scalars, "given_sizes": given_sizes(common.counts), **common.tails},
             hidden=common.hidden,
             residuals=common.residuals,

@@ -93,7 +93,7 @@ def fit_mixed(counts: Counts, design: Design, contrast: Contrast) -> Effects:
 
 
 def fit_from_unchanged(counts: Counts, design: Design, *, moves: bool) -> Effects:
-    """Effects of the design's contrast, counted from where unchanged genes lie where that is well known.
+    """Effects of the design's contrast, counted from where unchanged genes lie as far as that is known.
 
     moves: whether to; sizes that were given are never moved. No shift of an effect leaves these likelihoods as they
     are, so the fit is made again with other sizes.
@@ -102,11 +102,11 @@ def fit_from_unchanged(counts: Counts, design: Design, *, moves: bool) -> Effect
     effects = fit_mixed(counts, design, contrast)
     if not moves or given_sizes(counts):
         return effects
-    center = find_center(effects)
-    if center.known:
-        moved = with_moved_sizes(counts, design.matrix, contrast.weight[None], np.array([center.place]))
-        effects = fit_mixed(moved, design, contrast)
-    return replace(effects, scalars={**effects.scalars, **told_of(center)})
+    told = told_of(find_center(effects))
+    if told["size_shift"] != 0:
+        shift = np.array([told["size_shift"]])
+        effects = fit_mixed(with_moved_sizes(counts, design.matrix, contrast.weight[None], shift), design, contrast)
+    return replace(effects, scalars={**effects.scalars, **told})
 
 
 def mixed_weights(counts: Counts, design: Design) -> tuple[FloatArray, FloatArray]:

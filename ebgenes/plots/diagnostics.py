@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,9 +44,6 @@ from ebgenes.plots.style import (
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
 from ebgenes.results.table import tested
-
-BEND = "dispersion_bend: "
-"""Begins the names of what is added to the log of the dispersions' trend, before the mean count."""
 
 
 def p_histogram(table: pd.DataFrame, ax: Axes) -> Axes:
@@ -135,7 +133,7 @@ def null_qq(table: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, float] | None, ax: Axes) -> Axes:
+def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, Any] | None, ax: Axes) -> Axes:
     """Each gene's dispersion where its own likelihood peaks, and the distribution that all genes share.
 
     Parameters
@@ -143,8 +141,8 @@ def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, fl
     mean, dispersion
         Mean of normalized counts and dispersion, (G,).
     trend
-        ``dispersion_floor``, ``dispersion_slope`` and ``dispersion_spread`` of prior.json's ``engine``, and the bend's
-        values at mean counts where it has some; None: no trend.
+        ``dispersion_floor``, ``dispersion_slope`` and ``dispersion_spread`` of prior.json's ``engine``, and
+        ``dispersion_bend`` where it has one; None: no trend.
     ax
         Where to draw.
 
@@ -179,12 +177,11 @@ def dispersions(mean: FloatArray, dispersion: FloatArray, trend: Mapping[str, fl
     return ax
 
 
-def _bend(trend: Mapping[str, float], mean: FloatArray) -> FloatArray:
+def _bend(trend: Mapping[str, Any], mean: FloatArray) -> FloatArray:
     """By how much a smooth bend multiplies the trend at mean counts, (G,); 1 where there is none."""
-    added = [(float(name.removeprefix(BEND)), value) for name, value in trend.items() if name.startswith(BEND)]
-    if not added:
+    if "dispersion_bend" not in trend:
         return np.ones_like(mean)
-    place, value = np.array(sorted(added)).T
+    place, value = np.array(trend["dispersion_bend"]).T
     return np.asarray(np.exp(np.interp(np.log(mean), np.log(place), value)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from ebgenes.arrays import FloatArray, IntArray
-from ebgenes.effects.center import find_center
+from ebgenes.effects.center import NEGLIGIBLE, find_center
 from ebgenes.effects.engines import is_given
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
@@ -50,7 +50,7 @@ NULL_WEIGHT = 4.0
 FURTHER = 1.1
 """The largest scale of the null is sought among some genes, and looked beyond by so much."""
 
-NEGLIGIBLE = 2e-3
+NO_CHANCE = 2e-3
 """Probability below which one of the priors that are averaged is left out."""
 
 DRIFT_GAIN = 1.92
@@ -144,9 +144,9 @@ def fit_em(
     null
         ``estimated``: the null is N(0, s0^2), where s0 and the share of unchanged genes are as uncertain as residuals
         and effects leave them (`ebgenes.prior.null`): the prior holds all that are likely, and posteriors are averages
-        over them; ``fixed``: s0 = 0; ``kappa``: s0 = 0, and all likelihoods are taken kappa
-        times as wide, kappa by maximum likelihood between .5 and 3, kept 1 unless it gains more than 1.92 in log
-        likelihood.
+        over them; what is uncertain of size factors (`Effects.size_sd`) widens each. ``fixed``: s0 = 0. ``kappa``:
+        s0 = 0, and all likelihoods are taken kappa times as wide, kappa by maximum likelihood between .5 and 3, kept 1
+        unless it gains more than 1.92 in log likelihood.
     solver
         How weights are found: ``sqp``, or its slow oracles ``em`` and ``squarem``; all reach the same optimum.
     min_scale
@@ -272,6 +272,8 @@ def fit_em(
         fit = _with_covariates(fit, last, covariates if fit.drift is None else with_share(covariates, fit.prior.pi0))
     if stored is not None:
         fit = replace(fit, conflict=_conflict(fit.prior, last, stored))
+    if estimated and effects.size_sd > NEGLIGIBLE * float(np.median(effects.se)):
+        fit = _widened(fit, effects.size_sd)
     if not fit.converged:
         warnings.warn(
             f"the prior's weights have certificate {fit.certificate:.1e} after {len(fit.loglik)} iterations of "
@@ -462,7 +464,7 @@ def _joined(profiles: list[Profile], probability: FloatArray, best: int) -> EmFi
         (share * mass, fit, profile.evidence)
         for profile, share in zip(profiles, probability, strict=True)
         for mass, fit in zip(profile.mass, profile.fits, strict=True)
-        if share * mass > NEGLIGIBLE
+        if share * mass > NO_CHANCE
     ]
     every, evidence = [row[1] for row in rows], np.array([row[2] for row in rows])
     shares = np.array([row[0] for row in rows])
@@ -513,6 +515,31 @@ def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
         options={"xatol": 1e-6 * max(float(high - low), 1e-12)},
     )
     return float(search.x)
+
+
+def _widened(fit: EmFit, sd: float) -> EmFit:
+    """The fit with an error N(0, sd^2) more, which all genes' estimates share, in the null's scale.
+
+    Shared as it is it moves no gene apart from another, and has no part in how wide the genes tell the null to be; of
+    a single gene's effect it leaves as much uncertain as an error of its own.
+    """
+
+    def wider(prior: MixturePrior) -> MixturePrior:
+        scale = prior.scale.copy()
+        scale[0] = np.hypot(scale[0], sd)
+        nulls = prior.nulls
+        if nulls is not None:
+            scales = nulls.scale.copy()
+            scales[:, 0] = np.hypot(scales[:, 0], sd)
+            nulls = replace(nulls, scale=scales)
+        return replace(prior, scale=scale, nulls=nulls)
+
+    without = fit.without_covariates
+    return replace(
+        fit,
+        prior=wider(fit.prior),
+        without_covariates=None if without is None else _widened(without, sd),
+    )
 
 
 def _moved(fit: EmFit, mode: float, kappa: float = 1.0) -> EmFit:

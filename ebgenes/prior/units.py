@@ -22,8 +22,12 @@ def as_fold_changes(effects: Effects) -> Effects:
     if hidden is not None:
         error = times * hidden.confounding_se
         hidden = replace(hidden, confounding=times * hidden.confounding, confounding_se=error)
+    scalars = effects.scalars
+    if "size_shift_se" in scalars:
+        scalars = {**scalars, "size_shift_se": times * effects.size_sd}
     return replace(
         effects,
+        scalars=scalars,
         estimate=times * effects.estimate,
         se=times * effects.se,
         grid=grid,

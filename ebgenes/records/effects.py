@@ -340,6 +340,11 @@ class Effects:
             require_shape(self, grid=(len(self.gene), self.grid.shape[1]), loglik=self.grid.shape)
 
     @property
+    def size_sd(self) -> float:
+        """What is uncertain of the size factors, which moves all effects alike: a standard deviation, log2."""
+        return float(self.scalars.get("size_shift_se", 0.0))
+
+    @property
     def told_unit(self) -> float:
         """What scales that a user or another study gives, log2, are to be divided by: unknown units are theirs."""
         return 1.0 if self.unit is None else self.unit

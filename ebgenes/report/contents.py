@@ -123,7 +123,7 @@ class ContrastPage:
     figures
         PNG files by the name of the figure.
     scalars
-        Hyperparameters of the engine by name.
+        Hyperparameters of the engine by name, as in prior.json.
     hidden
         prior.json's ``hidden_factors``, or None.
     random
@@ -163,7 +163,7 @@ class ContrastPage:
     groups: Mapping[str, int] | None
     warnings: Sequence[str]
     figures: Mapping[str, bytes]
-    scalars: Mapping[str, float]
+    scalars: Mapping[str, Any]
     hidden: Mapping[str, Any] | None = None
     random: Mapping[str, Any] | None = None
     column: str | None = None

@@ -68,7 +68,8 @@ _STATUS = {
 _SCALAR_WORDS = {
     "given_sizes": "1 where size factors or offsets were given",
     "size_shift": "how far from 0 unchanged genes lay by the size factors, log2; effects are measured from there",
-    "size_shift_se": "the standard error of that place",
+    "size_shift_se": "what remains uncertain of that place, which all genes share",
+    "size_shift_prior": "standard deviation of what was expected of that place, as few genes tell it",
     "size_shift_share": "share of the genes around it",
 }
 """Of what all engines have in common; each tells of its own."""

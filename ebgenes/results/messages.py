@@ -44,6 +44,10 @@ DOUBTFUL = {
 """Statuses of genes that are not like the others, and what befell them."""
 
 
+ENOUGH_OF_GROUPS = 8
+"""Residual degrees of freedom from which a dispersion in each group holds its error rates in simulations."""
+
+
 def _moved(scalars: Mapping[str, float]) -> str | None:
     """Where unchanged genes lie by the size factors, in words; None where that is 0, also in every row."""
     shifts = {name: value for name, value in scalars.items() if name == "size_shift" or name.startswith("size_shift: ")}
@@ -54,6 +58,12 @@ def _moved(scalars: Mapping[str, float]) -> str | None:
     ]
     if not told:
         return None
+    if "size_shift_prior" in scalars:
+        return (
+            "Of few genes size factors are uncertain: by them unchanged genes lie around "
+            f"{listing(told)}, give or take {scalars['size_shift_se']:.2f}. Effects, intervals and p-values count from "
+            "there, and intervals and lfdr allow for the rest (effects.composition: none counts from the size factors)."
+        )
     return (
         f"By the size factors unchanged genes lie around {listing(told)}, as where effects of one direction outweigh "
         "the others. Effects, intervals and p-values count from there. Confirm it with spike-ins or genes known not to "
@@ -141,8 +151,10 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
         notes.append(moved)
     if effects.scalars.get("bounded"):
         notes.append(bounded_words(effects.scalars["small_p"]))
-    if effects.scalars.get("size_shift", 0.0) and effects.scalars["size_shift_share"] < MAJORITY:
-        notes.insert(0, _minority(effects.scalars["size_shift_share"]))
+    scalars = effects.scalars
+    clear = bool(scalars.get("size_shift")) and "size_shift_prior" not in scalars
+    if clear and scalars["size_shift_share"] < MAJORITY:
+        notes.insert(0, _minority(scalars["size_shift_share"]))
     if effects.hidden is not None:
         if not effects.hidden.apart.all():
             notes.insert(0, _not_apart(effects.hidden))
@@ -153,9 +165,18 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
     notes += null_words(fit, sigma0)
     for status, words in DOUBTFUL.items():
         n_genes = int(np.sum(all_statuses(effects) == status))
+        if status == "outlier" and effects.scalars.get("bounded"):
+            words = "counts far from their replicates, which the bounded residuals keep from deciding"
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")
+    apart = "dispersion_correlation" in effects.scalars
+    if apart and effects.scalars["residual_df"] < ENOUGH_OF_GROUPS:
+        notes.append(
+            f"Each group's dispersions were learned from few replicates ({effects.scalars['residual_df']:g} residual "
+            "degrees of freedom in all): a list may hold more false genes than it says, above all of genes with few "
+            "reads (effects.dispersion: shared takes one dispersion for both)."
+        )
     ratio = effects.scalars.get("dispersion_ratio")
     if ratio is not None:
         notes.insert(0, _unlike_groups(ratio))

@@ -151,7 +151,7 @@ class Summary(FitSummary):
 
     fixed_null: FitSummary | None
     contrast: ContrastSummary
-    engine: dict[str, str | float]
+    engine: dict[str, str | float | list[list[float]]]
     hidden_factors: HiddenSummary | None
     random_effects: NotRequired[RandomSummary | None]
     n_genes: int

@@ -499,7 +499,9 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
         if prior.null_share is not None and not ((prior.null_share >= 0) & (prior.null_share <= 1)).all():
             raise ValueError("its genes' null_share are not shares from 0 to 1")
         engine = content.get("engine", {})
-        content["engine"] = {name: value if name == "name" else float(value) for name, value in engine.items()}
+        content["engine"] = {
+            name: value if name == "name" or isinstance(value, list) else float(value) for name, value in engine.items()
+        }
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"{found} is not a prior.json of ebgenes: {one_line(error)}") from None
     return prior, content

@@ -14,6 +14,7 @@ import ebgenes
 from ebgenes.analyses.conditions.multivariate_summary import plain
 from ebgenes.analyses.multi_df import marginal_prior
 from ebgenes.arrays import BoolArray, FloatArray
+from ebgenes.effects.dispersions import with_bends_as_lists
 from ebgenes.effects.failed import all_statuses
 from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean
 from ebgenes.posteriors.given_prior import null_probability, posterior
@@ -98,7 +99,7 @@ def summarize(
         **_plain(fit),  # type: ignore[typeddict-item]
         "fixed_null": None if fixed is None else _plain(fixed),
         "contrast": {"name": effects.contrast, "up": effects.up, "down": effects.down},
-        "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
+        "engine": {"name": effects.engine, **with_bends_as_lists(effects.scalars)},
         "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
         "random_effects": None if effects.random is None else _random(effects.random),
         "n_genes": len(effects.gene),
@@ -144,7 +145,7 @@ def summarize_joint(
         "fixed_null": None,
         "contrast": {"name": effects.contrast, "up": single.up, "down": single.down},
         "rows": rows,
-        "engine": {"name": effects.engine, **dict(sorted(effects.scalars.items()))},
+        "engine": {"name": effects.engine, **with_bends_as_lists(effects.scalars)},
         "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
         "n_genes": len(effects.gene),
         "status": {name: int(np.sum(all_statuses(effects) == name)) for name in ("ok", *DOUBTFUL)},
