@@ -15,6 +15,9 @@ from .analyses.meta_analysis import (
     learn_kappa as learn_kappa,
 )
 from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
+from .app.gene_view import GeneView as GeneView
+from .app.one_call import Result as Result, test as test
+from .app.pertpy_style import EBGenes as EBGenes
 from .app.run import run as run
 from .classics import datasets as datasets, pooling as pooling
 from .data.filter import (
@@ -34,6 +37,7 @@ from .data.normalization import (
 from .data.principal_components import principal_components as principal_components
 from .data.sheets import read_gene_names as read_gene_names, read_samples as read_samples
 from .data.simulate import simulate_counts as simulate_counts
+from .design.marginal_means import cell_weights as cell_weights
 from .design.matrix import build_design as build_design, describe_groups as describe_groups
 from .design.questions import all_of as all_of, any_of as any_of, combine as combine, compare as compare
 from .effects.dispersions import gene_dispersions as gene_dispersions
@@ -41,6 +45,7 @@ from .effects.effect_tables import read_effect_table as read_effect_table
 from .effects.engine import fit_effects as fit_effects, require_replicates as require_replicates
 from .effects.joint import fit_joint_effects as fit_joint_effects
 from .effects.summary_statistics import effects_from_summary as effects_from_summary
+from .errors import InputError as InputError, NotConverged as NotConverged
 from .posteriors.empirical_null import fit_empirical_null as fit_empirical_null
 from .posteriors.fdr import adjust_bh as adjust_bh, q_from_p as q_from_p, storey_pi0 as storey_pi0
 from .posteriors.given_prior import posterior as posterior
@@ -50,6 +55,7 @@ from .prior.covariates import build_covariates as build_covariates
 from .prior.fit import fit_em as fit_em
 from .prior.full_bayes import diagnose as diagnose, draw_gibbs as draw_gibbs
 from .prior.model_comparison import compare_families as compare_families
+from .records.counts import Counts as Counts, Study as Study
 from .results.storage import read_effects as read_effects
 from .results.summary import summarize as summarize, versions as versions
 from .results.table import results_table as results_table, sentence as sentence

@@ -23,8 +23,7 @@ from ebgenes.app.config import (
 )
 from ebgenes.app.outputs import FIGURES, dataset_figures, files_of_contrast
 from ebgenes.data.normalization import NORMALIZATIONS
-from ebgenes.design.formulas import ENGINES
-from ebgenes.effects.engine import DISPERSIONS, OUTLIERS, TAILS, TRENDS
+from ebgenes.effects.engines import AUTO, ENGINES, all_options
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.numerics.weights import SOLVERS
 from ebgenes.posteriors.intervals.fitted_mixture import METHODS
@@ -88,11 +87,11 @@ def test_every_default_is_valid_itself() -> None:
 def test_the_choices_are_those_of_the_statistics() -> None:
     parts = schema()["$defs"]
     assert tuple(parts["effects"]["properties"]["normalization"]["enum"]) == NORMALIZATIONS
-    assert set(parts["effects"]["properties"]["engine"]["enum"]) == set(ENGINES) - {"normal"}
-    assert tuple(parts["effects"]["properties"]["dispersion_tails"]["enum"]) == TAILS
-    assert tuple(parts["effects"]["properties"]["dispersion_trend"]["enum"]) == TRENDS
-    assert tuple(parts["effects"]["properties"]["dispersion"]["enum"]) == DISPERSIONS
-    assert tuple(parts["effects"]["properties"]["outliers"]["enum"]) == OUTLIERS
+    known = parts["effects"]["properties"]
+    assert set(known["engine"]["enum"]) == {AUTO} | {name for name, engine in ENGINES.items() if engine.fit is not None}
+    for name, values in all_options().items():
+        assert tuple(known[name].get("enum", (False, True))) == values
+        assert known[name]["default"] == values[0]
     assert set(parts["prior"]["properties"]["family"]["enum"]) == set(FAMILIES)
     assert tuple(parts["prior"]["properties"]["bulk"]["enum"]) == BULKS
     assert set(parts["prior"]["properties"]["null"]["enum"]) == set(NULLS)

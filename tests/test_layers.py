@@ -37,8 +37,17 @@ ORDER = (
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 STUB = PACKAGE / "__init__.pyi"
-LAZY = {"app/commands.py"}
-"""Files whose functions may import: a verb of the command line loads what it needs."""
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+RECORDS = [PACKAGE / "effects" / "engines", PACKAGE / "app" / "analyses"]
+"""Folders of records by which a config is checked before numbers load, each called after what it tells of."""
+
+LAZY = {"app/commands.py", *(named(path) for folder in RECORDS for path in folder.glob("*.py"))}
+"""Files whose functions may import: a verb of the command line, an engine and an analysis load what they need."""
 
 WANTED = {"PIL", "anndata", "ebgenes.plots", "formulaic", "openpyxl", "pyarrow", "scipy.interpolate", "scipy.io",
           "scipy.sparse", "scipy.stats", "ebgenes.effects.robust_variance_prior", "xlsxwriter"}  # fmt: skip
@@ -48,10 +57,6 @@ MOST_WANTED = 30
 """Such imports in all of the package."""
 
 LONGEST = 600
-
-
-def named(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
 
 
 def room(path: Path) -> str:
@@ -210,9 +215,11 @@ def test_no_file_is_long():
 
 
 def test_no_name_of_a_file_twice():
-    """A name is enough to say which file is meant; compiled loops and plots are called after what they serve."""
+    """A name is enough to say which file is meant; loops, plots and records are called after what they serve."""
     names = Counter(
-        path.name for path in FILES if path.name != "__init__.py" and room(path) not in ("numerics", "plots")
+        path.name
+        for path in FILES
+        if path.name != "__init__.py" and room(path) not in ("numerics", "plots") and path.parent not in RECORDS
     )
     assert not [name for name, n in names.items() if n > 1]
 

@@ -24,9 +24,9 @@ from ebgenes.analyses.conditions.error_correlation import (
 from ebgenes.analyses.conditions.multivariate_tables import CONDITION_COLUMNS, GENE_COLUMNS
 from ebgenes.analyses.conditions.sharing import gene_patterns, sharing, sharing_sentence
 from ebgenes.app.cli import main
+from ebgenes.app.conditions import write_together
 from ebgenes.app.config import parse_config
 from ebgenes.app.prepare import plan_cell_types, prepare_cell_type, sum_dataset
-from ebgenes.app.run import together
 from ebgenes.app.steps import estimate
 from ebgenes.data import h5ad
 from ebgenes.errors import InputError, InputErrors
@@ -196,17 +196,17 @@ def test_cell_types_taken_together(tmp_path):
             design = eb.build_design(study.samples, "~ group", eb.compare(**dataset.contrasts["treatment"]))
             h5ad.write_study(tmp_path / folder / "counts.h5ad", study)
             write_effects(tmp_path / folder / "treatment" / "effects.h5", estimate(study, design, config.effects))
-    together(tmp_path, "all", dataset, config.report)
+    write_together(tmp_path, "all", dataset, config)
     told = json.loads((tmp_path / "multivariate" / "all" / "multivariate.json").read_text())
     assert sorted(told["condition"]) == sorted(TYPES)
     assert np.abs(np.array(told["error_correlation"]) - np.eye(3)).max() < 0.5
     rows = pd.read_csv(tmp_path / "multivariate" / "all" / "conditions.tsv", sep="\t", keep_default_na=False)
     assert set(rows["condition"]) == set(TYPES)
-    together(tmp_path, "two", dataset, config.report)
+    write_together(tmp_path, "two", dataset, config)
     two = pd.read_csv(tmp_path / "multivariate" / "two" / "conditions.tsv", sep="\t", keep_default_na=False)
     assert set(two["condition"]) == set(TYPES[:2])
     with pytest.raises(InputError, match="no cell type 'B cel'"):
-        together(tmp_path, "odd", dataset, config.report)
+        write_together(tmp_path, "odd", dataset, config)
 
 
 def test_mistakes_in_what_is_taken_together_are_told(groups, capsys):

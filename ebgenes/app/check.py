@@ -8,19 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from ebgenes.analyses.distinct_studies import require_different
+from ebgenes.app.analyses import ANALYSES
+from ebgenes.app.analyses.analysis import Analysis
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
     EffectsSettings,
-    MultivariateSettings,
     require_studies_prior,
     size_factor_controls,
-    taken_together,
 )
-from ebgenes.app.prepare import contrast_design, contrast_of, given_factors, offset_doubts, options, taken_for_factors
+from ebgenes.app.prepare import contrast_of, given_factors, offset_doubts, options, taken_for_factors
 from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
@@ -61,8 +59,8 @@ class Work:
         Of genes, in which effects are fitted.
     batch
         Contrasts to a job.
-    together
-        How many times contrasts or cell types are taken together.
+    further
+        How many further analyses there are of the contrasts.
     """
 
     studies: int
@@ -72,14 +70,14 @@ class Work:
     size: int
     chunks: int = 1
     batch: int = 1
-    together: int = 0
+    further: int = 0
 
     @property
     def jobs(self) -> int:
         """Steps of the workflow: counts, each contrast with its chunks or batch, report; cells' sums and plan."""
         steps = 1 if self.chunks == 1 else self.chunks + 2
         batches = 0 if self.batch == 1 else -(-self.contrasts // self.batch)
-        return self.studies * (2 + self.contrasts * steps + batches) + (2 if self.studies > 1 else 0) + self.together
+        return self.studies * (2 + self.contrasts * steps + batches) + (2 if self.studies > 1 else 0) + self.further
 
     @property
     def seconds(self) -> float:
@@ -194,8 +192,9 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
             tell([words for words in dropped_words(design.dropped) if not found.told(words)], found.tell)
             found.lines.append(f"{found.name}/{contrast}: {size_words}{dataset.design}")
             found.tell_random(design, contrast)
-    for group, asked in dataset.multivariate.items():
-        found.attempt(partial(_check_together, dataset, sheet, group, asked, found), f"/{group}")
+    for key, entries in dataset.analyses.items():
+        for entry in entries:
+            found.attempt(partial(_check_analysis, ANALYSES[key], dataset, sheet, entry, found), f"/{entry}")
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
         return found.attempt(lambda: _bulk(dataset, samples, size, config.effects, found))
@@ -223,29 +222,11 @@ def _check_sizes(dataset: DatasetSettings, sheet: pd.DataFrame, found: _Findings
             found.tell(words)
 
 
-def _check_together(
-    dataset: DatasetSettings, sheet: pd.DataFrame, group: str, asked: MultivariateSettings, found: _Findings
+def _check_analysis(
+    analysis: Analysis, dataset: DatasetSettings, sheet: pd.DataFrame, entry: str, found: _Findings
 ) -> None:
-    """Contrasts of one study must not be sums of one another, where the design tells their correlation."""
-    contrasts = taken_together(dataset, asked)
-    what = f"{len(contrasts)} contrasts" if dataset.pseudobulk is None else "cell types"
-    found.lines.append(f"{found.name}/{group}: {what} taken together")
-    if asked.correlation not in ("auto", "design"):
-        return
-    try:
-        designs = [
-            contrast_design(sheet, dataset.design, dataset.contrasts[each], each, dataset.reference)
-            for each in contrasts
-        ]
-    except InputError:
-        # Told where the contrasts are checked.
-        return
-    weights = np.array([design.contrast.weight for design in designs if design.contrast is not None])
-    if np.linalg.matrix_rank(weights) < len(weights):
-        raise InputError(
-            f"the {len(weights)} contrasts are not independent: one of them follows from the others. Leave it out "
-            "(contrasts:), or take correlation: null_genes or none."
-        )
+    for words in analysis.check(dataset, sheet, entry):
+        found.lines.append(f"{found.name}/{entry}: {words}")
 
 
 def _bulk(dataset: DatasetSettings, samples: Samples, size: int, effects: EffectsSettings, found: _Findings) -> Work:
@@ -257,7 +238,7 @@ def _bulk(dataset: DatasetSettings, samples: Samples, size: int, effects: Effect
     contrasts, shared = len(dataset.contrasts), options(effects, "chunks", "batch")
     return Work(
         studies=1, contrasts=contrasts, genes=seen.n_genes, samples=len(sheet), size=size, **shared,
-        together=len(dataset.multivariate),
+        further=sum(map(len, dataset.analyses.values())),
     )  # fmt: skip
 
 
@@ -274,7 +255,7 @@ def _cells(
     contrasts, genes, shared = len(dataset.contrasts), len(labels.gene), options(effects, "chunks", "batch")
     return Work(
         studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, **shared,
-        together=len(dataset.multivariate),
+        further=sum(map(len, dataset.analyses.values())),
     )  # fmt: skip
 
 

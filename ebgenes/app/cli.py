@@ -15,6 +15,7 @@ from typing import Any
 
 from ebgenes import __version__
 from ebgenes.app import commands
+from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.last_net import exit_code
 from ebgenes.limits import Limits, limited
 
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0, or 2 for a user's mistake."""
     verb = ""
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(_for_snakemake(sys.argv[1:] if arguments is None else arguments))
         verb = options.verb
         _set_threads(options.threads)
         warnings.showwarning = _say_warning
@@ -39,6 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return exit_code(error, verb)
     return 0
+
+
+def _for_snakemake(arguments: list[str]) -> list[str]:
+    """The arguments, those of ``ebgenes workflow`` marked as another program's."""
+    if arguments[:1] != ["workflow"] or arguments[1:2] in (["-h"], ["--help"], ["--"]):
+        return arguments
+    return ["workflow", "--", *arguments[1:]]
 
 
 def _set_threads(threads: int | None) -> None:
@@ -105,16 +113,17 @@ def _chunk_of(text: str) -> tuple[int, int]:
     return int(which), int(of)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    whole = argparse.ArgumentParser(
         prog="ebgenes",
         description="Differential expression with a hierarchical model: from counts to local false discovery rates.",
     )
-    parser.add_argument("--version", action="version", version=f"ebgenes {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    whole.add_argument("--version", action="version", version=f"ebgenes {__version__}")
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="verb")
 
-    def verb(name: str, step: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
-        words = step.__doc__ or f"{name}."
+    def verb(name: str, step: Callable[[argparse.Namespace], None], words: str = "") -> argparse.ArgumentParser:
+        words = words or step.__doc__ or f"{name}."
         made = verbs.add_parser(name, help=words[0].lower() + words[1:].rstrip("."), description=words)
         made.set_defaults(step=step)
         made.add_argument("--unpacked-gb", type=_size, help="10^9 bytes that a file may take (default: 4)")
@@ -123,6 +132,15 @@ def _parser() -> argparse.ArgumentParser:
 
     made = verb("init", commands.init)
     made.add_argument("path", nargs="?", default="config.yaml")
+
+    made = verb("example", commands.example)
+    made.add_argument("name", help="airway or pasilla")
+    made.add_argument("folder", nargs="?", help="to write (default: as the study is called)")
+
+    made = verb("workflow", commands.workflow)
+    made.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="such as --configfile mine.yaml --cores 4, or --profile slurm"
+    )
 
     made = verb("check", commands.check)
     made.add_argument("config")
@@ -223,11 +241,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", required=True, nargs="+", help="files such as volcano.png ma.svg: the stem names the figure"
     )
 
-    made = verb("multivariate", commands.multivariate)
-    made.add_argument("config", help="config file, or the config itself as YAML")
-    made.add_argument("--dataset", required=True, help="name of the dataset")
-    made.add_argument("--name", required=True, help="which entry of its section multivariate")
-    made.add_argument("--folder", help="folder with the dataset's other results (default: as the config says)")
+    for analysis in ANALYSES.values():
+        made = verb(analysis.name, commands.analysis, analysis.words)
+        made.add_argument("config", help="config file, or the config itself as YAML")
+        made.add_argument("--dataset", required=True, help="name of the dataset")
+        made.add_argument("--name", required=True, help=f"which entry of its section {analysis.name}")
+        made.add_argument("--folder", help="folder with the dataset's other results (default: as the config says)")
 
     made = verb("report", commands.report)
     made.add_argument("config", help="config file, or the config itself as YAML")
@@ -251,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--replicates", type=_positive, default=3, help="samples per group")
     made.add_argument("--pi0", type=_share, default=0.85, help="share of null genes")
     made.add_argument("--seed", type=_natural, default=1)
-    return parser
+    return whole
 
 
 def _contrast_options(made: argparse.ArgumentParser) -> None:

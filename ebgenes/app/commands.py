@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +61,25 @@ def init(options: argparse.Namespace) -> None:
         raise InputError(f"{options.path} exists already. Name another file.")
     write_bytes(options.path, STARTER.encode())
     print(f"wrote {options.path}; next: ebgenes check {options.path}")
+
+
+def example(options: argparse.Namespace) -> None:
+    """Write a shipped study, counts and config, to a new folder."""
+    from ebgenes.app.shipped import write_example
+
+    config = write_example(options.name, options.folder or options.name)
+    print(f"wrote {config}; next: cd {shlex.quote(str(config.parent))} && ebgenes run config.yaml")
+
+
+def workflow(options: argparse.Namespace) -> None:
+    """Run the Snakemake workflow that travels with the package; all arguments are Snakemake's."""
+    from ebgenes.app.shipped import workflow_command
+
+    # The marker of another program's arguments is not one of them.
+    command = workflow_command(options.arguments[options.arguments[:1] == ["--"] :])
+    sys.stdout.flush()
+    # Snakemake takes this process's place, and with it its signals and exit code.
+    os.execv(command[0], command)  # noqa: S606
 
 
 def check(options: argparse.Namespace) -> None:
@@ -426,27 +447,28 @@ def _study_for(figures: list[Path], counts: str | None) -> Study | None:
     return read_study(counts) if counts is not None and any(path.stem == HEAT_MAP for path in figures) else None
 
 
-def multivariate(options: argparse.Namespace) -> None:
-    """Take contrasts or cell types of one dataset together."""
-    from ebgenes.app.run import together
+def analysis(options: argparse.Namespace) -> None:
+    """Make one entry of an analysis of a dataset's contrasts, from their files."""
+    from ebgenes.app.analyses import ANALYSES
 
     config, dataset = _config_and_dataset(options)
-    if options.name not in dataset.multivariate:
+    asked = dataset.analyses.get(options.verb, {})
+    if options.name not in asked:
         raise InputError(
-            f"dataset {options.dataset!r} has no section multivariate {options.name!r}; it has: "
-            f"{listing(dataset.multivariate) or 'none'}."
+            f"dataset {options.dataset!r} has no section {options.verb} {options.name!r}; it has: "
+            f"{listing(asked) or 'none'}."
         )
     folder = Path(options.folder or Path(config.outdir, options.dataset))
-    print(together(folder, options.name, dataset, config.report))
+    print(ANALYSES[options.verb].write(folder, options.name, dataset, config))
 
 
 def report(options: argparse.Namespace) -> None:
     """Write report.html and results.h5ad of one dataset."""
     from dataclasses import replace
 
-    from ebgenes.app.conditions import together_pages
     from ebgenes.app.figures import write_dataset_figures
     from ebgenes.app.pages import contrast_page, write_results
+    from ebgenes.app.run import sections_of
     from ebgenes.data.h5ad import read_study
     from ebgenes.files import read_json
     from ebgenes.records.effects import JointEffects
@@ -458,7 +480,7 @@ def report(options: argparse.Namespace) -> None:
     config, dataset = _config_and_dataset(options)
     name = options.dataset if options.part is None else f"{options.dataset}/{options.part}"
     folder = Path(options.folder or Path(config.outdir, name))
-    together = together_pages(folder if options.part is None else folder.parent, dataset)
+    together = sections_of(folder if options.part is None else folder.parent, dataset)
     if options.part is not None:
         plan = read_json(folder.parent / "cell_types.json")
         asked = plan.get(options.part, {}).get("contrasts", [])

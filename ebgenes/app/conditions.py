@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from ebgenes.analyses.conditions.multivariate_fit import fit_multivariate
 from ebgenes.analyses.conditions.multivariate_posterior import multivariate_posterior
 from ebgenes.analyses.conditions.multivariate_summary import summarize_multivariate
 from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
-from ebgenes.app.config import DatasetSettings, MultivariateSettings, ReportSettings, taken_together
+from ebgenes.app.analyses.multivariate import MultivariateSettings
+from ebgenes.app.config import Config, DatasetSettings, taken_together
 from ebgenes.app.outputs import CONDITIONS_FOLDER, files_of_conditions
+from ebgenes.app.prepare import contrast_design
 from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.files import read_json, write_bytes, write_json
@@ -29,6 +31,8 @@ from ebgenes.results.summary import versions
 from ebgenes.results.table_files import write_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ebgenes.analyses.conditions.error_correlation import Condition
 
 
@@ -74,18 +78,16 @@ def write_together(
     folder: Path,
     group: str,
     dataset: DatasetSettings,
-    report: ReportSettings,
-    design_of: Callable[[Study, str], Design],
+    config: Config,
 ) -> str:
     """Fit and write what `dataset.multivariate[group]` asks, from the contrasts' files in the dataset's folder.
 
-    design_of tells the design of a contrast, by its study. Returns what was found, in words.
+    Returns what was found, in words.
     """
-
-    settings = dataset.multivariate[group]
+    settings, report = dataset.multivariate[group], config.report
     plan = None if dataset.pseudobulk is None else read_json(folder / "cell_types.json")
     asked = asked_conditions(settings, dataset, plan)
-    conditions, names = _read(folder, asked, design_of)
+    conditions, names = _read(folder, asked, dataset)
     gene, estimate, se = joined(conditions)
     correlation = error_correlation(conditions, estimate, se, settings.correlation)
     # Effects of contrasts in any units are alike as fold changes over the range of the data.
@@ -118,9 +120,7 @@ def write_together(
     return str(summary["words"])
 
 
-def _read(
-    folder: Path, asked: Sequence[Asked], design_of: Callable[[Study, str], Design]
-) -> tuple[list[Condition], dict[str, str]]:
+def _read(folder: Path, asked: Sequence[Asked], dataset: DatasetSettings) -> tuple[list[Condition], dict[str, str]]:
     """The conditions, and names of the genes by their ids."""
 
     conditions: list[Condition] = []
@@ -135,18 +135,46 @@ def _read(
             Condition(
                 name=each.name,
                 effects=replace(effects, p_value=p_values(effects)),
-                design=design_of(studies[each.part], each.contrast),
+                design=_design(studies[each.part].samples, dataset, each.contrast),
                 study=each.part,
             )
         )
     return conditions, names
 
 
-def together_pages(folder: Path, dataset: DatasetSettings) -> list[TogetherPage]:
-    """What the report says of everything that is taken together, from the files in the dataset's folder."""
+def _design(sheet: pd.DataFrame, dataset: DatasetSettings, contrast: str) -> Design:
+    return contrast_design(sheet, dataset.design, dataset.contrasts[contrast], contrast, dataset.reference)
+
+
+def require_independent(dataset: DatasetSettings, sheet: pd.DataFrame, group: str) -> None:
+    """Refuse contrasts of one study that are sums of one another, where the design tells their correlation.
+
+    Raises
+    ------
+    InputError
+        Where they are.
+    """
+    asked = dataset.multivariate[group]
+    if asked.correlation not in ("auto", "design"):
+        return
+    try:
+        designs = [_design(sheet, dataset, contrast) for contrast in taken_together(dataset, asked)]
+    except InputError:
+        # Told where the contrasts are checked.
+        return
+    weights = np.array([design.contrast.weight for design in designs if design.contrast is not None])
+    if np.linalg.matrix_rank(weights) < len(weights):
+        raise InputError(
+            f"the {len(weights)} contrasts are not independent: one of them follows from the others. Leave it out "
+            "(contrasts:), or take correlation: null_genes or none."
+        )
+
+
+def together_pages(folder: Path, groups: Sequence[str]) -> list[TogetherPage]:
+    """What the report says of what is taken together, from the files in the dataset's folder."""
 
     pages = []
-    for group in dataset.multivariate:
+    for group in groups:
         found = folder / CONDITIONS_FOLDER / group
         prior, summary = read_multivariate_prior(found / "multivariate.json")
         pages.append(

@@ -13,10 +13,13 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from ebgenes.app.analyses import ANALYSES
+from ebgenes.app.analyses.multivariate import MultivariateSettings
 from ebgenes.app.config_values import impossible_values, named_twice, not_finite
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
-from ebgenes.design.formulas import require_fitting, split_formula, with_random
+from ebgenes.design.formulas import split_formula, with_random
+from ebgenes.effects.suited import require_fitting
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.limits import Limits
 
@@ -47,19 +50,11 @@ class PseudobulkSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MultivariateSettings:
-    """Contrasts, or cell types, that are taken together (None: all)."""
-
-    contrasts: list[str] | None
-    cell_types: list[str] | None
-    correlation: str
-    learn: bool
-    null_weight: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSettings:
-    """One dataset: its files, its design, and the questions asked of it."""
+    """One dataset: its files, its design, the questions asked of it, and further analyses of their answers.
+
+    analyses: settings of each entry by its name, by the section that has it; see `ebgenes.app.analyses`.
+    """
 
     counts: str
     format: str
@@ -76,7 +71,7 @@ class DatasetSettings:
     reference: dict[str, Any]
     contrasts: dict[str, dict[str, Any]]
     keep: KeepSettings
-    multivariate: dict[str, MultivariateSettings] = field(default_factory=dict)
+    analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     orientation: str = "genes_by_samples"
     counts_are: str = "auto"
     gene_lengths: str | None = None
@@ -85,6 +80,11 @@ class DatasetSettings:
     factors: list[str] = field(default_factory=list)
     numeric: list[str] = field(default_factory=list)
     sum_by: str | None = None
+
+    @property
+    def multivariate(self) -> dict[str, MultivariateSettings]:
+        """What is taken together, by name."""
+        return self.analyses.get("multivariate", {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +190,6 @@ class Config:
 SECTIONS = {
     "keep": KeepSettings,
     "pseudobulk": PseudobulkSettings,
-    "multivariate": MultivariateSettings,
     "dataset": DatasetSettings,
     "effects": EffectsSettings,
     "prior": PriorSettings,
@@ -209,7 +208,14 @@ KEYWORDS = {"stored": "from", "sources": "of"}
 
 def plain_values(settings: Any) -> dict[str, Any]:
     """A record of settings as the config writes it."""
-    return asdict(settings, dict_factory=lambda items: {KEYWORDS.get(name, name): value for name, value in items})
+    return asdict(settings, dict_factory=_as_written)
+
+
+def _as_written(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = {KEYWORDS.get(name, name): value for name, value in items}
+    # Sections of analyses stand beside a dataset's other keys.
+    sections = values.pop("analyses", {})
+    return {**values, **sections}
 
 
 @cache
@@ -269,7 +275,7 @@ def parse_config(content: Any) -> Config:
     messages = [
         message
         for name, dataset in datasets.items()
-        for message in (*_no_sheet(name, dataset), *_sized_twice(name, dataset), *_cannot_be_joined(name, dataset))
+        for message in (*_no_sheet(name, dataset), *_sized_twice(name, dataset), *_unsuited(name, dataset))
     ]
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
@@ -340,7 +346,8 @@ def parse_section(name: str, content: Any) -> Any:
     content = _text_keys(content)
     _require_valid(content, {**schema()["$defs"][name], "$defs": schema()["$defs"]}, name)
     fields = {key: field for field, key in KEYWORDS.items()} if name == "prior" else {}
-    return SECTIONS[name](**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
+    record = SECTIONS[name] if name in SECTIONS else ANALYSES[name].settings
+    return record(**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
 
 
 INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by")
@@ -411,8 +418,11 @@ def _dataset(content: Mapping[str, Any]) -> DatasetSettings:
     values["design"] = with_random(values["design"], values.pop("random"))
     if values["pseudobulk"] is not None:
         values["pseudobulk"] = parse_section("pseudobulk", values["pseudobulk"])
-    asked = content.get("multivariate", {})
-    values["multivariate"] = {name: parse_section("multivariate", value) for name, value in asked.items()}
+    values["analyses"] = {
+        key: {name: parse_section(key, value) for name, value in values.pop(key).items()}
+        for key in ANALYSES
+        if key in values
+    }
     return DatasetSettings(**values)
 
 
@@ -480,26 +490,14 @@ def size_factor_file(dataset: DatasetSettings) -> str | None:
     return dataset.size_factors if isinstance(dataset.size_factors, str) else size_factor_controls(dataset)
 
 
-def _cannot_be_joined(name: str, dataset: DatasetSettings) -> Iterator[str]:
-    """Mistakes in what is to be taken together."""
-    for group, settings in dataset.multivariate.items():
-        place = f"datasets.{name}.multivariate.{group}"
-        contrasts = taken_together(dataset, settings)
-        for contrast in contrasts:
-            if contrast not in dataset.contrasts:
-                known = f"its contrasts: {listing(dataset.contrasts)}.{nearest(contrast, dataset.contrasts)}"
-                yield f"{place}.contrasts: {contrast!r} is no contrast of the dataset; {known}"
-            elif is_joint(dataset.contrasts[contrast]):
-                yield f"{place}.contrasts: {contrast!r} has several rows; name contrasts of one row."
-        if not contrasts:
-            yield f"{place}: the dataset has no contrast of one row; add some."
-        if dataset.pseudobulk is None:
-            if settings.cell_types is not None:
-                yield f"{place}.cell_types: the dataset has no section pseudobulk; leave this out."
-            if len(contrasts) == 1:
-                yield f"{place}: one contrast cannot be taken together with itself; name two or more."
-        if group in dataset.contrasts:
-            yield f"{place}: a contrast has the same name; choose another."
+def _unsuited(name: str, dataset: DatasetSettings) -> Iterator[str]:
+    """Mistakes in what is asked of a dataset's contrasts further."""
+    for key, entries in dataset.analyses.items():
+        for entry in entries:
+            place = f"datasets.{name}.{key}.{entry}"
+            yield from (f"{place}{words}" for words in ANALYSES[key].mistakes(dataset, entry))
+            if entry in dataset.contrasts:
+                yield f"{place}: a contrast has the same name; choose another."
 
 
 def _with_defaults(name: str, content: Mapping[str, Any]) -> dict[str, Any]:

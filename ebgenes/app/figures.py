@@ -48,19 +48,35 @@ def write_figures(
     `study` is for the heat map; `null`, which rows of the table are truly unchanged, for the calibration; `joint` for
     the figure of several rows; `own`, the table of studies' own effects, for the forest.
     """
+    known = table, prior, summary, settings
+    for name in dict.fromkeys(file.stem for file in files):
+        figure = drawn_figure(name, *known, study=study, null=null, joint=joint, own=own)
+        _write_figure(figure, name, files)
+
+
+def drawn_figure(
+    name: str,
+    table: pd.DataFrame,
+    prior: MixturePrior,
+    summary: Mapping[str, Any],
+    settings: ReportSettings,
+    *,
+    study: Study | None = None,
+    null: BoolArray | None = None,
+    joint: MultiDfResult | None = None,
+    own: pd.DataFrame | None = None,
+) -> Figure:
+    """One figure of a contrast; parameters as `write_figures`."""
     from ebgenes.plots import draw
 
+    if name == ROW_FIGURE:
+        return _draw_rows(joint)
     words = summary.get("contrast", {})
     up, down = words.get("up", "higher"), words.get("down", "lower")
     told: dict[str, Any] = {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
     told |= {"study": study, "null": null, "stored": summary.get("stored")}
     told |= {"own": own, "studies": summary.get("studies"), "random": bool(summary.get("random_effects"))}
-    for name in dict.fromkeys(file.stem for file in files):
-        if name == ROW_FIGURE:
-            _write_figure(_draw_rows(joint), name, files)
-            continue
-        chosen = options(settings, "level", "label", "x", "y")
-        _write_figure(draw(name, table, prior, up=up, down=down, **told, **chosen), name, files)
+    return draw(name, table, prior, up=up, down=down, **told, **options(settings, "level", "label", "x", "y"))
 
 
 def _draw_rows(joint: MultiDfResult | None) -> Figure:

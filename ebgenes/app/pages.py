@@ -36,7 +36,7 @@ from ebgenes.results.table_files import write_results_h5ad
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.report.contents import ContrastPage, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 
 
 OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_factors"), (STORED_FIGURE, "stored"))
@@ -44,7 +44,7 @@ OPTIONAL_FIGURES = ((COVARIATE_FIGURE, "covariates"), (HIDDEN_FIGURE, "hidden_fa
 
 
 def contrast_page(
-    figures: Path,
+    figures: Path | None,
     table: pd.DataFrame,
     prior: MixturePrior,
     summary: Mapping[str, Any],
@@ -54,7 +54,7 @@ def contrast_page(
     effects: Effects | None = None,
     joint: MultiDfResult | None = None,
 ) -> ContrastPage:
-    """One contrast of the report; its figures are read from the folder they were written to."""
+    """One contrast of the report; its figures are read from the folder they were written to, if they were."""
     name = summary["contrast"]["name"]
     # Over draws there is no prior to plug in.
     method = config.report.interval_method
@@ -86,11 +86,17 @@ def contrast_page(
         n_samples=len(study.samples),
         groups=describe_groups(study.samples, dataset.contrasts[name]),
         warnings=list(summary["warnings"]),
-        figures={stem: (figures / f"{stem}.png").read_bytes() for stem in shown if (figures / f"{stem}.png").is_file()},
+        figures={} if figures is None else _drawn(figures, shown),
         **options(config.report, "level", "interval"),
         interval_method=method,
         threshold=config.report.lfc_threshold,
     )
+
+
+def _drawn(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The PNG files that are there, by the name of the figure."""
+    files = {name: folder / f"{name}.png" for name in names}
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
 
 
 def scale_name(dataset: DatasetSettings, counts: Counts, normalization: str) -> str:
@@ -110,7 +116,11 @@ def _along(joint: MultiDfResult | None) -> str | None:
 
 
 def write_results(
-    folder: Path, study: Study, dataset: str, pages: Sequence[ContrastPage], together: Sequence[TogetherPage] = ()
+    folder: Path,
+    study: Study,
+    dataset: str,
+    pages: Sequence[ContrastPage],
+    together: Sequence[TogetherPage | Section] = (),
 ) -> None:
     """Write results.h5ad and report.html of a dataset."""
     made_by = versions()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ebgenes.app.config import Config, DatasetSettings, intake_settings, plain_values, taken_together
@@ -48,7 +47,7 @@ def sums_part(dataset: DatasetSettings) -> str:
 def plan_part(config: Config, name: str) -> str:
     """What the plan of a dataset's cell types depends on."""
     normalization = {"normalization": config.effects.normalization}
-    return json.dumps({"datasets": {name: asdict(config.datasets[name])}, "effects": normalization})
+    return json.dumps({"datasets": {name: plain_values(config.datasets[name])}, "effects": normalization})
 
 
 def conditions_part(config: Config, name: str, group: str) -> str:

@@ -45,7 +45,7 @@ def prepare(dataset: DatasetSettings, normalization: str, say: Callable[[str], N
     """Read a dataset's files, drop the genes that say nothing, and normalize the rest."""
     taken = take_in(dataset)
     tell(taken.notes, say)
-    return _screened(dataset, taken, normalization, say)
+    return screened(dataset, taken, normalization, say)
 
 
 def prepare_cell_type(
@@ -65,10 +65,13 @@ def prepare_cell_type(
     there = [name in sheet.frame.index for name in counts.sample]
     counts = replace(counts, sample=counts.sample[there], count=counts.count[:, there])
     samples = sheet.frame.loc[list(counts.sample)]
-    return _screened(dataset, Intake(counts=counts, samples=samples, notes=sheet.notes), normalization, say)
+    return screened(dataset, Intake(counts=counts, samples=samples, notes=sheet.notes), normalization, say)
 
 
-def _screened(dataset: DatasetSettings, taken: Intake, normalization: str, say: Callable[[str], None]) -> Study:
+def screened(
+    dataset: DatasetSettings, taken: Intake, normalization: str, say: Callable[[str], None] = lambda message: None
+) -> Study:
+    """The study of counts and sheet that were taken in: genes that say nothing dropped, the rest normalized."""
     samples = taken.samples
     counts = _with_given_sizes(dataset, taken.counts, samples, say)
     annotated = names_for(dataset.genes, counts.gene, taken.names)

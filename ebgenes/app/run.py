@@ -9,18 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.check import check
-from ebgenes.app.conditions import together_pages, write_together
 from ebgenes.app.config import (
     Config,
     DatasetSettings,
-    ReportSettings,
 )
 from ebgenes.app.figures import write_dataset_figures
 from ebgenes.app.outputs import files_of_contrast
 from ebgenes.app.pages import contrast_page, write_results
 from ebgenes.app.prepare import (
-    contrast_design,
     contrast_of,
     left_out,
     plan_cell_types,
@@ -37,10 +35,9 @@ from ebgenes.data.sheets import read_controls
 from ebgenes.design.matrix import read_model
 from ebgenes.files import write_json
 from ebgenes.records.counts import Study
-from ebgenes.records.design import Design
 
 if TYPE_CHECKING:
-    from ebgenes.report.contents import ContrastPage, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 
 
 def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:
@@ -57,7 +54,7 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         if dataset.pseudobulk is None:
             say("reading, filtering and normalizing counts")
             write_page = _run_study(outdir, name, dataset, prepare(dataset, normalization, say), config, progress)
-            write_page(_take_together(outdir / name, name, dataset, config, progress))
+            write_page(_analyze(outdir / name, name, dataset, config, progress))
             continue
         say("summing cells")
         sums = sum_dataset(dataset, say)
@@ -70,14 +67,14 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         for folder, part in plan.items():
             if part["contrasts"]:
                 asked = {contrast: dataset.contrasts[contrast] for contrast in part["contrasts"]}
-                only = replace(dataset, contrasts=asked, multivariate={})
+                only = replace(dataset, contrasts=asked, analyses={})
                 study = prepare_cell_type(only, sums, part["cell_type"], normalization, say)
                 write_page = _run_study(outdir, f"{name}/{folder}", only, study, config, progress)
-                if dataset.multivariate:
+                if any(dataset.analyses.values()):
                     waiting.append(write_page)
                 else:
                     write_page([])
-        beside = _take_together(outdir / name, name, dataset, config, progress)
+        beside = _analyze(outdir / name, name, dataset, config, progress)
         for write_page in waiting:
             write_page(beside)
     for name in config.studies:
@@ -94,22 +91,19 @@ def _check_first(config: Config) -> None:
             pass
 
 
-def _take_together(
+def _analyze(
     folder: Path, name: str, dataset: DatasetSettings, config: Config, progress: Callable[[str], None]
-) -> list[TogetherPage]:
-    """Contrasts or cell types together, from the files of each; what the report says of them."""
-    for group in dataset.multivariate:
-        progress(f"{name}/{group}: {together(folder, group, dataset, config.report)}")
-    return together_pages(folder, dataset)
+) -> list[TogetherPage | Section]:
+    """What a dataset asks of its contrasts further, from the files of each; what the report says of it."""
+    for key, entries in dataset.analyses.items():
+        for entry in entries:
+            progress(f"{name}/{entry}: {ANALYSES[key].write(folder, entry, dataset, config)}")
+    return sections_of(folder, dataset)
 
 
-def together(folder: Path, group: str, dataset: DatasetSettings, settings: ReportSettings) -> str:
-    """Fit and write what is taken together in the dataset's folder; what was found, in words."""
-
-    def design_of(study: Study, contrast: str) -> Design:
-        return contrast_design(study.samples, dataset.design, dataset.contrasts[contrast], contrast, dataset.reference)
-
-    return write_together(folder, group, dataset, settings, design_of)
+def sections_of(folder: Path, dataset: DatasetSettings) -> list[TogetherPage | Section]:
+    """What the report says of a dataset's further analyses, from their files in its folder."""
+    return [each for key, entries in dataset.analyses.items() for each in ANALYSES[key].sections(folder, list(entries))]
 
 
 def _run_study(
@@ -119,15 +113,15 @@ def _run_study(
     study: Study,
     config: Config,
     progress: Callable[[str], None],
-) -> Callable[[Sequence[TogetherPage]], None]:
-    """Answer every contrast; returns what writes the study's page, given what is taken together."""
+) -> Callable[[Sequence[TogetherPage | Section]], None]:
+    """Answer every contrast; returns what writes the study's page, given what is said of further analyses."""
 
     def say(message: str) -> None:
         progress(f"{name}/{message}")
 
     pages = fit_contrasts(outdir / name, study, dataset, config, say, outdir / name / "counts.h5ad")
 
-    def write_page(together: Sequence[TogetherPage]) -> None:
+    def write_page(together: Sequence[TogetherPage | Section]) -> None:
         write_results(outdir / name, study, name, pages, together)
         write_dataset_figures(outdir / name, study, dataset, pages, config.report)
 

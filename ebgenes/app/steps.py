@@ -30,7 +30,8 @@ from ebgenes.app.prepare import options
 from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
 from ebgenes.data.sheets import read_annotation
 from ebgenes.effects.chunks import common_of
-from ebgenes.effects.engine import fit_effects, resolved
+from ebgenes.effects.engine import fit_effects
+from ebgenes.effects.engines import all_options, resolved
 from ebgenes.effects.joint import fit_joint_effects
 from ebgenes.effects.likelihood import Common
 from ebgenes.effects.summary_statistics import effects_from_summary
@@ -62,9 +63,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ENGINE_OPTIONS = (
-    "trend", "robust", "dispersion", "dispersion_tails", "dispersion_trend", "outliers", "count_tails",
-)  # fmt: skip
+ENGINE_OPTIONS = tuple(all_options())
 """Settings of the effects that one engine or the other has."""
 
 
@@ -217,11 +216,11 @@ def share(study: Study, design: Design, settings: EffectsSettings, controls: Tex
     Raises
     ------
     InputError
-        Where the engine is not ``likelihood``: another has nothing to do in chunks.
+        Where the engine fits all genes at once and has nothing to do in chunks.
     """
-    engine = resolved(design, settings.engine)
-    if engine != "likelihood":
-        raise InputError(f"effects.chunks: engine {engine} fits all genes at once. Leave the chunks out.")
+    engine = resolved(settings.engine, bool(design.random))
+    if not engine.is_chunked:
+        raise InputError(f"effects.chunks: engine {engine.name} fits all genes at once. Leave the chunks out.")
     chosen = options(settings, "hidden_factors", "dispersion_tails", "dispersion_trend", "outliers", "count_tails")
     common = common_of(study.counts, design, controls=controls, **chosen)
     return replace(common, hidden=_beside_sheet(common.hidden, study))

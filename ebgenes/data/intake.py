@@ -163,7 +163,13 @@ def samples_of(source: Source) -> Samples:
     InputError
         Where the sheet cannot be read, values that the design needs are missing, or levels are not clear.
     """
-    sheet = _of_obs(source) if source.samples is None else read_sheet(source.samples, entries_of(source))
+    return settled(
+        _of_obs(source) if source.samples is None else read_sheet(source.samples, entries_of(source)), source
+    )
+
+
+def settled(sheet: Sheet, source: Source) -> Samples:
+    """A sheet that has been read, ready for the design; errors as `samples_of`."""
     frame, notes = sheet.frame, list(sheet.notes)
     frame = _without(frame, source.exclude, notes)
     used = used_columns(source.design, frame.columns)
@@ -190,8 +196,20 @@ def _of_obs(source: Source) -> Sheet:
         )
     with opened(path) as file:
         obs = pd.DataFrame(_read_obs(file))
-    obs.index = obs.index.astype(str)
+    return sheet_of(obs, path)
+
+
+def sheet_of(obs: pd.DataFrame, path: Path) -> Sheet:
+    """A table of samples that is in memory already as a sheet; path says in messages where it is from.
+
+    Raises
+    ------
+    InputError
+        Where names repeat or there is no column.
+    """
+    obs = obs.set_axis(obs.index.astype(str), axis=0)
     require_unique(list(obs.index), "samples", path)
+    require_unique([str(name) for name in obs.columns], "columns", path)
     columns = {str(name): _plain_column(obs[name]) for name in obs.columns}
     frame = pd.DataFrame(columns, index=obs.index)
     if frame.shape[1] == 0:

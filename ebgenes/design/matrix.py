@@ -284,7 +284,7 @@ def _series(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                rows = _rows(spec, point)[:, touched]
+                rows = design_rows(spec, point)[:, touched]
         except (FormulaicError, Warning, ValueError, TypeError):
             return None
         change = rows - rows[0]
@@ -354,12 +354,12 @@ def _factor(values: pd.Series, column: str, first: str | None) -> pd.Series:
             f"{alike[0]!r} and {alike[1]!r}). Make them one, or name them differently."
         )
     if first is not None:
-        named = _require_level(first, column, levels)
+        named = require_level(first, column, levels)
         levels = [named, *(level for level in levels if level != named)]
     return values.astype(pd.CategoricalDtype(levels))
 
 
-def _require_level(asked: object, column: str, levels: list[str]) -> str:
+def require_level(asked: object, column: str, levels: list[str]) -> str:
     """The level that is meant."""
     named = level_named(asked, levels)
     if named is None:
@@ -449,24 +449,22 @@ def _compare(
         level = getattr(question, side)
         shown[side] = level
         if factor:
-            shown[side] = level = _require_level(level, column, list(values.cat.categories))
+            shown[side] = level = require_level(level, column, list(values.cat.categories))
             if (column, level) in known:
                 continue
             chosen = pd.Series(level, index=data.index, dtype=object).astype(values.dtype)
             at[side] = data.assign(**{column: chosen})
         else:
-            number = _number(level, column, side)
+            number = numeric_level(level, column, values, side)
             if (column, str(level)) in known:
                 continue
-            # A factor of whole numbers, C(column), knows 2 and not 2.0.
-            whole = pd.api.types.is_integer_dtype(values) and number.is_integer()
-            at[side] = data.assign(**{column: int(number) if whole else number})
+            at[side] = data.assign(**{column: number})
     if str(question.baseline) == str(question.target):
         raise InputError(f"baseline and target of the contrast are both {question.target!r}. Name two levels.")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            known |= {(column, str(shown[side])): _rows(spec, each) for side, each in at.items()}
+            known |= {(column, str(shown[side])): design_rows(spec, each) for side, each in at.items()}
         except (FormulaicError, Warning, ValueError):
             raise InputError(
                 f"the contrast's levels of {column!r} lie outside what the design knows. "
@@ -489,17 +487,21 @@ def _compare(
     )
 
 
-def _number(level: object, column: str, side: str) -> float:
+def numeric_level(level: object, column: str, values: pd.Series, side: str = "the value") -> float:
+    """The number that is meant, of the kind that the column's values are."""
     try:
-        return float(str(level))
+        number = float(str(level))
     except ValueError:
         raise InputError(
             f"column {column!r} is numeric, so {side} must be a number; found {level!r}. "
             f"For a factor of numbers write C({column}) in the formula and give the number."
         ) from None
+    # A factor of whole numbers, C(column), knows 2 and not 2.0.
+    return int(number) if pd.api.types.is_integer_dtype(values) and number.is_integer() else number
 
 
-def _rows(spec: Columns, data: pd.DataFrame) -> FloatArray:
+def design_rows(spec: Columns, data: pd.DataFrame) -> FloatArray:
+    """Rows of the design, (N, P), for columns such as `Model.data` holds."""
     return spec.rows(data, _context())
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from ebgenes.arrays import TextArray
 from ebgenes.effects.composition import measured_from_unchanged
-from ebgenes.effects.engine import made_ready
+from ebgenes.effects.engine import asked_of, made_ready
+from ebgenes.effects.engines import all_options
+from ebgenes.effects.engines.likelihood import ENGINE as LIKELIHOOD
 from ebgenes.effects.failed import gathered_failed
 from ebgenes.effects.likelihood import Common, learn_common
-from ebgenes.effects.ready import Asked
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
@@ -40,11 +41,14 @@ def common_of(
     InputError
         As `fit_effects`.
     """
-    asked = Asked(
-        engine="likelihood", trend=False, robust=False, dispersion="shared", dispersion_tails=dispersion_tails,
-        dispersion_trend=dispersion_trend, outliers=outliers, count_tails=count_tails,
-    )  # fmt: skip
-    ready = made_ready(counts, design, asked, None, hidden_factors, controls)
+    options = {name: values[0] for name, values in all_options().items()} | {
+        "dispersion_tails": dispersion_tails,
+        "dispersion_trend": dispersion_trend,
+        "outliers": outliers,
+        "count_tails": count_tails,
+    }
+    engine, _ = asked_of(design, LIKELIHOOD.name, "none", hidden_factors, **options)
+    ready = made_ready(counts, design, engine, None, hidden_factors, controls)
     return learn_common(
         ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend, count_tails=count_tails
     )

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import cast
-
-import numpy as np
+from dataclasses import replace
+from typing import Any, cast
 
 from ebgenes.arrays import FloatArray, TextArray
 from ebgenes.data.filter import require_counted, require_distinct
 from ebgenes.data.normalization import given_sizes, normalize
-from ebgenes.design.formulas import ENGINES, require_fitting
 from ebgenes.design.matrix import with_covariates
-from ebgenes.effects.center import find_center
-from ebgenes.effects.composition import (
-    measured_from_unchanged,
-    require_composition,
-    told_of,
-    with_moved_sizes,
-)
+from ebgenes.effects.composition import measured_from_unchanged, require_composition
+from ebgenes.effects.engines import require_values, resolved
+from ebgenes.effects.engines.engine import Engine, Fit
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.group_dispersions import fit_by_group
 from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
-from ebgenes.effects.likelihood import effects_of, learn_common
-from ebgenes.effects.mixed import fit_mixed
-from ebgenes.effects.moderated_t import fit_moderated_t
 from ebgenes.effects.ready import Asked, Ready
-from ebgenes.effects.tails import COUNT_TAILS
+from ebgenes.effects.suited import require_fitting
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
-from ebgenes.records.design import Contrast, Design
+from ebgenes.records.design import Design
 from ebgenes.records.effects import Effects
-
-TAILS = ("normal", "t5")
-
-
-DISPERSIONS = ("shared", "by_group")
-
-
-TRENDS = ("auto", "parametric", "smooth")
-
-
-OUTLIERS = ("keep", "winsorize")
 
 
 def fit_effects(
@@ -122,62 +100,57 @@ def fit_effects(
     if design.contrast is None:
         raise InputError("the design has no contrast. Build it with contrast=compare(column, baseline, target).")
     require_composition(composition)
-    engine = resolved(design, engine)
     if dispersion == "by_group" and hidden_factors == "auto":
         # Residuals of groups that vary unlike each other pass for what replicates share.
         hidden_factors = 0
-    asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
-        dispersion_trend=dispersion_trend, outliers=outliers, count_tails=count_tails,
+    chosen, asked = asked_of(
+        design, engine, composition, hidden_factors, trend=trend, robust=robust, dispersion=dispersion,
+        dispersion_tails=dispersion_tails, dispersion_trend=dispersion_trend, outliers=outliers,
+        count_tails=count_tails,
     )  # fmt: skip
-    ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
-    counts, design = ready.counts, ready.design
-    contrast = cast(Contrast, design.contrast)
-    if engine == "moderated_t":
-        effects = fit_moderated_t(counts, design, contrast, trend=trend, robust=robust)
-    elif engine == "mixed":
-        # Imported here for their kernels, which other engines need not load.
+    ready = made_ready(counts, design, chosen, covariates, hidden_factors, controls)
+    fit = cast(Fit, chosen.fit)
+    effects = replace(without_failed(fit(ready, asked)), hidden=ready.hidden, residuals=ready.residuals)
+    if given_sizes(ready.counts):
+        effects = replace(effects, scalars={**effects.scalars, "given_sizes": True})
+    return effects if chosen.has_composition or composition == "none" else measured_from_unchanged(effects)
 
-        effects = fit_mixed(counts, design, contrast)
-        if composition == "auto" and not given_sizes(counts):
-            center = find_center(effects)
-            if center.known:
-                moved = with_moved_sizes(counts, design.matrix, contrast.weight[None], np.array([center.place]))
-                effects = fit_mixed(moved, design, contrast)
-            effects = replace(effects, scalars={**effects.scalars, **told_of(center)})
-    else:
-        if dispersion == "by_group":
-            effects = fit_by_group(ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend)
-            return effects if composition == "none" else measured_from_unchanged(effects)
-        common = learn_common(
-            ready, tails=dispersion_tails, outliers=outliers, trend=dispersion_trend, count_tails=count_tails
+
+def asked_of(
+    design: Design, name: str, composition: str, hidden_factors: int | str, **options: Any
+) -> tuple[Engine, Asked]:
+    """The engine of a name and what it is asked, where it has all options that were chosen and fits the design.
+
+    Raises
+    ------
+    InputError
+        As `fit_effects`.
+    """
+    engine = resolved(name, bool(design.random))
+    if engine.fit is None:
+        raise InputError(
+            f"engine {engine.name} takes estimates and standard errors, not counts. "
+            "Give a table to `ebgenes prior`, or use another engine."
         )
-        effects = effects_of(common)
-    if engine != "likelihood":
-        effects = replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
-        if given_sizes(counts):
-            effects = replace(effects, scalars={**effects.scalars, "given_sizes": True})
-    if engine == "mixed" or composition == "none":
-        return effects
-    return measured_from_unchanged(effects)
-
-
-def resolved(design: Design, engine: str) -> str:
-    """What ``auto`` stands for: an engine that knows random factors where the design has some."""
-    if engine != "auto":
-        return engine
-    return "mixed" if design.random else "likelihood"
+    require_values(options)
+    is_number = isinstance(hidden_factors, int) and not isinstance(hidden_factors, bool) and hidden_factors >= 0
+    if hidden_factors != "auto" and not is_number:
+        raise InputError(f"hidden_factors must be auto or a whole number, at least 0; found {hidden_factors!r}.")
+    settings = {"engine": engine.name, **options, "hidden_factors": hidden_factors}
+    require_fitting(design.formula, bool(design.random), settings)
+    own = {option: options[option] for option in engine.options}
+    return engine, Asked(engine=engine.name, composition=composition, options=own)
 
 
 def made_ready(
     counts: Counts,
     design: Design,
-    asked: Asked,
+    engine: Engine,
     covariates: FloatArray | None,
     hidden_factors: int | str,
     controls: TextArray | None,
 ) -> Ready:
-    """Normalized counts and the design with all its covariates, after checking what was asked.
+    """Normalized counts and the design with all its covariates, if an engine can take them.
 
     Raises
     ------
@@ -186,32 +159,11 @@ def made_ready(
     """
     if list(counts.sample) != list(design.sample):
         raise InputError("counts and design list their samples in different orders. Use match_samples first.")
-    engine = asked.engine
-    if engine == "normal":
-        raise InputError(
-            "engine normal takes estimates and standard errors, not counts. "
-            "Give a table to `ebgenes prior`, or use another engine."
-        )
-    chosen = (
-        ("engine", engine, ENGINES),
-        ("dispersion", asked.dispersion, DISPERSIONS),
-        ("dispersion_tails", asked.dispersion_tails, TAILS),
-        ("dispersion_trend", asked.dispersion_trend, TRENDS),
-        ("outliers", asked.outliers, OUTLIERS),
-        ("count_tails", asked.count_tails, COUNT_TAILS),
-    )
-    for name, value, allowed in chosen:
-        if value not in allowed:
-            raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}.")
-    is_number = isinstance(hidden_factors, int) and not isinstance(hidden_factors, bool) and hidden_factors >= 0
-    if hidden_factors != "auto" and not is_number:
-        raise InputError(f"hidden_factors must be auto or a whole number, at least 0; found {hidden_factors!r}.")
-    require_fitting(design.formula, bool(design.random), {**asdict(asked), "hidden_factors": hidden_factors})
     require_distinct(counts)
     if covariates is not None:
         design = with_covariates(design, covariates)
     require_replicates(design)
-    if engine == "likelihood":
+    if engine.needs_counts:
         require_counted(counts)
     if counts.log_size is None:
         counts = normalize(counts)

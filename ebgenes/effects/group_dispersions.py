@@ -13,6 +13,7 @@ from ebgenes.data.filter import of_genes
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.dispersion_trend import fit_dispersion_trend
 from ebgenes.effects.dispersions import DispersionPrior, dispersion_scalars, profile_dispersions, telling_genes
+from ebgenes.effects.engines.likelihood import ENGINE as LIKELIHOOD
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.negative_binomial import FAR, LOG2, REACH, summaries
 from ebgenes.effects.outliers import genes_with_outliers
@@ -149,7 +150,7 @@ def fit_by_group(ready: Ready, *, tails: str, outliers: str, trend: str) -> Effe
             contrast=contrast.name,
             up=contrast.up,
             down=contrast.down,
-            engine="likelihood",
+            engine=LIKELIHOOD.name,
             scalars=scalars,
             grid=grid / unit,
             loglik=loglik,

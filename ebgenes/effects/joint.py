@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -13,12 +14,14 @@ from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.center import center_of
 from ebgenes.effects.composition import require_composition, with_moved_sizes
 from ebgenes.effects.dispersions import dispersion_scalars
-from ebgenes.effects.engine import made_ready, resolved
+from ebgenes.effects.engine import asked_of, made_ready
+from ebgenes.effects.engines import ENGINES
+from ebgenes.effects.engines.likelihood import ENGINE as LIKELIHOOD
+from ebgenes.effects.engines.moderated_t import ENGINE as MODERATED_T
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.likelihood import dispersions
-from ebgenes.effects.moderated_t import Moderated, moderate
+from ebgenes.effects.moderated_t import Moderated
 from ebgenes.effects.negative_binomial import LOG2, joint_likelihood, precision_of, route_for
-from ebgenes.effects.ready import Asked
 from ebgenes.effects.tails import moderate_bounded, tail_scalars, told_of_tails
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
@@ -55,8 +58,9 @@ def fit_joint_effects(
         ``likelihood``, which ``auto`` stands for: p-values from likelihood ratios, averaged over the dispersion's
         posterior.
         ``moderated_t``: from moderated F statistics.
-    trend, robust, dispersion_tails, dispersion_trend, outliers, covariates, hidden_factors, controls, composition,
-    count_tails
+    trend, robust, dispersion_tails, dispersion_trend, outliers
+        As in `fit_effects`.
+    covariates, hidden_factors, controls, composition, count_tails
         As in `fit_effects`.
     dispersion
         ``shared``, as only comparisons of two groups have others.
@@ -82,35 +86,34 @@ def fit_joint_effects(
             "effects.dispersion: by_group compares two groups, and this question has several rows. "
             "Choose dispersion: shared for it."
         )
-    engine = resolved(design, engine)
-    asked = Asked(
-        engine=engine, trend=trend, robust=robust, dispersion=dispersion, dispersion_tails=dispersion_tails,
-        dispersion_trend=dispersion_trend, outliers=outliers, count_tails=count_tails,
+    chosen, asked = asked_of(
+        design, engine, composition, hidden_factors, trend=trend, robust=robust, dispersion=dispersion,
+        dispersion_tails=dispersion_tails, dispersion_trend=dispersion_trend, outliers=outliers,
+        count_tails=count_tails,
     )  # fmt: skip
-    ready = made_ready(counts, design, asked, covariates, hidden_factors, controls)
+    if chosen.fit_rows is None:
+        able = [each.name for each in ENGINES.values() if each.fit_rows is not None]
+        raise InputError(
+            f"engine {chosen.name} takes one effect at a time, and this question has several rows. "
+            f"Choose one of {', '.join(able)}."
+        )
+    ready = made_ready(counts, design, chosen, covariates, hidden_factors, controls)
     counts, design = ready.counts, ready.design
-
-    def fitted(counts: Counts, before: dict[str, float] | None = None) -> JointEffects:
-        if engine == "moderated_t":
-            rows = cast(JointContrast, design.joint).weight
-            return _moderated_f(counts, design, moderate(counts, design, rows, trend=trend, robust=robust))
-        asked = {"tails": dispersion_tails, "outliers": outliers, "trend": dispersion_trend}
-        return _likelihood_ratio(counts, design, **asked, count_tails=count_tails, before=before)
-
-    effects = fitted(counts)
+    effects = chosen.fit_rows(ready, asked, None)
     if composition == "auto" and not given_sizes(counts):
         error = np.sqrt(np.einsum("grr->gr", effects.covariance))
         centers = [center_of(effects.estimate[:, r], error[:, r]) for r in range(len(effects.row))]
         shift = np.array([center.shift for center in centers])
         if shift.any():
             rows = cast(JointContrast, design.joint).weight
-            effects = fitted(with_moved_sizes(counts, design.matrix, rows, shift), effects.scalars)
+            moved = replace(ready, counts=with_moved_sizes(counts, design.matrix, rows, shift))
+            effects = chosen.fit_rows(moved, asked, effects.scalars)
         told = {f"size_shift: {name}": float(each) for name, each in zip(effects.row, shift, strict=True)}
         effects = replace(effects, scalars={**effects.scalars, **told})
     return replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
 
 
-def _moderated_f(counts: Counts, design: Design, found: Moderated) -> JointEffects:
+def moderated_f(counts: Counts, design: Design, found: Moderated) -> JointEffects:
     """``F = theta' V^-1 theta / R`` with moderated variances; F with R and df degrees of freedom where theta is 0."""
     joint = cast(JointContrast, design.joint)
     covariance = found.unscaled * found.variance[:, None, None]
@@ -126,22 +129,20 @@ def _moderated_f(counts: Counts, design: Design, found: Moderated) -> JointEffec
         base_mean=base_mean(counts),
         unit=_units(design.matrix, joint.weight),
         contrast=joint.name,
-        engine="moderated_t",
+        engine=MODERATED_T.name,
         scalars=found.scalars,
         curve=joint.curve,
     )
 
 
-def _likelihood_ratio(
+def likelihood_ratio(
     counts: Counts, design: Design, *, tails: str, outliers: str, trend: str, count_tails: str,
-    before: dict[str, float] | None,
+    before: Mapping[str, float] | None,
 ) -> JointEffects:  # fmt: skip
     """Likelihood ratios of the negative binomial, the dispersion integrated out, or what `told_of_tails` puts in place.
 
     before: scalars of the fit with other size factors, whose choice stands.
     """
-    # Imported here for their kernels, which the other engine need not load.
-
     joint = cast(JointContrast, design.joint)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
     mean = base_mean(counts)
@@ -149,7 +150,7 @@ def _likelihood_ratio(
     counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers, trend)
     told = told_of_tails(counts, design, prior, count_tails) if before is None else tail_scalars(before)
     if told.get("bounded"):
-        found_t = _moderated_f(counts, design, moderate_bounded(counts, design, joint.weight))
+        found_t = moderated_f(counts, design, moderate_bounded(counts, design, joint.weight))
         return replace(found_t, base_mean=mean, scalars={**found_t.scalars, **told})
     found = joint_likelihood(counts, design.matrix, joint.weight, profiles, prior, route_for(residual_df), precision)
     status[~found.converged] = "not_converged"
@@ -165,7 +166,7 @@ def _likelihood_ratio(
         base_mean=mean,
         unit=_units(design.matrix, joint.weight),
         contrast=joint.name,
-        engine="likelihood",
+        engine=LIKELIHOOD.name,
         scalars={**dispersion_scalars(prior, residual_df), **told},
         status=text_array(status),
         curve=joint.curve,

@@ -11,6 +11,7 @@ from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.effects.dispersion_trend import fit_dispersion_trend
 from ebgenes.effects.dispersions import DispersionPrior, DispersionProfiles, dispersion_scalars, profile_dispersions
+from ebgenes.effects.engines.likelihood import ENGINE as LIKELIHOOD
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.group_dispersions import told_of_groups
 from ebgenes.effects.moderated_t import effects_by_t
@@ -122,7 +123,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             contrast=contrast.name,
             up=contrast.up,
             down=contrast.down,
-            engine="likelihood",
+            engine=LIKELIHOOD.name,
             scalars={
                 **dispersion_scalars(prior, residual_df),
                 **({} if common.dispersion_ratio is None else {"dispersion_ratio": common.dispersion_ratio}),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from scipy import special
 
 from ebgenes.arrays import FloatArray, text_array
-from ebgenes.data.normalization import base_mean
+from ebgenes.data.normalization import base_mean, given_sizes
 from ebgenes.design.random_factors import describe_comparison, describe_factors, group_columns
+from ebgenes.effects.center import find_center
+from ebgenes.effects.composition import told_of, with_moved_sizes
+from ebgenes.effects.engines.mixed import ENGINE as MIXED
 from ebgenes.effects.mixed_model import (
     Hyperprior,
     RatioFits,
@@ -86,6 +90,23 @@ def fit_mixed(counts: Counts, design: Design, contrast: Contrast) -> Effects:
             words=text_array([*describe_factors(design), describe_comparison(design)]),
         ),
     )
+
+
+def fit_from_unchanged(counts: Counts, design: Design, *, moves: bool) -> Effects:
+    """Effects of the design's contrast, counted from where unchanged genes lie where that is well known.
+
+    moves: whether to; sizes that were given are never moved. No shift of an effect leaves these likelihoods as they
+    are, so the fit is made again with other sizes.
+    """
+    contrast = cast(Contrast, design.contrast)
+    effects = fit_mixed(counts, design, contrast)
+    if not moves or given_sizes(counts):
+        return effects
+    center = find_center(effects)
+    if center.known:
+        moved = with_moved_sizes(counts, design.matrix, contrast.weight[None], np.array([center.place]))
+        effects = fit_mixed(moved, design, contrast)
+    return replace(effects, scalars={**effects.scalars, **told_of(center)})
 
 
 def mixed_weights(counts: Counts, design: Design) -> tuple[FloatArray, FloatArray]:
@@ -164,7 +185,7 @@ def likelihood_effects(found: MixedFit, counts: Counts, contrast: Contrast) -> E
         contrast=contrast.name,
         up=contrast.up,
         down=contrast.down,
-        engine="mixed",
+        engine=MIXED.name,
         scalars={},
     )
 

@@ -10,6 +10,7 @@ from scipy.linalg import solve_triangular
 
 from ebgenes.arrays import FloatArray
 from ebgenes.data.normalization import base_mean, library_size
+from ebgenes.effects.engines.moderated_t import ENGINE as MODERATED_T
 from ebgenes.effects.variance_prior import fit_variance_prior, require_variation, smooth, squeeze_variances
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.linear import weighted_fits
@@ -100,7 +101,7 @@ def effects_by_t(found: Moderated, counts: Counts, design: Design) -> Effects:
         contrast=contrast.name,
         up=contrast.up,
         down=contrast.down,
-        engine="moderated_t",
+        engine=MODERATED_T.name,
         scalars=found.scalars,
         unit=design.contrast_range,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
@@ -11,16 +13,11 @@ from ebgenes.records.effects import HiddenFactors, ResidualAxes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An engine and its options, as `fit_effects` takes them."""
+    """An engine and its options, as `fit_effects` takes them; options of other engines are not among them."""
 
     engine: str
-    trend: bool
-    robust: bool
-    dispersion: str
-    dispersion_tails: str
-    dispersion_trend: str
-    outliers: str
-    count_tails: str = "auto"
+    composition: str
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from ebgenes.arrays import LARGEST, FloatArray, text_array
+from ebgenes.effects.engines.normal import ENGINE as NORMAL
 from ebgenes.errors import InputError
 from ebgenes.records.effects import Effects
 
@@ -83,7 +84,7 @@ def effects_from_summary(
         contrast=contrast,
         up=up,
         down=down,
-        engine="normal",
+        engine=NORMAL.name,
         scalars={},
         unit=unit,
     )

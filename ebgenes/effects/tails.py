@@ -21,9 +21,6 @@ from ebgenes.effects.negative_binomial import FAR, effect_likelihood, precision_
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
 
-COUNT_TAILS = ("auto", "model")
-"""``auto``: another model where the negative binomial is wrong; ``model``: the negative binomial."""
-
 ENOUGH_DF = 36
 """Residual degrees of freedom from which the likelihood is checked: two groups of 20 less two hidden factors."""
 

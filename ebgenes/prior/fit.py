@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.effects.center import find_center
+from ebgenes.effects.engines import is_given
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, best_weights, in_blocks, in_memory
 from ebgenes.prior.bulk import LOOK, may_have_bulk, with_bulk
@@ -258,7 +259,7 @@ def fit_em(
     center = 0.0
     if mode == "estimated":
         center = _mode(few, lambda moved: height(moved, 0.0))
-    elif mode == "auto" and effects.engine == "normal":
+    elif mode == "auto" and is_given(effects.engine):
         center = find_center(effects).shift
     fit, last, kappa = solved(center)
     free = bulk == "auto" and estimated and family == "scale_normal" and scale is None

@@ -308,7 +308,7 @@ class Effects:
     contrast: str = "effect"
     up: str = "higher"
     down: str = "lower"
-    engine: str = "normal"
+    engine: str
     scalars: dict[str, float]
     grid: FloatArray | None = None
     loglik: FloatArray | None = None

@@ -197,3 +197,29 @@ class TogetherPage:
     pi0: float
     patterns: Sequence[tuple[str, float]]
     figure: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Section:
+    """What the report says of an analysis of a dataset's contrasts.
+
+    Attributes
+    ----------
+    heading, name
+        Of what kind it is, and what the user calls it.
+    words
+        What was found.
+    text
+        Paragraphs, HTML in Jinja's language, where ``each`` is this record.
+    values
+        What the paragraphs tell.
+    figures
+        PNG files by what they show, in words.
+    """
+
+    heading: str
+    name: str
+    words: str
+    text: str = ""
+    values: Mapping[str, Any]
+    figures: Mapping[str, bytes]

@@ -15,11 +15,14 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ebgenes.effects.engines import ENGINES, takes_counts
+from ebgenes.effects.engines.engine import PLAIN
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
-from ebgenes.report.contents import ContrastPage, TogetherPage
+from ebgenes.report.contents import ContrastPage, Section, TogetherPage
 from ebgenes.report.payload import pack_page
+from ebgenes.report.sources import sources_of
 from ebgenes.report.words import printable
 from ebgenes.results.table import (
     COLUMNS,
@@ -32,6 +35,9 @@ from ebgenes.results.table import (
     sentence,
     tested,
 )
+
+OF_ENGINE = "engine of "
+"""Before an engine's name, as templates ask for its paragraphs."""
 
 TOP = 25
 """Genes of each contrast that are told without a script, and on paper."""
@@ -72,24 +78,12 @@ _FIGURE_WORDS = {
 
 
 _SCALAR_WORDS = {
-    "prior_df": "prior degrees of freedom of the variances",
-    "prior_variance": "prior variance",
-    "variance_share": "share of a sample's variance that lies between groups, mean over genes",
-    "residual_df": "residual degrees of freedom: samples less coefficients",
-    "dispersion_floor": "a0 in the trend a0 + a1 / mean of the dispersions",
-    "dispersion_slope": "a1 in the trend a0 + a1 / mean of the dispersions",
-    "dispersion_bend_gain": "how much higher the log evidence of the dispersions is with a smooth bend of their trend",
-    "dispersion_ratio": "how many times as much the contrast's upper group varies as its lower one, by the median gene",
-    "second_dispersion_floor": "a0 of the contrast's upper group; the one without \"second\" is the lower group's",
-    "second_dispersion_slope": "a1 of the same",
-    "second_dispersion_spread": "spread of the same",
-    "dispersion_correlation": "of a gene's deviations from both groups' trends",
     "given_sizes": "1 where size factors or offsets were given",
     "size_shift": "how far from 0 unchanged genes lay by the size factors, log2; effects are measured from there",
     "size_shift_se": "the standard error of that place",
     "size_shift_share": "share of the genes around it",
-    "dispersion_spread": "how far log dispersions stray from the log of their trend, natural log",
 }
+"""Of what all engines have in common; each tells of its own."""
 
 
 def render_report(
@@ -98,7 +92,7 @@ def render_report(
     dataset: str,
     versions: Mapping[str, str],
     study: Study | None = None,
-    together: Sequence[TogetherPage] = (),
+    together: Sequence[TogetherPage | Section] = (),
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
 
@@ -113,7 +107,7 @@ def render_report(
     study
         The counts behind the tables; None where there are none, or where they are not to be shown.
     together
-        Contrasts or cell types that were taken together.
+        Contrasts or cell types that were taken together, and sections of other analyses.
 
     Returns
     -------
@@ -122,22 +116,30 @@ def render_report(
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable,
-        loader=FunctionLoader(_source),
+        loader=FunctionLoader(_template),
     )  # fmt: skip
     environment.filters.update(
         rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_slabs
     )
+    conditions = [each for each in together if isinstance(each, TogetherPage)]
     payload = pack_page(pages, study, dataset)
     script = "".join(f"{_source(f'page/{name}.js')}\n" for name in SCRIPTS)
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
         contrasts=[_contrast(page) for page in pages],
-        together=together,
+        together=conditions,
+        sections=[
+            {"section": each, "text": Markup(environment.from_string(each.text).render(each=each))}  # noqa: S704
+            for each in together
+            if isinstance(each, Section)
+        ],
         versions=versions,
-        engines={page.engine for page in pages},
+        counted=[name for name in ENGINES if takes_counts(name)],
+        # Engines' words, which hold nothing of the user's.
+        sources=[Markup(each) for each in sources_of(pages, together=bool(conditions))],  # noqa: S704
         columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
         figure_words=_FIGURE_WORDS,
-        scalar_words=_SCALAR_WORDS,
+        scalar_words=_SCALAR_WORDS | {name: words for each in ENGINES.values() for name, words in each.scalars.items()},
         top=TOP,
         # Neither holds anything of the user's.
         style=Markup(_source("page/page.css")),  # noqa: S704
@@ -148,6 +150,14 @@ def render_report(
         samples=payload.meta["samples"],
         notes=() if study is None else study.notes,
     )
+
+
+def _template(name: str) -> str:
+    """A file of this folder, or the paragraphs that an engine has of itself, in one line."""
+    if not name.startswith(OF_ENGINE):
+        return _source(name)
+    engine = ENGINES.get(name.removeprefix(OF_ENGINE))
+    return " ".join((PLAIN if engine is None else engine.methods).split())
 
 
 def _source(name: str) -> str:

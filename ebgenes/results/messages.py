@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ebgenes.effects.engines import is_given, takes_counts
 from ebgenes.effects.failed import all_statuses
 from ebgenes.errors import listing
 from ebgenes.prior.covariates import DEPENDENT, UNEVEN
@@ -163,12 +164,12 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
             "what all genes share, and no method delivers them for every single experiment of this size."
             + (" Hidden factors cannot be told from noise." if effects.hidden is None else "")
         )
-    if effects.unit is None and effects.engine in ("likelihood", "moderated_t", "mixed"):
+    if effects.unit is None and takes_counts(effects.engine):
         notes.append(
             "The effects do not tell their unit, as those in effects.h5 of earlier versions: they were taken as log2 "
             "as they stand. Make them anew where the comparison is of a covariate in its own units."
         )
-    if effects.engine == "normal":
+    if is_given(effects.engine):
         finite = effects.df[np.isfinite(effects.df)]
         if len(finite) < len(effects.df):
             notes.append(

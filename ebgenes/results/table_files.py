@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -148,15 +148,20 @@ def write_results_h5ad(
     """Write ``results.h5ad``: the study, one result table a contrast in varm, and its hidden factors in obsm."""
     adata = study_to_anndata(study)
     for name, table in tables.items():
-        kept = table.set_index("gene_id").loc[list(study.counts.gene)]
-        kept.index.name = None
-        kept.columns = pd.Index([stored_name(column) for column in kept.columns])
-        adata.varm[f"ebgenes_{name}"] = kept
+        adata.varm[f"ebgenes_{name}"] = varm_table(table, list(study.counts.gene))
     for name, score in (scores or {}).items():
         adata.obsm[f"ebgenes_hidden_{name}"] = score
     # AnnData cannot hold nested lists of mixed types; JSON text holds anything and opens anywhere.
     adata.uns["ebgenes"]["summary"] = json.dumps(summary, ensure_ascii=False)
     write_anndata(path, adata)
+
+
+def varm_table(table: pd.DataFrame, genes: Sequence[str]) -> pd.DataFrame:
+    """A result table as varm of an AnnData of these genes; missing values where the table lacks one."""
+    kept = table.set_index("gene_id").reindex(pd.Index(genes))
+    kept.index.name = None
+    kept.columns = pd.Index([stored_name(column) for column in kept.columns])
+    return kept.fillna({name: "" for name in kept.columns if kept[name].dtype == object})
 
 
 def write_simulation(folder: str | os.PathLike[str], simulation: Simulation) -> None:

@@ -45,7 +45,7 @@ try:
 except ImportError as error:
     raise WorkflowError(
         f"the package ebgenes cannot be imported where Snakemake runs ({error}). "
-        "Install it there: pip install '.[workflow]' in the checkout."
+        "Install it there: pip install 'ebgenes[workflow]', or '.[workflow]' in a checkout."
     )
 
 try:

@@ -1,0 +1,66 @@
+"""Engine ``moderated_t``: linear models of log counts with precision weights, and moderated variances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ebgenes.effects.engines.engine import MODERATION, RESIDUAL_DF, VOOM, Engine
+
+if TYPE_CHECKING:
+    from ebgenes.effects.ready import Asked, Ready
+    from ebgenes.records.effects import Effects, JointEffects
+
+METHODS = """
+<p>Log2 counts per million were fitted to the design <code>{{ page.formula }}</code> by weighted least squares; the
+weights are the precisions that the trend of the variance over the mean count predicts (voom; Law et al. 2014).{% if
+page.scalars.get("bounded") %} Comparisons of random halves of the replicates had shown tails that no negative
+binomial has, so residuals beyond two robust standard deviations were bounded there (Huber 1973).{% endif %} The
+residual variances were moderated by empirical Bayes over all genes{% if page.options.trend %}, towards a trend over
+mean expression{% endif %}{% if page.options.robust %}, outlying ones less than others (Phipson et al. 2016){% endif
+%}, so that each effect and its standard error have the likelihood of a t statistic (Smyth 2004).{% if page.rows %}
+Whether any of the {{ page.rows.row | length }} rows differs from zero was judged by the moderated F,
+<code>stat</code>.{% endif %}</p>
+"""
+
+
+def fit(ready: Ready, asked: Asked) -> Effects:
+    """Moderated t statistics."""
+    from ebgenes.effects.moderated_t import fit_moderated_t
+
+    contrast = ready.design.contrast
+    if contrast is None:
+        raise ValueError("the design has no contrast")
+    return fit_moderated_t(ready.counts, ready.design, contrast, **asked.options)
+
+
+def fit_rows(ready: Ready, asked: Asked, before: Mapping[str, float] | None) -> JointEffects:
+    """Moderated F statistics."""
+    from ebgenes.effects.joint import moderated_f
+    from ebgenes.effects.moderated_t import moderate
+
+    joint = ready.design.joint
+    if joint is None:
+        raise ValueError("the design has no question of several rows")
+    return moderated_f(ready.counts, ready.design, moderate(ready.counts, ready.design, joint.weight, **asked.options))
+
+
+ENGINE = Engine(
+    name="moderated_t",
+    fit=fit,
+    fit_rows=fit_rows,
+    options={"trend": (False, True), "robust": (False, True)},
+    methods=METHODS,
+    sources=(
+        VOOM,
+        "Phipson B, Lee S, Majewski IJ, Alexander WS, Smyth GK (2016). Robust hyperparameter estimation protects "
+        "against hypervariable genes and improves power to detect differential expression. <cite>Annals of Applied "
+        "Statistics</cite> 10, 946.",
+        MODERATION,
+    ),
+    scalars={
+        "prior_df": "prior degrees of freedom of the variances",
+        "prior_variance": "prior variance",
+        "residual_df": RESIDUAL_DF,
+    },
+)
