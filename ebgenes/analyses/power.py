@@ -62,8 +62,8 @@ def pilot_of(effects: Effects, replicates: float | None = None) -> Pilot:
     replicates = known if replicates is None else replicates
     if replicates is None or not 0 < replicates < np.inf:
         raise InputError(
-            f"how many samples these effects come from is not known, or no positive number ({replicates}). Give the "
-            "number in each group as replicates."
+            f"how many samples these effects come from is not known, or no positive number (found {replicates}): give "
+            "the number in each group as replicates. For a table of estimates leave report.replicates out."
         )
     n_genes = len(effects.gene)
     counted = np.isfinite(effects.base_mean).all()
@@ -148,7 +148,9 @@ def layout_of(pilot: Pilot, prior: MixturePrior, replicates: float, depth: float
     log_error = (0.5 * (log_variance[:, None] + spread[:, None] * node)).ravel()
     count = (pilot.count[:, None] * share).ravel()
     inverse = np.repeat(1 / (pilot.prior_df + residual_df), len(node))
-    axes = [np.linspace(each.min() - 1e-9, each.max() + 1e-9, n) for each, n in ((log_error, N_ERRORS), (inverse, N_DFS))]
+    axes = [
+        np.linspace(each.min() - 1e-9, each.max() + 1e-9, n) for each, n in ((log_error, N_ERRORS), (inverse, N_DFS))
+    ]
     place, part = zip(*(between(*each) for each in zip(axes, (log_error, inverse), strict=True)), strict=True)
     grid = np.zeros((N_ERRORS, N_DFS))
     for right in (0, 1):
@@ -217,7 +219,7 @@ def null_widths(pilot: Pilot, layout: Layout) -> FloatArray:
     relative = np.sort(1 - excess.sum() + np.sum(excess * drawn**2, axis=1))
     typical = np.exp(2 * np.interp(0.5, np.cumsum(layout.count.sum(axis=1)) / layout.count.sum(), layout.log_error))
     parts = np.array_split(np.maximum(relative - 1, 0.0), N_DRIFTS)
-    return np.sqrt(typical * np.array([np.median(each) for each in parts]))
+    return np.asarray(np.sqrt(typical * np.array([np.median(each) for each in parts])))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -298,7 +300,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Judged:
-    """What a study makes of estimates that it may see: on either side of 0, or, under a symmetric prior, on one; (S, J, I).
+    """What a study makes of estimates that it may see, (S, J, I): on S sides of 0, one under a symmetric prior.
 
     Attributes
     ----------
@@ -332,7 +334,8 @@ def judged(seen: Seen, layout: Layout, pi0: float, mass: FloatArray, size: float
     null = pi0 * seen.of_null[None]
     real = above + below
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean, square = (np.nan_to_num(each / real) for each in (first, second))
+        # Where no changed gene's estimate can lie, none has a mean.
+        mean, square = (np.where(real > TINIEST, each / real, 0.0) for each in (first, second))
         lfsr = np.nan_to_num(1 - np.maximum(above, below) / (null + real), nan=0.0)
     sd = np.sqrt(np.maximum(square - mean**2, 0.0))
     return Judged(null=null, real=real, far=far, mean=mean, sd=sd, lfsr=lfsr)
@@ -452,7 +455,9 @@ def outlook(
     """
     asked = np.asarray(replicates, dtype=float)
     if not (len(asked) and np.isfinite(asked).all() and (asked >= 2).all()):
-        raise InputError(f"replicates must be 2 or more in each group; found {list(replicates)}. Give for example 3:24.")
+        raise InputError(
+            f"replicates must be 2 or more in each group; found {list(replicates)}. Give for example 3:24."
+        )
     if not 0 < depth < np.inf:
         raise InputError(f"depth must be above 0; found {depth}. Give for example 0.5 or 2.")
     if depth != 1 and not np.isfinite(pilot.counting).all():
@@ -477,6 +482,8 @@ TOLD = ("discoveries", "fdr", "found", "beyond", "width")
 
 WORKED = 7
 """Sizes that are worked out where more are asked for; the others lie between them."""
+
+TINIEST = 1e-290
 
 N_QUANTILES = 41
 """Values that stand for what chance does to a list."""
@@ -560,13 +567,14 @@ def study_of(
     symmetric = not (family_of(prior.family).two_sided or family_of(prior.family).signed)
     layout = layout_of(pilot, prior, replicates, depth)
     masses = [cell_masses(prior, weight, scale, layout.edge) for _, weight, scale in every]
-    kinds, rate = [], 0.0
+    kinds, rates = [], []
     for drift in null_widths(pilot, layout):
         seen = seen_in(layout, float(drift))
         for (share, weight, _), mass in zip(every, masses, strict=True):
             known = judged(seen, layout, float(weight[0]), mass, size, symmetric=symmetric)
             kinds.append((share / N_DRIFTS, float(drift), mass, known))
-            rate = rate + share / N_DRIFTS * known.lfsr
+            rates.append(share / N_DRIFTS * known.lfsr)
+    rate = np.asarray(sum(rates))
     found = [list_of(seen, layout, mass, known, rate, level, size) for _, _, mass, known in kinds]
     return Studies(
         layout=layout,
@@ -574,5 +582,5 @@ def study_of(
         drift=np.array([kind[1] for kind in kinds]),
         found=found,
         estimate=seen.estimate,
-        rate=np.asarray(rate).mean(axis=0),
+        rate=rate.mean(axis=0),
     )

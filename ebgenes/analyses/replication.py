@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -14,16 +15,14 @@ from ebgenes.analyses.power import (
     counting_variance,
     deeper,
     pilot_of,
-    populations,
     residual_df_of,
     study_of,
     with_drift,
 )
-from ebgenes.arrays import BoolArray, FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.numerics import grid as grids
 from ebgenes.numerics.cells import repeat_probabilities
 from ebgenes.numerics.jit import map_blocks, read_only
-from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.prior.likelihoods import as_seen
 from ebgenes.records.effects import Effects
 from ebgenes.records.pilot import Pilot
@@ -56,8 +55,8 @@ class Repeat:
 
 
 def repeat_of(
-    effects: Effects, prior: MixturePrior, mean: FloatArray, *, replicates: float | None = None,
-    own_replicates: float | None = None, depth: float = 1.0, level: float = 0.05,
+    effects: Effects, prior: MixturePrior, *, replicates: float | None = None, own_replicates: float | None = None,
+    depth: float = 1.0, level: float = 0.05,
 ) -> Repeat:  # fmt: skip
     """Probabilities that a repeat of a study lists each gene, and that its sign agrees.
 
@@ -69,8 +68,6 @@ def repeat_of(
     ----------
     effects, prior
         G genes and what was fitted to them.
-    mean
-        Posterior means, (G,), whose signs are those to be repeated.
     replicates
         Samples in either group of the repeat; None: as many as here.
     own_replicates
@@ -86,29 +83,30 @@ def repeat_of(
     studies = study_of(prior, pilot, float(replicates or pilot.replicates), depth, level, size)
     error, error_df, cutoff, weight = _repeats(effects, prior, pilot, studies, depth)
     n_genes = len(effects.gene)
-    listed, same = np.zeros((2, n_genes))
-    sign = np.where(mean >= prior.mode, 1.0, -1.0)
+    listed, same = np.zeros(n_genes), np.zeros(n_genes)
+    sign = np.where(effects.estimate >= prior.mode, 1.0, -1.0)
     middle = (studies.layout.edge[1:] + studies.layout.edge[:-1]) / 2
     seen = as_seen(effects, prior)
     grid, loglik = _likelihoods(seen)
     for share, pi0, mass, drift in _parts(effects, prior, studies.layout.edge):
         slab = mass / max(mass.sum(), 1e-300)
 
-        def work(block: slice, pi0=pi0, slab=slab, drift=drift, share=share) -> None:
-            nodes, heights = read_only(grid[block]), read_only(loglik[block])
-            if drift > 0:
-                wide, convolved = np.empty_like(grid[block]), np.empty_like(loglik[block])
-                grids.add_drift(nodes, heights, drift, wide, convolved)
-                nodes, heights = read_only(wide), read_only(convolved)
-            repeat_probabilities(
-                nodes, heights, pi0[block], slab, middle, sign[block], np.ascontiguousarray(error[:, block]),
-                np.ascontiguousarray(error_df[:, block]), np.ascontiguousarray(cutoff[:, block]), share * weight,
-                listed[block], same[block],
-            )  # fmt: skip
+        known = pi0, slab, middle, sign, error, error_df, cutoff, share * weight, listed, same
+        map_blocks(partial(_repeated, grid, loglik, drift, known), n_genes)
+    return Repeat(listed=np.minimum(listed, 1.0), same_sign=np.minimum(same, 1.0), replicates=studies.layout.replicates)
 
-        map_blocks(work, n_genes)
-    return Repeat(
-        listed=np.minimum(listed, 1.0), same_sign=np.minimum(same, 1.0), replicates=studies.layout.replicates
+
+def _repeated(grid: FloatArray, loglik: FloatArray, drift: float, known: tuple[FloatArray, ...], block: slice) -> None:
+    """Add what repeats make of a block of genes to the last two of what is known."""
+    null, slab, middle, sign, error, error_df, cutoff, weight, listed, same = known
+    nodes, heights = grid[block], loglik[block]
+    if drift > 0:
+        wide, convolved = np.empty_like(nodes), np.empty_like(heights)
+        grids.add_drift(read_only(nodes), read_only(heights), drift, wide, convolved)
+        nodes, heights = wide, convolved
+    of_repeats = (np.ascontiguousarray(each[:, block]) for each in (error, error_df, cutoff))
+    repeat_probabilities(
+        nodes, heights, null[block], slab, middle, sign[block], *of_repeats, weight, listed[block], same[block]
     )
 
 
@@ -124,7 +122,9 @@ def _likelihoods(effects: Effects) -> tuple[FloatArray, FloatArray]:
     return effects.estimate[:, None] + effects.se[:, None] * z, loglik
 
 
-def _parts(effects: Effects, prior: MixturePrior, edge: FloatArray) -> list[tuple[float, FloatArray, FloatArray, float]]:
+def _parts(
+    effects: Effects, prior: MixturePrior, edge: FloatArray
+) -> list[tuple[float, FloatArray, FloatArray, float]]:
     """Shares of scales of the null, with each gene's null share, slabs' masses in cells and the drift there."""
     n_genes = len(effects.gene)
     if prior.nulls is None:
@@ -134,9 +134,10 @@ def _parts(effects: Effects, prior: MixturePrior, edge: FloatArray) -> list[tupl
     groups = [rows for _, rows in prior.nulls.by_scale()]
     while len(groups) > 2:
         # The least probable joins its neighbour.
-        share = [prior.nulls.probability[rows].sum() for rows in groups]
-        least = int(np.argmin(share))
-        other = least + 1 if least == 0 or (least + 1 < len(groups) and share[least + 1] < share[least - 1]) else least - 1
+        shares = [prior.nulls.probability[rows].sum() for rows in groups]
+        least = int(np.argmin(shares))
+        inner = 0 < least < len(groups) - 1
+        other = least - 1 if least and not (inner and shares[least + 1] < shares[least - 1]) else least + 1
         first = min(least, other)
         groups[first : first + 2] = [np.concatenate(groups[first : first + 2])]
     for rows in groups:
@@ -201,7 +202,7 @@ def _seen_errors(
     part = np.minimum(noise / np.maximum(np.interp(np.log(effects.base_mean), middle, seen), 1e-300), 1.0)
     expected = level + away * (1 - (1 - kept) * part)
     spread = kept * np.sqrt(special.polygamma(1, residual_df / 2))
-    return expected / 2, np.where(np.isfinite(spread), spread / 2, 0.0)
+    return np.asarray(expected / 2), np.where(np.isfinite(spread), spread / 2, 0.0)
 
 
 def _cutoffs(studies: Studies, least: float) -> FloatArray:
@@ -223,4 +224,4 @@ def _at(studies: Studies, value: FloatArray, log_error: FloatArray, df: FloatArr
     )
     low = (1 - up) * table[row, column] + up * table[row + 1, column]
     high = (1 - up) * table[row, column + 1] + up * table[row + 1, column + 1]
-    return np.exp((1 - right) * low + right * high)
+    return np.asarray(np.exp((1 - right) * low + right * high))

@@ -150,6 +150,7 @@ class ReportSettings:
     figures: list[str]
     extra_figures: list[str]
     tables: list[str]
+    replicates: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

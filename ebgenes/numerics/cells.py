@@ -25,8 +25,15 @@ def student_below(x, df):
         b = 48.0 * a * a
         square = a * math.log1p(x * x / df)
         z = math.sqrt(square)
-        z += (((((-0.4 * square - 3.3) * square - 24.0) * square - 85.5) / (0.8 * square * square + 100.0 + b)) +
-              square + 3.0) * z / b
+        z += (
+            (
+                ((((-0.4 * square - 3.3) * square - 24.0) * square - 85.5) / (0.8 * square * square + 100.0 + b))
+                + square
+                + 3.0
+            )
+            * z
+            / b
+        )
         score = z if x > 0.0 else -z
     return 0.5 * math.erfc(-score * 0.7071067811865476)
 
@@ -46,10 +53,7 @@ def cell_likelihoods(x, error, df, edge, out):
             for c in range(n_cells):
                 following = (edge[c + 1] - x[j, i]) / error[j]
                 following_tail = student_below(-abs(following), df[j])
-                if place < 0.0 < following:
-                    inside = 1.0 - tail - following_tail
-                else:
-                    inside = abs(following_tail - tail)
+                inside = 1.0 - tail - following_tail if place < 0.0 < following else abs(following_tail - tail)
                 out[j, i, c] = inside / (edge[c + 1] - edge[c])
                 place, tail = following, following_tail
 
