@@ -208,18 +208,28 @@ def cell_masses(prior: MixturePrior, weight: FloatArray, scale: FloatArray, edge
     return np.asarray(mass * (total / mass.sum())) if mass.sum() > 0 else np.zeros(len(mass))
 
 
-def null_widths(pilot: Pilot, layout: Layout) -> FloatArray:
-    """Equally probable standard deviations of the null of another study, ascending, (M,); see `prior.null`.
+def _relative_drifts(pilot: Pilot, residual_df: float) -> FloatArray:
+    """Variances of the null of another study over its typical squared error, ascending, (N,); see `prior.null`.
 
     What replicates share goes along with that study's own groups as far as chance has it.
     """
     rng = np.random.default_rng(SEED)
     excess = np.minimum(pilot.excess, 1 / len(pilot.excess))
-    drawn = rng.standard_t(layout.residual_df, (N_DRAWS, len(excess)))
-    relative = np.sort(1 - excess.sum() + np.sum(excess * drawn**2, axis=1))
-    typical = np.exp(2 * np.interp(0.5, np.cumsum(layout.count.sum(axis=1)) / layout.count.sum(), layout.log_error))
-    parts = np.array_split(np.maximum(relative - 1, 0.0), N_DRIFTS)
-    return np.asarray(np.sqrt(typical * np.array([np.median(each) for each in parts])))
+    drawn = rng.standard_t(residual_df, (N_DRAWS, len(excess)))
+    relative = np.sort(np.sum(excess * drawn**2, axis=1) - excess.sum())
+    return np.asarray(np.maximum(relative, 0.0))
+
+
+def typical_error(layout: Layout) -> float:
+    """The median standard error of a study."""
+    below = np.cumsum(layout.count.sum(axis=1)) / layout.count.sum()
+    return float(np.exp(np.interp(0.5, below, layout.log_error)))
+
+
+def null_widths(pilot: Pilot, layout: Layout) -> FloatArray:
+    """Equally probable standard deviations of the null of another study, ascending, (M,)."""
+    parts = np.array_split(_relative_drifts(pilot, layout.residual_df), N_DRIFTS)
+    return np.asarray(typical_error(layout) * np.sqrt([np.median(each) for each in parts]))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -560,21 +570,21 @@ def study_of(
 ) -> Studies:  # fmt: skip
     """What studies of one size would see and list.
 
-    A study does not know better than its pilot which of the populations it has before it, nor how far its own null
-    drifts: its rates are averages over what is possible, its list what these are at the estimates that it sees.
+    A study's own null drifts as chance has it, whatever the pilot's did. But no more than the pilot does it know how
+    far: a wide null and many small effects look alike. So its rates are averages over the pilot's pairs of populations
+    and nulls, these as wide beside the errors as there, and as probable as residual degrees of freedom make them.
     """
     every = populations(prior)
     symmetric = not (family_of(prior.family).two_sided or family_of(prior.family).signed)
     layout = layout_of(pilot, prior, replicates, depth)
     masses = [cell_masses(prior, weight, scale, layout.edge) for _, weight, scale in every]
-    kinds, rates = [], []
+    kinds = []
     for drift in null_widths(pilot, layout):
         seen = seen_in(layout, float(drift))
         for (share, weight, _), mass in zip(every, masses, strict=True):
             known = judged(seen, layout, float(weight[0]), mass, size, symmetric=symmetric)
             kinds.append((share / N_DRIFTS, float(drift), mass, known))
-            rates.append(share / N_DRIFTS * known.lfsr)
-    rate = np.asarray(sum(rates))
+    rate = _rates(prior, pilot, layout, symmetric=symmetric)
     found = [list_of(seen, layout, mass, known, rate, level, size) for _, _, mass, known in kinds]
     return Studies(
         layout=layout,
@@ -584,3 +594,27 @@ def study_of(
         estimate=seen.estimate,
         rate=rate.mean(axis=0),
     )
+
+
+def _rates(prior: MixturePrior, pilot: Pilot, layout: Layout, *, symmetric: bool) -> FloatArray:
+    """Local false sign rates that a study gives estimates, (S, J, I)."""
+    every = populations(prior)
+    at_pilot = typical_error(layout_of(pilot, prior, pilot.replicates))
+    width, which = np.unique([scale[0] for _, _, scale in every], return_inverse=True)
+    share = np.bincount(which, [each[0] for each in every])
+    ratio = width / at_pilot
+    middle = (ratio[1:] + ratio[:-1]) / 2
+    before, after = (
+        np.bincount(np.searchsorted(middle, np.sqrt(_relative_drifts(pilot, df))), minlength=len(ratio)) + 0.5
+        for df in (pilot.residual_df, layout.residual_df)
+    )
+    times = after / before / np.sum(share * after / before)
+    parts = []
+    for j, own in enumerate(ratio):
+        seen = seen_in(layout, float(own * typical_error(layout)))
+        for (each, weight, scale), group in zip(every, which, strict=True):
+            if group == j:
+                mass = cell_masses(prior, weight, scale, layout.edge)
+                known = judged(seen, layout, float(weight[0]), mass, np.inf, symmetric=symmetric)
+                parts.append(each * times[j] * known.lfsr)
+    return np.asarray(sum(parts))
