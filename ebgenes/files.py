@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ebgenes.errors import InputError, counted, either
-from ebgenes.limits import require_size
-from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text
+from ebgenes.errors import InputError, counted, either, listing, nearest
+from ebgenes.limits import require_size, require_unpackable
+from ebgenes.text_files import NUMBER, find_layout, is_excel, read_text, title_words
 
 LARGEST_COUNT = 2**53 - 1
 
@@ -140,14 +140,19 @@ def read_text_table(path: str | os.PathLike[str], *, numeric: bool, most: int = 
     return frame
 
 
-def read_table(path: str | os.PathLike[str], *, numeric: bool, most: int = -1) -> TextTable:
-    """As `read_text_table`, with what was done; names may repeat."""
+def read_table(
+    path: str | os.PathLike[str], *, numeric: bool, most: int = -1, worksheet: str | None = None
+) -> TextTable:
+    """As `read_text_table`, with what was done; names may repeat. Of a workbook the sheet of this name, or the first
+    that holds a table."""  # fmt: skip
     found = existing_file(path)
     with readable(found), warnings.catch_warnings():
         # Rows longer than the header would lose their ends.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         if is_excel(found):
-            return _from_excel(found, numeric=numeric)
+            return _from_excel(found, worksheet, numeric=numeric)
+        if worksheet is not None:
+            raise InputError(f"{found} is no workbook of Excel; leave out that its sheet {worksheet!r} is to be read.")
         text = read_text(found, most)
         content = text.content
         if text.cut:
@@ -211,7 +216,7 @@ def _with_points(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[st
             f"{path}: the commas in its numbers may part thousands or be decimal ones (first: {first!r}). Write the "
             "numbers without commas."
         )
-    points = frame[columns].apply(lambda column: pd.to_numeric(column.str.replace(",", ".", regex=False)))
+    points = frame[columns].apply(lambda column: as_numbers(column.str.replace(",", ".", regex=False)))
     return _replaced(frame, points), ["decimal commas were read as points."]
 
 
@@ -236,6 +241,10 @@ def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric
         frame, names = frame.loc[:, kept], [names[0], *np.array(names[1:], dtype=object)[kept]]
         n = len(blank_columns)
         notes.append(f"{counted(n, 'empty column')} {either(n, 'was', 'were')} left out.")
+    # A column of words needs no heading to be told from counts.
+    kinds = zip(frame.columns, names[1:], strict=True)
+    heads = [f"Unnamed: {i}" if not name and i in text and numeric else name for i, name in kinds]
+    names = [names[0], *heads]
     if (stripped == "").any():
         nothing = (frame.astype(str).apply(lambda column: column.str.strip()) == "").all(axis=1).to_numpy()
         blank = np.asarray(stripped == "") & nothing
@@ -255,32 +264,56 @@ def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric
 
 def _numbers_again(column: pd.Series) -> pd.Series:
     """Numbers that were text for an empty row's sake."""
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = as_numbers(column)
     return column if numbers.isna().any() else numbers
 
 
-def _from_excel(path: Path, *, numeric: bool) -> TextTable:
-    """The first sheet of a workbook that holds something."""
+OF_WORKBOOKS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
+    ValueError, EOFError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What openpyxl raises on damaged workbooks."""
+
+
+def _from_excel(path: Path, worksheet: str | None, *, numeric: bool) -> TextTable:
+    """The sheet of a workbook that is named, or the first that holds a table."""
     try:
         import openpyxl
-        from openpyxl.utils.exceptions import InvalidFileException
     except ImportError:
         raise InputError(
             f"{path} is a workbook of Excel, which needs openpyxl: pip install 'ebgenes[xlsx]'. Or save it as CSV."
         ) from None
+    with zipfile.ZipFile(path) as archive:
+        # An archive's reader stops at the sizes that it declares.
+        require_unpackable(path, path.stat().st_size, sum(each.file_size for each in archive.infolist()))
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (KeyError, ValueError, InvalidFileException) as error:
+        titles = [sheet.title for sheet in book.worksheets]
+        asked = titles if worksheet is None else [worksheet]
+        filled = [(sheet.title, rows) for sheet in book.worksheets if sheet.title in asked and (rows := _cells(sheet))]
+        book.close()
+    except OF_WORKBOOKS as error:
         raise InputError(f"{path} is no readable workbook of Excel: {one_line(error)} Save it as CSV.") from None
-    filled = [(sheet.title, rows) for sheet in book.worksheets if (rows := _cells(sheet))]
-    book.close()
+    if worksheet is not None and worksheet not in titles:
+        raise InputError(
+            f"{path} has no sheet {worksheet!r}. Its sheets: {listing(titles)}.{nearest(worksheet, titles)}"
+        )
     if not filled:
         raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
-    title, rows = filled[0]
+    tables = [each for each in filled if len(each[1]) > 1 and max(map(len, each[1])) > 1]
+    title, rows = (tables or filled)[0]
     notes = [f"the sheet {title!r} of the workbook was read."]
     if len(filled) > 1:
-        notes = [f"of {len(filled)} sheets in the workbook the first, {title!r}, was read."]
+        others = [each for each, _ in filled if each != title]
+        notes = [
+            f"of {len(filled)} sheets in the workbook the first with a table, {title!r}, was read (others: "
+            f"{listing(others, 4)}; worksheets: names another)."
+        ]
     width = max(len(row) for row in rows)
+    above = next((i for i, row in enumerate(rows) if len(row) > 1), 0)
+    if above and width > 2:
+        notes.append(title_words(above, rows[0][0]))
+        rows = rows[above:]
     header, *body = [[*row, *[""] * (width - len(row))] for row in rows]
     if not body or width < 2:
         raise InputError(f"{path} has {'one column only' if body else 'a header but no rows'}. Is it the right sheet?")
@@ -293,6 +326,8 @@ def _from_excel(path: Path, *, numeric: bool) -> TextTable:
 def _cells(sheet: Any) -> list[list[str]]:
     """A sheet's rows as text, from the first that holds something, without the empty cells at their ends."""
     rows: list[list[str]] = []
+    # The size that a sheet says it has may be anything; its cells are what there is.
+    sheet.reset_dimensions()
     for row in sheet.iter_rows(values_only=True):
         cells = ["" if cell is None else _cell(cell) for cell in row]
         while cells and not cells[-1].strip():
@@ -373,11 +408,23 @@ def require_unique(names: Sequence[str], what: str, path: Path) -> None:
         raise InputError(f"{path}: {len(empty)} of {len(names)} {what} have no name. Name them.")
 
 
+LONG_EXPONENT = re.compile(r"[eE][+-]?\d{6}")
+
+
+def as_numbers(column: pd.Series) -> pd.Series:
+    """Text as numbers, NaN where it is none; pandas alone crashes on exponents of some twenty digits."""
+    if column.dtype.kind == "O":
+        column = column.astype(object)
+        beyond = np.array([isinstance(value, str) and LONG_EXPONENT.search(value) is not None for value in column])
+        column = column.mask(beyond, "beyond") if beyond.any() else column
+    return pd.to_numeric(column, errors="coerce")
+
+
 def numbers_or_missing(column: pd.Series, path: str | os.PathLike[str]) -> pd.Series:
     """Text as numbers; NaN where it says that there is none."""
     missing = column.str.strip().isin(["", "NA", "NaN", "nan"])
     text = column.mask(missing, "nan")
-    bad = pd.to_numeric(text, errors="coerce").isna() & ~missing
+    bad = as_numbers(text).isna() & ~missing
     if bad.any():
         raise InputError(
             f"{path}: column {column.name!r} must hold numbers; {int(bad.sum())} of {len(bad)} values are not "

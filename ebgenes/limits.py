@@ -95,10 +95,21 @@ def unpacked(file: Readable, path: Path, packed: int, most: int = -1) -> bytes:
             break
         pieces.append(piece)
         size += len(piece)
-        if size > UNSUSPECTED and size > TEXT_RATIO * packed:
-            raise InputError(
-                f"{path} has {packed:,} bytes and unpacks to more than {size:,}, which no table does. "
-                "Was it made to fill the memory? Unpack it yourself if you trust it."
-            )
-        require_size(path, size)
+        require_unpackable(path, packed, size)
     return b"".join(pieces)
+
+
+def require_unpackable(path: Path | str, packed: int, size: int) -> None:
+    """Refuse text of so many bytes that grows beyond what tables do once it is unpacked, or beyond the limit.
+
+    Raises
+    ------
+    InputError
+        Where it does.
+    """
+    if size > UNSUSPECTED and size > TEXT_RATIO * packed:
+        raise InputError(
+            f"{path} has {packed:,} bytes and unpacks to more than {size:,}, which no table does. "
+            "Was it made to fill the memory? Unpack it yourself if you trust it."
+        )
+    require_size(path, size)

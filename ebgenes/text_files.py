@@ -201,9 +201,13 @@ def find_layout(content: bytes, path: Path) -> Layout:
     lines, places, comments = _lines(content)
     if not lines:
         raise InputError(f"{path} is empty. Give a table with a header line and one row a gene or sample.")
+    notes = []
+    if above := _titles(lines):
+        notes.append(title_words(above, lines[0]))
+        lines, places, comments = lines[above:], places[above:], []
     separator = _separator(lines)
     header, rows = cells_of(lines[0], separator), [cells_of(line, separator) for line in lines[1:]]
-    start, notes = places[0][1], []
+    start = places[0][1]
     if comments and _is_header(cells_of(comments[-1], separator), header):
         rows = [header, *rows]
         header, start = cells_of(comments[-1].lstrip("#").lstrip(" "), separator), places[0][0]
@@ -251,8 +255,45 @@ def _lines(content: bytes) -> tuple[list[str], list[tuple[int, int]], list[str]]
     return lines, places, comments
 
 
+MOST_TITLES = 20
+
+
+def _titles(lines: Sequence[str]) -> int:
+    """How many lines above the header are no part of the table: they have fewer cells, and the rest has one shape."""
+    if _even_separator(lines):
+        return 0
+    for separator in SEPARATORS[:3]:
+        cells = [cells_of(line, separator) for line in lines]
+        if above := _titles_above(cells):
+            return above
+    return 0
+
+
+def _titles_above(rows: Sequence[Sequence[str]]) -> int:
+    """How many of the first rows have fewer cells than all that follow, of which the first has names and no numbers."""
+    width = len(rows[-1])
+    short = [len(row) < width - 1 for row in rows]
+    above = short.index(False) if False in short else 0
+    even = above and width > 2 and all(len(row) == width for row in rows[above:])
+    if not even or above > min(MOST_TITLES, len(rows) - 2) or any(NUMBER.fullmatch(cell) for cell in rows[above][1:]):
+        return 0
+    return above
+
+
+def title_words(above: int, first: str) -> str:
+    """What is said of lines above the header."""
+    words = f"{counted(above, 'line')} above the header {either(above, 'was', 'were')} passed over"
+    return f"{words} (first: {first.strip()[:40]!r})."
+
+
 def _separator(lines: Sequence[str]) -> str:
     """The one of `SEPARATORS` that gives all lines the same number of cells, and the most of them."""
+    even = _even_separator(lines)
+    return even or next((separator for separator in SEPARATORS[:3] if separator in lines[0]), "\t")
+
+
+def _even_separator(lines: Sequence[str]) -> str:
+    """As `_separator`; nothing where none does."""
     best, most = "", 1
     for separator in SEPARATORS:
         if separator == " " and best:
@@ -263,11 +304,9 @@ def _separator(lines: Sequence[str]) -> str:
         even = len(counts) <= 1 and n_header - max(counts, default=n_header) in (-1, 0, 1)
         if even and n_header > most:
             best, most = separator, n_header
-        if even and n_header == 1 and counts == {2} and separator != " " and not best:
+        if even and n_header == 1 and counts == {2} and not best:
             best, most = separator, 2
-    if best:
-        return best
-    return next((separator for separator in SEPARATORS[:3] if separator in lines[0]), "\t")
+    return best
 
 
 def _is_header(comment: Sequence[str], first: Sequence[str]) -> bool:

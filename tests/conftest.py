@@ -22,6 +22,11 @@ def reference(name: str) -> pd.DataFrame:
     return pd.read_csv(REFERENCE / name, keep_default_na=False)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The workflow's files first: they take minutes, much of them waiting, and none should be left over at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
 @pytest.fixture(scope="session")
 def airway_samples() -> pd.DataFrame:
     return eb.read_samples(ROOT / "resources/airway/samples.tsv")

@@ -18,6 +18,7 @@ PUBLISHED = [
 """Of the authors' R package ebci 1.0.0, tests/testthat/test-cv.R."""
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(("m2", "kappa", "level", "expected"), PUBLISHED)
 def test_critical_values_are_the_published_ones(m2, kappa, level, expected):
     # They print 8 to 10 digits; roots are found to 1e-9 and worst cases to some 1e-9.

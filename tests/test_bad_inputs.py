@@ -321,6 +321,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "power of numbers": (formula("~ group + {9**9**9}"), REFUSED),
     "power of a column": (formula("~ group + {dose**9**9}"), REFUSED),
     "power in the formula": (formula("~ group + 9**9**9"), ("has the power 9", "up to 5")),
+    "power in brackets": (formula("~ (group + batch)**(1+1)"), ("has the power in brackets", "written as numbers")),
     "power of a sum": (formula("~ (group + batch + dose)**99999"), ("has the power 99999", "up to 5")),
     "endless spline": (formula("~ group + bs(dose, df=100000000)"), ("asks for 100000000 columns", "at most 30")),
     "random slope": (formula("~ group + (dose|batch)"), ("has the random slope (dose|batch)",)),

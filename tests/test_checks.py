@@ -122,3 +122,22 @@ def test_chunks_are_counted_as_steps():
     assert Work(**sizes).jobs == 1 + 2 + 1
     assert Work(**sizes, batch=2).jobs == Work(**sizes, batch=10).jobs == 1 + 1 + 2 + 1
     assert Work(**sizes, chunks=4).jobs == 1 + 2 * (1 + 4 + 1) + 1
+
+
+MEASURED = {
+    "airway": (64_102, 8, 498_013, 15.6, 606),
+    "SEQC, A and B": (25_794, 16, 730_177, 35.4, 711),
+    "Bottomly": (36_536, 21, 469_141, 14.6, 545),
+    "fission": (7_039, 36, 405_691, 12.8, 504),
+    "simulated": (20_000, 170, 11_596_136, 23.2, 673),
+}
+"""Genes, samples and bytes of studies with one contrast; seconds of CPU and peak memory (MB) of ``ebgenes run``, with
+compiled loops in the cache, on one core of a cloud machine (GNU time)."""
+
+
+@pytest.mark.parametrize("study", MEASURED)
+def test_estimates_are_within_a_factor_of_two(study: str):
+    genes, samples, size, seconds, memory = MEASURED[study]
+    work = Work(studies=1, contrasts=1, genes=genes, samples=samples, size=size)
+    assert seconds / 2 < work.seconds < 2 * seconds
+    assert memory / 2 < work.memory < 2 * memory

@@ -73,6 +73,7 @@ def test_more_chunks_than_genes_and_a_prior_that_only_some_genes_have(study: tup
     np.testing.assert_array_equal(found.p_value, whole.p_value)
 
 
+@pytest.mark.fast
 def test_chunks_of_different_fits_are_refused(study: tuple[Counts, Design]) -> None:
     counts, design = study
     one, other = (effects_of(common_of(counts, design, hidden_factors=k), slice(0, 5)) for k in (0, 1))

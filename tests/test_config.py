@@ -30,6 +30,8 @@ from ebgenes.posteriors.intervals.fitted_mixture import METHODS
 from ebgenes.prior.families import FAMILIES
 from ebgenes.prior.fit import BULKS, NULLS
 
+pytestmark = pytest.mark.fast
+
 COMPARISON = {"column": "dex", "baseline": "untrt", "target": "trt"}
 
 
@@ -198,8 +200,8 @@ def test_draws_that_were_interrupted_stand_beside_the_draws() -> None:
 
 KEYS_OF_A_DATASET = (
     "counts, format, layer, orientation, counts_are, gene_lengths, strandedness, tx2gene, "
-    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, genes, offsets, size_factors, controls, "
-    "design, random, reference, contrasts, keep, multivariate"
+    "pseudobulk, samples, exclude, missing, factors, numeric, sum_by, worksheets, genes, offsets, size_factors, "
+    "controls, design, random, reference, contrasts, keep, multivariate"
 )
 CONTRAST = "datasets/airway/contrasts/dex"
 SECOND = "datasets/airway/contrasts/x"
@@ -218,7 +220,11 @@ MISTAKES = [
     ("datasets/airway/desing", "~ x", f": unknown key; allowed: {KEYS_OF_A_DATASET}. Did you mean 'design'?"),
     ("datasets/airway/counts", ["a"], ": found ['a']; it must be text."),
     ("datasets/airway/layer", 1, ": found 1; it must be text or null."),
-    ("datasets/airway/reference/dex", None, ": found None; it must be text or a number or true or false."),
+    (
+        "datasets/airway/reference/dex",
+        None,
+        ": found None; it must be text or a number or true or false. If null is a name, quote it: 'null'.",
+    ),
     ("datasets/airway/contrasts", {}, ": is empty; give at least one entry."),
     (CONTRAST, {}, ": is empty; give at least one entry."),
     (CONTRAST, 3, ": found 3; it must be a mapping (key: value)."),

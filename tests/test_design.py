@@ -56,6 +56,7 @@ def test_continuous_covariates(sheet):
     np.testing.assert_allclose(log.weight, [0, 2])
 
 
+@pytest.mark.fast
 def test_transforms_with_a_memory_use_the_sheets(sheet):
     """`center` and splines take their centre and knots from the samples, not from the question."""
     weight = eb.build_design(sheet, "~ center(dose)", eb.compare("dose", baseline=0, target=1)).contrast.weight

@@ -29,6 +29,7 @@ def quietly(path: Path, **options) -> EffectTable:
         return read_effect_table(path, **options)
 
 
+@pytest.mark.fast
 def test_limma_s_errors_and_common_df_come_back():
     """From topTable, which has neither; R's own numbers beside them."""
     effects, truth = quietly(TABLES / "limma.tsv").effects, reference("tables/truth.csv")
@@ -51,6 +52,7 @@ def test_edger_s_errors_and_df_come_back():
     assert len(np.unique(effects.df)) > 1
 
 
+@pytest.mark.fast
 def test_deseq2_and_ashr_tables_are_read_as_they_are():
     deseq2 = quietly(TABLES / "deseq2.csv")
     table = pd.read_csv(TABLES / "deseq2.csv", index_col=0)

@@ -49,6 +49,7 @@ def test_nulls_equal_locfdr_s_on_airway(run):
             assert abs(int((ours.lfdr < 0.05).sum()) - theirs["n_fdr_lt_0.05"]) <= 1
 
 
+@pytest.mark.fast
 def test_poisson_density_equals_statsmodels(rng):
     place = np.linspace(-4, 6, 119)
     count = rng.poisson(300 * stats.norm.pdf(place) + 20 * stats.norm.pdf(place, 2, 1.5)).astype(float)
@@ -73,6 +74,7 @@ def test_truncated_maximum_equals_a_general_optimizer_s(rng):
     assert share == pytest.approx(len(inside) / 4000 / covered)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("method", ["mle", "central"])
 def test_a_shifted_wide_null_is_found(rng, method):
     null = rng.uniform(size=40_000) < 0.95

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from ebgenes.app.config import load_yaml, parse_config, schema
+from ebgenes.data import hdf5
 from ebgenes.data.cells import read_labels, read_parts
 from ebgenes.data.filter import screen_genes
 from ebgenes.data.formats import read_input
@@ -30,6 +32,7 @@ from ebgenes.data.normalization import normalize
 from ebgenes.data.pseudobulk import pseudobulk_cells, read_pseudobulk, write_pseudobulk
 from ebgenes.data.sheets import read_controls, read_samples
 from ebgenes.data.transcripts import read_tx2gene
+from ebgenes.data.trial_reading import tried
 from ebgenes.design.matrix import build_design
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.effects.summary_statistics import effects_from_summary
@@ -41,8 +44,20 @@ from ebgenes.results.table_files import read_table
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 TIMES = int(os.environ.get("EBGENES_FUZZ", "200"))
-OF_HDF5 = max(TIMES // 5, 1)
-"""Each is read on trial by a process of its own."""
+
+
+@pytest.fixture(autouse=True)
+def forked_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read on trial by a copy of this process, which need not load its libraries first."""
+
+    def tried_alone(path: Path, seconds: int) -> int:
+        child = os.fork()
+        if child == 0:
+            os._exit(tried(str(path), seconds))
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    monkeypatch.setattr(hdf5, "tried_alone", tried_alone)
+
 
 SAMPLES = ["a", "b", "c", "d"]
 SHEET = pd.DataFrame({"group": list("xxyy"), "dose": [0.0, 1, 2, 3]}, index=pd.Index(SAMPLES, name="sample"))
@@ -150,6 +165,34 @@ def test_parquet(tmp_path: Path) -> None:
     assert sum(try_many(path, read_as("parquet"), TIMES)) == TIMES
 
 
+def test_tables_packed_by_zstd(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    path = tmp_path / "x.tsv.zst"
+    with pyarrow.output_stream(str(path), compression="zstd") as file:
+        file.write(plain(tmp_path / "x.tsv").read_bytes())
+    assert sum(try_many(path, read_as("table"), TIMES)) == TIMES
+
+
+def test_workbooks(tmp_path: Path) -> None:
+    """One of the files in the archive is damaged; of the archive itself, hardly a damage is not told by its sums."""
+    pytest.importorskip("openpyxl")
+    path, inside = tmp_path / "x.xlsx", tmp_path / "inside"
+    pd.read_csv(plain(tmp_path / "x.tsv"), sep="\t", index_col=0).to_excel(path, index_label="gene")
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert sum(try_many(path, read_as("table"), TIMES // 4)) == TIMES // 4
+    for name in ("xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"):
+
+        def read(part: Path, name: str = name) -> object:
+            with zipfile.ZipFile(path, "w") as archive:
+                for each, content in files.items():
+                    archive.writestr(each, part.read_bytes() if each == name else content)
+            return read_as("table")(path)
+
+        inside.write_bytes(files[name])
+        assert sum(try_many(inside, read, TIMES // 4)) == TIMES // 4
+
+
 @pytest.mark.parametrize(
     "read", [read_samples, read_controls, read_tx2gene, read_effect_table], ids=lambda f: f.__name__
 )
@@ -199,6 +242,21 @@ def test_quantified(tmp_path: Path, program: str) -> None:
     assert sum(try_many(tmp_path / "q" / "a" / ending, in_folder(program, pairs), TIMES)) == TIMES
 
 
+def test_rsem(tmp_path: Path) -> None:
+    rows = "".join(f"g{i}\tt{i}\t900\t700\t{i * 3}\t{i * 5}\n" for i in range(10))
+    for name in SAMPLES:
+        (tmp_path / f"{name}.genes.results").write_text(
+            f"gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\n{rows}"
+        )
+    assert sum(try_many(tmp_path / "a.genes.results", in_folder("rsem"), TIMES)) == TIMES
+
+
+def test_htseq(tmp_path: Path) -> None:
+    for name in SAMPLES:
+        (tmp_path / f"{name}.txt").write_text("".join(f"g{i}\t{i * 3}\n" for i in range(20)) + "__no_feature\t4\n")
+    assert sum(try_many(tmp_path / "a.txt", in_folder("htseq"), TIMES)) == TIMES
+
+
 def test_kallisto_h5(tmp_path: Path) -> None:
     pairs = tmp_path / "t2g.tsv"
     pairs.write_text("".join(f"t{i}\tg{i % 5}\n" for i in range(10)))
@@ -209,7 +267,7 @@ def test_kallisto_h5(tmp_path: Path) -> None:
             file["aux/eff_lengths"] = np.full(10, 700.0)
             file["est_counts"] = np.arange(10.0)
     read = in_folder("kallisto", pairs)
-    assert sum(try_many(tmp_path / "q" / "a" / "abundance.h5", read, OF_HDF5)) == OF_HDF5
+    assert sum(try_many(tmp_path / "q" / "a" / "abundance.h5", read, TIMES)) == TIMES
 
 
 @pytest.mark.parametrize("name", ["matrix.mtx", "barcodes.tsv", "features.tsv"])
@@ -238,7 +296,7 @@ def test_h5ad(tmp_path: Path, kind: str, as_cells: bool) -> None:
         pseudobulk_cells(path, SAMPLES, sample="donor", cell_type="type", cells=None, layer=None)
 
     read = cells if as_cells else read_as("h5ad")
-    assert sum(try_many(tmp_path / "x.h5ad", read, OF_HDF5)) == OF_HDF5
+    assert sum(try_many(tmp_path / "x.h5ad", read, TIMES)) == TIMES
 
 
 @pytest.mark.parametrize("kind", ["effects", "counts", "pseudobulk", "prior", "table"])

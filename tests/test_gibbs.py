@@ -292,7 +292,7 @@ def test_posteriors_are_near_the_plug_in_s_with_many_genes(study):
     # The null's scales come out a little more or less probable than in the fit.
     np.testing.assert_allclose(known.lfdr, plug_in.lfdr, atol=0.12)
     assert np.mean(known.sd**2) > 0.9 * np.mean(plug_in.sd**2)
-    np.testing.assert_allclose(known.lfdr + known.up + known.down, 1, atol=1e-6)
+    np.testing.assert_allclose(known.lfdr + known.prob_up + known.prob_down, 1, atol=1e-6)
     assert eb.diagnose(draws)["pi0"]["rhat"] < 1.05
 
 

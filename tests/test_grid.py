@@ -132,7 +132,7 @@ def test_posteriors_of_a_gridded_normal_are_the_closed_ones(drift, threshold):
     np.testing.assert_allclose(ours.lfdr, exact.lfdr, rtol=1e-5)
     for name in ("mean", "sd", "lower", "upper"):
         np.testing.assert_allclose(getattr(ours, name), getattr(exact, name), atol=2e-4, err_msg=name)
-    for name in ("lfsr", "up", "down"):
+    for name in ("lfsr", "prob_up", "prob_down"):
         np.testing.assert_allclose(getattr(ours, name), getattr(exact, name), rtol=2e-3, atol=1e-300, err_msg=name)
 
 
@@ -155,7 +155,7 @@ def test_posteriors_of_skewed_likelihoods_equal_quadrature():
         mean = integral(lambda t: t * slab(t), -36, 36, points) / total
         assert post.lfdr[g] == pytest.approx(null / total, rel=5e-5)
         assert post.mean[g] == pytest.approx(mean, abs=1e-5)
-        assert post.down[g] == pytest.approx(below / total, rel=1e-4)
+        assert post.prob_down[g] == pytest.approx(below / total, rel=1e-4)
         assert post.lfsr[g] == pytest.approx((null + min(below, above)) / total, rel=1e-4)
         lower = post.lower[g]
         mass = integral(slab, -36, lower, points) / total + (null / total if lower >= 0 else 0)
@@ -170,12 +170,12 @@ def test_signs_mirror():
     one, other = eb.posterior(effects, prior), eb.posterior(mirrored, prior)
     np.testing.assert_allclose(other.mean, -one.mean, atol=1e-9)
     np.testing.assert_allclose(other.upper, -one.lower, atol=1e-7)
-    np.testing.assert_allclose(other.up, one.down, rtol=1e-7)
+    np.testing.assert_allclose(other.prob_up, one.prob_down, rtol=1e-7)
 
 
 def test_a_prior_without_slabs_leaves_nothing():
     post = eb.posterior(skewed(), MixturePrior(weight=np.array([1.0, 0.0]), scale=np.array([0.0, 1.0])))
-    for name in ("mean", "sd", "lower", "upper", "up", "down"):
+    for name in ("mean", "sd", "lower", "upper", "prob_up", "prob_down"):
         assert (getattr(post, name) == 0).all()
     assert (post.lfdr == 1).all()
     assert (post.lfsr == 1).all()

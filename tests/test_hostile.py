@@ -174,7 +174,7 @@ def write_tenx(folder: Path, header: str = "integer general", sizes: str | None 
         ({"sizes": "99999999999 99999999999 3"}, "Are the three files of one run"),
         ({"sizes": "60 6"}, "does not tell its rows"),
         ({"sizes": "60 6 -3"}, "does not tell its rows"),
-        ({"r5": "1 1 99999999999999999999999"}, "matrix.mtx"),
+        ({"r5": "1 1 99999999999999999999999"}, "more than 18 digits"),
         ({"r5": "1 3 1000000000000000000"}, "whole numbers"),
         ({"r5": "0 1 5"}, "matrix.mtx"),
         ({"r5": "61 1 5"}, "matrix.mtx"),

@@ -153,6 +153,7 @@ def same_counts(found: Counts, reads: pd.DataFrame) -> None:
 # Recognised, read, and equal to the plain table
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("strand", ["unstranded", "forward", "reverse"])
 def test_star(tmp_path: Path, reads: pd.DataFrame, sheet: pd.DataFrame, strand: str):
     folder = write_star(tmp_path / "star", reads, strand)
@@ -196,6 +197,7 @@ def test_feature_counts_of_one_sample_each(tmp_path: Path, reads: pd.DataFrame, 
     same_counts(read_input(tmp_path, sheet).counts, reads)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("version", [2, 3])
 def test_tenx(tmp_path: Path, reads: pd.DataFrame, sheet: pd.DataFrame, version: int):
     folder = write_tenx(tmp_path / "10x", reads, version)
@@ -233,6 +235,7 @@ def test_tables_and_h5ad(tmp_path: Path, reads: pd.DataFrame, sheet: pd.DataFram
         same_counts(read_input(tmp_path / name, sheet).counts, reads)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("program", ["salmon", "kallisto"])
 def test_transcripts_are_summed_to_genes(tmp_path: Path, reads: pd.DataFrame, sheet: pd.DataFrame, program: str):
     transcripts = transcripts_of(reads)

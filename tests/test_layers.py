@@ -11,6 +11,8 @@ import pytest
 
 import ebgenes
 
+pytestmark = pytest.mark.fast
+
 PACKAGE = Path(ebgenes.__file__).parent
 ORDER = (
     ("errors", "imports", "arrays"),

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -169,6 +171,59 @@ def blanks_around(reads: pd.DataFrame) -> str:
     return "counts.tsv"
 
 
+def gct(reads: pd.DataFrame) -> str:
+    """Broad's format: a version, the table's size, then names and descriptions."""
+    table = reads.copy()
+    table.insert(0, "Description", NAMES)
+    Path("counts.gct").write_text("#1.2\n60\t6\n" + table.to_csv(sep="\t", index_label="Name"))
+    return "counts.gct"
+
+
+def lines_of_geo(reads: pd.DataFrame) -> str:
+    Path("c.txt").write_text('!Series_title\t"x"\n!Sample_id\t"y"\n' + reads.to_csv(sep="\t"))
+    return "c.txt"
+
+
+def workbook_with_a_title(reads: pd.DataFrame) -> str:
+    """A supplementary table: a sheet of words first, and words above the header."""
+    with pd.ExcelWriter("c.xlsx", engine="xlsxwriter") as book:
+        pd.DataFrame({"Read me": ["x"]}).to_excel(book, sheet_name="README", index=False)
+        reads.to_excel(book, sheet_name="S1", startrow=2)
+        book.sheets["S1"].write(0, 0, "Supplementary Table 1. Counts")
+    return "c.xlsx"
+
+
+def sums_below(reads: pd.DataFrame) -> str:
+    table = reads.copy()
+    table.loc["Total"] = reads.sum()
+    table.to_csv("counts.tsv", sep="\t", index_label="gene")
+    return "counts.tsv"
+
+
+def ids_with_names(reads: pd.DataFrame) -> str:
+    reads.set_axis([f"{gene}|{name}" for gene, name in zip(GENES, NAMES, strict=True)]).to_csv("gene_count_matrix.csv")
+    return "gene_count_matrix.csv"
+
+
+def rsem_matrix(reads: pd.DataFrame) -> str:
+    """rsem-generate-data-matrix: columns called after files, decimals, all in quotes."""
+    table = (reads + 0.25).add_suffix(".genes.results")
+    table.to_csv("GeneMat.txt", sep="\t", index_label="", quoting=2)
+    return "GeneMat.txt"
+
+
+def heading_without_a_name(reads: pd.DataFrame) -> str:
+    table = reads.copy()
+    table.insert(0, "", NAMES)
+    table.to_csv("counts.tsv", sep="\t")
+    return "counts.tsv"
+
+
+def parquet_by_another_name(reads: pd.DataFrame) -> str:
+    reads.to_parquet("c.pq")
+    return "c.pq"
+
+
 WIDE: dict[Callable[[pd.DataFrame], str], str] = {
     geo: "'Symbol' names the genes",
     nf_core_star: "'gene_name' names the genes",
@@ -183,20 +238,29 @@ WIDE: dict[Callable[[pd.DataFrame], str], str] = {
     commented_header: "1 line that begins with # was passed over",
     no_heading_of_genes: "",
     blanks_around: "blanks around",
+    gct: "1 line above the header was passed over",
+    lines_of_geo: "2 lines above the header were passed over",
+    workbook_with_a_title: "the first with a table, 'S1', was read (others: README",
+    ids_with_names: "genes' names are taken from their ids",
+    rsem_matrix: "were rounded",
+    parquet_by_another_name: "",
+    heading_without_a_name: "1 column of the counts is about genes, and no counts (Unnamed: 1)",
 }
 
 
 @pytest.mark.parametrize("write", WIDE, ids=lambda write: write.__name__)
 def test_tables(here: Path, reads: pd.DataFrame, write: Callable[[pd.DataFrame], str]):
     study, said = read(write(reads))
-    same(study, reads)
+    same(study, reads.set_axis(list(study.screen.gene)))
+    assert [str(name).partition("|")[0] for name in study.screen.gene] == GENES
     assert WIDE[write] in said
-    if "names the genes" in WIDE[write]:
+    if "names the genes" in WIDE[write] or "genes' names" in WIDE[write]:
         assert list(study.screen.name) == NAMES
 
 
+@pytest.mark.fast
 def test_nf_core_salmon(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
-    """Only paths are edited: estimates are rounded; the matrix of lengths beside is offered, and makes offsets."""
+    """Only paths are edited: estimates are rounded, and the matrix of lengths beside makes offsets."""
     estimates = reads + 0.25
     estimates.iloc[0, 0] = 12.5
     lengths = pd.DataFrame(1500.0, reads.index, SAMPLES)
@@ -205,11 +269,13 @@ def test_nf_core_salmon(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureF
         written = table.copy()
         written.insert(0, "gene_name", NAMES)
         written.to_csv(f"salmon.merged.gene_{name}.tsv", sep="\t")
+    plain, _ = read("salmon.merged.gene_counts.tsv", gene_lengths=None)
+    assert plain.counts.log_size is not None
+    assert plain.counts.log_size.ndim == 1
     study, said = read("salmon.merged.gene_counts.tsv")
     same(study, np.rint(estimates).astype(int))
     assert "were rounded" in said
-    assert "gene_lengths: salmon.merged.gene_lengths.tsv" in said
-    study, _ = read("salmon.merged.gene_counts.tsv", gene_lengths="salmon.merged.gene_lengths.tsv")
+    assert "lengths of transcripts come from salmon.merged.gene_lengths.tsv, as offsets" in said
     assert study.counts.log_size is not None
     offset = study.counts.log_size[3]
     assert offset[3:].mean() - offset[:3].mean() == pytest.approx(
@@ -220,6 +286,72 @@ def test_nf_core_salmon(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureF
         "salmon.merged.gene_counts_length_scaled.tsv", "scaled by the transcripts' lengths already", capsys=capsys,
         gene_lengths="salmon.merged.gene_lengths.tsv",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("how", "offsets"), [("no", True), ("lengthScaledTPM", False), ("scaledTPM", False)])
+def test_tximport_as_r_writes_it(here: Path, reads: pd.DataFrame, how: str, offsets: bool):
+    """``write.csv(txi)``: counts are told from abundances; lengths are offsets unless the counts hold them."""
+    lengths = pd.DataFrame(1000.0, reads.index, SAMPLES)
+    lengths.iloc[3, 3:] = 2000.0
+    parts = (reads * 1.5).add_prefix("abundance."), (reads + 0.25).add_prefix("counts."), lengths.add_prefix("length.")
+    pd.concat(parts, axis=1).assign(countsFromAbundance=how).to_csv("txi.csv", quoting=2, index_label="")
+    study, said = read("txi.csv")
+    same(study, reads)
+    assert "were rounded" in said
+    assert ("hold the lengths" in said) != offsets
+    assert study.counts.log_size is not None
+    assert study.counts.log_size.ndim == (2 if offsets else 1)
+    if offsets:
+        offset = study.counts.log_size[3] - study.counts.log_size[4]
+        assert offset[3:].mean() - offset[:3].mean() == pytest.approx(np.log(2), abs=1e-9)
+
+
+def test_sums_below_the_genes(here: Path, reads: pd.DataFrame):
+    """Only a whole reading tells that they are sums; a gene of such a name that is none stays."""
+    config(sums_below(reads))
+    study = prepare(read_config("config.yaml").datasets["one"], "median_ratio")
+    same(study, reads)
+    assert "1 row holds totals and no genes, and was left out (Total)." in study.notes
+    reads.set_axis(["SUM", *GENES[1:]]).to_csv("counts.tsv", sep="\t", index_label="gene")
+    assert "SUM" in prepare(read_config("config.yaml").datasets["one"], "median_ratio").screen.gene
+
+
+def test_sheets_of_workbooks_by_name(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    sheet = pd.read_csv("samples.tsv", sep="\t")
+    with pd.ExcelWriter("all.xlsx") as book:
+        (reads * 2).to_excel(book, sheet_name="Pilot")
+        reads.to_excel(book, sheet_name="Counts 2")
+        sheet.to_excel(book, sheet_name="who", index=False)
+    keys = {"samples": "all.xlsx", "worksheets": {"counts": "Counts 2", "samples": "who"}}
+    study, said = read("all.xlsx", **keys)
+    same(study, reads)
+    assert "the sheet 'Counts 2' of the workbook was read" in said
+    keys["worksheets"] = {"counts": "Counts2", "samples": "who"}
+    refused("all.xlsx", "no sheet 'Counts2'. Its sheets: Pilot, Counts 2, who. Did you mean 'Counts 2'?",
+            capsys=capsys, **keys)  # fmt: skip
+    reads.to_csv("counts.tsv", sep="\t")
+    refused("counts.tsv", "counts.tsv is no workbook", capsys=capsys, **keys)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"X\n\x00\x00\x00\x03\x00\x04", "holds an object of R. Save its counts in R as text: write.csv"),
+        (gzip.compress(b"RDX3\nX\n\x00\x00\x00\x03"), "holds an object of R"),
+        (b"ARROW1\x00\x00", "is a Feather file. Save it as parquet"),
+        (gzip.compress(b"BAM\x01"), "holds alignments. Count them first"),
+    ],
+    ids=["rds", "rdata", "feather", "bam"],
+)
+def test_what_is_no_table_is_told(here: Path, content: bytes, words: str, capsys: pytest.CaptureFixture[str]):
+    Path("counts.x").write_bytes(content + bytes(60))
+    refused("counts.x", words, capsys=capsys)
+
+
+def test_a_header_that_is_missing(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    """htseq-count of several alignments writes none; which column is whose, nobody can tell."""
+    reads.to_csv("counts.tsv", sep="\t", header=False)
+    refused("counts.tsv", "the header is missing: write the samples' names above", capsys=capsys)
 
 
 def test_tpm_is_refused_under_any_name(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
@@ -269,6 +401,7 @@ def test_salmon_genes_without_tx2gene(here: Path, reads: pd.DataFrame):
     same(read("quants")[0], reads)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("name", ["{}.txt", "{}.htseq.counts", "{}_counts.tsv.gz", "run1_{}.count"])
 @pytest.mark.parametrize("kind", ["plain", "names", "header"])
 def test_htseq(here: Path, reads: pd.DataFrame, name: str, kind: str):
@@ -296,7 +429,149 @@ def test_a_sample_is_not_taken_for_one_with_a_longer_name(here: Path, reads: pd.
     np.testing.assert_array_equal(study.counts.count, reads)
 
 
+def test_files_of_the_genomic_data_commons(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    """STAR's counts with names and TPM beside them; libraries whose strands are not clear are refused by check too."""
+    Path("gdc").mkdir()
+
+    def write(share: float) -> None:
+        for sample in SAMPLES:
+            lines = ["# gene-model: GENCODE v36", "gene_id\tgene_name\tgene_type\tunstranded\tstranded_first\t"
+                     "stranded_second\ttpm_unstranded"]  # fmt: skip
+            lines += [f"N_{name}\t\t\t9\t9\t9\t" for name in ("unmapped", "multimapping", "noFeature", "ambiguous")]
+            lines += [
+                f"{gene}\t{name}\tprotein_coding\t{n}\t{int(share * n)}\t{n - int(share * n)}\t1.5"
+                for gene, name, n in zip(GENES, NAMES, reads[sample], strict=True)
+            ]
+            Path(f"gdc/{sample}.rna_seq.augmented_star_gene_counts.tsv").write_text("\n".join([*lines, ""]))
+
+    write(0.5)
+    same(read("gdc")[0], reads)
+    write(0.7)
+    refused("gdc", "strands do not tell how the 6 libraries were made", capsys=capsys)
+
+
+def quantified(reads: pd.DataFrame, sample: str, names: list[str], columns: str) -> pd.DataFrame:
+    """A table of one sample, its columns as a program calls them: name, length, effective length, reads, TPM."""
+    values = [names, 1000, 850.0, reads[sample] + 0.2, 1.0]
+    return pd.DataFrame(dict(zip(columns.split(), values, strict=True)))
+
+
+TRANSCRIPTS = [f"ENST{i}" for i in range(60)]
+SALMON = "Name Length EffectiveLength NumReads TPM"
+
+
+@pytest.mark.parametrize("program", ["kallisto", "rsem", "salmon"])
+def test_files_of_two_forms_beside_one_another(here: Path, reads: pd.DataFrame, program: str):
+    """As all three programs leave them: one of them is read."""
+    for sample in SAMPLES:
+        folder = Path("q", sample)
+        folder.mkdir(parents=True)
+        if program == "kallisto":
+            table = quantified(reads, sample, TRANSCRIPTS, "target_id length eff_length est_counts tpm")
+            table.to_csv(folder / "abundance.tsv", sep="\t", index=False)
+            with h5py.File(folder / "abundance.h5", "w") as file:
+                file["aux/ids"] = np.array(TRANSCRIPTS, dtype="S")
+                file["aux/eff_lengths"], file["est_counts"] = np.full(60, 850.0), reads[sample].to_numpy() * 1.0
+        if program == "rsem":
+            columns = "gene_id length effective_length expected_count TPM"
+            table = quantified(reads, sample, GENES, columns)
+            table.to_csv(folder / f"{sample}.genes.results", sep="\t", index=False)
+            table.insert(0, "transcript_id", TRANSCRIPTS)
+            table.to_csv(folder / f"{sample}.isoforms.results", sep="\t", index=False)
+        if program == "salmon":
+            quantified(reads, sample, GENES, SALMON).to_csv(folder / "quant.genes.sf", sep="\t", index=False)
+            quantified(reads, sample, TRANSCRIPTS, SALMON).to_csv(folder / "quant.sf", sep="\t", index=False)
+    pd.DataFrame({"t": TRANSCRIPTS, "g": GENES}).to_csv("t2g.tsv", sep="\t", index=False)
+    same(read("q", **({"tx2gene": "t2g.tsv"} if program == "kallisto" else {}))[0], reads)
+    if program == "salmon":
+        same(read("q", tx2gene="t2g.tsv")[0], reads)
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("Gene stable ID,Transcript stable ID,Gene name", "{gene},{tx},x"),
+        ("", "{tx} {gene}"),
+        ('"";"TXNAME";"GENEID"', '"{i}";"{tx}";"{gene}"'),
+        ("", "{tx}\t{gene}\tx"),
+    ],
+    ids=["biomart", "blanks", "r", "nf-core"],
+)
+def test_tables_of_transcripts_and_genes(here: Path, reads: pd.DataFrame, head: str, row: str):
+    for sample in SAMPLES:
+        Path("q", sample).mkdir(parents=True)
+        quantified(reads, sample, TRANSCRIPTS, SALMON).to_csv(f"q/{sample}/quant.sf", sep="\t", index=False)
+    rows = [row.format(i=i + 1, tx=tx, gene=GENES[i]) for i, tx in enumerate(TRANSCRIPTS)]
+    Path("t2g").write_text("\n".join([*([head] if head else []), *rows, ""]))
+    same(read("q", tx2gene="t2g")[0], reads)
+
+
+def test_hdf5_and_matrices_that_are_not_read(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    with h5py.File("c.loom", "w") as file:
+        file["matrix"], file["row_attrs/Gene"] = reads.to_numpy(), np.array(GENES, dtype="S")
+    refused("c.loom", "neither AnnData's nor 10x's (it holds: matrix, row_attrs). Save it as .h5ad", capsys=capsys)
+    Path("m").mkdir()
+    Path("m/matrix.mtx").write_text("%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 5\n")
+    refused("m/matrix.mtx", "name the folder that holds them: m", capsys=capsys)
+
+
+def test_size_factors_of_a_spreadsheet(here: Path, reads: pd.DataFrame):
+    Path("sf.csv").write_text("sample;sf\n" + "".join(f"{name};1,{i}\n" for i, name in enumerate(SAMPLES)))
+    study, _ = read(prep_de(reads), size_factors="sf.csv")
+    assert study.counts.log_size is not None
+    factor = np.exp(study.counts.log_size - study.counts.log_size[0])
+    np.testing.assert_allclose(factor, [1, 1.1, 1.2, 1.3, 1.4, 1.5], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["gff3", "refseq", "gtf.bz2"])
+def test_genes_of_transcripts_by_annotation(here: Path, reads: pd.DataFrame, kind: str):
+    """Whatever the annotation is called and packed; salmon's files called after the samples."""
+    Path("q").mkdir()
+    for sample in SAMPLES:
+        names = [f"NM_{i}.1" if kind == "refseq" else f"ENST{i}" for i in range(60)]
+        table = {"Name": names, "Length": 1000, "EffectiveLength": 850.0, "TPM": 1.0, "NumReads": reads[sample]}
+        pd.DataFrame(table).to_csv(f"q/{sample}.sf", sep="\t", index=False)
+    place, lines = "\t1\t9\t.\t+\t.\t", []
+    for i, gene in enumerate(GENES):
+        if kind == "gff3":
+            lines += [f"1\te\tgene{place}ID=gene:{gene};Name=x",
+                      f"1\te\tmRNA{place}ID=transcript:ENST{i};Parent=gene:{gene}",
+                      f"1\te\texon{place}Parent=transcript:ENST{i}"]  # fmt: skip
+        elif kind == "refseq":
+            lines += [f"1\te\tgene{place}ID=gene-{gene};Dbxref=GeneID:1",
+                      f"1\te\tmRNA{place}ID=rna-NM_{i}.1;Parent=gene-{gene};transcript_id=NM_{i}.1",
+                      f"1\te\tCDS{place}ID=cds-1;Parent=rna-NM_{i}.1"]  # fmt: skip
+        else:
+            lines += [f'1\te\ttranscript{place}gene_id "{gene}"; transcript_id "ENST{i}";']
+    text = "\n".join(["##gff-version 3", *lines, ""]).encode()
+    Path(f"a.{kind}").write_bytes(bz2.compress(text) if kind.endswith("bz2") else text)
+    same(read("q", tx2gene=f"a.{kind}")[0], reads)
+
+
 # AnnData
+
+
+@pytest.mark.parametrize(("kind", "own"), [("h5ad", True), ("2", False), ("3", False)])
+def test_hdf5_by_its_contents(here: Path, reads: pd.DataFrame, kind: str, own: bool):
+    """AnnData and both versions of 10x, all called .h5."""
+    if own:
+        obs = pd.DataFrame({"group": [name[:3] for name in SAMPLES]}, index=SAMPLES)
+        var = pd.DataFrame({"symbol": NAMES}, index=GENES)
+        anndata.AnnData(reads.T.to_numpy(np.float32), obs=obs, var=var).write_h5ad("a.h5")
+    else:
+        matrix = sparse.csc_matrix(reads.to_numpy())
+        with h5py.File("a.h5", "w") as file:
+            group = file.create_group("matrix" if kind == "3" else "GRCh38")
+            for name in ("data", "indices", "indptr"):
+                group[name] = getattr(matrix, name)
+            group["shape"], group["barcodes"] = np.array(matrix.shape), np.array(SAMPLES, dtype="S")
+            places = ("features/id", "features/name") if kind == "3" else ("genes", "gene_names")
+            group[places[0]], group[places[1]] = np.array(GENES, dtype="S"), np.array(NAMES, dtype="S")
+            if kind == "3":
+                group["features/feature_type"] = np.array(["Gene Expression"] * 60, dtype="S")
+    study, _ = read("a.h5", **({"samples": None} if own else {}))
+    same(study, reads)
+    assert list(study.screen.name) == NAMES
 
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "categorical", "nullable", "more"])
@@ -333,6 +608,27 @@ def test_names_of_samples_anywhere(here: Path, reads: pd.DataFrame):
     study, said = read(prep_de(reads))
     same(study, reads)
     assert "names are in the column 'id'" in said
+
+
+def test_sheets_as_other_programs_have_them(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
+    """nf-core's, with a row for each pair of files; R's with row names and blanks; a row that was commented out."""
+    counts = prep_de(reads.assign(bad=3))
+    group = dict(zip(SAMPLES, [name[:3] for name in SAMPLES], strict=True))
+    rows = [(name, f"{name}_{i}.fq.gz", group[name]) for name in SAMPLES for i in (1, 2)]
+    pd.DataFrame(rows, columns=["sample", "fastq_1", "group"]).to_csv("samples.tsv", sep="\t", index=False)
+    study, said = read(counts)
+    same(study, reads)
+    assert "12 rows are of 6 samples, one for each pair of files of reads (fastq_1)" in said
+    rows[1] = (SAMPLES[0], "x.fq.gz", "trt")
+    pd.DataFrame(rows, columns=["sample", "fastq_1", "group"]).to_csv("samples.tsv", sep="\t", index=False)
+    refused(counts, "group", capsys=capsys)
+    Path("samples.tsv").write_text('"group"\n' + "".join(f'"{name}" "{group[name]}"\n' for name in SAMPLES))
+    same(read(counts)[0], reads)
+    lines = ["sample\tgroup", "#bad\tctl", *(f"{name}\t{group[name]}" for name in SAMPLES)]
+    Path("samples.tsv").write_text("\n".join(lines))
+    study, said = read(counts)
+    same(study, reads)
+    assert "1 row that begins with # was left out (#bad)" in said
 
 
 @pytest.mark.parametrize("missing", ["", "NA", "N/A", "NaN", " na ".replace("na", "NA")])

@@ -142,6 +142,7 @@ def test_balanced_groups_have_closed_forms():
     np.testing.assert_allclose(found.se[inside], np.sqrt(mean_between / (n_groups * each))[inside], rtol=1e-6)
 
 
+@pytest.mark.fast
 def test_paired_samples_give_the_paired_t():
     """Two samples a donor: whatever the ratio, the estimate is the mean difference; at a large one so is its error."""
     rng = np.random.default_rng(2)
@@ -228,6 +229,7 @@ def test_grid_holds_the_mixture_of_t():
     np.testing.assert_allclose(mixed, direct, rtol=1e-10)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     ("formula", "fixed", "factors"),
     [
@@ -496,6 +498,7 @@ def test_without_a_choice_the_words_say_why():
     assert with_group_means(balanced) is balanced
 
 
+@pytest.mark.fast
 def test_both_fits_side_by_side(tmp_path):
     """From the config: a table beside the results, words in prior.json, and the same again from effects.h5."""
     counts, design = confounded(4, 0.0, n_genes=300)

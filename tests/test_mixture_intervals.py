@@ -108,6 +108,7 @@ def test_refits_find_the_fit_again(rng, family, covariates):
     )
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("covariates", [False, True])
 def test_averages_equal_a_loop_over_draws(rng, covariates):
     _, effects = simulated(rng, 40)
@@ -173,6 +174,7 @@ def test_intervals_cover_where_the_prior_is_uncertain(method):
     assert np.mean(covered) > np.mean(plugin) - 0.01
 
 
+@pytest.mark.fast
 def test_robust_ones_are_centred_at_the_mode_and_know_the_null_s_scale(rng):
     _, effects = simulated(rng, 200, df=30.0)
     prior = MixturePrior(weight=np.array([0.7, 0.3]), scale=np.array([0.3, 1.5]), mode=0.4)

@@ -13,6 +13,8 @@ from ebgenes.records.design import Design
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
 
+pytestmark = pytest.mark.fast
+
 
 def make_effects(**changes) -> Effects:
     values = {
@@ -21,6 +23,7 @@ def make_effects(**changes) -> Effects:
         "se": np.array([1.0, 1.0]),
         "df": np.array([np.inf, 3.0]),
         "base_mean": np.array([1.0, 2.0]),
+        "engine": "normal",
         "scalars": {},
     }
     return Effects(**{**values, **changes})

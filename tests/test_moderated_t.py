@@ -142,6 +142,7 @@ def test_equal_variances_are_pooled_completely(rng):
     np.testing.assert_array_equal(squeeze_variances(variance, 5.0, prior), prior.variance)
 
 
+@pytest.mark.fast
 def test_robust_prior_frees_the_outliers(rng):
     variance = rng.f(4, 20, size=5_000)
     variance[:25] *= 400

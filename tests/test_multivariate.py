@@ -60,7 +60,7 @@ def test_posterior_is_mashrs_at_its_prior(their_prior):
     theirs = pd.read_csv(REFERENCE / "canonical.csv.gz").set_index("row")
     covariance = eb.covariances_of(se)
     ours = eb.multivariate_posterior(their_prior, estimate, covariance)
-    pairs = {"PM": ours.mean, "PSD": ours.sd, "lfsr": ours.lfsr, "lfdr": ours.lfdr, "NegProb": ours.down}
+    pairs = {"PM": ours.mean, "PSD": ours.sd, "lfsr": ours.lfsr, "lfdr": ours.lfdr, "NegProb": ours.prob_down}
     for name, values in pairs.items():
         np.testing.assert_allclose(values[theirs.index], theirs[columns(name)], rtol=0, atol=1e-6, err_msg=name)
     known, _ = checked(estimate, covariance, None)
@@ -148,7 +148,7 @@ def test_one_condition_is_the_univariate_fit(null):
     )
     one = eb.posterior(effects, with_drift)
     found = eb.multivariate_posterior(given, estimate[:, None], eb.covariances_of(se[:, None]))
-    for name in ("mean", "sd", "lfdr", "lfsr", "up", "down"):
+    for name in ("mean", "sd", "lfdr", "lfsr", "prob_up", "prob_down"):
         np.testing.assert_allclose(getattr(found, name)[:, 0], getattr(one, name), rtol=1e-9, atol=1e-12, err_msg=name)
     np.testing.assert_allclose(found.lfdr_all, one.lfdr, rtol=1e-9, atol=1e-12)
 
@@ -204,8 +204,8 @@ def test_posterior_is_bayes_rule(common):
     np.testing.assert_allclose(ours, loglik, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.mean, mean, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.lfdr, lfdr, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.down, down, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.up + found.down + found.lfdr, 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.prob_down, down, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.prob_up + found.prob_down + found.lfdr, 1, rtol=0, atol=1e-12)
     # Of a gene without any estimate the prior knows all there is to know.
     np.testing.assert_allclose(found.lfdr_all[5], 0.5, rtol=1e-14)
 
@@ -234,7 +234,7 @@ def test_what_must_not_matter(fitted, monkeypatch):
     np.testing.assert_allclose(again.lfsr, post.lfsr[:, order], rtol=0, atol=1e-11)
     flipped = eb.multivariate_posterior(fit.prior, -estimate, covariance)
     np.testing.assert_array_equal(flipped.mean, -post.mean)
-    np.testing.assert_array_equal(flipped.up, post.down)
+    np.testing.assert_array_equal(flipped.prob_up, post.prob_down)
     # Units: everything three times as large, and so are the slabs, which start at half a standard error.
     larger = eb.fit_multivariate(3 * estimate, 9 * covariance)
     np.testing.assert_allclose(larger.prior.scale, 3 * fit.prior.scale, rtol=1e-12)

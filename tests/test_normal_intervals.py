@@ -28,6 +28,7 @@ def every_method(estimate, se, rng, **options):
     }
 
 
+@pytest.mark.fast
 def test_plugin_is_the_posterior_at_reml(rng):
     _, estimate, se = simulated(rng, 30)
     found = normal.plugin_intervals(estimate, se, level=0.9)

@@ -207,8 +207,8 @@ def test_posteriors_are_averages_over_nulls():
     # Likelihoods between widths that are known are interpolated.
     assert_allclose(found.lfdr, lfdr, rtol=1e-5)
     assert_allclose(null_probability(effects, prior), lfdr, rtol=1e-5)
-    assert_allclose(found.up, sum(p * part.up for p, part in parts), rtol=1e-5)
-    assert_allclose(found.lfsr, lfdr + np.minimum(found.up, found.down), rtol=1e-5, atol=1e-12)
+    assert_allclose(found.prob_up, sum(p * part.prob_up for p, part in parts), rtol=1e-5)
+    assert_allclose(found.lfsr, lfdr + np.minimum(found.prob_up, found.prob_down), rtol=1e-5, atol=1e-12)
     mean = sum(p * part.mean for p, part in parts)
     assert_allclose(found.mean, mean, rtol=1e-5)
     square = sum(p * (part.sd**2 + part.mean**2) for p, part in parts) - mean**2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from ebgenes.app.config import Config, parse_config
 from ebgenes.app.last_net import exit_code
 from ebgenes.app.parts import conditions_part, dataset_part, plan_part, section_part, studies_part, sums_part
-from ebgenes.app.retries import spare_mistakes, told_a_mistake
+from ebgenes.app.retries import go_on_after_a_kill, spare_mistakes, told_a_mistake
+
+pytestmark = pytest.mark.fast
 
 
 def config(**sections: Any) -> Config:
@@ -102,3 +105,11 @@ def test_without_snakemakes_property_jobs_are_left_alone(attribute: int | None) 
 
     assert not spare_mistakes(Other, 0.0)
     assert Other.restart_times is attribute
+
+
+def test_without_snakemakes_settings_a_kill_is_left_to_its_message() -> None:
+    assert not go_on_after_a_kill(SimpleNamespace())
+    assert not go_on_after_a_kill(SimpleNamespace(dag_settings=None))
+    settings = SimpleNamespace(force_incomplete=False)
+    assert go_on_after_a_kill(SimpleNamespace(dag_settings=settings))
+    assert settings.force_incomplete

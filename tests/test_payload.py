@@ -196,8 +196,8 @@ def skewed(n_genes: int = 60) -> Effects:
     loglik = stats.t.logpdf((grid - estimate[:, None]) / se[:, None], df[:, None])
     loglik[-10:, :24] = loglik[-10:, 24:25]
     gene = [f"ENSG{i:05d}" for i in range(n_genes)]
-    known = {"gene": gene, "estimate": estimate, "se": se, "df": df, "base_mean": np.ones(n_genes), "scalars": {}}
-    return Effects(grid=grid, loglik=loglik, **known)
+    known = {"gene": gene, "estimate": estimate, "se": se, "df": df, "base_mean": np.ones(n_genes)}
+    return Effects(grid=grid, loglik=loglik, engine="likelihood", scalars={}, **known)
 
 
 def test_likelihoods_that_are_no_t_are_kept_as_they_are() -> None:

@@ -304,7 +304,7 @@ def test_label_zero_and_more_labels_than_genes(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", plots.FIGURES)
 def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
-    small = table.head(3000)
+    small = table.head(1000)
     for format in plots.FORMATS:
         first, second = (
             plots.figure_bytes(plots.draw(name, small, PRIOR, title="t", **told(small)), format) for _ in range(2)
@@ -378,6 +378,7 @@ def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
     plots.figure_bytes(figure, "pdf")
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("name", plots.FIGURES)
 def test_svg_has_text_and_few_paths(table: pd.DataFrame, name: str) -> None:
     svg = plots.figure_bytes(plots.draw(name, table, PRIOR, **told(table)), "svg")

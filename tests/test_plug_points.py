@@ -39,6 +39,8 @@ from ebgenes.prior.families.scales import slab_grid
 from ebgenes.records.effects import Effects
 from ebgenes.report.contents import Section
 
+pytestmark = pytest.mark.fast
+
 UPWARD = Family(
     name="upward",
     words="a mixture of half-normal distributions above zero",

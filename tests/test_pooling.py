@@ -52,6 +52,7 @@ def test_limits_of_partial_pooling(rng):
     np.testing.assert_allclose(near.mean, all_.mean, atol=1e-12)
 
 
+@pytest.mark.fast
 def test_eight_schools():
     schools = datasets.eight_schools()
     one = pooling.complete_pooling(schools.estimate, schools.se)

@@ -98,7 +98,7 @@ def brute_force(estimate: float, se: float, df: float, threshold: float) -> dict
     up = integrate.trapezoid(np.where(grid > threshold, share, 0), grid)
     down = integrate.trapezoid(np.where(grid < -threshold, share, 0), grid)
     second = integrate.trapezoid((grid - mean) ** 2 * share, grid) + lfdr * mean**2
-    return {"mean": mean, "sd": np.sqrt(second), "lfdr": lfdr, "up": up, "down": down}
+    return {"mean": mean, "sd": np.sqrt(second), "lfdr": lfdr, "prob_up": up, "prob_down": down}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_posterior_equals_brute_force(estimate, se, df, threshold):
     exact = brute_force(estimate, se, df, threshold)
     for name, value in exact.items():
         # The trapezoid rule over the step at the threshold is good to half a cell, 1e-4.
-        tolerance = 2e-4 if name in ("up", "down") else 1e-6
+        tolerance = 2e-4 if name in ("prob_up", "prob_down") else 1e-6
         assert getattr(ours, name)[0] == pytest.approx(value, abs=tolerance), name
 
 
@@ -142,8 +142,8 @@ def test_intervals_are_quantiles(estimate, interval):
 def test_areas_add_up(airway_effects):
     fit = eb.fit_em(airway_effects)
     post = eb.posterior(airway_effects, fit.prior)
-    np.testing.assert_allclose(post.lfdr + post.up + post.down, 1, atol=1e-9)
-    np.testing.assert_allclose(post.lfsr, 1 - np.maximum(post.up, post.down), atol=1e-9)
+    np.testing.assert_allclose(post.lfdr + post.prob_up + post.prob_down, 1, atol=1e-9)
+    np.testing.assert_allclose(post.lfsr, 1 - np.maximum(post.prob_up, post.prob_down), atol=1e-9)
     assert np.all(post.lower <= post.mean + 1e-12)
     assert np.all(post.mean <= post.upper + 1e-12)
     # Likelihoods are interpolated in one and computed in the other.
@@ -171,7 +171,7 @@ def test_signs_mirror(airway_effects):
     np.testing.assert_allclose(other.mean, -one.mean, rtol=1e-12)
     np.testing.assert_allclose(other.upper, -one.lower, atol=1e-8)
     np.testing.assert_array_equal(other.lfdr, one.lfdr)
-    np.testing.assert_array_equal(other.up, one.down)
+    np.testing.assert_array_equal(other.prob_up, one.prob_down)
 
 
 def test_a_gene_without_information_gets_the_prior():

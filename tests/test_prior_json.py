@@ -22,6 +22,8 @@ from ebgenes.records.counts import Study
 from ebgenes.results.prior_json import json_schema
 from ebgenes.results.storage import read_prior
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).parents[1]
 QUESTION = {"column": "group", "baseline": "control", "target": "treated"}
 

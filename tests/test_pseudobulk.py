@@ -57,6 +57,7 @@ STORED: dict[str, Callable[[anndata.AnnData], anndata.AnnData]] = {
 }
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("stored", STORED)
 @pytest.mark.parametrize("entries", [500, 10**9])
 def test_sums_are_pandas_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: str, entries: int):
@@ -70,6 +71,7 @@ def test_sums_are_pandas_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
     assert not notes
 
 
+@pytest.mark.fast
 def test_tenx_folder_with_a_table_of_cells(tmp_path: Path):
     adata = make_cells(n_genes=20)
     folder = tmp_path / "10x"

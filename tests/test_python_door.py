@@ -13,6 +13,8 @@ from scipy.sparse import csc_matrix, csr_matrix
 import ebgenes as eb
 from ebgenes.design.matrix import read_model
 
+pytestmark = pytest.mark.fast
+
 DESIGN, QUESTION = "~ group", ("group", "control", "treated")
 
 

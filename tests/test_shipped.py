@@ -13,6 +13,8 @@ from ebgenes.app.cli import main
 from ebgenes.app.config import read_config
 from ebgenes.app.shipped import EXAMPLES, shipped, workflow_command, write_example
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_whole(name, tmp_path, monkeypatch):

@@ -266,6 +266,7 @@ def test_nothing_beside_offsets_is_fine() -> None:
 # Files
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     "text",
     [

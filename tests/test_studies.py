@@ -237,6 +237,7 @@ def a_config(folder: Path) -> dict:
     }
 
 
+@pytest.mark.fast
 def test_from_config_to_page(tmp_path: Path):
     content = a_config(tmp_path)
     config = parse_config(content)

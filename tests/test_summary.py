@@ -15,6 +15,8 @@ from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit, MixturePrior
 from ebgenes.results.summary import shortest_interval, summarize
 
+pytestmark = pytest.mark.fast
+
 FIT = EmFit(
     prior=MixturePrior(weight=np.array([0.9, 0.1]), scale=np.array([0.0, 1.0])),
     loglik=np.array([-1.0]),

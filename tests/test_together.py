@@ -49,6 +49,7 @@ def test_small_p_values_make_normal_errors_wider():
     np.testing.assert_allclose(normal_se(replace(told, p_value=p_values(told))), 1, rtol=1e-10)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("correlation", [-0.5, 0.0, 0.3, 0.8])
 def test_correlation_of_errors_comes_back_from_null_genes(correlation):
     """20,000 genes, a tenth with effects in both conditions; the sampling error of a truncated sample is about .01."""
@@ -74,11 +75,12 @@ def posterior_of(mean: Any, lfsr: Any) -> MultivariatePosterior:
     mean, lfsr = np.array(mean, dtype=float), np.array(lfsr, dtype=float)
     zero = np.zeros_like(mean)
     return MultivariatePosterior(
-        condition=["T cells", "B cells", "NK cells"], mean=mean, sd=zero, lfsr=lfsr, lfdr=zero, up=zero, down=zero,
-        lfdr_all=zero[:, 0], pattern_share=zero[:, :1],
+        condition=["T cells", "B cells", "NK cells"], mean=mean, sd=zero, lfsr=lfsr, lfdr=zero,
+        prob_up=zero, prob_down=zero, lfdr_all=zero[:, 0], pattern_share=zero[:, :1],
     )  # fmt: skip
 
 
+@pytest.mark.fast
 def test_sharing_is_counted_and_told():
     post = posterior_of(
         [[1, 1.5, 0.1], [1, -1, 0], [2, 0.5, 0], [1, 1, 1], [0, 0, 0]],
@@ -181,6 +183,7 @@ def test_contrasts_taken_together_leave_their_files(groups, capsys):
     assert main(["multivariate", str(path), "--dataset", "study", "--name", "dose"]) == 2
 
 
+@pytest.mark.fast
 def test_cell_types_taken_together(tmp_path):
     """From the files that a run leaves; tests/workflow has the whole run."""
     section = {"all": {}, "two": {"cell_types": TYPES[:2]}, "odd": {"cell_types": ["B cel"]}}

@@ -9,6 +9,8 @@ import pytest
 
 from ebgenes.numerics.vector import exp, log, log_rising, lowest_terms
 
+pytestmark = pytest.mark.fast
+
 
 def test_exp_and_log(rng):
     x = np.concatenate([rng.uniform(-690, 690, 3000), rng.uniform(-1e-3, 1e-3, 3000), [0.0, 1.0, -1.0]])

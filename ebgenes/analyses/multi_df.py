@@ -110,7 +110,7 @@ def joint_posterior(
     lower, upper = _interval(mean, sd, known.lfdr, interval)
     center, spread = _if_real(mean, sd, known.lfdr)
     half = special.ndtri((1 + interval) / 2) * spread
-    up, down = known.up, known.down
+    up, down = known.prob_up, known.prob_down
     if threshold > 0:
         up, down = ((1 - known.lfdr) * special.ndtr((side * center - threshold) / spread) for side in (1, -1))
     names = text_array(["none", *prior.pattern])
@@ -127,8 +127,8 @@ def joint_posterior(
         covariance=_covariance(estimate, covariance, prior) / np.outer(unit, unit),
         lfdr=known.lfdr_all,
         lfsr=known.lfsr,
-        up=up,
-        down=down,
+        prob_up=up,
+        prob_down=down,
         pattern=names[np.argmax(share, axis=1)],
         leading=np.lexsort((-np.abs(mean) / np.maximum(sd, 1e-300), known.lfsr), axis=1)[:, 0],
         interval=interval,
@@ -213,7 +213,7 @@ def leading_effects(effects: JointEffects, posterior: JointPosterior) -> tuple[E
         hidden=effects.hidden,
         failed=effects.failed,
     )
-    names = ("mean", "sd", "lower", "upper", "lower_changed", "upper_changed", "lfsr", "up", "down")
+    names = ("mean", "sd", "lower", "upper", "lower_changed", "upper_changed", "lfsr", "prob_up", "prob_down")
     known = Posterior(
         gene=effects.gene,
         lfdr=posterior.lfdr,

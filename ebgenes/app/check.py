@@ -22,7 +22,8 @@ from ebgenes.app.prepare import contrast_of, given_factors, offset_doubts, optio
 from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
-from ebgenes.data.cells import read_labels
+from ebgenes.data.cell_folders import cell_folders, folder_notes
+from ebgenes.data.cells import look_at_cells, read_labels
 from ebgenes.data.count_tables import first_offsets
 from ebgenes.data.gene_names import GENES_NAMED, names_for, names_of
 from ebgenes.data.intake import Samples, look_at, samples_of, tell
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Result = TypeVar("Result")
+
+
+MOST_TESTED = 20_000
+"""Genes of a genome that a sample expresses, at most, whatever its annotation lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +86,15 @@ class Work:
 
     @property
     def seconds(self) -> float:
-        """Of one core, as measured with 20,000 genes: 7 s a contrast (4 of them figures), 3 s a study, 40 MB/s read."""
-        contrast = 4 + self.genes * (1e-4 + 4e-7 * self.samples)
+        """Of one core, as measured on five studies (tests/test_checks.py): 7 s a contrast and .5 s a thousand genes,
+        of which no more than `MOST_TESTED` are expressed; 3 s a study, 40 MB/s read."""  # fmt: skip
+        contrast = 7 + min(self.genes, MOST_TESTED) * (5e-4 + 2.5e-6 * self.samples)
         return self.studies * (3 + self.contrasts * contrast) + self.size / 4e7
 
     @property
     def memory(self) -> float:
-        """Peak of the largest job, MB, as measured: 340 MB, and the counts a few times over."""
-        return 340 + 5e-5 * self.genes * self.samples * (self.studies if self.studies > 1 else 1)
+        """Peak of the largest job, MB, as measured on the same studies: 520 MB, and the counts a few times over."""
+        return 520 + 5e-5 * self.genes * self.samples * (self.studies if self.studies > 1 else 1)
 
 
 def check(config: Config) -> Iterator[str]:
@@ -245,9 +251,12 @@ def _bulk(dataset: DatasetSettings, samples: Samples, size: int, effects: Effect
 def _cells(
     dataset: DatasetSettings, sheet: pd.DataFrame, size: int, effects: EffectsSettings, found: _Findings
 ) -> Work:
-    """Labels of all cells are read, their counts are not."""
+    """Labels of all cells are read, of their counts the first."""
 
-    labels = read_labels(dataset.counts, **options(dataset.pseudobulk, "sample", "cell_type", "cells"))
+    chosen = options(dataset.pseudobulk, "sample", "cell_type", "cells")
+    labels = read_labels(dataset.counts, **chosen, layer=dataset.layer)
+    tell(list(folder_notes(cell_folders(Path(dataset.counts)), dataset.layer)), found.tell)
+    look_at_cells(dataset.counts, dataset.layer)
     sums, notes = sum_cells(labels, [], [str(name) for name in sheet.index])
     types = sorted(set(sums.cell_type))
     found.lines.append(f"{found.name}: {len(labels.sample)} cells of {len(types)} types ({listing(types, 6)})")

@@ -265,9 +265,24 @@ def contrast(options: argparse.Namespace) -> None:
 
         settings = parse_section("effects", _yaml(options.effects, "--effects"))
         effects = gathered([read_effects(path) for path in options.chunks], settings.composition)
+        _require_every_gene(effects, options.counts)
     else:
         effects = _estimated(options)
     _answer(effects, None, options, _yaml(options.prior, "--prior"), options.effects_out)
+
+
+def _require_every_gene(effects: Effects, counts: str) -> None:
+    """Refuse chunks among which one is missing."""
+    from ebgenes.data.h5ad import read_screen
+
+    screen = read_screen(counts)
+    made = {*effects.gene, *(() if effects.failed is None else effects.failed.gene)}
+    lost = [gene for gene in screen.gene[screen.kept] if gene not in made]
+    if lost:
+        raise InputError(
+            f"{len(lost)} of {int(screen.kept.sum())} genes of {counts} are in none of these chunks (first: "
+            f"{lost[0]}). Name every chunk."
+        )
 
 
 def contrasts(options: argparse.Namespace) -> None:
@@ -486,9 +501,9 @@ def report(options: argparse.Namespace) -> None:
 
     from ebgenes.app.figures import write_dataset_figures
     from ebgenes.app.pages import contrast_page, write_results
+    from ebgenes.app.prepare import read_plan
     from ebgenes.app.run import sections_of
     from ebgenes.data.h5ad import read_study
-    from ebgenes.files import read_json
     from ebgenes.records.effects import JointEffects
     from ebgenes.results.messages import further_words
     from ebgenes.results.storage import read_any_effects, read_prior
@@ -500,8 +515,14 @@ def report(options: argparse.Namespace) -> None:
     folder = Path(options.folder or Path(config.outdir, name))
     together = sections_of(folder if options.part is None else folder.parent, dataset)
     if options.part is not None:
-        plan = read_json(folder.parent / "cell_types.json")
+        plan = read_plan(folder.parent / "cell_types.json")
         asked = plan.get(options.part, {}).get("contrasts", [])
+        unknown = [contrast for contrast in asked if contrast not in dataset.contrasts]
+        if unknown:
+            raise InputError(
+                f"{folder.parent / 'cell_types.json'} names {len(unknown)} contrasts that the config does not have "
+                f"(first: {unknown[0]!r}). Make it anew."
+            )
         dataset = replace(dataset, contrasts={contrast: dataset.contrasts[contrast] for contrast in asked})
     study = read_study(folder / "counts.h5ad")
     pages, said = [], {}

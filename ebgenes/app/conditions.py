@@ -18,10 +18,10 @@ from ebgenes.analyses.conditions.multivariate_tables import condition_table, gen
 from ebgenes.app.analyses.multivariate import MultivariateSettings
 from ebgenes.app.config import Config, DatasetSettings, taken_together
 from ebgenes.app.outputs import CONDITIONS_FOLDER, files_of_conditions
-from ebgenes.app.prepare import contrast_design
+from ebgenes.app.prepare import contrast_design, read_plan
 from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import read_json, write_bytes, write_json
+from ebgenes.files import write_bytes, write_json
 from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
@@ -85,7 +85,7 @@ def write_together(
     Returns what was found, in words.
     """
     settings, report = dataset.multivariate[group], config.report
-    plan = None if dataset.pseudobulk is None else read_json(folder / "cell_types.json")
+    plan = None if dataset.pseudobulk is None else read_plan(folder / "cell_types.json")
     asked = asked_conditions(settings, dataset, plan)
     conditions, names = _read(folder, asked, dataset)
     gene, estimate, se = joined(conditions)

@@ -18,6 +18,7 @@ from ebgenes.app.analyses.multivariate import MultivariateSettings
 from ebgenes.app.config_values import impossible_values, named_twice, not_finite
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
+from ebgenes.data.estimated import LENGTHS_BESIDE
 from ebgenes.design.formulas import split_formula, with_random
 from ebgenes.effects.suited import require_fitting
 from ebgenes.errors import InputError, InputErrors, listing, nearest
@@ -74,12 +75,13 @@ class DatasetSettings:
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     orientation: str = "genes_by_samples"
     counts_are: str = "auto"
-    gene_lengths: str | None = None
+    gene_lengths: str | None = LENGTHS_BESIDE
     exclude: list[str] = field(default_factory=list)
     missing: str = "error"
     factors: list[str] = field(default_factory=list)
     numeric: list[str] = field(default_factory=list)
     sum_by: str | None = None
+    worksheets: dict[str, str] = field(default_factory=dict)
 
     @property
     def multivariate(self) -> dict[str, MultivariateSettings]:
@@ -351,7 +353,7 @@ def parse_section(name: str, content: Any) -> Any:
     return record(**{fields.get(key, key): value for key, value in _with_defaults(name, content).items()})
 
 
-INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by")
+INTAKE = ("orientation", "counts_are", "exclude", "missing", "factors", "numeric", "sum_by", "worksheets")
 """Keys of a dataset that say how its files are read, beside the files themselves."""
 
 
@@ -467,7 +469,7 @@ def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> 
 
 def _no_sheet(name: str, dataset: DatasetSettings) -> Iterator[str]:
     """A mistake where nothing tells the samples."""
-    own = dataset.format == "h5ad" or dataset.counts.endswith(".h5ad")
+    own = dataset.format == "h5ad" or dataset.counts.endswith((".h5ad", ".h5"))
     if dataset.samples is None and (not own or dataset.pseudobulk is not None):
         yield f"datasets.{name}: samples is missing."
     if dataset.sum_by is not None and dataset.pseudobulk is not None:
@@ -535,7 +537,9 @@ def _explain(error: Any) -> Iterator[str]:
         yield f"{place}found {found}; allowed: {listing(value)}.{nearest(error.instance, value)}"
     elif rule == "type":
         kinds = [value] if isinstance(value, str) else value
-        yield f"{place}found {found}; it must be {' or '.join(KINDS.get(kind, kind) for kind in kinds)}."
+        # YAML reads the words null and ~ as nothing.
+        hint = " If null is a name, quote it: 'null'." if error.instance is None and "string" in kinds else ""
+        yield f"{place}found {found}; it must be {' or '.join(KINDS.get(kind, kind) for kind in kinds)}.{hint}"
     elif rule == "pattern":
         yield f"{place}found the name {found}; a name may hold {error.schema['description']}."
     elif rule in LIMITS:

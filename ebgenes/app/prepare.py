@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -27,6 +28,7 @@ from ebgenes.design.matrix import Model, ask, build_design, read_model
 from ebgenes.design.questions import all_of, any_of, combine, compare
 from ebgenes.effects.engine import require_replicates
 from ebgenes.errors import InputError, InputErrors
+from ebgenes.files import read_json
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.design import Design
 
@@ -177,6 +179,26 @@ def plan_cell_types(dataset: DatasetSettings, sums: Pseudobulk, normalization: s
     if not any(part["contrasts"] for part in plan.values()):
         reasons = [f"{part['cell_type']}: {next(iter(part['left_out'].values()))}" for part in plan.values()]
         raise InputErrors(f"none of {len(plan)} cell types can answer any contrast:", reasons)
+    return plan
+
+
+def read_plan(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """The plan that `plan_cell_types` made and a file keeps.
+
+    Raises
+    ------
+    InputError
+        Where it is not one.
+    """
+    plan = read_json(path)
+    kinds = {"cell_type": str, "cells": int, "samples": int, "contrasts": list, "left_out": dict}
+    for folder, part in plan.items():
+        sound = isinstance(part, dict) and part.keys() == kinds.keys()
+        if not sound or not all(isinstance(part[name], kind) for name, kind in kinds.items()):
+            raise InputError(
+                f"{path}: what it says of {folder!r} is not as this version of ebgenes writes it. Another version made "
+                "it, or it was damaged or edited; make it anew."
+            )
     return plan
 
 

@@ -1,4 +1,4 @@
-"""Only what may pass is tried again: a user's mistake ends a job the same way each time (docs/decisions/0020)."""
+"""What is tried again: what may pass, not a user's mistake (docs/decisions/0020), and what a kill left unfinished."""
 
 from __future__ import annotations
 
@@ -32,4 +32,17 @@ def spare_mistakes(job: type[Any], since: float) -> bool:
         return False
     times = asked.fget
     job.restart_times = property(lambda self: 0 if told_a_mistake(self.log, since) else times(self))
+    return True
+
+
+def go_on_after_a_kill(workflow: Any) -> bool:
+    """Let files that a killed Snakemake left unfinished be made again unasked; False where Snakemake has no such place.
+
+    Ours are whole or not there, so that nobody can want to keep one. As `spare_mistakes`, this is not promised by
+    Snakemake: where it is gone, a message of Snakemake's names the option --rerun-incomplete.
+    """
+    settings: Any = getattr(workflow, "dag_settings", None)
+    if not hasattr(settings, "force_incomplete"):
+        return False
+    settings.force_incomplete = True
     return True

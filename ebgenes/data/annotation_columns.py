@@ -12,7 +12,9 @@ import pandas as pd
 from ebgenes.arrays import text_array
 from ebgenes.data.matching import match_names
 from ebgenes.errors import InputError, counted, either, listing
+from ebgenes.files import as_numbers
 from ebgenes.records.counts import Counts
+from ebgenes.text_files import NUMBER
 
 NAME_COLUMNS = (
     "genename", "symbol", "genesymbol", "externalgenename", "hgncsymbol", "mgisymbol", "rgdsymbol", "zfinsymbol",
@@ -45,6 +47,9 @@ TOTALS = frozenset(("no_feature", "ambiguous", "too_low_aQual", "not_aligned", "
 
 TOTAL = re.compile(r"__[A-Za-z_]+|Unassigned(_\w+)?")
 
+SUMS = frozenset(("total", "totals", "sum", "sums", "grandtotal", "columnsum", "columnsums", "librarysize"))
+"""Names of rows that spreadsheets have below the genes; left out where they are the sums."""
+
 STAR_TOTALS = frozenset(("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"))
 
 
@@ -73,7 +78,7 @@ def name_column(columns: Sequence[str]) -> str | None:
 def is_annotation(name: str, values: pd.Series) -> bool:
     """Whether a column that is no sample's is about genes: by its name, or because it is text."""
     known = plain(name) in OTHER_COLUMNS or plain(name) in NAME_COLUMNS or plain(name) in ID_COLUMNS
-    return known or (values.dtype == object and bool(pd.to_numeric(values, errors="coerce").isna().mean() > 0.5))
+    return known or (values.dtype == object and bool(as_numbers(values).isna().mean() > 0.5))
 
 
 def with_ids(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
@@ -118,6 +123,7 @@ def split_columns(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> 
         match = match_names(columns, names, where)
     except InputError:
         _require_upright(frame, names, where)
+        _require_header(columns, where)
         raise
     chosen = set(match.place)
     rest = [i for i in range(len(columns)) if i not in chosen]
@@ -126,7 +132,8 @@ def split_columns(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> 
     notes = list(match.notes)
     if others:
         notes.append(left_out_words(others, len(columns) - len(about)))
-    named, found = None, {}
+    named: str | None = None
+    found: dict[str, str] = {}
     if about:
         # A column that is a sample's in the sheet is none of these, whatever it is called.
         named = name_column([columns[i] for i in about])
@@ -136,6 +143,9 @@ def split_columns(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> 
         notes.append(
             f"{counted(n, 'column')} of the counts {either(n, 'is', 'are')} about genes, and no counts ({shown}){told}."
         )
+    if named is None and (after_bar := _after_bar(frame.index)) is not None:
+        found = after_bar
+        notes.append(f"genes' names are taken from their ids, which have two parts (first: {frame.index[0]}).")
     if named is not None:
         column = frame.iloc[:, columns.index(named)].astype(str).str.strip()
         found = {str(gene): name for gene, name in zip(frame.index, column, strict=True) if name not in ("", "nan")}
@@ -144,6 +154,16 @@ def split_columns(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> 
     kept = frame.copy(deep=False) if in_order else frame.iloc[:, list(match.place)]
     kept.columns = pd.Index(list(names))
     return Told(frame=kept, names=found, notes=tuple(notes))
+
+
+def _after_bar(ids: pd.Index) -> dict[str, str] | None:
+    """Names in ids such as MSTRG.1|TP53, where most are such."""
+    parts = {str(gene): str(gene).partition("|") for gene in ids}
+    named = {gene: name for gene, (before, _, name) in parts.items() if before and name and "|" not in name}
+    if all(name.isdecimal() for name in named.values()):
+        # The Cancer Genome Atlas wrote symbol and number.
+        named = {gene: gene.partition("|")[0] for gene in named}
+    return named if len(named) > len(parts) / 2 else None
 
 
 def left_out_words(names: Sequence[str], total: int) -> str:
@@ -166,6 +186,14 @@ def _require_upright(frame: pd.DataFrame, names: Mapping[str, str], where: str) 
         )
 
 
+def _require_header(columns: Sequence[str], where: str) -> None:
+    if columns and all(NUMBER.fullmatch(name) for name in columns):
+        raise InputError(
+            f"{where}: the names of its columns are numbers ({listing(columns, 4)}), none of them a sample's. If they "
+            "are the first gene's counts, the header is missing: write the samples' names above, in the counts' order."
+        )
+
+
 def turned(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """A table of samples by genes as genes by samples; columns that are text are about samples and left out."""
     about = [name for name in frame.columns if frame[name].dtype == object]
@@ -182,6 +210,10 @@ def without_totals(counts: Counts) -> tuple[Counts, list[str]]:
     gene = [str(name) for name in counts.gene]
     old = TOTALS if len(TOTALS & set(gene)) >= 2 else frozenset()
     special = np.array([name in STAR_TOTALS or name in old or bool(TOTAL.fullmatch(name)) for name in gene], dtype=bool)
+    for i in [i for i, name in enumerate(gene) if plain(name) in SUMS and not special[i]]:
+        others = ~special
+        others[i] = False
+        special[i] = bool((counts.count[others].sum(axis=0) == counts.count[i]).all())
     if not special.any() or special.all():
         return counts, []
     left = [name for name, leave in zip(gene, special, strict=True) if leave]

@@ -12,7 +12,8 @@ import pandas as pd
 
 from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.errors import InputError
-from ebgenes.files import LARGEST_COUNT, existing_file, one_line, read_text_table, require_unique
+from ebgenes.files import LARGEST_COUNT, as_numbers, existing_file, one_line, read_text_table, require_unique
+from ebgenes.limits import UNSUSPECTED, require_size
 from ebgenes.records.counts import Counts
 
 LARGEST_OFFSET = 100
@@ -45,11 +46,21 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     """A table indexed by its first column, or by the index that pandas kept."""
     found = existing_file(path)
     try:
-        frame = pd.read_parquet(found)
+        import pyarrow
+        from pyarrow import parquet
     except ImportError:
         raise InputError(f"{found} needs pyarrow: pip install 'ebgenes[parquet]'.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{found} is not a readable .parquet file: {one_line(error)}") from None
+    try:
+        with parquet.ParquetFile(found, page_checksum_verification=True) as file:
+            told = file.metadata
+            _require_no_bomb(found, told.num_rows, told.num_columns)
+            frame: pd.DataFrame = file.read().to_pandas()
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{found} is not a readable .parquet file: {one_line(error)} Was it cut short or damaged? Make it anew."
+        ) from None
     if isinstance(frame.index, pd.RangeIndex) and frame.shape[1]:
         frame = frame.set_index(frame.columns[0])
     if frame.shape[1] == 0:
@@ -58,6 +69,21 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     require_unique(list(frame.index), "rows", found)
     require_unique([str(name) for name in frame.columns], "columns", found)
     return frame
+
+
+PARQUET_RATIO = 100
+"""Values that a byte may stand for: of genes without reads in most cells, some tens."""
+
+
+def _require_no_bomb(path: Path, n_rows: int, n_columns: int) -> None:
+    """Refuse what would fill the memory; errors as `read_parquet`."""
+    n_values, held = n_rows * n_columns, path.stat().st_size
+    if 8 * n_values > UNSUSPECTED and n_values > PARQUET_RATIO * held:
+        raise InputError(
+            f"{path} has {held:,} bytes and declares {n_values:.3g} values, which no table of counts does. It is "
+            "damaged, or made to fill the memory; make it anew."
+        )
+    require_size(path, 8.0 * n_values)
 
 
 def whole_numbers(column: pd.Series, sample: str, gene: Sequence[str] | TextArray) -> Any:
@@ -71,7 +97,7 @@ def whole_numbers(column: pd.Series, sample: str, gene: Sequence[str] | TextArra
     values = column.to_numpy()
     if plain_counts(values):
         return values
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+    numbers = as_numbers(column).to_numpy(dtype=float)
     require_whole(numbers, values, gene, sample)
     return numbers.astype(np.int64)
 
@@ -113,7 +139,7 @@ def _offsets_of(frame: pd.DataFrame, path: str | os.PathLike[str], gene: TextArr
                 f"{path}: {len(names)} {what} of the counts have no offsets (first: {names[0]}). Add them; size "
                 "factors, one a sample, go under the key size_factors."
             )
-    values = frame.loc[list(gene), list(sample)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    values = frame.loc[list(gene), list(sample)].apply(as_numbers).to_numpy(dtype=float)
     bad = ~(np.abs(values) <= LARGEST_OFFSET)
     if bad.any():
         g, s = np.argwhere(bad)[0]

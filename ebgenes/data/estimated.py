@@ -13,12 +13,15 @@ import pandas as pd
 from ebgenes.arrays import FloatArray, text_array
 from ebgenes.data.count_tables import counts_of
 from ebgenes.errors import InputError, counted
-from ebgenes.files import LARGEST_COUNT, read_text_table
+from ebgenes.files import LARGEST_COUNT, as_numbers, read_text_table
 from ebgenes.records.counts import Counts
 
 COUNTS_ARE = ("auto", "raw", "estimated")
-QUANTIFIED = re.compile(r"salmon|rsem|kallisto|tximport|tximeta|alevin", re.IGNORECASE)
+QUANTIFIED = re.compile(r"salmon|rsem|kallisto|tximport|tximeta|alevin|(^|[._-])txi([._-]|$)", re.IGNORECASE)
 """Names of files that hold estimated counts."""
+
+QUANTIFIED_FILES = ("genes.results", "isoforms.results", "quant.sf", "abundance.tsv")
+"""Ends of columns that are called after such programs' files, as rsem-generate-data-matrix calls them."""
 
 NO_COUNTS = re.compile(r"(^|[._-])(tpm|[rf]pkm|cpm)([._-]|$)", re.IGNORECASE)
 SCALED = re.compile(r"length_?scaled|_scaled", re.IGNORECASE)
@@ -29,7 +32,8 @@ def looks_estimated(path: str | Path, columns: Sequence[str]) -> bool:
     """Whether a table is one that salmon's, RSEM's or kallisto's users have: by its name, or as RSEM heads it."""
     heads = {str(name).lower() for name in columns}
     by_name = bool(QUANTIFIED.search(Path(path).name)) and not NO_COUNTS.search(Path(path).name.partition(".tsv")[0])
-    return by_name or bool(heads & {"transcript_id(s)", "expected_count"})
+    by_files = len(heads) > 1 and sum(name.endswith(QUANTIFIED_FILES) for name in heads) >= len(heads) - 1
+    return by_name or by_files or bool(heads & {"transcript_id(s)", "expected_count"})
 
 
 def estimated_counts(frame: pd.DataFrame, where: str, *, counts_are: str, estimated: bool) -> tuple[Counts, list[str]]:
@@ -80,7 +84,7 @@ def estimated_counts(frame: pd.DataFrame, where: str, *, counts_are: str, estima
 
 def _numbers(frame: pd.DataFrame) -> FloatArray | None:
     """A table's values, (G, S), where all are numbers >= 0 of a count's size."""
-    value = frame.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    value = frame.apply(as_numbers).to_numpy(dtype=float)
     good = (value >= 0) & (value <= LARGEST_COUNT)
     return value if bool(good.all()) and value.size else None
 
@@ -99,12 +103,24 @@ def with_lengths(counts: Counts, path: str, counts_path: str) -> tuple[Counts, l
         Where the table lacks genes or samples, lengths are not above 0, or the counts hold the lengths already.
     """
     require_unscaled(counts_path)
-    frame = read_text_table(path, numeric=True)
+    return with_length_table(counts, read_text_table(path, numeric=True), path), [lengths_words(path)]
+
+
+def lengths_words(path: str) -> str:
+    """What is said of lengths that are read."""
+    return f"average lengths of transcripts come from {path}, as offsets."
+
+
+def with_length_table(counts: Counts, frame: pd.DataFrame, path: str) -> Counts:
+    """As `with_lengths`, of a table that is read."""
     for names, known, what in ((counts.gene, frame.index, "genes"), (counts.sample, frame.columns, "samples")):
         missing = [str(name) for name in names if name not in known]
         if missing:
-            raise InputError(f"{path}: {len(missing)} {what} of the counts have no lengths (first: {missing[0]}).")
-    value = frame.loc[list(counts.gene), list(counts.sample)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+            raise InputError(
+                f"{path}: {len(missing)} {what} of the counts have no lengths (first: {missing[0]}). Add them, or "
+                "leave lengths out with gene_lengths: null."
+            )
+    value = frame.loc[list(counts.gene), list(counts.sample)].apply(as_numbers).to_numpy(float)
     bad = ~((value > 0) & np.isfinite(value))
     # Genes without reads may have no length.
     empty = bad & (counts.count == 0)
@@ -119,7 +135,7 @@ def with_lengths(counts: Counts, path: str, counts_path: str) -> tuple[Counts, l
             log = np.where(bad, 0, np.log(np.where(bad, 1, value)))
         others = np.exp(log.sum(axis=1) / np.maximum((~bad).sum(axis=1), 1))
         value = np.where(bad, others[:, None], value)
-    return replace(counts, length=value), [f"average lengths of transcripts come from {path}, as offsets."]
+    return replace(counts, length=value)
 
 
 def require_unscaled(counts_path: str) -> None:
@@ -129,6 +145,17 @@ def require_unscaled(counts_path: str) -> None:
             f"{counts_path}: these counts were scaled by the transcripts' lengths already. Leave gene_lengths out, or "
             "give the matrix that was not scaled."
         )
+
+
+LENGTHS_BESIDE = "auto"
+
+
+def chosen_lengths(asked: str | None, counts_path: str) -> str | None:
+    """The table of lengths that is read: as asked, or with ``auto`` the one that nf-core writes beside the counts."""
+    if asked != LENGTHS_BESIDE:
+        return asked
+    beside = lengths_beside(counts_path)
+    return None if beside is None else str(beside)
 
 
 def lengths_beside(path: str | Path) -> Path | None:

@@ -13,12 +13,14 @@ from ebgenes.arrays import text_array
 from ebgenes.data import feature_counts, quant, star
 from ebgenes.data.annotation_columns import left_out_words, split_columns, turned, with_ids, without_totals
 from ebgenes.data.count_tables import counts_of, read_parquet
-from ebgenes.data.estimated import estimated_counts, lengths_beside, looks_estimated, with_lengths
+from ebgenes.data.estimated import estimated_counts, looks_estimated, with_length_table, with_lengths
 from ebgenes.data.h5ad import counts_from_anndata, names_in_var, read_h5ad
 from ebgenes.data.htseq import htseq_files, read_htseq
 from ebgenes.data.matching import match_names
 from ebgenes.data.sample_files import PATH_COLUMN, sample_files, wanted_names
-from ebgenes.data.tenx import is_tenx, read_tenx
+from ebgenes.data.signatures import format_of
+from ebgenes.data.tenx import is_tenx, names_in_features, read_tenx
+from ebgenes.data.tximport import is_tximport, parts_of
 from ebgenes.errors import InputError, listing
 from ebgenes.files import TextTable, existing_file, read_table, read_text_table, require_unique
 from ebgenes.records.counts import Counts
@@ -53,11 +55,14 @@ def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
         name = existing_file(place).name
         if name.endswith((".h5ad", ".parquet")):
             return name.rpartition(".")[2]
+        if (binary := format_of(place)) is not None:
+            return binary
         return "featurecounts" if feature_counts.is_feature_counts(place) else "table"
     if is_tenx(place):
         return "10x"
     for name, endings in BY_SAMPLE.items():
-        if any(sample_files(place, sheet, endings).values()):
+        # Programs leave files of two forms beside one another, of which one is read.
+        if any(any(sample_files(place, sheet, (ending,)).values()) for ending in endings):
             return name
     if any(htseq_files(place, sheet).values()):
         return "htseq"
@@ -82,6 +87,7 @@ def read_input(
     orientation: str = "genes_by_samples",
     counts_are: str = "auto",
     gene_lengths: str | None = None,
+    worksheet: str | None = None,
 ) -> Reading:
     """Read counts in any format, for the samples of a sheet.
 
@@ -107,6 +113,8 @@ def read_input(
         RSEM's or kallisto's by its name or header.
     gene_lengths
         Table of the transcripts' average lengths, genes by samples, whose logarithms become offsets.
+    worksheet
+        Of a workbook, the sheet that is read; None: the first with a table.
 
     Raises
     ------
@@ -120,15 +128,13 @@ def read_input(
     require_place(place, found)
     reading = _read(
         place, sheet, found, layer=layer, tx2gene=tx2gene, strandedness=strandedness, orientation=orientation,
-        counts_are=counts_are,
+        counts_are=counts_are, worksheet=worksheet,
     )  # fmt: skip
     counts, notes = without_totals(reading.counts)
     notes = [*reading.notes, *notes]
     if gene_lengths is not None:
         counts, told = with_lengths(counts, gene_lengths, str(path))
         notes.extend(told)
-    elif (beside := lengths_beside(place)) is not None and counts.length is None:
-        notes.append(f"lengths of transcripts lie beside the counts; gene_lengths: {beside} makes them offsets.")
     return Reading(counts=counts, notes=tuple(notes), names=reading.names)
 
 
@@ -142,6 +148,7 @@ def _read(
     strandedness: str,
     orientation: str,
     counts_are: str,
+    worksheet: str | None,
 ) -> Reading:
     if format in quant.ENDINGS:
         counts, notes = quant.read_quantified(place, sheet, format, tx2gene)
@@ -154,37 +161,55 @@ def _read(
         counts, notes = estimated_counts(told.frame, str(place), counts_are=counts_are, estimated=False)
         return Reading(counts=counts, notes=(*told.notes, *notes), names=told.names)
     if format == "10x":
-        return with_samples_of(sheet, read_tenx(place), str(place))
+        return with_samples_of(sheet, read_tenx(place), str(place), names_in_features(place))
     if format == "h5ad":
         adata = read_h5ad(place)
         counts = counts_from_anndata(adata, layer=layer, estimated=counts_are == "estimated")
         return with_samples_of(sheet, counts, str(place), names_in_var(adata))
     if layer is not None:
         raise InputError(f"{place} is a table, which has no layers such as {layer!r}. Leave the layer out.")
-    return read_wide(place, sheet, format=format, orientation=orientation, counts_are=counts_are)
+    return read_wide(place, sheet, format=format, orientation=orientation, counts_are=counts_are, worksheet=worksheet)
 
 
 def read_wide(
-    place: Path, sheet: pd.DataFrame, *, format: str, orientation: str, counts_are: str, most: int = -1
+    place: Path,
+    sheet: pd.DataFrame,
+    *,
+    format: str,
+    orientation: str,
+    counts_are: str,
+    most: int = -1,
+    worksheet: str | None = None,
 ) -> Reading:
     """A table of genes by samples (of its first `most` bytes), of which the sheet's samples are taken."""
-    table = TextTable(frame=read_parquet(place)) if format == "parquet" else read_table(place, numeric=True, most=most)
+    if format == "parquet":
+        table = TextTable(frame=read_parquet(place))
+    else:
+        table = read_table(place, numeric=True, most=most, worksheet=worksheet)
     frame, notes, where = table.frame, list(table.notes), str(place)
     del table
     estimated = looks_estimated(place, [str(frame.index.name), *map(str, frame.columns)])
     if orientation == "samples_by_genes":
         if most >= 0 and format != "parquet":
             # The first samples are not all.
-            frame = read_table(place, numeric=True).frame
+            frame = read_table(place, numeric=True, worksheet=worksheet).frame
         frame, told = turned(frame)
     else:
         frame, told = with_ids(frame, where)
     notes.extend(told)
+    length = None
+    if is_tximport([str(name) for name in frame.columns]):
+        parts = parts_of(frame)
+        frame, length, estimated = parts.counts, parts.length, True
+        notes.extend(parts.notes)
     require_unique([str(name) for name in frame.columns], "columns", place)
     split = split_columns(frame, wanted_names(sheet, [str(name) for name in frame.columns]), where)
     require_unique([str(name) for name in frame.index], "rows", place)
     del frame
     counts, told = estimated_counts(split.frame, where, counts_are=counts_are, estimated=estimated)
+    if length is not None:
+        of_samples = split_columns(length, wanted_names(sheet, [str(name) for name in length.columns]), where).frame
+        counts = with_length_table(counts, of_samples, where)
     return Reading(counts=counts, notes=(*notes, *split.notes, *told), names=split.names)
 
 
@@ -211,7 +236,7 @@ def require_place(place: Path, format: str) -> None:
         Where there is something else, or nothing.
     """
     if format in (*quant.ENDINGS, "star", "10x", "htseq"):
-        if not place.is_dir():
+        if not place.is_dir() and not (format == "10x" and place.is_file()):
             what = "is a file" if place.exists() else "does not exist"
             raise InputError(f"{place} {what}; format {format} needs the folder that holds the samples' files.")
     elif not (format == "featurecounts" and place.is_dir()):

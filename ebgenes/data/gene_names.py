@@ -72,6 +72,8 @@ def names_of(path: str | os.PathLike[str], genes: Sequence[str] = ()) -> Names:
             notes.append(f"{path}: version numbers of ids were left out to find genes' names.")
     if named:
         notes.append(f"{len(named)} of {len(genes)} {GENES_NAMED} ({path}).")
+    elif any(gene in table for gene in genes):
+        notes.append(f"warning: 0 of {len(genes)} {GENES_NAMED}: {path} has their ids, and no names for them.")
     else:
         first = next(iter(table), "none")
         notes.append(

@@ -13,7 +13,7 @@ from ebgenes.arrays import FloatArray, TextArray, text_array
 from ebgenes.data.count_tables import BEGINNING
 from ebgenes.data.normalization import require_factors
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import existing_file, readable, text_content
+from ebgenes.files import COMMA, existing_file, readable, text_content
 from ebgenes.text_files import NUMBER
 
 if TYPE_CHECKING:
@@ -102,8 +102,11 @@ def _rows(path: str | os.PathLike[str], most: int | None = None) -> list[list[st
         # What is looked at alone may end within a letter.
         text = content.decode("utf-8-sig", errors="strict" if most is None else "replace")
         lines = [line for line in text.splitlines() if line.strip()]
-        separator = "\t" if any("\t" in line for line in lines[:2]) else ","
+        separator = next((each for each in "\t;" if any(each in line for line in lines[:2])), ",")
         cells = [[cell.strip() for cell in row] for row in csv.reader(lines[:most], delimiter=separator)]
+        if separator == ";":
+            # Spreadsheets that part cells by semicolons write decimal commas.
+            cells = [[cell.replace(",", ".") if COMMA.fullmatch(cell) else cell for cell in row] for row in cells]
     if not cells:
         raise InputError(f"{found} is empty. Give each sample's size factor.")
     return cells

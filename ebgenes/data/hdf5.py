@@ -59,15 +59,20 @@ def require_no_hang(path: Path) -> None:
     if tried in _SOUND or not sys.executable:
         return
     seconds = CPU_SECONDS + told.st_size // BYTES_PER_SECOND
-    # -P: the folder of this file is no place to import from.
-    command = [sys.executable, "-P", str(Path(__file__).with_name(TRIAL).absolute()), str(path), str(seconds)]
-    code = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode  # noqa: S603
+    code = tried_alone(path, seconds)
     if code < 0:
         raise InputError(
             f"{path} is damaged: the HDF5 library {'never ends' if code in (-24, -9) else 'crashes'} when it reads it. "
             "Copy or make it anew."
         )
     _SOUND.add(tried)
+
+
+def tried_alone(path: Path, seconds: int) -> int:
+    """The exit code of a process that reads the file in so many seconds; the signal that ended it is below 0."""
+    # -P: the folder of this file is no place to import from.
+    command = [sys.executable, "-P", str(Path(__file__).with_name(TRIAL).absolute()), str(path), str(seconds)]
+    return subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode  # noqa: S603
 
 
 @contextmanager

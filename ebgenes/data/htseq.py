@@ -104,6 +104,7 @@ def _read(path: Path) -> pd.DataFrame:
             index_col=False,
             dtype=dict.fromkeys(range(len(head) - 1), str),
             na_filter=False,
+            float_precision="round_trip",
         ).set_index(0)
     frame.index = pd.Index([str(name).strip() for name in frame.index])
     return frame

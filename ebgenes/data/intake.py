@@ -18,16 +18,17 @@ import pandas as pd
 from ebgenes.arrays import text_array
 from ebgenes.data.cells import element, opened
 from ebgenes.data.count_tables import BEGINNING
-from ebgenes.data.estimated import require_unscaled
+from ebgenes.data.estimated import LENGTHS_BESIDE, chosen_lengths, lengths_words, require_unscaled
 from ebgenes.data.feature_counts import HEADER, is_feature_counts, read_header
 from ebgenes.data.filter import match_samples
 from ebgenes.data.formats import read_input
 from ebgenes.data.peek import Peek, peek
 from ebgenes.data.sheets import Sheet, read_sheet
+from ebgenes.data.signatures import format_of
 from ebgenes.data.tenx import barcodes, is_tenx
 from ebgenes.design.columns import column_doubts, is_missing, is_numeric, require_clear_levels, used_columns
 from ebgenes.errors import InputError, counted, either, listing, nearest
-from ebgenes.files import readable, require_unique
+from ebgenes.files import as_numbers, readable, require_unique
 from ebgenes.records.counts import Counts
 from ebgenes.text_files import find_layout, is_excel, read_text
 
@@ -69,6 +70,10 @@ class Source(Protocol):
     def counts_are(self) -> str: ...
     @property
     def gene_lengths(self) -> str | None: ...
+    @property
+    def offsets(self) -> str | None: ...
+    @property
+    def worksheets(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -121,7 +126,8 @@ def take_in(source: Source) -> Intake:
         strandedness=source.strandedness,
         orientation=source.orientation,
         counts_are=source.counts_are,
-        gene_lengths=source.gene_lengths,
+        gene_lengths=lengths_of(source),
+        worksheet=source.worksheets.get("counts"),
     )
     counts = match_samples(reading.counts, text_array(samples.counted.index))
     if samples.group is not None:
@@ -139,20 +145,32 @@ def look_at(source: Source, samples: Samples) -> Peek:
     """
     seen = peek(
         source.counts, samples.counted, format=source.format, layer=source.layer, tx2gene=source.tx2gene,
-        orientation=source.orientation, counts_are=source.counts_are,
+        orientation=source.orientation, counts_are=source.counts_are, strandedness=source.strandedness,
+        worksheet=source.worksheets.get("counts"),
     )  # fmt: skip
     match_samples(seen.counts, text_array(samples.counted.index))
-    if source.gene_lengths is not None:
+    lengths = lengths_of(source)
+    if lengths is not None:
         require_unscaled(source.counts)
-        _look_at_lengths(source.gene_lengths, samples)
+        _look_at_lengths(lengths, samples)
+        seen = replace(seen, notes=(*seen.notes, lengths_words(lengths)))
     return seen
+
+
+def lengths_of(source: Source) -> str | None:
+    """The table of lengths: where offsets are given, none is looked for beside the counts."""
+    asked = None if source.gene_lengths == LENGTHS_BESIDE and source.offsets is not None else source.gene_lengths
+    return chosen_lengths(asked, source.counts)
 
 
 def _look_at_lengths(path: str, samples: Samples) -> None:
     from_file = _of_table(Path(path))
     missing = [str(name) for name in samples.counted.index if str(name) not in from_file]
     if missing:
-        raise InputError(f"{path}: {len(missing)} samples of the sheet have no lengths (first: {missing[0]}).")
+        raise InputError(
+            f"{path}: {len(missing)} samples of the counts have no lengths (first: {missing[0]}). Add them, or leave "
+            "lengths out with gene_lengths: null."
+        )
 
 
 def samples_of(source: Source) -> Samples:
@@ -163,9 +181,7 @@ def samples_of(source: Source) -> Samples:
     InputError
         Where the sheet cannot be read, values that the design needs are missing, or levels are not clear.
     """
-    return settled(
-        _of_obs(source) if source.samples is None else read_sheet(source.samples, entries_of(source)), source
-    )
+    return settled(_of_obs(source) if source.samples is None else _sheet_of(source, source.samples), source)
 
 
 def settled(sheet: Sheet, source: Source) -> Samples:
@@ -187,10 +203,14 @@ def settled(sheet: Sheet, source: Source) -> Samples:
     return Samples(counted=frame, frame=merged, group=group, notes=tuple(notes))
 
 
+def _sheet_of(source: Source, path: str) -> Sheet:
+    return read_sheet(path, entries_of(source), source.worksheets.get("samples"))
+
+
 def _of_obs(source: Source) -> Sheet:
     """The sheet that an .h5ad holds."""
     path = Path(source.counts)
-    if source.pseudobulk is not None or not (source.format == "h5ad" or path.suffix == ".h5ad"):
+    if source.pseudobulk is not None or not _is_h5ad(source):
         raise InputError(
             "samples is missing: name the sample sheet. Counts in an .h5ad alone may bring their own (obs)."
         )
@@ -217,6 +237,13 @@ def sheet_of(obs: pd.DataFrame, path: Path) -> Sheet:
     return Sheet(frame=frame, notes=(f"the sample sheet is obs of {path}.",))
 
 
+def _is_h5ad(source: Source) -> bool:
+    path = Path(source.counts)
+    if source.format != "auto" or path.suffix == ".h5ad" or not path.is_file():
+        return "h5ad" in (source.format, path.suffix[1:])
+    return format_of(path) == "h5ad"
+
+
 def _read_obs(file: Any) -> pd.DataFrame:
     from anndata.io import read_elem
 
@@ -238,12 +265,14 @@ def entries_of(source: Source) -> list[str]:
     if source.pseudobulk is not None:
         return []
     try:
+        if is_tenx(path):
+            return barcodes(path)
         if path.is_dir():
-            return barcodes(path) if is_tenx(path) else sorted(os.listdir(path))
-        if path.suffix == ".h5ad" or source.format == "h5ad":
+            return sorted(os.listdir(path))
+        if _is_h5ad(source):
             with opened(path) as file:
                 return [str(name) for name in element(file, "obs", file["obs"].attrs["_index"])]
-        if path.suffix == ".parquet" or source.format == "parquet" or not path.is_file():
+        if not path.is_file() or "parquet" in (source.format, path.suffix[1:]) or format_of(path) == "parquet":
             return []
         return _of_table(path)
     except (InputError, OSError, KeyError):
@@ -301,7 +330,7 @@ def _typed_as_told(frame: pd.DataFrame, source: Source, notes: list[str]) -> pd.
         _require_column(frame, column, "numeric")
         values = frame[column]
         if not is_numeric(values):
-            numbers = pd.to_numeric(values.mask(is_missing(values), "nan"), errors="coerce")
+            numbers = as_numbers(values.mask(is_missing(values), "nan"))
             bad = numbers.isna() & ~is_missing(values)
             if n := int(bad.sum()):
                 raise InputError(

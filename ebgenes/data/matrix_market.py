@@ -35,8 +35,8 @@ def _opened(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_array:
-    """Whole numbers >= 0 of a sparse matrix.
+def read_matrix_market(path: Path, expected: tuple[int, int], what: str, *, estimated: bool = False) -> csc_array:
+    """Whole numbers >= 0 of a sparse matrix, or estimates of them.
 
     Parameters
     ----------
@@ -46,6 +46,8 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_
         Its rows and columns, by the files beside it.
     what
         These files, for messages.
+    estimated
+        Whether values may have decimals.
 
     Raises
     ------
@@ -53,15 +55,18 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_
         For a header that is not that of counts, other sizes, more entries than the file can hold, entries that repeat,
         and values that are not whole numbers that can be counted.
     """
-    from scipy.sparse import coo_array, csc_array
-
     with readable(path), warnings.catch_warnings(), _opened(path) as file:
         # Lines with a fourth number would lose it.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         entries, kind = _require_sound_header(file, path, expected, what)
         try:
             row, column, count = _body(file, path, entries, kind)
-        except (OverflowError, TypeError, MemoryError) as error:
+        except OverflowError:
+            raise InputError(
+                f"{path} has a number of more than 18 digits, which no count, row or column has. It is damaged; make "
+                "it anew."
+            ) from None
+        except (TypeError, MemoryError) as error:
             raise ValueError(f"{error}") from None
     for place, n_places, name in ((row, expected[0], "row"), (column, expected[1], "column")):
         outside = (place < 0) | (place >= n_places)
@@ -71,7 +76,7 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_
                 f"{int(place[int(np.argmax(outside))]) + 1}). It is damaged; make it anew."
             )
     bad = ~((count >= 0) & (count <= LARGEST_COUNT))
-    if count.dtype.kind == "f":
+    if count.dtype.kind == "f" and not estimated:
         bad |= count != np.floor(count)
     if bad.any():
         first = int(np.argmax(bad))
@@ -79,7 +84,6 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_
             f"{path}: counts must be whole numbers >= 0; {int(bad.sum())} of {len(bad)} are not (first: row "
             f"{int(row[first]) + 1}, column {int(column[first]) + 1}: {count[first]}). Give the raw matrix."
         )
-    stored = coo_array((count, (row, column)), shape=expected)
     entry = np.sort(row * expected[1] + column)
     twice = int((entry[1:] == entry[:-1]).sum())
     if twice:
@@ -88,7 +92,14 @@ def read_matrix_market(path: Path, expected: tuple[int, int], what: str) -> csc_
             f"{path}: {twice} of {len(entry)} entries stand twice (first: row {first_row + 1}, column "
             f"{first_column + 1}). Was the file put together by hand? Write it anew."
         )
-    return csc_array(stored)
+    return by_columns(row, column, count, expected)
+
+
+def by_columns(row: IntArray, column: IntArray, count: Any, shape: tuple[int, int]) -> csc_array:
+    """A sparse matrix of entries, (E,) each, no two at one place."""
+    from scipy.sparse import coo_array, csc_array
+
+    return csc_array(coo_array((count, (row, column)), shape=shape))
 
 
 class _Bounded(io.RawIOBase):

@@ -12,12 +12,12 @@ import numpy as np
 from ebgenes.arrays import text_array
 from ebgenes.data import feature_counts, quant, star
 from ebgenes.data.annotation_columns import without_totals
-from ebgenes.data.cells import element, opened
+from ebgenes.data.cells import element, first_values, is_whole, layer_hint, opened
 from ebgenes.data.count_tables import BEGINNING
-from ebgenes.data.estimated import estimated_counts, lengths_beside
+from ebgenes.data.estimated import estimated_counts
 from ebgenes.data.formats import BY_SAMPLE, Reading, read_wide, recognise, require_place, with_samples_of
 from ebgenes.data.htseq import htseq_files, read_htseq
-from ebgenes.data.sample_files import read_columns, require_files, sample_files
+from ebgenes.data.sample_files import require_files, sample_files
 from ebgenes.data.tenx import barcodes
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
@@ -45,8 +45,6 @@ TYPICAL = 30_000
 SAMPLES_LOOKED_AT = 2
 """Of formats with a file a sample."""
 
-VALUES_LOOKED_AT = 1_000_000
-
 
 def peek(
     path: str,
@@ -57,6 +55,8 @@ def peek(
     tx2gene: str | None,
     orientation: str = "genes_by_samples",
     counts_are: str = "auto",
+    strandedness: str = "auto",
+    worksheet: str | None = None,
 ) -> Peek:
     """Look at the beginning of counts in any format.
 
@@ -69,25 +69,21 @@ def peek(
     found = recognise(place, sheet) if format == "auto" else format
     require_place(place, found)
     if found in quant.ENDINGS or found == "star":
-        return _by_sample(place, sheet, found, tx2gene)
+        return _by_sample(place, sheet, found, tx2gene, strandedness)
     if found in ("featurecounts", "htseq"):
         return _of_genes(place, sheet, found, counts_are)
     if found == "10x":
         return _of(found, with_samples_of(sheet, _no_genes(barcodes(place)), str(place)), TYPICAL)
     if found == "h5ad":
         return _h5ad(place, sheet, layer, counts_are)
-    reading = read_wide(place, sheet, format=found, orientation=orientation, counts_are=counts_are, most=BEGINNING)
+    reading = read_wide(
+        place, sheet, format=found, orientation=orientation, counts_are=counts_are, most=BEGINNING, worksheet=worksheet
+    )
     size = place.stat().st_size
     # As counts are packed, roughly.
     size *= 1 if found == "parquet" or orientation != "genes_by_samples" else _packing(place)
     share = 1 if found == "parquet" or orientation != "genes_by_samples" else max(size / BEGINNING, 1)
-    seen = _of(found, reading, round(len(reading.counts.gene) * share))
-    if lengths_beside(place) is not None:
-        words = (
-            f"lengths of transcripts lie beside the counts; gene_lengths: {lengths_beside(place)} makes them offsets."
-        )
-        seen = replace(seen, notes=(*seen.notes, words))
-    return seen
+    return _of(found, reading, round(len(reading.counts.gene) * share))
 
 
 PACKED = 4
@@ -122,11 +118,11 @@ def _of_genes(place: Path, sheet: pd.DataFrame, format: str, counts_are: str) ->
     return seen if some is sheet else replace(seen, counts=_no_genes([str(name) for name in sheet.index]))
 
 
-def _by_sample(place: Path, sheet: pd.DataFrame, format: str, tx2gene: str | None) -> Peek:
+def _by_sample(place: Path, sheet: pd.DataFrame, format: str, tx2gene: str | None, strandedness: str) -> Peek:
     if format == "star":
-        files = require_files(sample_files(place, sheet, BY_SAMPLE[format]), place, "ReadsPerGene.out.tab")
-        n_genes = len(read_columns(next(iter(files.values())), ["gene", *star.STRANDS])) - 4
-        return Peek(format=format, counts=_no_genes(list(files)), n_genes=n_genes)
+        # Only all files tell whether their strands are clear.
+        counts, told = star.read_star(place, sheet, strandedness)
+        return Peek(format=format, counts=counts, n_genes=len(counts.gene), notes=tuple(told))
     ending = quant.chosen_ending(place, sheet, format, tx2gene)
     files = require_files(sample_files(place, sheet, (ending,)), place, f"{format} output")
     layout = "rsem isoforms" if ending == "isoforms.results" else format
@@ -143,18 +139,16 @@ def _h5ad(place: Path, sheet: pd.DataFrame, layer: str | None, counts_are: str) 
     with opened(place) as file:
         samples, genes = (element(file, group, file[group].attrs["_index"]) for group in ("obs", "var"))
         layers = [str(name) for name in file["layers"]] if "layers" in file else []
-        whole = [name for name in layers if _is_whole(_first_values(file[f"layers/{name}"]))]
         if "raw" in file and "raw" not in layers:
             layers.append("raw")
-            whole += ["raw"] if _is_whole(_first_values(file["raw/X"])) else []
         if layer is not None and layer not in layers:
             raise InputError(f"{place} has no layer {layer!r}. Its layers: {listing(layers) or 'none'}.")
-        hint = f" Whole numbers are in layer: {' or layer: '.join(whole)}." if whole else ""
+        hint = layer_hint(file)
         matrix = _matrix(file, layer)
         if matrix is None:
             raise InputError(f"{place} has no X. Name the layer that holds raw counts.{hint}")
-        value = _first_values(matrix)
-        if counts_are != "estimated" and not _is_whole(value):
+        value = first_values(matrix)
+        if counts_are != "estimated" and not is_whole(value):
             bad = value[~((value >= 0) & (value == np.floor(value)))]
             raise InputError(
                 f"{place}: counts must be whole numbers >= 0; {len(bad)} of the first {len(value)} values of "
@@ -170,15 +164,3 @@ def _matrix(file: h5py.File, layer: str | None) -> Any:
         return file.get("X")
     inside = f"layers/{layer}"
     return file[inside] if inside in file else file["raw/X"]
-
-
-def _first_values(matrix: Any) -> Any:
-    """The first values that are stored."""
-    if hasattr(matrix, "shape"):
-        rows = max(VALUES_LOOKED_AT // max(matrix.shape[1], 1), 1) if matrix.ndim == 2 else VALUES_LOOKED_AT
-        return np.asarray(matrix[:rows]).ravel()
-    return np.asarray(matrix["data"][:VALUES_LOOKED_AT])
-
-
-def _is_whole(value: Any) -> bool:
-    return value.dtype.kind in "iufb" and bool(((value >= 0) & (value == np.floor(value))).all())

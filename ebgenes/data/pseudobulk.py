@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.arrays import FloatArray, IntArray, TextArray, text_array
+from ebgenes.data.cell_folders import cell_folders, folder_notes
 from ebgenes.data.cells import Labels, Part, read_labels, read_parts
 from ebgenes.data.h5ad import read_h5ad
 from ebgenes.data.sealed import require_sealed, write_anndata
@@ -114,7 +115,8 @@ def sum_cells(labels: Labels, parts: Iterable[Part], samples: Sequence[str]) -> 
             sample=text_array(sample for _, sample in pairs),
             cell_type=text_array(cell_type for cell_type, _ in pairs),
             n_cells=np.bincount(code[code >= 0], minlength=len(pairs)),
-            count=total.astype(np.int64),
+            # Of estimates sums have decimals; those of whole numbers are whole.
+            count=np.rint(total).astype(np.int64),
         ),
         notes,
     )
@@ -171,8 +173,10 @@ def pseudobulk_cells(
     path: str | Path, samples: Sequence[str], *, sample: str, cell_type: str, cells: str | None, layer: str | None
 ) -> tuple[Pseudobulk, list[str]]:
     """Read cells from disk and sum them, in bounded memory; see `read_labels`, `read_parts` and `sum_cells`."""
-    labels = read_labels(path, sample, cell_type, cells)
-    return sum_cells(labels, read_parts(path, layer), samples)
+    folders = cell_folders(Path(path))
+    labels = read_labels(path, sample, cell_type, cells, layer)
+    sums, notes = sum_cells(labels, read_parts(path, layer), samples)
+    return sums, [*folder_notes(folders, layer), *notes]
 
 
 def folder_names(cell_types: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:

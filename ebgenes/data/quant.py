@@ -13,11 +13,11 @@ from ebgenes.data.hdf5 import opened_hdf5
 from ebgenes.data.sample_files import read_columns, require_files, same_names, sample_files
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
-from ebgenes.files import LARGEST_COUNT
+from ebgenes.files import LARGEST_COUNT, as_numbers
 from ebgenes.records.counts import Counts
 
 ENDINGS = {
-    "salmon": ("quant.sf", "quant.genes.sf"),
+    "salmon": ("quant.sf", "quant.genes.sf", ".sf"),
     "kallisto": ("abundance.tsv", "abundance.h5"),
     "rsem": ("genes.results", "isoforms.results"),
 }
@@ -77,7 +77,11 @@ def chosen_ending(folder: Path, sheet: pd.DataFrame, program: str, tx2gene: str 
     InputError
         Where there are transcripts alone, and nothing tells their genes.
     """
-    there = [ending for ending in ENDINGS[program] if any(sample_files(folder, sheet, (ending,)).values())]
+    there: list[str] = []
+    for ending in ENDINGS[program]:
+        # Files called after samples alone are looked for where there are no others, whose names end alike.
+        if not (ending.startswith(".") and there) and any(sample_files(folder, sheet, (ending,)).values()):
+            there.append(ending)
     there = there or [ENDINGS[program][0]]
     if program == "rsem":
         return there[0]
@@ -121,7 +125,7 @@ def read_transcripts(path: Path, program: str) -> Quantified:
             f"{listing(table.columns, 8)}."
         )
     name, *values = (table[column] for column in COLUMNS[program])
-    numbers = [pd.to_numeric(column, errors="coerce").to_numpy(dtype=float) for column in values]
+    numbers = [as_numbers(column).to_numpy(dtype=float) for column in values]
     return _checked(path, text_array(name), numbers)
 
 

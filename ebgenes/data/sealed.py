@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -27,7 +28,10 @@ LENGTH = len(MARK) + 2 * DIGEST + 1
 PIECE = 8_000_000
 
 IN_MEMORY = 250_000_000
-"""Bytes of a file that is put together in memory: HDF5 crashes where the disk fills up under it."""
+"""Bytes of a file that is put together in memory: HDF5 may crash where the disk fills up under it."""
+
+MORE = 1_000_000
+"""Bytes beside arrays: names, shapes and what finds them."""
 
 
 def _seal(path: Path, length: int) -> bytes:
@@ -82,21 +86,48 @@ def sealed_hdf5(path: str | os.PathLike[str], kind: str) -> Iterator[h5py.File]:
 
 
 def write_anndata(path: str | os.PathLike[str], adata: AnnData) -> None:
-    """Write an AnnData file whole, and sealed."""
+    """Write an AnnData file whole, and sealed; what is too large for the memory onto a place kept free for it."""
     from anndata.io import write_elem
 
     adata.strings_to_categoricals()
-    size = sum(getattr(each, "nbytes", 0) for each in (adata.X, *adata.layers.values()))
+    size = _size(adata)
     if size < IN_MEMORY:
         with written_hdf5(path) as file:
             write_elem(file, "/", adata)
         return
     with whole(path) as temporary:
-        with temporary.open("r+b") as reserved:
-            # A full disk is told of here, not from within HDF5.
-            os.posix_fallocate(reserved.fileno(), 0, size)
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", driver="sec2") as file:
+            _reserve(file.id.get_vfd_handle(), size + size // 50 + MORE)
             write_elem(file, "/", adata)
-        seal = _seal(temporary, temporary.stat().st_size)
-        with temporary.open("ab") as end:
-            end.write(seal)
+            file.flush()
+            end = file.id.get_filesize()
+        os.truncate(temporary, end)
+        seal = _seal(temporary, end)
+        with temporary.open("ab") as last:
+            last.write(seal)
+
+
+def _size(adata: AnnData) -> int:
+    """About as many bytes as a file of it will take."""
+    frames = [adata.obs, adata.var, *adata.varm.values()]
+    arrays = [adata.X, *adata.layers.values(), *adata.obsm.values()]
+    in_frames = sum(int(each.memory_usage(deep=True).sum()) for each in frames if hasattr(each, "memory_usage"))
+    return in_frames + sum(getattr(each, "nbytes", 0) for each in (*arrays, *adata.varm.values()))
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Take the room that a file will need, so that a full disk is told of here and not from within HDF5.
+
+    Raises
+    ------
+    OSError
+        Where there is not so much.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        # Some file systems cannot keep room free.
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise

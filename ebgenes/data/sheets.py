@@ -14,10 +14,11 @@ from ebgenes.arrays import LARGEST, TextArray, text_array
 from ebgenes.data.annotation_columns import name_column
 from ebgenes.data.matching import known_names, occurs
 from ebgenes.design.columns import MISSING
-from ebgenes.errors import InputError, counted, listing
+from ebgenes.errors import InputError, counted, either, listing
 from ebgenes.files import (
     CODE,
     LARGEST_COUNT,
+    as_numbers,
     existing_file,
     one_line,
     read_table,
@@ -47,7 +48,11 @@ def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
     return read_sheet(path).frame
 
 
-def read_sheet(path: str | os.PathLike[str], entries: Sequence[str] = ()) -> Sheet:
+READS = re.compile(r"fastq(_?[12])?|fq_?[12]|read_?[12]|r[12]", re.IGNORECASE)
+"""Columns of a sheet that goes into a pipeline: a row for each pair of files of reads."""
+
+
+def read_sheet(path: str | os.PathLike[str], entries: Sequence[str] = (), worksheet: str | None = None) -> Sheet:
     """As `read_samples`, with what was done; names may stand in another column.
 
     Parameters
@@ -56,13 +61,15 @@ def read_sheet(path: str | os.PathLike[str], entries: Sequence[str] = ()) -> She
         Of the sheet.
     entries
         Names of the counts' columns or files, which tell the column with the samples' names where the first has none.
+    worksheet
+        Of a workbook, the sheet that is read; None: the first with a table.
 
     Raises
     ------
     InputError
         Where the sheet cannot be read, or names repeat.
     """
-    table = read_table(path, numeric=False)
+    table = read_table(path, numeric=False, worksheet=worksheet)
     found = existing_file(path)
     frame, notes = table.frame, list(table.notes)
     require_unique([str(name) for name in frame.columns], "columns", found)
@@ -74,7 +81,17 @@ def read_sheet(path: str | os.PathLike[str], entries: Sequence[str] = ()) -> She
         rest.insert(0, first or "row", frame.index)
         frame = rest.set_axis(names, axis=0)
         notes.append(f"the samples' names are in the column {chosen!r}, not in the first, {first!r}.")
+    commented = frame.index.str.startswith("#") & ~frame.index.isin(list(entries))
+    if commented.any():
+        n = int(commented.sum())
+        notes.append(
+            f"{either(n, '1 row that begins', f'{n} rows that begin')} with # {either(n, 'was', 'were')} left out "
+            f"({listing(frame.index[commented], 4)})."
+        )
+        frame = frame[~commented]
     if not frame.index.is_unique:
+        frame, told = _pairs_of_reads(frame)
+        notes.extend(told)
         _refuse_repeated(frame, found)
     require_unique(list(frame.index), "rows", found)
     frame, told = typed(frame)
@@ -97,6 +114,22 @@ def _other_column(frame: pd.DataFrame, entries: Sequence[str]) -> str | None:
         if best is not None and shares[best] >= 0.5:
             return best
     return None
+
+
+def _pairs_of_reads(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """One row a sample of a pipeline's sheet (nf-core's), which has one for each pair of files of reads."""
+    files = [column for column in frame.columns if READS.fullmatch(str(column))]
+    by = frame.groupby(level=0, sort=False)
+    if not files or any((by[column].nunique() < by.size()).any() for column in files[:1]):
+        return frame, []
+    same = by.nunique() == 1
+    kept = [column for column in frame.columns if same[column].all()]
+    gone = [str(column) for column in frame.columns if column not in kept]
+    merged = frame.loc[~frame.index.duplicated(), kept]
+    return merged, [
+        f"{len(frame)} rows are of {counted(len(merged), 'sample')}, one for each pair of files of reads ({files[0]}); "
+        f"columns that differ within a sample were left out ({listing(gone, 4)})."
+    ]
 
 
 def _refuse_repeated(frame: pd.DataFrame, path: object) -> None:
@@ -145,7 +178,7 @@ def _numeric_if_all(values: pd.Series) -> pd.Series:
             return values
         if missing.any():
             return values.mask(missing, "nan").astype(float)
-        numbers = pd.to_numeric(values)
+        numbers = as_numbers(values)
         # Its floats may miss the last digit.
         return values.astype(float) if numbers.dtype.kind == "f" else numbers
     return values

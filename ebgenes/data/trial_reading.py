@@ -41,20 +41,19 @@ def _read(path: str) -> None:
                     item[-rows:]
 
 
-def main() -> int:
-    """Read the file that the arguments name, in so many seconds."""
-    seconds = int(sys.argv[2])
+def tried(path: str, seconds: int) -> int:
+    """Read a file in so many seconds of this process, which is good for nothing else from then on; its exit code."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or hard > MEMORY:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
     try:
-        _read(sys.argv[1])
+        _read(path)
     except Exception:
         return REFUSED
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tried(sys.argv[1], int(sys.argv[2])))

@@ -132,8 +132,9 @@ class _Terms:
         token = self._next()
         self.at += 1
         if not token.isdecimal() or len(token) > 3 or int(token) > MOST_POWER:
+            power = f"power {token[:20]}" if token[:1].isalnum() else "power in brackets or quotes"
             raise InputError(
-                f"the formula {self.formula[:200]!r} has the power {token[:20]}; whole numbers up to {MOST_POWER} are "
+                f"the formula {self.formula[:200]!r} has the {power}; whole numbers up to {MOST_POWER} are "
                 "allowed, written as numbers."
             )
         return int(token)

@@ -74,6 +74,12 @@ def gathered(parts: Sequence[Effects], composition: str = "auto") -> Effects:
                 f"these effects are not chunks of one fit (first: contrast {first.contrast!r}, other: "
                 f"{part.contrast!r}). Make all of them from the same common.h5."
             )
+    names, times = np.unique(np.concatenate([part.gene for part in parts]).astype(str), return_counts=True)
+    if (times > 1).any():
+        raise InputError(
+            f"these chunks have {int((times > 1).sum())} genes in common (first: {names[times > 1][0]}). Name each "
+            "chunk once."
+        )
     whole: dict[str, Any] = {name: _joined([getattr(part, name) for part in parts]) for name in ARRAYS}
     every = replace(first, failed=gathered_failed(parts), **whole)
     return every if composition == "none" else measured_from_unchanged(every)

@@ -196,8 +196,8 @@ def _posterior(
         upper_changed=upper_changed + prior.mode,
         lfdr=lfdr,
         lfsr=lfsr,
-        up=up,
-        down=down,
+        prob_up=up,
+        prob_down=down,
         interval=interval,
         threshold=threshold,
     )

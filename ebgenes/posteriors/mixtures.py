@@ -57,15 +57,15 @@ def mixture_of(parts: Sequence[tuple[float, Posterior]], mode: float = 0.0) -> P
         upper_changed=mode - upper_changed,
         lfdr=lfdr,
         lfsr=np.minimum(lfdr + wrong, 1.0),
-        up=mean("up"),
-        down=mean("down"),
+        prob_up=mean("prob_up"),
+        prob_down=mean("prob_down"),
     )
 
 
 def _positive(part: Posterior) -> FloatArray:
     """P(changed and effect > mode), (G,); lfsr says how much lies on the less probable side."""
     # Beyond a threshold both may be 0.
-    up = np.where(part.up == part.down, part.mean > 0, part.up > part.down)
+    up = np.where(part.prob_up == part.prob_down, part.mean > 0, part.prob_up > part.prob_down)
     return np.where(up, 1 - part.lfsr, part.lfsr - part.lfdr)
 
 

@@ -17,6 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
 from ebgenes.errors import InputError, listing, nearest
+from ebgenes.files import as_numbers
 from ebgenes.numerics.splines import natural_spline
 from ebgenes.records.prior import Odds
 
@@ -172,7 +173,7 @@ def _numbers(name: str, column: Any) -> tuple[FloatArray, tuple[str, ...]]:
     if series.dtype == object:
         text = series.astype("string").str.strip()
         series = series.mask(text.isna() | (text == ""))
-        numbers = pd.to_numeric(series, errors="coerce")
+        numbers = as_numbers(series)
         if numbers.notna().sum() == series.notna().sum():
             series = numbers
     if pd.api.types.is_numeric_dtype(series):

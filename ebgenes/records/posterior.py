@@ -26,7 +26,7 @@ class JointPosterior:
         P(no effect in any row | data), (G,).
     lfsr
         P(sign wrong or effect 0 | data) of each row, (G, R).
-    up, down
+    prob_up, prob_down
         P(effect > threshold) and P(effect < -threshold), (G, R).
     pattern
         The prior's pattern that is most probable, or ``none``, (G,).
@@ -47,8 +47,8 @@ class JointPosterior:
     covariance: FloatArray
     lfdr: FloatArray
     lfsr: FloatArray
-    up: FloatArray
-    down: FloatArray
+    prob_up: FloatArray
+    prob_down: FloatArray
     pattern: TextArray
     leading: IntArray
     interval: float = 0.95
@@ -56,12 +56,12 @@ class JointPosterior:
 
     def __post_init__(self) -> None:
         ends = ("lower", "upper", "lower_changed", "upper_changed")
-        names = ("mean", "sd", *ends, "covariance", "lfdr", "lfsr", "up", "down")
+        names = ("mean", "sd", *ends, "covariance", "lfdr", "lfsr", "prob_up", "prob_down")
         fill(self, gene=as_text(self.gene), row=as_text(self.row), pattern=as_text(self.pattern))
         fill(self, leading=np.array(self.leading, dtype=np.int64))
         fill(self, **{name: as_floats(getattr(self, name)) for name in names})
         n_genes, shape = len(self.gene), (len(self.gene), len(self.row))
-        require_shape(self, **dict.fromkeys(("mean", "sd", *ends, "lfsr", "up", "down"), shape))
+        require_shape(self, **dict.fromkeys(("mean", "sd", *ends, "lfsr", "prob_up", "prob_down"), shape))
         require_shape(self, lfdr=(n_genes,), leading=(n_genes,), pattern=(n_genes,), covariance=(*shape, shape[1]))
 
 
@@ -83,7 +83,7 @@ class Posterior:
         P(null | data).
     lfsr
         P(sign wrong or null | data).
-    up, down
+    prob_up, prob_down
         P(non-null and effect > threshold), P(non-null and effect < -threshold).
     interval, threshold
         Probability of the interval and the threshold of the tail areas.
@@ -98,8 +98,8 @@ class Posterior:
     upper_changed: FloatArray
     lfdr: FloatArray
     lfsr: FloatArray
-    up: FloatArray
-    down: FloatArray
+    prob_up: FloatArray
+    prob_down: FloatArray
     interval: float = 0.95
     threshold: float = 0.0
 
@@ -125,7 +125,7 @@ class MultivariatePosterior:
         P(sign wrong or no effect in the condition | data), (G, R).
     lfdr
         P(no effect in the condition | data), (G, R).
-    up, down
+    prob_up, prob_down
         P(effect > 0), P(effect < 0), (G, R).
     lfdr_all
         P(no effect in any condition | data), (G,).
@@ -138,8 +138,8 @@ class MultivariatePosterior:
     sd: FloatArray
     lfsr: FloatArray
     lfdr: FloatArray
-    up: FloatArray
-    down: FloatArray
+    prob_up: FloatArray
+    prob_down: FloatArray
     lfdr_all: FloatArray
     pattern_share: FloatArray
 
@@ -148,5 +148,5 @@ class MultivariatePosterior:
         fill(self, condition=as_text(self.condition), **{name: as_floats(getattr(self, name)) for name in names})
         n_genes = len(self.lfdr_all)
         shape = (n_genes, len(self.condition))
-        require_shape(self, **dict.fromkeys(("mean", "sd", "lfsr", "lfdr", "up", "down"), shape))
+        require_shape(self, **dict.fromkeys(("mean", "sd", "lfsr", "lfdr", "prob_up", "prob_down"), shape))
         require_shape(self, lfdr_all=(n_genes,), pattern_share=(n_genes, self.pattern_share.shape[1]))

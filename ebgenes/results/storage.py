@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,14 @@ import h5py
 import numpy as np
 
 from ebgenes.arrays import LARGEST, FloatArray, text_array
+from ebgenes.data.hdf5 import FAULTS
 from ebgenes.data.normalization import given_sizes
 from ebgenes.data.sealed import sealed_hdf5, written_hdf5
 from ebgenes.effects.dispersions import Bend, DispersionPrior, DispersionProfiles
 from ebgenes.effects.likelihood import Common
 from ebgenes.effects.tails import tail_scalars
 from ebgenes.errors import InputError, listing
-from ebgenes.files import existing_file, one_line, read_json, write_bytes
+from ebgenes.files import LARGEST_COUNT, existing_file, one_line, read_json, write_bytes
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Contrast, Curve, Design
@@ -38,6 +40,7 @@ from ebgenes.records.effects import (
     ResidualAxes,
 )
 from ebgenes.records.prior import ChainState, GibbsDraws, MixturePrior, MultivariatePrior, Nulls
+from ebgenes.results.ranges import require_between, require_sound_draws, require_sound_effects, require_whole_genes
 
 if TYPE_CHECKING:
     from ebgenes.effects.likelihood import Common
@@ -110,7 +113,7 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
     flat = {name: each.reshape(n_chains * n_draws, *each.shape[2:]) for name, each in arrays.items()}
     weight = flat["weight"].mean(axis=0)
     first = int(attributes["first_sweep"])
-    return GibbsDraws(
+    draws = GibbsDraws(
         **flat,
         chain=np.repeat(np.arange(n_chains), n_draws),
         sweep=np.tile(np.arange(first, first + n_draws), n_chains),
@@ -125,6 +128,8 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
             unit=float(attributes["unit"]),
         ),
     )
+    require_sound_draws(path, draws)
+    return draws
 
 
 CHAIN_ARRAYS = ("state", "plane", "loglik", "next_state", "next_plane")
@@ -138,12 +143,19 @@ def write_chains(path: str | os.PathLike[str], state: ChainState) -> None:
 
 
 def read_chains(path: str | os.PathLike[str]) -> ChainState | None:
-    """Read what `write_chains` wrote; None where there is nothing that can be read."""
+    """Read what `write_chains` wrote; None where there is nothing that can be read, or not what chains leave."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return ChainState(key=str(stored["key"]), **{name: stored[name] for name in CHAIN_ARRAYS})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # NumPy leaves a file open that it cannot read.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            state = ChainState(key=str(stored["key"]), **{name: stored[name] for name in CHAIN_ARRAYS})
+        n_chains, n_sweeps, n_states = state.state.shape
+    except (*FAULTS, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error):
         return None
+    sweeps = (n_chains, n_sweeps)
+    shapes = {"plane": sweeps, "loglik": sweeps, "next_state": (n_chains, n_states), "next_plane": (n_chains,)}
+    sound = all(getattr(state, name).shape == shape for name, shape in shapes.items())
+    sound = sound and all(np.isfinite(getattr(state, name)).all() for name in CHAIN_ARRAYS)
+    return state if sound else None
 
 
 def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
@@ -325,21 +337,26 @@ def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
     """Read what `write_effects` or `write_joint_effects` wrote."""
 
     with sealed_hdf5(path, "an effects file") as file:
-        if file.attrs.get("format") == JOINT_FORMAT:
-            return _joint_effects(file)
-        if file.attrs.get("format") != "ebgenes effects 3":
+        kind = file.attrs.get("format")
+        if kind not in (JOINT_FORMAT, "ebgenes effects 3"):
             raise InputError(f"{path} is not an effects file of this version of ebgenes. Make it anew.")
-        stored: dict[str, Any] = {
-            **{name: file[name][()] for name in (*EFFECT_ARRAYS, *EFFECT_OPTIONS) if name in file},
-            **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
-        }
-        text = {name: file[name].asstr()[()] for name in ("gene", "status")}
-        hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
-        random = _read_random(file["random"]) if "random" in file else None
-        told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
-        told["residuals"] = _read_residuals(file)
-        told["unit"] = file.attrs.get("unit")
-        return Effects(failed=_read_failed(file), **told, **text, **stored)
+        effects = _joint_effects(file) if kind == JOINT_FORMAT else _effects(file)
+    require_sound_effects(path, effects)
+    return effects
+
+
+def _effects(file: Any) -> Effects:
+    stored: dict[str, Any] = {
+        **{name: file[name][()] for name in (*EFFECT_ARRAYS, *EFFECT_OPTIONS) if name in file},
+        **{name: str(file.attrs[name]) for name in EFFECT_WORDS},
+    }
+    text = {name: file[name].asstr()[()] for name in ("gene", "status")}
+    hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
+    random = _read_random(file["random"]) if "random" in file else None
+    told: dict[str, Any] = {"scalars": dict(file["scalars"].attrs), "hidden": hidden, "random": random}
+    told["residuals"] = _read_residuals(file)
+    told["unit"] = file.attrs.get("unit")
+    return Effects(failed=_read_failed(file), **told, **text, **stored)
 
 
 PRIOR_SCALARS = ("floor", "slope", "spread", "loglik")
@@ -415,6 +432,10 @@ def read_common(path: str | os.PathLike[str]) -> Common:
         given = bool(file.attrs["sizes_given"])
         hidden = _read_hidden(file["hidden"]) if "hidden" in file else None
         residuals = _read_residuals(file)
+    require_whole_genes(path, text["gene"])
+    require_between(path, "counts", array["count"], 0, LARGEST_COUNT, text["gene"])
+    if not all(np.isfinite(array[name]).all() for name in ("log_size", "matrix", "weight")):
+        raise InputError(f"{path}: size factors, design or contrast are not finite. Make it anew.")
     contrast = Contrast(weight=array["weight"], **{name: words[name] for name in ("name", "up", "down")})
     return Common(
         counts=Counts(

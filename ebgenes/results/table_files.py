@@ -24,6 +24,7 @@ from ebgenes.data.simulate import Simulation
 from ebgenes.errors import InputError
 from ebgenes.files import existing_file, numbers_or_missing, readable, whole
 from ebgenes.records.counts import Study
+from ebgenes.results.ranges import require_sound_table
 from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, TEXT_COLUMNS, is_row_column, ranking, tested
 
 
@@ -133,8 +134,10 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise InputError(
-            f"{found} is not a genes.tsv of ebgenes: {len(missing)} columns are missing (first: {missing[0]})."
+            f"{found} is not a genes.tsv of this version of ebgenes: {len(missing)} columns are missing (first: "
+            f"{missing[0]}). Make it anew."
         )
+    require_sound_table(found, table)
     return table
 
 

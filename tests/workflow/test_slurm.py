@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cells
+import pandas as pd
 import pytest
 import yaml
 from slurm import Slurm, alone, wait_for, why_not
@@ -79,9 +80,13 @@ def on_slurm(folder: Path, *arguments: str | Path, **environment: str) -> tuple[
     return finish(start(folder, *arguments, **environment), folder)
 
 
-def same_as_here(folder: Path) -> None:
-    """Every result is what `ebgenes run` makes of the same config, and there is no half of a file beside them."""
-    output_of(command(folder, "ebgenes", "run", "mine.yaml", "--outdir", "expected"))
+def expect(folder: Path) -> None:
+    """What `ebgenes run` makes of the same config: before Slurm's jobs, which then find the kernels compiled."""
+    output_of(command(folder, "ebgenes", "run", "mine.yaml", "--outdir", "expected", seconds=1200))
+
+
+def same_as_expected(folder: Path) -> None:
+    """Every result is the same, and there is no half of a file beside them."""
     shutil.rmtree(folder / "out" / "logs", ignore_errors=True)
     require_same_results(folder / "out", folder / "expected")
 
@@ -103,33 +108,34 @@ def small(folder: Path, *names: str) -> dict[str, Any]:
 # A whole run
 
 
-def test_three_studies_and_fourteen_contrasts_give_the_same_bits(slurm: Slurm, tmp_path: Path) -> None:
+def test_three_studies_and_eight_contrasts_give_the_same_bits(slurm: Slurm, tmp_path: Path) -> None:
+    """The shipped studies, every tenth gene of theirs, and single cells."""
     shipped = {}
     for name in ("config", "pasilla"):
         shipped |= yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())["datasets"]
-    for dataset in shipped.values():
-        for key in ("counts", "samples", "genes"):
+    for name, dataset in shipped.items():
+        for key in ("samples", "genes"):
             if dataset.get(key):
                 dataset[key] = str(ROOT / dataset[key])
+        counts = pd.read_csv(ROOT / dataset["counts"], sep="\t", index_col=0)
+        dataset["counts"] = f"{name}.tsv"
+        counts[::10].to_csv(tmp_path / dataset["counts"], sep="\t")
     blood = cells.write_study(tmp_path)
-    treatment = {"column": "group", "baseline": "control", "target": "treated"}
-    turned = {**treatment, "baseline": "treated", "target": "control"}
     blood["design"] = "~ group + batch"
     blood["contrasts"] = {
-        "treatment": treatment,
-        "turned": turned,
+        "treatment": {"column": "group", "baseline": "control", "target": "treated"},
         "batch_b": {"column": "batch", "baseline": "a", "target": "b"},
-        "batch_c": {"column": "batch", "baseline": "a", "target": "c"},
     }
     config = {"outdir": "out", "datasets": {**shipped, "blood": blood}, "report": {"figures": ["png"]}}
     write_config(tmp_path / "mine.yaml", config)
+    expect(tmp_path)
     code, said = on_slurm(tmp_path)
     assert code == 0, said
     plan = json.loads((tmp_path / "out" / "blood" / "cell_types.json").read_text())
-    assert sum(len(part["contrasts"]) for part in plan.values()) == 12
-    # Two studies' counts, sums of cells, counts of three types, and fourteen contrasts: one job each, and no more.
-    assert said.count("has been submitted with SLURM jobid") == 2 + 1 + 3 + 14
-    same_as_here(tmp_path)
+    assert sum(len(part["contrasts"]) for part in plan.values()) == 6
+    # Two studies' counts, sums of cells, counts of three types, and eight contrasts: one job each, and no more.
+    assert said.count("has been submitted with SLURM jobid") == 2 + 1 + 3 + 8
+    same_as_expected(tmp_path)
 
 
 # Faults
@@ -156,6 +162,7 @@ def holding(folder: Path, word: str) -> tuple[int, str]:
 
 def test_jobs_cancelled_killed_and_lost_with_their_node_are_run_again(slurm: Slurm, held: Path) -> None:
     write_config(held / "mine.yaml", small(held, "cancelled", "killed", "lost"))
+    expect(held)
     for word in ("cancelled", "killed", "lost"):
         (held / f"hold.{word}").touch()
     run = start(held, BIN=str(held / "bin"), EBGENES_HOLD=str(held))
@@ -178,11 +185,12 @@ def test_jobs_cancelled_killed_and_lost_with_their_node_are_run_again(slurm: Slu
     # What a kill -9 leaves has a name that no reader takes for a result.
     for path in (held / "out").rglob(".effects.h5.*"):
         path.unlink()
-    same_as_here(held)
+    same_as_expected(held)
 
 
 def test_snakemake_killed_is_resumed(slurm: Slurm, held: Path) -> None:
     write_config(held / "mine.yaml", small(held, "first", "second"))
+    expect(held)
     (held / "hold.second").touch()
     environment = {"BIN": str(held / "bin"), "EBGENES_HOLD": str(held)}
     run = start(held, **environment)
@@ -203,11 +211,12 @@ def test_snakemake_killed_is_resumed(slurm: Slurm, held: Path) -> None:
     assert table.stat().st_mtime_ns == made, "what was finished was not done again"
     for path in (held / "out").rglob(".effects.h5.*"):
         path.unlink()
-    same_as_here(held)
+    same_as_expected(held)
 
 
 def test_a_full_disk_is_told_and_more_room_resumes(slurm: Slurm, tmp_path: Path) -> None:
     write_config(tmp_path / "mine.yaml", small(tmp_path, "study"))
+    expect(tmp_path)
     room = tmp_path / "out"
     room.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", room], capture_output=True).returncode != 0:
@@ -224,7 +233,7 @@ def test_a_full_disk_is_told_and_more_room_resumes(slurm: Slurm, tmp_path: Path)
         subprocess.run(["mount", "-o", "remount,size=200m", room], check=True)
         code, said = on_slurm(tmp_path)
         assert code == 0, said
-        same_as_here(tmp_path)
+        same_as_expected(tmp_path)
     finally:
         subprocess.run(["umount", "--lazy", room], check=True)
 
@@ -233,6 +242,7 @@ def test_a_read_only_install_without_a_home_runs(slurm: Slurm, tmp_path: Path) -
     """First jobs at once, with nothing compiled and no place beside the package to keep it."""
     config = small(tmp_path, "one", "two")
     write_config(tmp_path / "mine.yaml", {**config, "effects": {"engine": "moderated_t"}})
+    expect(tmp_path)
     install = tmp_path / "install"
     (install / "ebgenes").mkdir(parents=True)
     shutil.copytree(
@@ -261,4 +271,4 @@ def test_a_read_only_install_without_a_home_runs(slurm: Slurm, tmp_path: Path) -
         subprocess.run(["umount", "--lazy", install], check=True)
     assert code == 0, said
     assert not list(temporary.glob("ebgenes-numba-*")), "compiled code of single jobs is not left behind"
-    same_as_here(tmp_path)
+    same_as_expected(tmp_path)

@@ -6,8 +6,10 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +23,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from ebgenes.app.config import parse_config, schema
+from ebgenes.app.config import parse_config, read_config, schema
 from ebgenes.app.outputs import FIGURES
-from ebgenes.errors import InputErrors
+from ebgenes.errors import InputError, InputErrors
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / "workflow" / "Snakefile"
@@ -45,7 +47,7 @@ COMPARISON = {"column": "group", "baseline": "control", "target": "treated"}
 N_GENES = 400
 
 
-def command(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def command(folder: Path, *arguments: str | Path, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     """Run in `folder` with the scripts of this Python first on the path, and without the user's profile."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
@@ -56,7 +58,7 @@ def command(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=seconds,
     )
 
 
@@ -233,6 +235,47 @@ def test_a_change_reruns_what_depends_on_it(
     config = write_config(tmp_path / "mine.yaml", {**changed(settings, **inside), **outside})
     output = output_of(snakemake(checkout, "--configfile", config, "--dry-run"))
     assert planned(output) == Counter(jobs)
+
+
+def test_an_older_file_of_other_counts_is_noticed(checkout: Path, study: Path, tmp_path: Path) -> None:
+    """To Snakemake itself a file that is older than what was made of it is no news."""
+    counts = study / "counts.tsv.gz"
+    shutil.copy2(counts, tmp_path)
+    lines = gzip.decompress(counts.read_bytes()).splitlines(keepends=True)
+    try:
+        counts.write_bytes(gzip.compress(b"".join(lines[:1] + lines[:0:-1])))
+        os.utime(counts, (1e9, 1e9))
+        output = output_of(snakemake(checkout, "--configfile", "mine.yaml", "--dry-run"))
+        assert planned(output) == Counter(["counts", *FIT, "report", "default"])
+        assert "Params have changed" in output
+    finally:
+        shutil.copy2(tmp_path / counts.name, counts)
+    assert planned(output_of(snakemake(checkout, "--configfile", "mine.yaml", "--dry-run"))) == Counter()
+
+
+def test_a_killed_snakemake_goes_on_with_the_same_command(
+    settings: dict[str, Any], in_process: Path, tmp_path: Path
+) -> None:
+    write_config(tmp_path / "mine.yaml", settings)
+    made = Path("out/study/counts.h5ad")
+    asked = ("--snakefile", WORKFLOW, "--configfile", "mine.yaml")
+    with open(tmp_path / "said", "w") as said:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", "--cores", "1", made, *asked],
+            cwd=tmp_path, stdout=said, stderr=said, start_new_session=True,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        )  # fmt: skip
+    # The file is there, and Snakemake has not yet been told so.
+    while run.poll() is None and not (tmp_path / made).exists():
+        time.sleep(0.002)
+    os.killpg(run.pid, signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL, (tmp_path / "said").read_text()
+    assert [path for path in (tmp_path / ".snakemake" / "incomplete").rglob("*") if path.is_file()]
+    told = snakemake(tmp_path, made, *asked)
+    assert "It can be removed with the --unlock argument" in told.stdout
+    output_of(snakemake(tmp_path, *asked, "--unlock"))
+    assert planned(output_of(snakemake(tmp_path, made, *asked))) == Counter(["counts"])
+    assert (tmp_path / made).read_bytes() == (in_process / "counts.h5ad").read_bytes()
 
 
 def test_another_dataset_leaves_the_first_alone(checkout: Path, settings: dict[str, Any], tmp_path: Path) -> None:
@@ -523,6 +566,18 @@ def test_every_mistake_of_a_config_is_named_before_any_job(settings: dict[str, A
         assert words in done.stdout
     assert "Building DAG" not in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+def test_a_key_that_is_there_twice_is_named_as_in_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
+    """Snakemake takes the last of them without a word."""
+    path = write_config(tmp_path / "mine.yaml", settings)
+    path.write_text(path.read_text() + "outdir: other\n")
+    with pytest.raises(InputError) as caught:
+        read_config(path)
+    done = snakemake(tmp_path, "--snakefile", WORKFLOW, "--configfile", path, "--dry-run")
+    assert done.returncode != 0
+    assert "the key 'outdir' is there twice" in str(caught.value)
+    assert str(caught.value) in done.stdout
 
 
 def test_a_failing_job_ends_with_one_message_and_nothing_half_written(

@@ -1,4 +1,4 @@
-# The checked config and small helpers. No data is opened here: this file runs again in every job.
+# The checked config and small helpers. No data is parsed here: this file runs again in every job.
 import json
 import os
 import re
@@ -17,11 +17,13 @@ try:
     from ebgenes.app.config import (
         annotation_columns,
         is_joint,
+        load_yaml_file,
         parse_config,
         plain_values,
         size_factor_file,
         taken_together,
     )
+    from ebgenes.app.contents import Contents
     from ebgenes.app.outputs import (
         CONDITIONS_FOLDER,
         dataset_figures,
@@ -40,7 +42,8 @@ try:
         studies_part,
         sums_part,
     )
-    from ebgenes.app.retries import spare_mistakes
+    from ebgenes.app.retries import go_on_after_a_kill, spare_mistakes
+    from ebgenes.data.intake import lengths_of
     from ebgenes.errors import InputError
 except ImportError as error:
     raise WorkflowError(
@@ -49,6 +52,10 @@ except ImportError as error:
     )
 
 try:
+    # Snakemake has read these, and of a key that is there twice it takes the last without a word.
+    for path in workflow.configfiles:
+        if os.path.isfile(path):
+            load_yaml_file(path)
     SETTINGS = parse_config(config)
 except InputError as error:
     raise WorkflowError(str(error))
@@ -65,9 +72,9 @@ def refuse_wildcards():
             "offsets",
             "controls",
             "tx2gene",
-            "gene_lengths",
         ):
             paths[f"datasets.{name}.{key}"] = getattr(settings, key) or ""
+        paths[f"datasets.{name}.gene_lengths"] = lengths_of(settings) or ""
         paths[f"datasets.{name}.size_factors"] = size_factor_file(settings) or ""
         if settings.pseudobulk:
             paths[f"datasets.{name}.pseudobulk.cells"] = settings.pseudobulk.cells or ""
@@ -89,6 +96,7 @@ STARTED = time.time()
 
 
 spare_mistakes(Job, STARTED)
+go_on_after_a_kill(workflow)
 
 OUTDIR = os.path.normpath(SETTINGS.outdir)
 OUTDIR = "" if OUTDIR == "." else OUTDIR
@@ -152,6 +160,12 @@ def source(name):
     return find
 
 
+def gene_lengths(wildcards):
+    """The table of transcripts' lengths, which may lie beside the counts, or nothing."""
+    path = lengths_of(dataset(wildcards))
+    return [] if path is None else local(path)
+
+
 def size_factors(wildcards):
     """The file that size factors come from, or nothing."""
     path = size_factor_file(dataset(wildcards))
@@ -167,6 +181,25 @@ def annotation(wildcards):
 def stored_prior(wildcards):
     """The prior of another study, where the config names one."""
     return [] if SETTINGS.prior.stored is None else local(SETTINGS.prior.stored)
+
+
+# Snakemake goes by times and sizes alone: an older file in the place of another is no change to it.
+CONTENTS = Contents(
+    os.path.join(".snakemake", "ebgenes", "contents.json"),
+    [os.path.join(OUTDIR, name) for name in [*SETTINGS.datasets, *SETTINGS.studies]],
+)
+
+
+def contents_of(*finders):
+    """An input function of the marks of what the user's files hold; each finder gives a path, several or nothing."""
+
+    def find(wildcards):
+        found = [finder(wildcards) for finder in finders]
+        return [
+            CONTENTS.of([paths] if isinstance(paths, str) else paths) for paths in found
+        ]
+
+    return find
 
 
 def flag_of(option, value):
@@ -347,6 +380,13 @@ def results_of_cells(name):
 
 def studies(wildcards):
     return SETTINGS.studies[wildcards.studies]
+
+
+def study_tables(wildcards):
+    """The tables among the studies, and the genes' annotation."""
+    asked = studies(wildcards)
+    tables = [source.table for source in asked.sources.values()]
+    return [path for path in (*tables, asked.genes) if path is not None]
 
 
 def study_files(wildcards):

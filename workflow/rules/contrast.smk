@@ -14,6 +14,7 @@ rule common:
         runtime=minutes(30, each=1),
     params:
         version=EBGENES_VERSION,
+        contents=contents_of(source("controls")),
         asked=asked,
         controls=lambda wildcards, input: flag_of("controls", input.controls),
     shell:
@@ -65,6 +66,7 @@ if SETTINGS.effects.batch > 1:
             runtime=minutes(30 * SETTINGS.effects.batch, each=SETTINGS.effects.batch),
         params:
             version=EBGENES_VERSION,
+            contents=contents_of(source("controls"), annotation, stored_prior),
             name=lambda wildcards: name_of(wildcards),
             config=lambda wildcards: dataset_part(
                 SETTINGS,
@@ -91,6 +93,7 @@ if SETTINGS.effects.batch > 1:
             "../envs/ebgenes.yaml"
         params:
             version=EBGENES_VERSION,
+            contents=contents_of(source("controls"), annotation, stored_prior),
             asked=asked,
             prior=section_part(SETTINGS, "prior"),
             gibbs=section_part(SETTINGS, "gibbs"),
@@ -123,6 +126,7 @@ else:
             runtime=minutes(30, each=1),
         params:
             version=EBGENES_VERSION,
+            contents=contents_of(source("controls"), annotation, stored_prior),
             asked=asked,
             controls=lambda wildcards, input: flag_of("controls", input.controls),
             chunks=lambda wildcards, input: "--chunks" if input.chunks else "",

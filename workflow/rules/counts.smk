@@ -6,7 +6,7 @@ rule counts:
         offsets=source("offsets"),
         size_factors=size_factors,
         tx2gene=source("tx2gene"),
-        gene_lengths=source("gene_lengths"),
+        gene_lengths=gene_lengths,
     output:
         f"{DATASET}/counts.h5ad",
     log:
@@ -20,6 +20,15 @@ rule counts:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
+        contents=contents_of(
+            source("counts"),
+            source("samples"),
+            source("genes"),
+            source("offsets"),
+            size_factors,
+            source("tx2gene"),
+            source("gene_lengths"),
+        ),
         limits=LIMITS,
         design=lambda wildcards: dataset(wildcards).design,
         keep=lambda wildcards: json.dumps(asdict(dataset(wildcards).keep)),
@@ -61,6 +70,11 @@ rule pseudobulk:
         runtime=minutes(30, each=0.02),
     params:
         version=EBGENES_VERSION,
+        contents=contents_of(
+            source("counts"),
+            source("samples"),
+            lambda wildcards: dataset(wildcards).pseudobulk.cells or [],
+        ),
         limits=LIMITS,
         pseudobulk=lambda wildcards: sums_part(dataset(wildcards)),
         layer=lambda wildcards: flag_of("layer", dataset(wildcards).layer),
@@ -88,6 +102,9 @@ checkpoint plan:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
+        contents=contents_of(
+            source("samples"), source("genes"), source("offsets"), size_factors
+        ),
         limits=LIMITS,
         config=lambda wildcards: plan_part(SETTINGS, name_of(wildcards)),
     shell:
@@ -113,6 +130,9 @@ rule cell_type_counts:
         runtime=minutes(10, each=0.1),
     params:
         version=EBGENES_VERSION,
+        contents=contents_of(
+            source("samples"), source("genes"), source("offsets"), size_factors
+        ),
         limits=LIMITS,
         design=lambda wildcards: dataset(wildcards).design,
         keep=lambda wildcards: json.dumps(asdict(dataset(wildcards).keep)),

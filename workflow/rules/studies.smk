@@ -27,6 +27,7 @@ rule studies:
         runtime=minutes(30, each=1),
     params:
         version=EBGENES_VERSION,
+        contents=contents_of(study_tables, stored_prior),
         config=lambda wildcards: studies_part(SETTINGS, wildcards.studies),
         outdir=lambda wildcards, output: os.path.dirname(os.path.dirname(output.prior))
         or ".",

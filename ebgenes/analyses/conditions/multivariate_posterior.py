@@ -53,8 +53,8 @@ def multivariate_posterior(prior: MultivariatePrior, estimates: Any, covariances
         sd=np.sqrt(np.maximum(second - mean**2, 0)),
         lfsr=np.minimum(zero + np.minimum(up, down), 1.0),
         lfdr=np.minimum(zero, 1.0),
-        up=up,
-        down=down,
+        prob_up=up,
+        prob_down=down,
         lfdr_all=share[:, pattern_of < 0].sum(axis=1),
         pattern_share=np.column_stack(
             [share[:, pattern_of == pattern].sum(axis=1) for pattern in range(len(prior.pattern))]

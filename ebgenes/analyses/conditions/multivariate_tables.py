@@ -86,8 +86,8 @@ def condition_table(
         "lfdr": posterior.lfdr.ravel(),
         "lfsr": posterior.lfsr.ravel(),
         "s_value": s_value.ravel(),
-        "prob_up": posterior.up.ravel(),
-        "prob_down": posterior.down.ravel(),
+        "prob_up": posterior.prob_up.ravel(),
+        "prob_down": posterior.prob_down.ravel(),
         "status": np.where(np.isnan(estimate), "not_tested", "ok").ravel(),
     }
     return pd.DataFrame(columns, columns=list(CONDITION_COLUMNS))
