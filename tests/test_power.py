@@ -97,7 +97,8 @@ def test_more_samples_and_reads_find_more() -> None:
     effects = replace(study(rng, theta, se), base_mean=np.exp(rng.uniform(2, 8, 2000)))
     pilot = eb.pilot_of(effects)
     by_size = eb.outlook(PRIOR, pilot, range(3, 25))
-    assert (np.diff(by_size.discoveries) > 0).all() and (np.diff(by_size.width) < 0).all()
+    assert (np.diff(by_size.discoveries) > 0).all()
+    assert (np.diff(by_size.width) < 0).all()
     depths = [eb.outlook(PRIOR, pilot, [6], depth=depth).discoveries[0] for depth in (0.25, 1.0, 4.0)]
     assert depths == sorted(depths)
     assert (by_size.discoveries_band[:, 0] <= by_size.discoveries).all()
@@ -170,7 +171,8 @@ def test_a_stored_prior_predicts_before_any_data(
     np.testing.assert_array_equal(eb.outlook(prior, pilot, [6]).discoveries, direct.discoveries)
     assert main(["power", str(prior_json), "--replicates", "3,6", "--out", str(tmp_path / "power.tsv")]) == 0
     table = pd.read_csv(tmp_path / "power.tsv", sep="\t")
-    assert table["replicates"].tolist() == [3, 6] and table["discoveries"].iloc[1] == direct.discoveries[0]
+    assert table["replicates"].tolist() == [3, 6]
+    assert table["discoveries"].iloc[1] == direct.discoveries[0]
     assert f"about {direct.discoveries[0]:,.0f} genes" in capsys.readouterr().out
 
 

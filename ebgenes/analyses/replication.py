@@ -164,10 +164,9 @@ def _repeats(
     for drift in np.unique(studies.drift):
         own = studies.drift == drift
         share = studies.probability[own]
-        least = special.expit(
-            share @ special.logit(np.clip([each.least for each, is_own in zip(studies.found, own, strict=True) if is_own],
-                                          1e-300, 1 - 1e-12)) / share.sum()
-        )  # fmt: skip
+        rates = np.array([found.least for found, is_own in zip(studies.found, own, strict=True) if is_own])
+        # A list that holds nothing ends at no rate at all.
+        least = special.expit(share @ special.logit(np.clip(rates, 1e-300, 1 - 1e-12)) / share.sum())
         cutoff = np.exp(expected) * _at(studies, _cutoffs(studies, float(least)), expected, df)
         error, error_df = with_drift(own_error, effects.df, float(drift))
         # A cutoff that is itself uncertain is the same as a wider error beside it.

@@ -105,8 +105,8 @@ def read_pilot(path: str | os.PathLike[str]) -> tuple[MixturePrior, Pilot, dict[
     if known is None:
         raise InputError(
             f"{path} does not tell how precise the study's estimates were: it is of an earlier version, of several "
-            "rows, or of a table of estimates. Fit counts again; in Python ebgenes.pilot_of(effects, replicates) takes a "
-            "table's."
+            "rows, or of a table of estimates. Fit counts again; in Python ebgenes.pilot_of(effects, replicates) "
+            "takes a table's."
         )
     try:
         known = {
