@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes.analyses.power import layout_of, seen_in
+from ebgenes.analyses.power import seen_in
+from ebgenes.analyses.precision import layout_of
 from ebgenes.app.cli import main, parser
 from ebgenes.errors import InputError
 from ebgenes.files import write_json

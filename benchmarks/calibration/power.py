@@ -42,7 +42,7 @@ CELLS = {
     "sparse": {},
     "many changed": {"pi0": 0.5},
     "small effects": {"pi0": 0.6, "effect_sd": 0.5},
-    "null": {"pi0": 1.0},
+    "none changed": {"pi0": 1.0},
 }
 """Arguments of `simulate_counts`; 6,000 genes."""
 

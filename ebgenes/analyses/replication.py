@@ -8,16 +8,14 @@ from functools import partial
 import numpy as np
 from scipy import special
 
-from ebgenes.analyses.power import (
-    Studies,
+from ebgenes.analyses.power import Studies, study_of, with_drift
+from ebgenes.analyses.precision import (
     between,
     cell_masses,
     counting_variance,
     deeper,
     pilot_of,
     residual_df_of,
-    study_of,
-    with_drift,
 )
 from ebgenes.arrays import FloatArray
 from ebgenes.numerics import grid as grids
@@ -211,7 +209,7 @@ def _cutoffs(studies: Studies, least: float) -> FloatArray:
     at = special.logit(min(max(least, 1e-300), 1 - 1e-12))
     error = np.repeat(np.exp(studies.layout.log_error), len(studies.layout.inverse_df))
     found = [np.interp(-at, -row, own, right=np.inf) for row, own in zip(score, size, strict=True)]
-    return np.minimum(np.array(found) / error, NEVER)
+    return np.asarray(np.minimum(np.array(found) / error, NEVER))
 
 
 def _at(studies: Studies, value: FloatArray, log_error: FloatArray, df: FloatArray) -> FloatArray:

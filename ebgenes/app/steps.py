@@ -18,7 +18,8 @@ from ebgenes.analyses.fixed_or_random import (
     with_group_means,
 )
 from ebgenes.analyses.multi_df import fit_joint, joint_posterior, leading_effects, marginal_prior, signals
-from ebgenes.analyses.power import outlook, pilot_of
+from ebgenes.analyses.power import outlook
+from ebgenes.analyses.precision import pilot_of
 from ebgenes.analyses.replication import Repeat, repeat_of
 from ebgenes.app.config import (
     EffectsSettings,

@@ -13,7 +13,7 @@ import numpy as np
 import ebgenes
 from ebgenes.analyses.conditions.multivariate_summary import plain
 from ebgenes.analyses.multi_df import marginal_prior
-from ebgenes.analyses.power import pilot_of
+from ebgenes.analyses.precision import pilot_of
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.effects.failed import all_statuses
 from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean

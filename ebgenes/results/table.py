@@ -164,8 +164,8 @@ def results_table(
     """
     table = _fitted_table(effects, posterior)
     if posterior.threshold > 0:
-        table["threshold_q"] = running_mean(threshold_rate(posterior.up, posterior.down))
-        table["equivalence_q"] = running_mean(equivalence_rate(posterior.up, posterior.down))
+        table["threshold_q"] = running_mean(threshold_rate(posterior.prob_up, posterior.prob_down))
+        table["equivalence_q"] = running_mean(equivalence_rate(posterior.prob_up, posterior.prob_down))
     if repeat is not None:
         table["repeat_listed"], table["repeat_sign"] = repeat.listed, repeat.same_sign
     return _complete(table, effects, screen)
