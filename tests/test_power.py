@@ -18,11 +18,12 @@ from ebgenes.app.cli import main, parser
 from ebgenes.errors import InputError
 from ebgenes.files import write_json
 from ebgenes.numerics.cells import cell_likelihoods
+from ebgenes.plots.outlook import PANELS, draw_outlook
 from ebgenes.posteriors.fdr import listed_by_sign, running_mean
 from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.pilot import Pilot
 from ebgenes.records.prior import MixturePrior
-from ebgenes.results.outlook import pilot_summary, read_pilot
+from ebgenes.results.outlook import outlook_table, pilot_summary, read_pilot
 
 PRIOR = MixturePrior(weight=np.array([0.8, 0.1, 0.1]), scale=np.array([0.0, 0.4, 1.2]))
 DF = 8.0
@@ -175,6 +176,19 @@ def test_a_stored_prior_predicts_before_any_data(
     assert table["replicates"].tolist() == [3, 6]
     assert table["discoveries"].iloc[1] == direct.discoveries[0]
     assert f"about {direct.discoveries[0]:,.0f} genes" in capsys.readouterr().out
+    assert main(["power", str(prior_json), "--replicates", "6", "--figure", str(tmp_path / "more.gif")]) == 2
+    assert "png" in capsys.readouterr().err
+    assert not (tmp_path / "more.gif").exists()
+
+
+def test_the_figure_shows_the_table(pair: tuple[np.ndarray, Effects, Effects]) -> None:
+    table = outlook_table(eb.outlook(PRIOR, eb.pilot_of(pair[1]), [3, 6, 12]))
+    figure = draw_outlook(table.iloc[::-1])
+    for what, ax in zip(PANELS, figure.axes, strict=True):
+        np.testing.assert_array_equal(ax.lines[0].get_xydata(), table[["replicates", what]].to_numpy())
+        low, high = ax.get_ylim()
+        assert low == 0
+        assert high >= table[f"{what}_high"].max()
 
 
 @pytest.mark.parametrize(

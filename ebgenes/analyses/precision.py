@@ -56,8 +56,8 @@ def pilot_of(effects: Effects, replicates: float | None = None) -> Pilot:
         )
     n_genes = len(effects.gene)
     counted = np.isfinite(effects.base_mean).all()
-    level_order = np.argsort(effects.base_mean if counted else effects.se, kind="stable")
-    bands = np.array_split(level_order, min(N_LEVELS, n_genes))
+    order = np.argsort(effects.base_mean if counted else effects.se, kind="stable")
+    bands = np.array_split(order, min(N_LEVELS, n_genes))
     log_variance = 2 * np.log(effects.se)
     residual_df = residual_df_of(effects)
     own_df = np.maximum(effects.df - residual_df, 0.0)
@@ -65,20 +65,17 @@ def pilot_of(effects: Effects, replicates: float | None = None) -> Pilot:
     rows = []
     for band in bands:
         ordered = band[np.argsort(effects.se[band], kind="stable")]
-        level = float(np.median(log_variance[band]))
         for part in np.array_split(ordered, min(N_WIDTHS, len(band))):
-            variance = float(log_variance[part].mean())
             prior_df = float(np.median(own_df[part]))
             share = float(np.mean(counting[part] / effects.se[part] ** 2))
-            rows.append([len(part), variance, level if counted else variance, prior_df, share])
-    count, variance, level, prior_df, share = np.array(rows).T
+            rows.append([len(part), float(log_variance[part].mean()), prior_df, share])
+    count, variance, prior_df, share = np.array(rows).T
     axes = effects.residuals
     return Pilot(
         replicates=float(replicates),
         residual_df=residual_df,
         count=count,
         log_variance=variance,
-        level=level,
         prior_df=prior_df,
         counting=share,
         excess=np.array([UNKNOWN_EXCESS]) if axes is None else excess_variance(axes),

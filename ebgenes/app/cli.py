@@ -259,6 +259,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--level", type=_share, help="of the list (default: the study's)")
     made.add_argument("--size", type=_size, default=1.0, help="effects beyond it, log2, are told of apart (default: 1)")
     made.add_argument("--out", help="table to write: .tsv, .csv, .parquet or .xlsx")
+    made.add_argument("--figure", help="figure to draw, what more samples would buy: .png, .svg or .pdf")
 
     made = verb("plot", commands.plot)
     made.add_argument("table", help="genes.tsv")

@@ -333,8 +333,15 @@ def power(options: argparse.Namespace) -> None:
     if not (isinstance(level, float) and 0 < level < 1):
         raise InputError(f"the level must lie between 0 and 1; found {level}. Give for example --level 0.05.")
     found = outlook(prior, pilot, options.replicates, depth=options.depth, level=level, size=options.size)
+    table = outlook_table(found)
+    if options.figure is not None:
+        from ebgenes.files import write_bytes
+        from ebgenes.plots import figure_bytes
+        from ebgenes.plots.outlook import draw_outlook
+
+        write_bytes(options.figure, figure_bytes(draw_outlook(table), Path(options.figure).suffix.removeprefix(".")))
     if options.out is not None:
-        write_table(options.out, outlook_table(found))
+        write_table(options.out, table)
     print(outlook_words(found))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from ebgenes.arrays import FloatArray
 from ebgenes.records.fields import as_floats, fill, require_shape
 
-PILOT_ARRAYS = ("count", "log_variance", "level", "prior_df", "counting", "excess")
+PILOT_ARRAYS = ("count", "log_variance", "prior_df", "counting", "excess")
 """Arrays of `Pilot`, the same names in every file."""
 
 
@@ -25,8 +25,6 @@ class Pilot:
         Genes in each stratum, (J,).
     log_variance
         Natural log of the squared standard errors, (J,), of effects in the unit `unit`.
-    level
-        The same of all genes with about the stratum's mean count, (J,).
     prior_df
         Degrees of freedom that the other genes add to a gene's own variance, (J,); infinite where it is known.
     counting
@@ -41,7 +39,6 @@ class Pilot:
     residual_df: float
     count: FloatArray
     log_variance: FloatArray
-    level: FloatArray
     prior_df: FloatArray
     counting: FloatArray
     excess: FloatArray
@@ -52,8 +49,3 @@ class Pilot:
             value = getattr(self, each.name)
             fill(self, **{each.name: as_floats(value) if each.name in PILOT_ARRAYS else float(value)})
         require_shape(self, **dict.fromkeys(PILOT_ARRAYS[1:-1], self.count.shape))
-
-    @property
-    def n_genes(self) -> float:
-        """Genes in all strata."""
-        return float(self.count.sum())

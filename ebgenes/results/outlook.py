@@ -118,7 +118,7 @@ def read_pilot(path: str | os.PathLike[str]) -> tuple[MixturePrior, Pilot, dict[
         pilot = Pilot(**known)
         right = (
             len(pilot.count) > 0 and len(pilot.excess) > 0 and (pilot.count >= 0).all() and pilot.count.sum() > 0
-            and np.isfinite([*pilot.log_variance, *pilot.level, *pilot.excess]).all()
+            and np.isfinite([*pilot.log_variance, *pilot.excess]).all()
             and (pilot.prior_df >= 0).all() and pilot.replicates > 0 and pilot.residual_df > 0 and pilot.unit > 0
         )  # fmt: skip
         if not right:

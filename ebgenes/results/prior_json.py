@@ -152,7 +152,6 @@ class PilotSummary(TypedDict):
     residual_df: float
     count: list[float]
     log_variance: list[float]
-    level: list[float]
     prior_df: list[float]
     counting: list[float | None]
     excess: list[float]
