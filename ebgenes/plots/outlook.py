@@ -42,9 +42,9 @@ def more_samples(table: pd.DataFrame, what: str, ax: Axes) -> Axes:
     ordered = table.sort_values("replicates")
     x = ordered["replicates"].to_numpy(dtype=float)
     low, high = (ordered[f"{what}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
-    # A single size has a band without breadth.
-    ax.vlines(x, low, high, color=FAINT, linewidth=3 if len(x) < 2 else 1)
-    ax.fill_between(x, low, high, color=FAINT, alpha=0.4, linewidth=0)
+    if len(x) == 1:
+        ax.vlines(x, low, high, color=FAINT, linewidth=3)
+    ax.fill_between(x, low, high, color=FAINT, alpha=0.5, linewidth=0)
     ax.plot(x, ordered[what], color=COLOUR["every"], marker="o", markersize=3)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
