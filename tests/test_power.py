@@ -134,6 +134,13 @@ def test_signs_units_and_order_do_not_matter(pair: tuple[np.ndarray, Effects, Ef
     np.testing.assert_allclose(eb.repeat_of(double, wide).listed, said, atol=1e-9)
 
 
+def test_likelihoods_that_are_stretched_are_wider_errors(pair: tuple[np.ndarray, Effects, Effects]) -> None:
+    pilot = eb.pilot_of(pair[1])
+    wide = replace(pilot, log_variance=pilot.log_variance + 2 * np.log(1.5))
+    stretched = eb.outlook(replace(PRIOR, stretch=1.5), pilot, [3])
+    np.testing.assert_allclose(stretched.discoveries, eb.outlook(PRIOR, wide, [3]).discoveries, rtol=1e-9)
+
+
 def test_precision_is_spread_over_points_without_loss(pair: tuple[np.ndarray, Effects, Effects]) -> None:
     pilot = eb.pilot_of(pair[1])
     layout = layout_of(pilot, PRIOR, 3.0)

@@ -266,6 +266,16 @@ def outlook(
         Effects beyond it, log2, are told of besides.
     probability
         Of the bands.
+
+    Raises
+    ------
+    InputError
+        For sizes below 2, a depth that is not above 0, or another depth where reads are unknown.
+
+    Notes
+    -----
+    Where more than `WORKED` sizes are asked for, as many are worked out and the others lie between them, straight over
+    the logarithm of the size.
     """
     asked = np.asarray(replicates, dtype=float)
     if not (len(asked) and np.isfinite(asked).all() and (asked >= 2).all()):

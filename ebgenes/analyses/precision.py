@@ -124,7 +124,7 @@ def layout_of(pilot: Pilot, prior: MixturePrior, replicates: float, depth: float
     """A study like a pilot, of so many samples in either group, with reads a sample so many times as many."""
     residual_df = pilot.residual_df + 2 * (replicates - pilot.replicates)
     residual_df = max(residual_df, 1.0)
-    log_variance = pilot.log_variance + np.log(pilot.replicates / replicates)
+    log_variance = pilot.log_variance + np.log(prior.stretch**2 * pilot.replicates / replicates)
     if depth != 1:
         log_variance = log_variance + np.log(deeper(pilot.counting, depth))
     spread = np.sqrt(np.maximum(_variance_of_variances(pilot.prior_df, residual_df)
