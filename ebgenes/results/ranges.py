@@ -17,7 +17,10 @@ from ebgenes.records.prior import GibbsDraws
 
 ANEW = "It was damaged or edited; make it anew."
 
-SHARES = ("p_value", "adj_p_value", "lfdr", "q_value", "lfsr", "s_value", "prob_up", "prob_down")
+SHARES = (
+    "p_value", "adj_p_value", "lfdr", "q_value", "lfsr", "s_value", "prob_up", "prob_down", "threshold_q",
+    "equivalence_q", "repeat_listed", "repeat_sign",
+)  # fmt: skip
 """Columns of genes.tsv that are probabilities."""
 
 SIZES = ("se", "df", "post_sd")
