@@ -24,6 +24,8 @@ from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.pilot import Pilot
 from ebgenes.records.prior import MixturePrior
 from ebgenes.results.outlook import outlook_table, pilot_summary, read_pilot
+from ebgenes.results.table import REPEAT_COLUMNS, THRESHOLD_COLUMNS
+from ebgenes.results.table_files import read_table, write_table
 
 PRIOR = MixturePrior(weight=np.array([0.8, 0.1, 0.1]), scale=np.array([0.0, 0.4, 1.2]))
 DF = 8.0
@@ -238,7 +240,9 @@ def test_tables_of_estimates_need_their_number_of_samples() -> None:
         eb.outlook(PRIOR, eb.pilot_of(made, 4), [1])
 
 
-def test_lists_by_threshold_and_equivalence_hold_their_rates(pair: tuple[np.ndarray, Effects, Effects]) -> None:
+def test_lists_by_threshold_and_equivalence_hold_their_rates(
+    pair: tuple[np.ndarray, Effects, Effects], tmp_path: Path
+) -> None:
     theta, first, _ = pair
     plain = eb.results_table(first, eb.posterior(first, PRIOR))
     assert not {"threshold_q", "equivalence_q", "repeat_listed"} & set(plain.columns)
@@ -246,6 +250,10 @@ def test_lists_by_threshold_and_equivalence_hold_their_rates(pair: tuple[np.ndar
     pd.testing.assert_frame_equal(table[plain.columns].drop(columns=["prob_up", "prob_down"]),
                                   plain.drop(columns=["prob_up", "prob_down"]))  # fmt: skip
     assert {"repeat_listed", "repeat_sign"} <= set(table.columns)
+    # A gene that was not fitted has no number in these columns either, and they read back exactly.
+    table.loc[3, [*THRESHOLD_COLUMNS, *REPEAT_COLUMNS]] = np.nan
+    write_table(tmp_path / "genes.tsv", table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "genes.tsv"), table, check_dtype=False)
     beyond, within = (table[name].to_numpy() < 0.05 for name in ("threshold_q", "equivalence_q"))
     false_beyond = np.where(table["post_mean"] > 0, theta, -theta)[beyond] <= 0.5
     false_within = np.abs(theta[within]) > 0.5
