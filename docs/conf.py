@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 
 import ebgenes
 from ebgenes.app.cli import parser
-from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, ROW_COLUMNS, STYLES
+from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, REPEAT_COLUMNS, ROW_COLUMNS, STYLES, THRESHOLD_COLUMNS
 
 HERE = Path(__file__).parent
 MADE = HERE / "reference" / "made"
@@ -82,7 +82,8 @@ def write_python(path: Path) -> None:
 def write_columns(path: Path) -> None:
     """The columns of genes.tsv, and what other tools call them."""
     lines = ["# Columns of genes.tsv", "", "Every gene of the input has a row, in the input's order.", ""]
-    rows = {**COLUMNS, **{f"{name} (several rows)": words for name, words in JOINT_COLUMNS.items()}}
+    rows = {**COLUMNS, **THRESHOLD_COLUMNS, **REPEAT_COLUMNS}
+    rows |= {f"{name} (several rows)": words for name, words in JOINT_COLUMNS.items()}
     rows |= {f"{name}: &lt;row&gt;": words for name, words in ROW_COLUMNS.items()}
     lines += ["| column | meaning |", "| --- | --- |"]
     lines += [f"| `{name}` | {words} |".replace("&lt;", "<").replace("&gt;", ">") for name, words in rows.items()]

@@ -15,6 +15,9 @@ from .analyses.meta_analysis import (
     learn_kappa as learn_kappa,
 )
 from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
+from .analyses.power import outlook as outlook
+from .analyses.precision import pilot_of as pilot_of
+from .analyses.replication import repeat_of as repeat_of
 from .app.gene_view import GeneView as GeneView
 from .app.one_call import Result as Result, test as test
 from .app.pertpy_style import EBGenes as EBGenes

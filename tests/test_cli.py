@@ -26,7 +26,7 @@ from ebgenes.app.outputs import dataset_figures, files_of_contrast
 from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_study
 from ebgenes.results.storage import read_effects, read_prior
-from ebgenes.results.table import COLUMNS, STYLES
+from ebgenes.results.table import COLUMNS, STYLES, THRESHOLD_COLUMNS
 from ebgenes.results.table_files import read_table
 
 VERBS = [
@@ -181,7 +181,7 @@ def test_run_writes_what_it_promises(study: Path) -> None:
         *(f"one/treated/{name}" for name in contrast),
     }
     table = read_table(study / "out/one/treated/genes.tsv")
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == [*COLUMNS, *THRESHOLD_COLUMNS]
     assert table["gene_id"].tolist() == [f"gene{i + 1:05d}" for i in range(300)]
     assert table["gene_name"].tolist() == [f"NAME{i}" if i < 200 else f"gene{i:05d}" for i in range(1, 301)]
     fitted = table[table["status"] == "ok"]
@@ -382,7 +382,7 @@ def test_export_renames_and_keeps_every_number(style: str, study: Path, tmp_path
     source = study / "out/one/treated/genes.tsv"
     assert main(["export", str(source), "--style", style, "--out", str(tmp_path / "theirs.tsv")]) == 0
     lines = (tmp_path / "theirs.tsv").read_text(encoding="utf-8").splitlines()
-    assert lines[0].split("\t") == [STYLES[style].get(name, name) for name in COLUMNS]
+    assert lines[0].split("\t") == [STYLES[style].get(name, name) for name in (*COLUMNS, *THRESHOLD_COLUMNS)]
     assert lines[1:] == source.read_text(encoding="utf-8").splitlines()[1:]
 
 

@@ -106,6 +106,25 @@ def _share(text: str) -> float:
     return share
 
 
+MOST_SIZES = 1000
+
+
+def _sizes(text: str) -> list[int]:
+    """Numbers of samples, such as 6,12 or 3:24."""
+    sizes: list[int] = []
+    for part in text.split(","):
+        first, colon, last = part.strip().partition(":")
+        ends = (first, last if colon else first)
+        if not all(end.isdecimal() and len(end) < 7 for end in ends):
+            raise argparse.ArgumentTypeError(f"must be such as 6,12 or 3:24; found {text!r}")
+        sizes += range(int(ends[0]), min(int(ends[1]), int(ends[0]) + MOST_SIZES) + 1)
+    if not sizes or min(sizes) < 2 or len(sizes) > MOST_SIZES:
+        raise argparse.ArgumentTypeError(
+            f"must be 1 to {MOST_SIZES} numbers of 2 or more, such as 3:24; found {text!r}"
+        )
+    return sorted(set(sizes))
+
+
 def _chunk_of(text: str) -> tuple[int, int]:
     which, _, of = text.partition("/")
     if not (which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
@@ -229,6 +248,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--draws", help="draws.nc, where the prior's fit was gibbs")
     _counts_option(made)
     _table_options(made, "--out", required=True)
+
+    made = verb("power", commands.power)
+    made.add_argument("prior", help="prior.json of a study of counts")
+    made.add_argument(
+        "--replicates", type=_sizes, required=True, metavar="N,N,FIRST:LAST",
+        help="samples in either group of further studies, such as 6,12 or 3:24",
+    )  # fmt: skip
+    made.add_argument("--depth", type=_size, default=1.0, help="reads a sample, as a multiple of the study's")
+    made.add_argument("--level", type=_share, help="of the list (default: the study's)")
+    made.add_argument("--size", type=_size, default=1.0, help="effects beyond it, log2, are told of apart (default: 1)")
+    made.add_argument("--out", help="table to write: .tsv, .csv, .parquet or .xlsx")
+    made.add_argument("--figure", help="figure to draw, what more samples would buy: .png, .svg or .pdf")
 
     made = verb("plot", commands.plot)
     made.add_argument("table", help="genes.tsv")

@@ -321,6 +321,30 @@ def gibbs(options: argparse.Namespace) -> None:
     _fit_prior(options, {**settings, "fit": "gibbs"})
 
 
+def power(options: argparse.Namespace) -> None:
+    """Predict what further studies like one would find, from its prior.json."""
+    from ebgenes.analyses.power import outlook
+    from ebgenes.errors import InputError
+    from ebgenes.results.outlook import outlook_table, outlook_words, read_pilot
+    from ebgenes.results.table_files import write_table
+
+    prior, pilot, content = read_pilot(options.prior)
+    level = content.get("level", 0.05) if options.level is None else options.level
+    if not (isinstance(level, float) and 0 < level < 1):
+        raise InputError(f"the level must lie between 0 and 1; found {level}. Give for example --level 0.05.")
+    found = outlook(prior, pilot, options.replicates, depth=options.depth, level=level, size=options.size)
+    table = outlook_table(found)
+    if options.figure is not None:
+        from ebgenes.files import write_bytes
+        from ebgenes.plots import figure_bytes
+        from ebgenes.plots.outlook import draw_outlook
+
+        write_bytes(options.figure, figure_bytes(draw_outlook(table), Path(options.figure).suffix.removeprefix(".")))
+    if options.out is not None:
+        write_table(options.out, table)
+    print(outlook_words(found))
+
+
 def prior(options: argparse.Namespace) -> None:
     """Fit the prior all genes share; on request also its table and figures."""
     _fit_prior(options, _yaml(options.prior, "--prior"))
@@ -423,11 +447,12 @@ def _write_tables(
     report: Any,
     draws: GibbsDraws | None = None,
 ) -> pd.DataFrame:
-    from ebgenes.app.steps import tabulate
+    from ebgenes.app.steps import repeat_asked, tabulate
     from ebgenes.data.h5ad import read_screen
     from ebgenes.results.table_files import write_table
 
-    table = tabulate(effects, prior, screen if counts is None else read_screen(counts), report, draws)
+    repeat = repeat_asked(effects, prior, report)
+    table = tabulate(effects, prior, screen if counts is None else read_screen(counts), report, draws, repeat)
     for path in paths:
         write_table(path, table)
     return table

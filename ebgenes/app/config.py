@@ -152,6 +152,7 @@ class ReportSettings:
     figures: list[str]
     formats: list[str]
     tables: list[str]
+    replicates: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

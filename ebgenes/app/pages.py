@@ -70,6 +70,7 @@ def contrast_page(
         column=dataset.contrasts[name].get("column") or _along(joint),
         fdp=summary.get("fdp"),
         list_range=summary.get("list_range"),
+        outlook=summary.get("outlook"),
         stored=summary.get("stored"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
         rows=None if joint is None else gene_rows(joint.effects, joint.posterior),

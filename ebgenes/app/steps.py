@@ -18,6 +18,9 @@ from ebgenes.analyses.fixed_or_random import (
     with_group_means,
 )
 from ebgenes.analyses.multi_df import fit_joint, joint_posterior, leading_effects, marginal_prior, signals
+from ebgenes.analyses.power import outlook
+from ebgenes.analyses.precision import pilot_of
+from ebgenes.analyses.replication import Repeat, repeat_of
 from ebgenes.app.config import (
     EffectsSettings,
     GibbsSettings,
@@ -53,6 +56,7 @@ from ebgenes.records.effects import BESIDE_ARRAYS, Beside, Effects, HiddenFactor
 from ebgenes.records.posterior import JointPosterior, Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, MultivariatePrior
 from ebgenes.results.messages import further_words
+from ebgenes.results.outlook import outlook_summary
 from ebgenes.results.prior_json import Summary
 from ebgenes.results.storage import (
     read_chains,
@@ -119,11 +123,15 @@ def fit_contrast(
     covariates = covariates_of(effects.gene, effects.base_mean, settings, genes)
     fit = fit_prior(effects, settings, covariates)
     draws = draw_prior(effects, fit, settings, gibbs, unfinished, progress, covariates)
-    table = tabulate(effects, fit.prior, screen, report, draws)
+    repeat = repeat_asked(effects, fit.prior, report)
+    table = tabulate(effects, fit.prior, screen, report, draws, repeat)
     models = compare_priors(effects, fit, settings, report.seed, covariates)
     drawn = None if draws is None else (draws, discoveries(table, report.level))
     known = covariates, models, report.seed, drawn, settings.stored
     summary = summarize(effects, fit, report.level, *known, lfsr=lfsr_of(table, draws))
+    if repeat is not None:
+        ahead = outlook(fit.prior, pilot_of(effects), report.replicates, level=report.level, size=size_of(report))
+        summary["outlook"] = outlook_summary(ahead, repeat, discoveries(table, report.level))
     beside = fixed_vs_random(effects, fit.prior, settings)
     if beside is not None and summary["random_effects"] is not None:
         summary["random_effects"]["beside"] = side_words(beside, report.level)
@@ -365,6 +373,7 @@ def tabulate(
     screen: Screen | None,
     settings: ReportSettings,
     draws: GibbsDraws | None = None,
+    repeat: Repeat | None = None,
 ) -> pd.DataFrame:
     """Posteriors of all genes as a table: under the fitted prior or, where there are some, over draws of it."""
     asked = {"interval": settings.interval, "threshold": settings.lfc_threshold}
@@ -373,7 +382,20 @@ def tabulate(
     if settings.interval_method not in (("plugin", "full_bayes") if draws else ("plugin",)):
         rng = np.random.default_rng(settings.seed)
         known = with_intervals(known, effects, prior, settings.interval_method, rng=rng)
-    return results_table(effects, known, screen)
+    return results_table(effects, known, screen, repeat=repeat)
+
+
+def repeat_asked(effects: Effects, prior: MixturePrior, report: ReportSettings) -> Repeat | None:
+    """What a repeat of the study would make of its genes, where the config asks for further studies."""
+    return repeat_of(effects, prior, level=report.level) if report.replicates else None
+
+
+LARGE_EFFECT = 1.0
+
+
+def size_of(report: ReportSettings) -> float:
+    """Effects beyond it, log2, are told of apart: the threshold of the report, or a doubling."""
+    return report.lfc_threshold or LARGE_EFFECT
 
 
 def discoveries(table: pd.DataFrame, level: float) -> BoolArray:

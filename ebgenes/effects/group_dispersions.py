@@ -136,6 +136,7 @@ def fit_by_group(ready: Ready, *, tails: str, outliers: str, trend: str) -> Effe
         **dispersion_scalars(priors[0], residual_df),
         **{f"second_{name}": value for name, value in dispersion_scalars(priors[1], residual_df).items()},
         "dispersion_correlation": correlation,
+        "replicates": design.replicates,
         "given_sizes": given_sizes(counts),
     }
     del scalars["second_residual_df"]

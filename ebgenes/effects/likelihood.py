@@ -126,6 +126,7 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             engine=LIKELIHOOD.name,
             scalars={
                 **dispersion_scalars(prior, residual_df),
+                "replicates": design.replicates,
                 **({} if common.dispersion_ratio is None else {"dispersion_ratio": common.dispersion_ratio}),
                 "given_sizes": given_sizes(common.counts),
                 **common.tails,

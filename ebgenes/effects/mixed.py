@@ -80,6 +80,7 @@ def fit_mixed(counts: Counts, design: Design, contrast: Contrast) -> Effects:
             "prior_variance": hyperprior.variance,
             "residual_df": float(design.matrix.shape[0] - design.matrix.shape[1]),
             "variance_share": float(shares.sum()),
+            "replicates": design.replicates,
         },
         random=RandomEffects(
             factor=text_array(factor.name for factor in design.random),

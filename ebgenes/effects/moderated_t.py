@@ -102,7 +102,7 @@ def effects_by_t(found: Moderated, counts: Counts, design: Design) -> Effects:
         up=contrast.up,
         down=contrast.down,
         engine=MODERATED_T.name,
-        scalars=found.scalars,
+        scalars={**found.scalars, "replicates": design.replicates},
         unit=design.contrast_range,
     )
 

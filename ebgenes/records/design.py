@@ -175,3 +175,18 @@ class Design:
         weight = self.contrast.weight
         effect = self.matrix @ weight / (weight @ weight)
         return float(np.ptp(effect)) or float(np.abs(effect).max())
+
+    @property
+    def replicates(self) -> float:
+        """Samples in either group that the contrast compares, or as many as two groups would need to tell as much.
+
+        By the weights that least squares gives the samples: of each sign, the squared sum over the sum of squares, and
+        of both the harmonic mean (Kish 1965, Survey Sampling, 11.7).
+        """
+        if self.contrast is None:
+            raise ValueError("the design has no contrast")
+        weight = np.linalg.pinv(self.matrix).T @ self.contrast.weight
+        sides = [np.where(side * weight > 0, weight, 0.0) for side in (1, -1)]
+        # Rounding is no sample; a contrast with all samples on one side has these alone.
+        number = [each.sum() ** 2 / (each @ each) for each in sides if np.abs(each).max() > 1e-9 * np.abs(weight).max()]
+        return float(len(number) / np.sum(1 / np.array(number)))

@@ -134,6 +134,8 @@ class ContrastPage:
         prior.json's ``fdp``, the posterior of the list's false discovery proportion, or None.
     list_range
         prior.json's ``list_range``, how long the list may be over what is left open of the null, or None.
+    outlook
+        prior.json's ``outlook``, what further studies and a repeat would find, or None.
     stored
         prior.json's ``stored``, what became of a stored prior, or None.
     studies
@@ -170,6 +172,7 @@ class ContrastPage:
     filter: str = ""
     fdp: Mapping[str, Any] | None = None
     list_range: Mapping[str, Any] | None = None
+    outlook: Mapping[str, Any] | None = None
     stored: Mapping[str, Any] | None = None
     studies: Mapping[str, Any] | None = None
     lines: StudyLines | None = None

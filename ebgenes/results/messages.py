@@ -85,7 +85,7 @@ MAJORITY = 0.5
 
 def further_words(summary: Mapping[str, Any]) -> list[str]:
     """What is to be said beside the sentence about the list."""
-    told = [part["words"] for part in (summary.get("list_range"), summary.get("stored")) if part]
+    told = [part["words"] for part in map(summary.get, ("list_range", "outlook", "stored")) if part]
     compared = [summary["comparison"]["verdict"]] if summary.get("comparison") else []
     doubts = [note for note in summary.get("files", []) if note.startswith(DOUBT)]
     return [*doubts, *drawn_words(summary), *told, *random_words(summary), *compared]

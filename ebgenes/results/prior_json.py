@@ -145,6 +145,31 @@ class ComparisonSummary(TypedDict):
     families: list[dict[str, Any]]
 
 
+class PilotSummary(TypedDict):
+    """What the study tells of the precision of others like it, as `records.pilot.Pilot`."""
+
+    replicates: float
+    residual_df: float
+    count: list[float]
+    log_variance: list[float]
+    prior_df: list[float]
+    counting: list[float | None]
+    excess: list[float]
+    unit: float
+
+
+class OutlookSummary(TypedDict):
+    """What further studies would find, a row a number of samples, and how much of the list a repeat would list."""
+
+    rows: list[dict[str, float | None]]
+    level: float
+    size: float
+    probability: float
+    listed: int
+    repeated: float
+    words: str
+
+
 class Summary(FitSummary):
     """All that prior.json says. `prior` and `rows` are of several rows, `studies` of several studies; `files` "
     "is what was done to the user's files."""
@@ -172,6 +197,8 @@ class Summary(FitSummary):
     rows: NotRequired[dict[str, int]]
     prior: NotRequired[dict[str, Any]]
     studies: NotRequired[dict[str, Any]]
+    pilot: NotRequired[PilotSummary | None]
+    outlook: NotRequired[OutlookSummary | None]
 
 
 PLAIN = {str: "string", int: "integer", bool: "boolean", NoneType: "null"}

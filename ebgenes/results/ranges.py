@@ -17,7 +17,10 @@ from ebgenes.records.prior import GibbsDraws
 
 ANEW = "It was damaged or edited; make it anew."
 
-SHARES = ("p_value", "adj_p_value", "lfdr", "q_value", "lfsr", "s_value", "prob_up", "prob_down")
+SHARES = (
+    "p_value", "adj_p_value", "lfdr", "q_value", "lfsr", "s_value", "prob_up", "prob_down", "threshold_q",
+    "equivalence_q", "repeat_listed", "repeat_sign",
+)  # fmt: skip
 """Columns of genes.tsv that are probabilities."""
 
 SIZES = ("se", "df", "post_sd")
@@ -84,7 +87,7 @@ def require_sound_table(path: str | os.PathLike[str], table: pd.DataFrame) -> No
     """Refuse a table whose values no result can be; errors as `require_between`."""
     gene = table["gene_id"].to_numpy()
     require_whole_genes(path, gene)
-    for name in SHARES:
+    for name in (name for name in SHARES if name in table.columns):
         require_between(path, name, table[name], 0, 1, gene)
     for name in SIZES:
         require_between(path, name, table[name], 0, np.inf, gene)

@@ -13,6 +13,7 @@ import numpy as np
 import ebgenes
 from ebgenes.analyses.conditions.multivariate_summary import plain
 from ebgenes.analyses.multi_df import marginal_prior
+from ebgenes.analyses.precision import pilot_of
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.effects.dispersions import with_bends_as_lists
 from ebgenes.effects.failed import all_statuses
@@ -37,6 +38,7 @@ from ebgenes.records.effects import (
 from ebgenes.records.posterior import Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, Nulls, Odds
 from ebgenes.results.messages import DOUBTFUL, cautions, covariate_cautions
+from ebgenes.results.outlook import pilot_summary
 from ebgenes.results.prior_json import (
     ComparisonSummary,
     CovariatesSummary,
@@ -122,6 +124,7 @@ def summarize(
         # The fit itself is not random, a comparison is.
         "seed": None if models is None else seed,
         "versions": versions(),
+        "pilot": None if "replicates" not in effects.scalars else pilot_summary(pilot_of(effects)),
     }
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ebgenes.analyses.replication import Repeat
 from ebgenes.arrays import BoolArray, IntArray, TextArray
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean
+from ebgenes.posteriors.fdr import (
+    adjust_bh,
+    equivalence_rate,
+    listed_by_sign,
+    p_values,
+    running_mean,
+    threshold_rate,
+)
 from ebgenes.records.counts import Screen
 from ebgenes.records.effects import Effects, JointEffects
 from ebgenes.records.posterior import JointPosterior, Posterior
@@ -46,6 +54,20 @@ JOINT_COLUMNS = {
     "pattern": "the prior's pattern of rows that is most probable; none: no row differs from 0",
 }
 """Further columns of questions of several rows."""
+
+THRESHOLD_COLUMNS = {
+    "threshold_q": "mean of 1 - max(prob_up, prob_down) over this gene and all with a smaller one: false discovery "
+    "rate of a list of effects beyond lfc_threshold",
+    "equivalence_q": "mean of prob_up + prob_down over this gene and all with a smaller one: false discovery rate of a "
+    "list of effects within lfc_threshold, unchanged genes among them",
+}
+"""Further columns where report.lfc_threshold is above 0."""
+
+REPEAT_COLUMNS = {
+    "repeat_listed": "P(a repeat of the study, with as many samples, lists the gene with the sign it has here)",
+    "repeat_sign": "P(the estimate of a repeat has the sign it has here, listed or not)",
+}
+"""Further columns where report.replicates asks for further studies."""
 
 ROW_COLUMNS = {
     "log2_fc": "as above, of this row",
@@ -117,8 +139,12 @@ def most_certain(table: pd.DataFrame) -> IntArray:
     return np.lexsort((-size, table[error_column(table)].to_numpy(dtype=float)))
 
 
-def results_table(effects: Effects, posterior: Posterior, screen: Screen | None = None) -> pd.DataFrame:
+def results_table(
+    effects: Effects, posterior: Posterior, screen: Screen | None = None, *, repeat: Repeat | None = None
+) -> pd.DataFrame:
     """One row for every gene, in the columns of `COLUMNS`.
+
+    With a threshold above 0 those of `THRESHOLD_COLUMNS` follow, and with a repeat those of `REPEAT_COLUMNS`.
 
     Parameters
     ----------
@@ -128,13 +154,21 @@ def results_table(effects: Effects, posterior: Posterior, screen: Screen | None 
         Every gene of the input; genes that were not fitted get a row that holds their `status`
         and empty results, like those whose fit failed. None: just these and the fitted genes, whose names are
         their ids.
+    repeat
+        What a repeat of the study would make of the genes; see `ebgenes.repeat_of`.
 
     Returns
     -------
     DataFrame
         Rows in the input's order.
     """
-    return _complete(_fitted_table(effects, posterior), effects, screen)
+    table = _fitted_table(effects, posterior)
+    if posterior.threshold > 0:
+        table["threshold_q"] = running_mean(threshold_rate(posterior.prob_up, posterior.prob_down))
+        table["equivalence_q"] = running_mean(equivalence_rate(posterior.prob_up, posterior.prob_down))
+    if repeat is not None:
+        table["repeat_listed"], table["repeat_sign"] = repeat.listed, repeat.same_sign
+    return _complete(table, effects, screen)
 
 
 def _fitted_table(effects: Effects, posterior: Posterior) -> pd.DataFrame:

@@ -25,7 +25,16 @@ from ebgenes.errors import InputError
 from ebgenes.files import existing_file, numbers_or_missing, readable, whole
 from ebgenes.records.counts import Study
 from ebgenes.results.ranges import require_sound_table
-from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, TEXT_COLUMNS, is_row_column, ranking, tested
+from ebgenes.results.table import (
+    COLUMNS,
+    JOINT_COLUMNS,
+    REPEAT_COLUMNS,
+    TEXT_COLUMNS,
+    THRESHOLD_COLUMNS,
+    is_row_column,
+    ranking,
+    tested,
+)
 
 
 def read_null(path: str | os.PathLike[str], table: pd.DataFrame) -> BoolArray:
@@ -122,7 +131,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     with readable(found):
         header = pd.read_csv(found, sep="\t", nrows=0, dtype=str, keep_default_na=False)
         rows = [name for name in header.columns if is_row_column(name)]
-        numbers = [*(name for name in COLUMNS if name not in TEXT_COLUMNS), *rows]
+        asked = [name for name in (*THRESHOLD_COLUMNS, *REPEAT_COLUMNS) if name in header.columns]
+        numbers = [*(name for name in COLUMNS if name not in TEXT_COLUMNS), *asked, *rows]
         table = pd.read_csv(
             found,
             sep="\t",
