@@ -125,6 +125,7 @@ def test_shows_what_was_found(result, tmp_path):
     assert np.log2(ratio) == pytest.approx(surest["log2_fc"], abs=0.3)
     assert f"{surest['post_mean']:+.2f}" in repr(gene)
     assert len(result.volcano().axes) >= 1
+    assert result.ma()._repr_png_().startswith(b"\x89PNG")
     page = result.report(tmp_path / "page.html").read_text(encoding="utf-8")
     assert surest["gene_name"] in page
 

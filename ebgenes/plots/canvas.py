@@ -25,6 +25,13 @@ _FILE_STYLE: dict[str, Any] = {
 }
 
 
+class ShownFigure(Figure):
+    """A figure that notebooks show by itself."""
+
+    def _repr_png_(self) -> bytes:
+        return figure_bytes(self, "png", resolution=100)
+
+
 @contextmanager
 def composed(
     n_rows: int, n_columns: int, size: tuple[float, float] | None, title: str
@@ -33,7 +40,7 @@ def composed(
     with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         _ignore_missing_glyphs()
         size = size or ((7.0, 6.2) if n_columns == 1 else (10.0, 4.6 * n_rows))
-        figure = Figure(figsize=size, dpi=150, layout="constrained")
+        figure = ShownFigure(figsize=size, dpi=150, layout="constrained")
         if title:
             figure.suptitle(displayed(title, 90), x=0.01, ha="left", size=12, color=INK, parse_math=False)
         panels = [cast(Axes, panel) for panel in figure.subplots(n_rows, n_columns, squeeze=False).flat]
@@ -57,7 +64,7 @@ def _ignore_missing_glyphs() -> None:
     warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
 
 
-def figure_bytes(figure: Figure, format: str) -> bytes:
+def figure_bytes(figure: Figure, format: str, *, resolution: int = RESOLUTION) -> bytes:
     """A figure as a file: the same bytes for the same figure.
 
     Parameters
@@ -65,7 +72,9 @@ def figure_bytes(figure: Figure, format: str) -> bytes:
     figure
         What to write.
     format
-        ``png`` (300 dots per inch), ``svg`` or ``pdf``; the text of the last two stays text.
+        ``png``, ``svg`` or ``pdf``; the text of the last two stays text.
+    resolution
+        Dots per inch.
 
     Returns
     -------
@@ -86,5 +95,5 @@ def figure_bytes(figure: Figure, format: str) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(cast(Any, _FILE_STYLE)), warnings.catch_warnings():
         _ignore_missing_glyphs()
-        figure.savefig(buffer, format=format, dpi=RESOLUTION, metadata=metadata)
+        figure.savefig(buffer, format=format, dpi=resolution, metadata=metadata)
     return buffer.getvalue()
