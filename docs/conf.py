@@ -10,7 +10,15 @@ from sphinx.application import Sphinx
 
 import ebgenes
 from ebgenes.app.cli import parser
-from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, REPEAT_COLUMNS, ROW_COLUMNS, STYLES, THRESHOLD_COLUMNS
+from ebgenes.results.table import (
+    COLUMNS,
+    JOINT_COLUMNS,
+    LIST_RATES,
+    REPEAT_COLUMNS,
+    ROW_COLUMNS,
+    STYLES,
+    THRESHOLD_COLUMNS,
+)
 
 HERE = Path(__file__).parent
 MADE = HERE / "reference" / "made"
@@ -89,9 +97,10 @@ def write_columns(path: Path) -> None:
     lines += [f"| `{name}` | {words} |".replace("&lt;", "<").replace("&gt;", ">") for name, words in rows.items()]
     lines += ["", "## In other tools' words", "", "`ebgenes export genes.tsv --style NAME --out table.tsv` renames:"]
     lines += [""]
-    lines += ["| style | columns |", "| --- | --- |"]
+    lines += ["| style | columns | rate of the list |", "| --- | --- | --- |"]
     for style, names in STYLES.items():
-        lines.append(f"| `{style}` | {', '.join(f'`{ours}` is `{theirs}`' for ours, theirs in names.items())} |")
+        renamed = ", ".join(f"`{ours}` is `{theirs}`" for ours, theirs in names.items())
+        lines.append(f"| `{style}` | {renamed} | {LIST_RATES.get(style, '')} |")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

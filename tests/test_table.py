@@ -14,7 +14,16 @@ from ebgenes.errors import InputError
 from ebgenes.posteriors.fdr import adjust_bh, running_mean
 from ebgenes.records.counts import Screen
 from ebgenes.records.prior import MixturePrior
-from ebgenes.results.table import COLUMNS, STYLES, TEXT_COLUMNS, in_list, ranking, restyle, tested as has_results
+from ebgenes.results.table import (
+    COLUMNS,
+    LIST_RATES,
+    STYLES,
+    TEXT_COLUMNS,
+    in_list,
+    ranking,
+    restyle,
+    tested as has_results,
+)
 
 
 @pytest.fixture
@@ -89,18 +98,21 @@ def test_p_values_and_statuses_are_the_engines(fitted):
     assert "of 500 tested genes" in eb.sentence(whole, "up", "down")
 
 
-def test_posterior_rates_never_get_the_names_of_p_values():
-    for renamed in STYLES.values():
-        for ours, theirs in renamed.items():
-            if ours in ("lfdr", "q_value", "lfsr", "s_value"):
-                assert not theirs.lower().startswith(("p", "adj"))
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.2, 0.4])
+@pytest.mark.parametrize("style", LIST_RATES)
+def test_other_tools_users_cut_our_list(fitted, style, level):
+    """Who filters padj < .05 in the exported table gets the genes that the page lists, at any level."""
+    table = eb.results_table(*fitted)
+    renamed = restyle(table, style)
+    np.testing.assert_array_equal(renamed[LIST_RATES[style]] < level, in_list(table, level))
+    np.testing.assert_array_equal(renamed[STYLES[style]["adj_p_value"]], table["adj_p_value"])
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_styles_rename_and_keep_everything(fitted, style):
     table = eb.results_table(*fitted)
     renamed = restyle(table, style)
-    assert renamed.shape == table.shape
+    assert renamed.shape[1] == table.shape[1] + (style in LIST_RATES)
     assert renamed.columns.is_unique
     for ours, theirs in STYLES[style].items():
         np.testing.assert_array_equal(renamed[theirs], table[ours])

@@ -292,7 +292,7 @@ def parser() -> argparse.ArgumentParser:
 
     made = verb("export", commands.export)
     made.add_argument("table", help="genes.tsv")
-    made.add_argument("--style", help="names of columns: deseq2, limma, ashr or pertpy (default: ours)")
+    made.add_argument("--style", help="names of columns: deseq2, edger, limma, ashr or pertpy (default: ours)")
     made.add_argument("--out", required=True, help="table to write: .tsv, .csv, .parquet, .xlsx, or .rnk (a ranking)")
 
     made = verb("simulate", commands.simulate)

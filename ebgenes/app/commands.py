@@ -577,11 +577,17 @@ def studies(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Write a result table in another format, or with another tool's names of columns."""
-    from ebgenes.results.table import restyle
+    from ebgenes.results.table import LIST_RATES, STYLES, restyle
     from ebgenes.results.table_files import read_table, write_table
 
     table = read_table(options.table)
     write_table(options.out, table if options.style is None else restyle(table, options.style))
+    if options.style in LIST_RATES:
+        adjusted = STYLES[options.style]["adj_p_value"]
+        _note(
+            f"{LIST_RATES[options.style]} is the rate of our own list, which counts unchanged genes and wrong signs as "
+            f"errors; {adjusted} has Benjamini-Hochberg adjusted p-values."
+        )
 
 
 def simulate(options: argparse.Namespace) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.analyses.replication import Repeat
-from ebgenes.arrays import BoolArray, IntArray, TextArray
+from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.posteriors.fdr import (
+    COIN_TOSS,
     adjust_bh,
     equivalence_rate,
     listed_by_sign,
@@ -79,17 +80,21 @@ ROW_COLUMNS = {
 """Columns that each row has besides, named by `row_column`."""
 STYLES = {
     "deseq2": {
-        "base_mean": "baseMean", "log2_fc": "log2FoldChange", "se": "lfcSE", "p_value": "pvalue", "adj_p_value": "padj",
+        "base_mean": "baseMean", "log2_fc": "log2FoldChange", "se": "lfcSE", "p_value": "pvalue",
+        "adj_p_value": "padj_BH",
     },
-    "limma": {"log2_fc": "logFC", "stat": "t", "p_value": "P.Value", "adj_p_value": "adj.P.Val", "df": "df.total"},
+    "edger": {"log2_fc": "logFC", "p_value": "PValue", "adj_p_value": "FDR_BH"},
+    "limma": {"log2_fc": "logFC", "stat": "t", "p_value": "P.Value", "adj_p_value": "adj.P.Val_BH", "df": "df.total"},
     "ashr": {
         "log2_fc": "betahat", "se": "sebetahat", "prob_down": "NegativeProb", "prob_up": "PositiveProb",
         "s_value": "svalue", "q_value": "qvalue", "post_mean": "PosteriorMean", "post_sd": "PosteriorSD",
     },
-    "pertpy": {"gene_id": "variable", "log2_fc": "log_fc"},
+    "pertpy": {"gene_id": "variable", "log2_fc": "log_fc", "adj_p_value": "adj_p_value_BH"},
 }  # fmt: skip
-"""Names of columns in other tools' tables; columns they have no name for keep ours, so that no
-posterior rate ever stands under a name such as padj."""
+"""Names of columns in other tools' tables; columns they have no name for keep ours."""
+
+LIST_RATES = {"deseq2": "padj", "edger": "FDR", "limma": "adj.P.Val", "pertpy": "adj_p_value"}
+"""The column by which users of these tools cut their lists: it holds `list_rate`, so that they cut ours."""
 
 UNTESTED = ("low_count", "all_zero", "not_converged", "no_information")
 """Statuses of genes without a result: those that were not fitted and those whose fit failed."""
@@ -274,7 +279,7 @@ def is_row_column(name: str) -> bool:
 
 
 def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:
-    """The same table with another tool's column names.
+    """The same table with another tool's column names, and `list_rate` where that tool's users look for it.
 
     Raises
     ------
@@ -283,7 +288,23 @@ def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:
     """
     if style not in STYLES:
         raise InputError(f"unknown style {style!r}; choose one of {listing(STYLES)}.{nearest(style, STYLES)}")
-    return table.rename(columns=STYLES[style])
+    renamed = table.rename(columns=STYLES[style])
+    if style in LIST_RATES:
+        place = list(table.columns).index("adj_p_value")
+        renamed.insert(place, LIST_RATES[style], list_rate(table))
+    return renamed
+
+
+def list_rate(table: pd.DataFrame) -> FloatArray:
+    """The level from which each gene is in the list, (G,), for levels below `COIN_TOSS`.
+
+    That is the running mean that makes the list; of genes whose direction is as good as unknown their own lfsr.
+    """
+    rate = table[rate_column(table)].to_numpy(dtype=float)
+    if is_joint(table):
+        return rate
+    lfsr = table["lfsr"].to_numpy(dtype=float)
+    return np.where(lfsr < COIN_TOSS, rate, np.maximum(rate, lfsr))
 
 
 def ranking(table: pd.DataFrame) -> pd.DataFrame:
