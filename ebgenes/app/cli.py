@@ -132,18 +132,29 @@ def _chunk_of(text: str) -> tuple[int, int]:
     return int(which), int(of)
 
 
+FIRST = ("init", "example", "check", "run", "workflow")
+"""Verbs that a user needs first; the others follow in the help."""
+
+
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
     whole = argparse.ArgumentParser(
         prog="ebgenes",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Differential expression with a hierarchical model: from counts to local false discovery rates.",
     )
     whole.add_argument("--version", action="version", version=f"ebgenes {__version__}")
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="verb")
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="verb", title="verbs")
+    further: list[str] = []
 
     def verb(name: str, step: Callable[[argparse.Namespace], None], words: str = "") -> argparse.ArgumentParser:
         words = words or step.__doc__ or f"{name}."
-        made = verbs.add_parser(name, help=words[0].lower() + words[1:].rstrip("."), description=words)
+        told = words[0].lower() + words[1:].rstrip(".")
+        if name in FIRST:
+            made = verbs.add_parser(name, help=told, description=words)
+        else:
+            made = verbs.add_parser(name, description=words)
+            further.append(f"  {name:<13} {told}")
         made.set_defaults(step=step)
         made.add_argument("--unpacked-gb", type=_size, help="10^9 bytes that a file may take (default: 4)")
         made.add_argument("--threads", type=_positive, default=None, help="threads to use (default: all processors)")
@@ -156,17 +167,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("name", help="airway or pasilla")
     made.add_argument("folder", nargs="?", help="to write (default: as the study is called)")
 
-    made = verb("workflow", commands.workflow)
-    made.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="such as --configfile mine.yaml --cores 4, or --profile slurm"
-    )
-
     made = verb("check", commands.check)
     made.add_argument("config")
 
     made = verb("run", commands.run)
     made.add_argument("config")
     made.add_argument("--outdir", help="folder of the results, in place of the config's")
+
+    made = verb("workflow", commands.workflow)
+    made.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="such as --configfile mine.yaml --cores 4, or --profile slurm"
+    )
 
     made = verb("counts", commands.counts)
     made.add_argument("counts", help="file with the counts, or folder with the samples' files")
@@ -301,6 +312,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--replicates", type=_positive, default=3, help="samples per group")
     made.add_argument("--pi0", type=_share, default=0.85, help="share of null genes")
     made.add_argument("--seed", type=_natural, default=1)
+    whole.epilog = "\n".join(("steps of the workflow, and tools for single files:", *further))
     return whole
 
 

@@ -47,6 +47,14 @@ def _note(message: str) -> None:
     print(f"ebgenes: {message}", file=sys.stderr)
 
 
+def _tell_of_compiling() -> None:
+    """Who runs this for the first time waits for what later runs do not."""
+    from ebgenes.numerics.jit import is_compiled
+
+    if not is_compiled():
+        _note("the first run compiles its numerical code, which takes half a minute or more; later runs find it.")
+
+
 def _yaml(text: str, option: str) -> Any:
     from ebgenes.app.config import load_yaml
 
@@ -104,6 +112,7 @@ def run(options: argparse.Namespace) -> None:
         config = replace(config, outdir=options.outdir)
     from ebgenes.app.run import run
 
+    _tell_of_compiling()
     with limited(config.limits):
         folder = run(config, progress=lambda message: print(message, file=sys.stderr, flush=True))
     print(f"results are in {folder}")

@@ -60,6 +60,13 @@ import numba  # noqa: E402  (the cache folder must be chosen first)
 atexit.register(gc.freeze)
 
 
+def is_compiled() -> bool:
+    """Whether an earlier run left compiled kernels where this one looks for them."""
+    place = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(__file__).parent / "__pycache__" if place is None else Path(place)
+    return any(folder.rglob("*.nbi"))
+
+
 def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     # What only other kernels call needs no door to Python or C, which take long to compile.
     options |= {"no_cpython_wrapper": function.__name__.startswith("_"), "no_cfunc_wrapper": True}
