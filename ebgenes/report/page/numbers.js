@@ -60,11 +60,17 @@ function logTicks(low, high) {
   return found;
 }
 
-/** Where an axis of sizes ends: the largest, unless a few genes would press all others together. */
+/**
+ * Where an axis of sizes ends: the largest, unless a few genes would press all others together, as in the figures that
+ * are files (plots/axes.py): up to five of many that lie half as far again as the next one are left out.
+ */
 function cap(sizes) {
   const finite = Float64Array.from(sizes.filter(Number.isFinite)).sort();
   if (!finite.length) return 1;
-  return Math.max(Math.min(finite.at(-1), 5 * finite[Math.floor(0.995 * (finite.length - 1))]), 1e-3);
+  let end = Math.min(finite.at(-1), 5 * finite[Math.floor(0.995 * (finite.length - 1))]);
+  const first = finite.length - 1 - Math.min(5, Math.floor(finite.length / 200));
+  for (let i = finite.length - 1; i > first; i--) if (finite[i] > 1.5 * finite[i - 1]) end = Math.min(end, finite[i - 1]);
+  return Math.max(end, 1e-3);
 }
 
 /** Ends of a signed axis; the emptier side gets at least a quarter of the other. */
