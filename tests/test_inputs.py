@@ -393,7 +393,7 @@ def test_transcripts_without_genes_are_refused(tmp_path: Path, reads: pd.DataFra
     folder = write_quantified(tmp_path / "quant", transcripts, "salmon")
     with pytest.raises(InputError, match="Set tx2gene: to a table"):
         read_input(folder, sheet)
-    (tmp_path / "mouse.tsv").write_text("ENSMUST1\tENSMUSG1\n")
+    (tmp_path / "mouse.tsv").write_text("ENSMUST1\tENSMUSG1\nENSMUST2\tENSMUSG1\n")
     with pytest.raises(InputError, match="none of 80 transcripts is in"):
         read_input(folder, sheet, tx2gene=str(tmp_path / "mouse.tsv"))
     (tmp_path / "one.tsv").write_text("ENSMUST1\n")

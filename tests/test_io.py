@@ -329,7 +329,7 @@ def some_table() -> pd.DataFrame:
     table = pd.DataFrame(index=range(n), columns=list(COLUMNS), dtype=float)
     for shift, name in enumerate(name for name in COLUMNS if name not in TEXT_COLUMNS):
         table[name] = np.roll(np.resize(HARD_FLOATS, n), shift)
-    for name in (*SHARES, *SIZES):
+    for name in (each for each in (*SHARES, *SIZES) if each in table):
         size = np.abs(table[name])
         table[name] = size.where((size <= 1) | size.isna(), 1 / size.clip(lower=1)) if name in SHARES else size
     for low, high in (("ci_low", "ci_high"), ("ci_low_changed", "ci_high_changed")):

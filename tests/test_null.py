@@ -219,8 +219,8 @@ def test_lfsr_of_a_mixture_is_that_of_one_sign():
     """Two posteriors sure of opposite signs know nothing together."""
     effects, _ = normal_effects(np.random.default_rng(9), 1, 0.0)
     up = eb.posterior(effects, MixturePrior(weight=[0.0, 1.0], scale=[0.0, 1.0]))
-    up = replace(up, mean=[1.0], up=[0.99], down=[0.01], lfsr=[0.01], lfdr=[0.0])
-    down = replace(up, mean=[-1.0], up=[0.01], down=[0.99])
+    up = replace(up, mean=[1.0], prob_up=[0.99], prob_down=[0.01], lfsr=[0.01], lfdr=[0.0])
+    down = replace(up, mean=[-1.0], prob_up=[0.01], prob_down=[0.99])
     assert mixture_of([(0.5, up), (0.5, down)]).lfsr == pytest.approx(0.5)
 
 

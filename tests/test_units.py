@@ -399,7 +399,7 @@ def test_contrasts_taken_together_may_have_units_of_their_own(tmp_path):
             "outdir": str(tmp_path / f"{times:g}"),
             "effects": {"engine": "moderated_t", "hidden_factors": 0},
             "datasets": {"one": study},
-            "report": {"figures": ["png"]},
+            "report": {"formats": ["png"]},
         }
         config = tmp_path / "config.yaml"
         config.write_text(yaml.safe_dump(content))

@@ -18,7 +18,6 @@ from ebgenes.app.analyses.multivariate import MultivariateSettings
 from ebgenes.app.config_values import impossible_values, named_twice, not_finite
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
-from ebgenes.data.estimated import LENGTHS_BESIDE
 from ebgenes.design.formulas import split_formula, with_random
 from ebgenes.effects.suited import require_fitting
 from ebgenes.errors import InputError, InputErrors, listing, nearest
@@ -75,7 +74,7 @@ class DatasetSettings:
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     orientation: str = "genes_by_samples"
     counts_are: str = "auto"
-    gene_lengths: str | None = LENGTHS_BESIDE
+    gene_lengths: str | None = "auto"
     exclude: list[str] = field(default_factory=list)
     missing: str = "error"
     factors: list[str] = field(default_factory=list)

@@ -166,7 +166,7 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
     for status, words in DOUBTFUL.items():
         n_genes = int(np.sum(all_statuses(effects) == status))
         if status == "outlier" and effects.scalars.get("bounded"):
-            words = "counts far from their replicates, which the bounded residuals keep from deciding"
+            words = "counts far from their replicates, which bounded residuals keep from deciding; see their samples"
         if n_genes > 0:
             genes = "1 gene has" if n_genes == 1 else f"{n_genes:,} genes have"
             notes.append(f"{genes} the status {status}: {words}.")

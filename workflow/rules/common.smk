@@ -290,6 +290,11 @@ def chunks_of(wildcards):
     return [f"{folder}/chunks/{i}.h5" for i in range(1, CHUNKS + 1)]
 
 
+def perhaps(wildcards, output):
+    """Files of figures that the data decide on, beside the others."""
+    return list(CONTRAST_FILES.within(os.path.dirname(output.prior)).perhaps)
+
+
 def batch_of(study, number):
     """The contrasts that share a job: so many after one another."""
     size = SETTINGS.effects.batch

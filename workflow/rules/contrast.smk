@@ -48,11 +48,6 @@ ANSWER = {
 del ANSWER["perhaps"]
 
 
-def perhaps(wildcards, output):
-    """Files of figures that the data decide on, beside the others."""
-    return list(CONTRAST_FILES.within(os.path.dirname(output.prior)).perhaps)
-
-
 if SETTINGS.effects.batch > 1:
 
     # Several contrasts in one process, which loads its libraries once; each is then put where it belongs.
