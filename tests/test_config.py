@@ -12,7 +12,7 @@ from conftest import ROOT
 from jsonschema import Draft202012Validator
 
 from ebgenes import plots
-from ebgenes.app.commands import STARTER
+from ebgenes.app.begin import STARTER
 from ebgenes.app.config import (
     load_yaml,
     parse_config,

@@ -48,7 +48,7 @@ def named(path: Path) -> str:
 RECORDS = [PACKAGE / "effects" / "engines", PACKAGE / "app" / "analyses"]
 """Folders of records by which a config is checked before numbers load, each called after what it tells of."""
 
-LAZY = {"app/commands.py", *(named(path) for folder in RECORDS for path in folder.glob("*.py"))}
+LAZY = {"app/begin.py", "app/commands.py", *(named(path) for folder in RECORDS for path in folder.glob("*.py"))}
 """Files whose functions may import: a verb of the command line, an engine and an analysis load what they need."""
 
 WANTED = {"PIL", "anndata", "ebgenes.plots", "formulaic", "openpyxl", "pyarrow", "scipy.interpolate", "scipy.io",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ebgenes import __version__
-from ebgenes.app import commands
+from ebgenes.app import begin, commands
 from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.last_net import exit_code
 from ebgenes.limits import Limits, limited
@@ -160,10 +160,10 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("--threads", type=_positive, default=None, help="threads to use (default: all processors)")
         return made
 
-    made = verb("init", commands.init)
+    made = verb("init", begin.init)
     made.add_argument("path", nargs="?", default="config.yaml")
 
-    made = verb("example", commands.example)
+    made = verb("example", begin.example)
     made.add_argument("name", help="airway or pasilla")
     made.add_argument("folder", nargs="?", help="to write (default: as the study is called)")
 
@@ -174,7 +174,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("config")
     made.add_argument("--outdir", help="folder of the results, in place of the config's")
 
-    made = verb("workflow", commands.workflow)
+    made = verb("workflow", begin.workflow)
     made.add_argument(
         "arguments", nargs=argparse.REMAINDER, help="such as --configfile mine.yaml --cores 4, or --profile slurm"
     )
