@@ -79,9 +79,12 @@ def test_likelihood_ratios_and_p_values_alone(tmp_path):
         assert np.isinf(effects.df).all()
 
 
-@pytest.mark.parametrize("style", ["ebgenes", *STYLES])
+@pytest.mark.parametrize("style", ["ebgenes", *(style for style in STYLES if style != "edger")])
 def test_what_we_export_comes_back(tmp_path, style):
-    """The same estimates, errors and df, and so the same prior, whatever the style."""
+    """The same estimates, errors and df, and so the same prior, whatever the style.
+
+    But for edgeR's, whose tables have no errors: these are made of its p-values when one is read.
+    """
     rng = np.random.default_rng(3)
     theta = np.where(rng.random(400) < 0.7, 0, rng.normal(0, 2, 400))
     effects = eb.effects_from_summary(
