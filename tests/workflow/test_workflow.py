@@ -256,6 +256,21 @@ def test_an_older_file_of_other_counts_is_noticed(checkout: Path, study: Path, t
     assert planned(output_of(snakemake(checkout, "--configfile", "mine.yaml", "--dry-run"))) == Counter()
 
 
+def test_an_older_file_of_lengths_that_lie_beside_the_counts_is_noticed(
+    study: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    counts = pd.read_csv(study / "counts.tsv.gz", sep="\t", index_col=0)
+    table, lengths = (tmp_path / f"salmon.merged.gene_{what}.tsv" for what in ("counts", "lengths"))
+    counts.to_csv(table, sep="\t")
+    (counts * 0 + 1000).to_csv(lengths, sep="\t")
+    write_config(tmp_path / "mine.yaml", changed(settings, counts=str(table)))
+    asked = ("out/study/counts.h5ad", "--snakefile", WORKFLOW, "--configfile", "mine.yaml")
+    output_of(snakemake(tmp_path, *asked))
+    (counts * 0 + 2000).to_csv(lengths, sep="\t")
+    os.utime(lengths, (1e9, 1e9))
+    assert planned(output_of(snakemake(tmp_path, *asked, "--dry-run"))) == Counter(["counts"])
+
+
 def test_a_killed_snakemake_goes_on_with_the_same_command(
     settings: dict[str, Any], in_process: Path, tmp_path: Path
 ) -> None:

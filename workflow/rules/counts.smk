@@ -27,7 +27,7 @@ rule counts:
             source("offsets"),
             size_factors,
             source("tx2gene"),
-            source("gene_lengths"),
+            gene_lengths,
         ),
         limits=LIMITS,
         design=lambda wildcards: dataset(wildcards).design,
