@@ -1,10 +1,14 @@
-"""Imports that take less time."""
+"""Imports that take less time, and records found by their files."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
 
 
 @contextmanager
@@ -17,3 +21,11 @@ def swift_imports() -> Iterator[None]:
     finally:
         if searching:
             gc.enable()
+
+
+def records_in(package: ModuleType, name: str) -> Iterator[Any]:
+    """What the modules of a package call by a name, in the order of the modules; those without it are passed over."""
+    for found in iter_modules(package.__path__):
+        record = getattr(import_module(f"{package.__name__}.{found.name}"), name, None)
+        if record is not None:
+            yield record

@@ -283,7 +283,6 @@ def gibbs(options: argparse.Namespace) -> None:
 def power(options: argparse.Namespace) -> None:
     """Predict what further studies like one would find, from its prior.json."""
     from ebgenes.analyses.power import outlook
-    from ebgenes.errors import InputError
     from ebgenes.results.outlook import outlook_table, outlook_words, read_pilot
     from ebgenes.results.table_files import write_table
 
@@ -422,7 +421,7 @@ def plot(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from ebgenes.app.config import parse_section
-    from ebgenes.app.figures import write_figures
+    from ebgenes.app.figures import draw_files, known_of
     from ebgenes.records.effects import JointEffects
     from ebgenes.results.storage import read_any_effects, read_prior
     from ebgenes.results.table_files import read_null, read_table
@@ -436,7 +435,8 @@ def plot(options: argparse.Namespace) -> None:
         effects = read_any_effects(options.effects)
         if isinstance(effects, JointEffects):
             joint = replace(_told(effects, options.prior, None, settings), table=table)
-    write_figures(files, table, prior, summary, settings, _study_for(files, options.counts), null, joint)
+    study = _study_for(files, options.counts)
+    draw_files(files, known_of(table, prior, summary, settings, study=study, null=null, joint=joint))
 
 
 def _study_for(figures: list[Path], counts: str | None) -> Study | None:

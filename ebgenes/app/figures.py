@@ -19,46 +19,11 @@ from ebgenes.records.prior import MixturePrior
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from ebgenes.report.contents import ContrastPage
 
 
-def write_figures(
-    files: Sequence[Path],
-    table: pd.DataFrame,
-    prior: MixturePrior,
-    summary: Mapping[str, Any],
-    settings: ReportSettings,
-    study: Study | None = None,
-    null: BoolArray | None = None,
-    joint: MultiDfResult | None = None,
-    own: pd.DataFrame | None = None,
-) -> None:
-    """Draw each figure once and write it in every format asked for: the file's stem names it.
-
-    `study` is for figures of counts; `null`, which rows of the table are truly unchanged, for the calibration; `joint`
-    for figures of several rows; `own`, the table of studies' own effects, for the forest.
-    """
-    known = _known_of(table, prior, summary, settings, study=study, null=null, joint=joint, own=own)
-    draw_files(files, known)
-
-
-def drawn_figure(
-    name: str,
-    table: pd.DataFrame,
-    prior: MixturePrior,
-    summary: Mapping[str, Any],
-    settings: ReportSettings,
-    *,
-    study: Study | None = None,
-    joint: MultiDfResult | None = None,
-) -> Figure:
-    """One figure of a contrast; parameters as `write_figures`."""
-    return figure_of(name).drawn("", _known_of(table, prior, summary, settings, study=study, joint=joint))
-
-
-def _known_of(
+def known_of(
     table: pd.DataFrame,
     prior: MixturePrior,
     summary: Mapping[str, Any],
@@ -69,7 +34,11 @@ def _known_of(
     joint: MultiDfResult | None = None,
     own: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """What figures may be drawn of, by the names that they need it by."""
+    """What figures of a contrast may be drawn of, by the names that they need it by.
+
+    `study` is for figures of counts; `null`, which rows of the table are truly unchanged, for the calibration; `joint`
+    for figures of several rows; `own`, the table of studies' own effects, for the forest.
+    """
     words = summary.get("contrast", {})
     known: dict[str, Any] = {"table": table, "prior": prior, "study": study, "null": null, "own": own}
     known |= {"up": words.get("up", "higher"), "down": words.get("down", "lower")}

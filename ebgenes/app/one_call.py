@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.app.config import Config, DatasetSettings, parse_config
-from ebgenes.app.figures import drawn_figure
+from ebgenes.app.figures import known_of
 from ebgenes.app.gene_view import GeneView
-from ebgenes.app.pages import contrast_page
+from ebgenes.app.pages import page_of
 from ebgenes.app.prepare import contrast_of, screened
 from ebgenes.app.steps import (
     ContrastFit,
@@ -23,8 +23,7 @@ from ebgenes.app.steps import (
     annotation,
     covariates_of,
     estimate_any,
-    fit_contrast,
-    fit_multi_df,
+    fit_any,
 )
 from ebgenes.arrays import text_array
 from ebgenes.data.estimated import estimated_counts
@@ -36,9 +35,9 @@ from ebgenes.data.sheets import Sheet, read_controls
 from ebgenes.design.matrix import Model, read_model
 from ebgenes.design.questions import AllOf, Combination, Comparison, Several
 from ebgenes.errors import InputError, listing, nearest
-from ebgenes.files import whole
+from ebgenes.files import write_bytes
+from ebgenes.plots.figures import figure_of
 from ebgenes.records.counts import Counts, Study
-from ebgenes.records.effects import JointEffects
 from ebgenes.report.render import render_report
 from ebgenes.results.summary import versions
 from ebgenes.results.table import in_list, most_certain, tested
@@ -129,11 +128,10 @@ class Result:
 
     def figure(self, name: str = "volcano") -> Figure:
         """One of the figures that the workflow writes, as `ebgenes.plots.draw` composes it."""
-        fit = self.fit
-        prior = fit.marginal if isinstance(fit, MultiDfFit) else fit.fit.prior
-        joint = fit.result if isinstance(fit, MultiDfFit) else None
-        settings = self.prepared.config.report
-        return drawn_figure(name, fit.table, prior, fit.summary, settings, study=self.prepared.study, joint=joint)
+        fit, settings = self.fit, self.prepared.config.report
+        study = self.prepared.study
+        known = known_of(fit.table, fit.shown_prior, fit.summary, settings, study=study, joint=fit.result)
+        return figure_of(name).drawn("", known)
 
     def volcano(self) -> Figure:
         """Size of the effects against their certainty, the surest genes named."""
@@ -164,11 +162,10 @@ class Result:
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the page with volcano, table and every gene's counts, one file; returns its path."""
-        page = render_report(
-            [self._page()], dataset=self.name, versions=versions(), study=self.prepared.study
-        )  # fmt: skip
-        with whole(path) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        prepared = self.prepared
+        page = page_of(None, self.fit, prepared.study, prepared.dataset, prepared.config)
+        text = render_report([page], dataset=self.name, versions=versions(), study=prepared.study)
+        write_bytes(path, text.encode("utf-8"))
         return Path(path)
 
     def to_adata(self) -> AnnData:
@@ -190,13 +187,6 @@ class Result:
         key = f"ebgenes_{self.name}" if key is None else key
         adata.varm[key] = varm_table(self.table, [str(gene) for gene in adata.var_names])
         adata.uns[key] = {"formula": self.prepared.dataset.design, "words": list(self.words), "level": self.level}
-
-    def _page(self) -> Any:
-        prepared, fit = self.prepared, self.fit
-        known = fit.summary, prepared.study, prepared.dataset, prepared.config
-        if isinstance(fit, MultiDfFit):
-            return contrast_page(None, fit.table, fit.marginal, *known, joint=fit.result)
-        return contrast_page(None, fit.table, fit.fit.prior, *known, fit.effects)
 
     def _shown(self, most: int = 10) -> pd.DataFrame:
         """The most certain genes, in few columns."""
@@ -315,11 +305,7 @@ def ask_prepared(prepared: Prepared, name: str, question: Mapping[str, Any]) -> 
     covariates_of(study.counts.gene, study.screen.base_mean[study.screen.kept], config.prior, genes)
     controls = None if dataset.controls is None else read_controls(dataset.controls)
     effects = estimate_any(study, design, config.effects, controls)
-    fit: ContrastFit | MultiDfFit
-    if isinstance(effects, JointEffects):
-        fit = fit_multi_df(effects, study.screen, config.prior, config.report)
-    else:
-        fit = fit_contrast(effects, study.screen, config.prior, config.gibbs, config.report, genes=genes)
+    fit = fit_any(effects, study.screen, config.prior, config.gibbs, config.report, genes=genes)
     return Result(prepared=replace(prepared, config=config), fit=fit)
 
 

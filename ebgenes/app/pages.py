@@ -18,7 +18,7 @@ from ebgenes.app.config import (
 from ebgenes.app.figures import page_figures
 from ebgenes.app.parts import dataset_part
 from ebgenes.app.prepare import options
-from ebgenes.app.steps import ENGINE_OPTIONS, MultiDfResult
+from ebgenes.app.steps import ENGINE_OPTIONS, ContrastFit, MultiDfFit, MultiDfResult
 from ebgenes.design.matrix import describe_groups
 from ebgenes.files import write_bytes
 from ebgenes.records.counts import Counts, Study
@@ -84,6 +84,15 @@ def contrast_page(
         interval_method=method,
         threshold=config.report.lfc_threshold,
     )
+
+
+def page_of(
+    figures: Path | None, found: ContrastFit | MultiDfFit, study: Study, dataset: DatasetSettings, config: Config
+) -> ContrastPage:
+    """`contrast_page` of what was just fitted."""
+    effects = None if isinstance(found, MultiDfFit) else found.effects
+    known = study, dataset, config, effects, found.result
+    return contrast_page(figures, found.table, found.shown_prior, found.summary, *known)
 
 
 def kept_words(dataset: DatasetSettings) -> str:

@@ -17,7 +17,7 @@ from ebgenes.app.config import (
 )
 from ebgenes.app.figures import write_dataset_figures
 from ebgenes.app.outputs import files_of_contrast
-from ebgenes.app.pages import contrast_page, write_results
+from ebgenes.app.pages import page_of, write_results
 from ebgenes.app.prepare import (
     contrast_of,
     left_out,
@@ -26,7 +26,7 @@ from ebgenes.app.prepare import (
     prepare_cell_type,
     sum_dataset,
 )
-from ebgenes.app.steps import MultiDfFit, annotation, covariates_of, estimate_any
+from ebgenes.app.steps import annotation, covariates_of, estimate_any
 from ebgenes.app.studies import run_studies
 from ebgenes.app.write import answer_contrast
 from ebgenes.data.h5ad import write_study
@@ -157,11 +157,5 @@ def fit_contrasts(
         found = answer_contrast(effects, files, study.screen, *asked, study=study, genes=genes, notes=study.notes)
         for words in found.words:
             say(f"{contrast}: {words}")
-        known = study, dataset, config
-        if isinstance(found, MultiDfFit):
-            page = found.table, found.marginal, found.summary
-            pages.append(contrast_page(folder / contrast, *page, *known, joint=found.result))
-        else:
-            page = found.table, found.fit.prior, found.summary
-            pages.append(contrast_page(folder / contrast, *page, *known, found.effects))
+        pages.append(page_of(folder / contrast, found, study, dataset, config))
     return pages

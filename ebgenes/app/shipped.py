@@ -7,7 +7,6 @@ import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import mkdtemp
 
 from ebgenes.errors import InputError, listing, nearest
 
@@ -35,24 +34,17 @@ def write_example(name: str, folder: str | os.PathLike[str]) -> Path:
     target = Path(folder)
     if target.exists():
         raise InputError(f"{target} exists already. Name another folder.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    # Not mkdtemp, whose folders are for one user alone.
+    made = target.with_name(f".{target.name}-{os.getpid()}")
+    made.mkdir(parents=True)
     try:
         shutil.copytree(shipped() / "resources" / name, made / "resources" / name)
         shutil.copyfile(shipped() / "config" / EXAMPLES[name], made / "config.yaml")
-        # A folder made for one user alone is not what mkdir would have made.
-        made.chmod(0o777 & ~_mask())
         made.rename(target)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
     return target / "config.yaml"
-
-
-def _mask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def workflow_command(arguments: list[str]) -> list[str]:

@@ -90,6 +90,16 @@ class ContrastFit:
     fixed_vs_random: pd.DataFrame | None = None
 
     @property
+    def shown_prior(self) -> MixturePrior:
+        """The prior that figures and pages show."""
+        return self.fit.prior
+
+    @property
+    def result(self) -> None:
+        """What is known of several rows: there is one."""
+        return None
+
+    @property
     def words(self) -> list[str]:
         """What was found and how sure it is, a sentence each."""
         effects, level = self.effects, self.summary["level"]
@@ -155,13 +165,13 @@ def fixed_vs_random(effects: Effects, prior: MixturePrior, settings: PriorSettin
 class MultiDfFit:
     """Everything one contrast with several degrees of freedom yields.
 
-    marginal is the prior of one row's effect, which figures show; summary is what prior.json says.
+    shown_prior is that of one row's effect, which figures show; summary is what prior.json says.
     """
 
     effects: JointEffects
     fit: MultivariateFit
     result: MultiDfResult
-    marginal: MixturePrior
+    shown_prior: MixturePrior
     summary: Summary
 
     @property
@@ -199,7 +209,21 @@ def fit_multi_df(
     fit = fit_joint(effects, **options(settings, "null", "min_scale", "null_weight", "solver"))
     result = multi_df_result(effects, fit.prior, screen, report)
     summary = summarize_joint(effects, fit, result.top, result.posterior.lfsr, report.level)
-    return MultiDfFit(effects=effects, fit=fit, result=result, marginal=marginal_prior(fit.prior), summary=summary)
+    return MultiDfFit(effects=effects, fit=fit, result=result, shown_prior=marginal_prior(fit.prior), summary=summary)
+
+
+def fit_any(
+    effects: Effects | JointEffects,
+    screen: Screen | None,
+    settings: PriorSettings,
+    gibbs: GibbsSettings,
+    report: ReportSettings,
+    **further: Any,
+) -> ContrastFit | MultiDfFit:
+    """`fit_contrast` or, of several rows, `fit_multi_df`, which takes nothing further."""
+    if isinstance(effects, JointEffects):
+        return fit_multi_df(effects, screen, settings, report)
+    return fit_contrast(effects, screen, settings, gibbs, report, **further)
 
 
 def multi_df_result(

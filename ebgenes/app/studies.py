@@ -30,7 +30,7 @@ from ebgenes.analyses.meta_analysis import (
     without_study,
 )
 from ebgenes.app.config import Config, StudiesSettings, require_studies_prior
-from ebgenes.app.figures import page_figures, write_figures
+from ebgenes.app.figures import draw_files, known_of, page_figures
 from ebgenes.app.outputs import studies_figures
 from ebgenes.app.pages import config_words
 from ebgenes.app.parts import studies_part
@@ -270,7 +270,7 @@ def run_studies(
     own = own_table(found)
     write_table(folder / "studies.tsv", own)
     files = [folder / each for each in studies_figures(config)]
-    write_figures(files, found.table, found.fit.prior, summary, report, own=own)
+    draw_files(files, known_of(found.table, found.fit.prior, summary, report, own=own))
     _write_page(folder, name, found, summary, config)
     progress(f"{name}: {eb.sentence(found.table, found.effects.up, found.effects.down, report.level)}")
     progress(f"{name}: {summary['studies']['words']}")

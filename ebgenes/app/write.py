@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ebgenes.app.config import GibbsSettings, PriorSettings, ReportSettings
-from ebgenes.app.figures import found_figures, write_figures
+from ebgenes.app.figures import draw_files, found_figures, known_of
 from ebgenes.app.outputs import ContrastFiles
-from ebgenes.app.steps import ContrastFit, MultiDfFit, fit_contrast, fit_multi_df
+from ebgenes.app.steps import ContrastFit, MultiDfFit, fit_any
 from ebgenes.files import write_json
 from ebgenes.records.counts import Screen, Study
 from ebgenes.records.effects import Effects, JointEffects
@@ -39,12 +39,8 @@ def answer_contrast(
     study is for figures of counts; notes are of what was done to the user's files; the others are as `fit_contrast`
     takes them.
     """
-    found: ContrastFit | MultiDfFit
-    if isinstance(effects, JointEffects):
-        found = fit_multi_df(effects, screen, settings, report)
-    else:
-        asked = settings, gibbs, report
-        found = fit_contrast(effects, screen, *asked, genes=genes, unfinished=files.unfinished, progress=progress)
+    asked = settings, gibbs, report
+    found = fit_any(effects, screen, *asked, genes=genes, unfinished=files.unfinished, progress=progress)
     with_notes(found.summary, notes)
     write_contrast(found, files, report, study)
     return found
@@ -55,13 +51,12 @@ def write_contrast(
 ) -> None:
     """Write all files of one contrast; study is for figures of counts."""
     perhaps = [Path(path) for path in files.perhaps]
-    prior = found.marginal if isinstance(found, MultiDfFit) else found.fit.prior
-    result = found.result if isinstance(found, MultiDfFit) else None
     # What a name may be wrong of comes first, so that nothing is half-written.
     for path in files.tables:
         write_table(path, found.table)
     figures = [Path(path) for path in files.figures] + found_figures(perhaps, found.summary)
-    write_figures(figures, found.table, prior, found.summary, report, study, joint=result)
+    known = known_of(found.table, found.shown_prior, found.summary, report, study=study, joint=found.result)
+    draw_files(figures, known)
     if isinstance(found, MultiDfFit):
         if files.effects is not None:
             write_joint_effects(files.effects, found.effects)

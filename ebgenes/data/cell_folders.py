@@ -221,8 +221,8 @@ def names_in_table(folders: Sequence[CellFolder], table: pd.DataFrame, sample: s
     table
         Indexed by the cells' names, which may repeat between samples.
     """
-    samples = [each.sample for each in folders for _ in cells_of(each)]
-    codes = [str(cell) for each in folders for cell in cells_of(each)]
+    cells = [(each.sample, str(cell)) for each in folders for cell in cells_of(each)]
+    samples, codes = [sample for sample, _ in cells], [code for _, code in cells]
     names = [str(name) for name in table.index]
     best: tuple[int, list[int]] = (0, [])
     if len(folders) > 1 and sample in table.columns:

@@ -46,9 +46,10 @@ def cell_weights(model: Model, levels: Mapping[str, Any], averaged_over: Sequenc
                 f"{nearest(column, model.used)}"
             )
     choices: dict[str, list[Any]] = {}
+    factors = [column for column in model.used if isinstance(model.data[column].dtype, pd.CategoricalDtype)]
     for column in model.used:
         values = model.data[column]
-        known = list(values.cat.categories) if isinstance(values.dtype, pd.CategoricalDtype) else None
+        known = list(values.cat.categories) if column in factors else None
         if column in averaged_over:
             if known is None or column in levels:
                 why = "has a level too" if column in levels else "holds numbers, which have no levels"
@@ -60,7 +61,7 @@ def cell_weights(model: Model, levels: Mapping[str, Any], averaged_over: Sequenc
             choices[column] = [require_level(levels[column], column, known) if column in levels else known[0]]
     cells = list(product(*choices.values()))
     frame = pd.DataFrame(cells, columns=list(choices)) if choices else pd.DataFrame(index=range(1))
-    frame = frame.astype({column: model.data[column].dtype for column in choices if column_is_factor(model, column)})
+    frame = frame.astype({column: model.data[column].dtype for column in factors})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -70,8 +71,3 @@ def cell_weights(model: Model, levels: Mapping[str, Any], averaged_over: Sequenc
                 f"the cell lies outside what the design knows: {error}. Choose values of the sheet."
             ) from None
     return pd.Series(rows.mean(axis=0), index=model.coefficient, name="weight")
-
-
-def column_is_factor(model: Model, column: str) -> bool:
-    """Whether a column that the formula uses has levels."""
-    return isinstance(model.data[column].dtype, pd.CategoricalDtype)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
+import sys
 
 from ebgenes.app.analyses.analysis import Analysis
+from ebgenes.imports import records_in
 
 ANALYSES: dict[str, Analysis] = {}
 
@@ -15,7 +15,5 @@ def register(analysis: Analysis) -> None:
     ANALYSES[analysis.name] = analysis
 
 
-for _found in iter_modules(__path__):
-    _analysis = getattr(import_module(f"{__name__}.{_found.name}"), "ANALYSIS", None)
-    if _analysis is not None:
-        register(_analysis)
+for _analysis in records_in(sys.modules[__name__], "ANALYSIS"):
+    register(_analysis)

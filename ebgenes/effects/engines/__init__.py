@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 from ebgenes.effects.engines.engine import Engine
 from ebgenes.errors import InputError
+from ebgenes.imports import records_in
 
 ENGINES: dict[str, Engine] = {}
 
@@ -73,7 +73,5 @@ def require_values(settings: Mapping[str, Any]) -> None:
             raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(map(str, allowed))}.")
 
 
-for _found in iter_modules(__path__):
-    _engine = getattr(import_module(f"{__name__}.{_found.name}"), "ENGINE", None)
-    if _engine is not None:
-        register(_engine)
+for _engine in records_in(sys.modules[__name__], "ENGINE"):
+    register(_engine)

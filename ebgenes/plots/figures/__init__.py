@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
+import sys
 
 from ebgenes.errors import InputError
+from ebgenes.imports import records_in
 from ebgenes.plots.figures.record import FigureRecord as FigureRecord, Of as Of
 
 FIGURES: dict[str, FigureRecord] = {}
@@ -35,7 +35,5 @@ def figures_of(what: Of) -> list[FigureRecord]:
     return sorted((figure for figure in FIGURES.values() if what in figure.of), key=lambda figure: figure.place)
 
 
-for _found in iter_modules(__path__):
-    _figure = getattr(import_module(f"{__name__}.{_found.name}"), "FIGURE", None)
-    if _figure is not None:
-        register(_figure)
+for _figure in records_in(sys.modules[__name__], "FIGURE"):
+    register(_figure)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
+import sys
 
 from ebgenes.errors import InputError
+from ebgenes.imports import records_in
 from ebgenes.prior.families.family import Family
 
 FAMILIES: dict[str, Family] = {}
@@ -29,7 +29,5 @@ def family_of(name: str) -> Family:
     return FAMILIES[name]
 
 
-for _found in iter_modules(__path__):
-    _family = getattr(import_module(f"{__name__}.{_found.name}"), "FAMILY", None)
-    if _family is not None:
-        register(_family)
+for _family in records_in(sys.modules[__name__], "FAMILY"):
+    register(_family)
