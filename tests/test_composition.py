@@ -16,7 +16,7 @@ from ebgenes.effects.chunks import chunk, common_of, gathered
 from ebgenes.effects.composition import measured_from_unchanged
 from ebgenes.effects.likelihood import effects_of
 from ebgenes.errors import InputError
-from ebgenes.posteriors.fdr import listed_by_sign, running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.results.summary import summarize
 
 QUESTION = compare("group", baseline="control", target="treated")
@@ -244,11 +244,11 @@ def test_a_table_of_raised_genes_is_judged_from_its_unchanged_ones():
     fit = eb.fit_em(effects)
     assert fit.prior.mode == pytest.approx(-0.3, abs=0.02)
     known = eb.posterior(effects, fit.prior)
-    listed = listed_by_sign(known.lfsr, running_mean(known.lfsr), 0.05)
+    listed = list_rate(known.lfsr) < 0.05
     assert (theta[listed] == -0.3).mean() < 0.07
     # Unchanged genes lie at the mode as it was found, not at -.3.
     covered, changed = (known.lower <= theta) & (theta <= known.upper), theta != -0.3
     assert covered[changed].mean() > 0.85
     from_zero = eb.posterior(effects, eb.fit_em(effects, mode="zero").prior)
-    fewer = listed_by_sign(from_zero.lfsr, running_mean(from_zero.lfsr), 0.05)
+    fewer = list_rate(from_zero.lfsr) < 0.05
     assert fewer.sum() < 0.8 * listed.sum()

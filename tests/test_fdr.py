@@ -13,7 +13,7 @@ from ebgenes.posteriors.fdr import (
     adjust_bh,
     equivalence_rate,
     expected_rate,
-    listed_by_sign,
+    list_rate,
     q_from_p,
     running_mean,
     storey_pi0,
@@ -50,7 +50,7 @@ def test_running_mean_orders_as_the_rates_do(rate):
 @given(rates, st.floats(0.01, 0.3))
 def test_a_list_by_signs_holds_no_more_errors_than_its_level(rate, level):
     """And no gene whose sign is hardly better known than a coin's; the surest come first, and none is left out."""
-    listed = listed_by_sign(rate, running_mean(rate), level)
+    listed = list_rate(rate) < level
     assert not listed.any() or rate[listed].mean() < level
     assert np.all(rate[listed] < 0.475)
     assert not listed.any() or np.all(listed[rate <= rate[listed].max()])
@@ -61,10 +61,21 @@ def test_a_list_by_signs_holds_no_more_errors_than_its_level(rate, level):
         assert rate[more].mean() >= level - 1e-12 or rest[0] >= 0.475
 
 
+@settings(deadline=None)
+@given(rates)
+def test_rates_of_lists_are_running_means_until_a_gene_is_more_probably_wrong(rate):
+    level, mean = list_rate(rate), running_mean(rate)
+    np.testing.assert_array_equal(level[rate < 0.475], mean[rate < 0.475])
+    assert np.all(level >= mean)
+    assert np.all(level[rate >= 0.475] >= 0.475)
+    # Any cut of the column is a list of the surest.
+    assert np.all(np.diff(level[np.argsort(rate)]) >= -1e-15)
+
+
 def test_sure_genes_do_not_pay_for_coin_tosses():
     lfsr = np.append(np.full(99, 1e-6), 0.48)
     assert running_mean(lfsr)[-1] < 0.05
-    listed = listed_by_sign(lfsr, running_mean(lfsr), 0.05)
+    listed = list_rate(lfsr) < 0.05
     assert listed[:99].all()
     assert not listed[99]
 

@@ -27,7 +27,7 @@ from ebgenes.analyses.multi_df import (
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.errors import InputError, InputErrors
-from ebgenes.posteriors.fdr import running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.records.effects import JointEffects
 from ebgenes.records.posterior import JointPosterior
 from ebgenes.records.prior import MultivariateFit
@@ -56,14 +56,14 @@ def known() -> Known:
 
 def test_error_rates_are_what_they_say(known):
     _, fit, posterior, truth = known
-    listed = running_mean(posterior.lfdr) < 0.05
+    listed = list_rate(posterior.lfdr) < 0.05
     false = ~truth[listed].any(axis=1)
     # Three standard errors of a share of so many genes.
     assert false.mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / listed.sum())
     assert listed.sum() > 200
     assert fit.converged
     assert fit.prior.pi0 == pytest.approx(0.85, abs=0.05)
-    rows = running_mean(posterior.lfsr.ravel()).reshape(posterior.lfsr.shape) < 0.05
+    rows = list_rate(posterior.lfsr.ravel()).reshape(posterior.lfsr.shape) < 0.05
     wrong = np.sign(posterior.mean) != np.sign(truth)
     assert wrong[rows].mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / rows.sum())
     held = (truth >= posterior.lower) & (truth <= posterior.upper)

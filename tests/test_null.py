@@ -10,7 +10,7 @@ from scipy import stats
 import ebgenes as eb
 from ebgenes.effects.hidden import residual_axes
 from ebgenes.files import write_json
-from ebgenes.posteriors.fdr import listed_by_sign, running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
 from ebgenes.posteriors.mixtures import mixture_of
@@ -128,7 +128,7 @@ def test_small_effects_of_most_genes_are_effects():
     for _ in range(3):
         effects, truth = fitted(simulated(rng, 6, small))
         known = eb.posterior(effects, eb.fit_em(effects).prior)
-        listed = listed_by_sign(known.lfsr, running_mean(known.lfsr), 0.05)
+        listed = list_rate(known.lfsr) < 0.05
         false.append((truth[listed] == 0).mean())
         found.append(listed[truth != 0].mean())
         by_p.append((eb.results_table(effects, known)["adj_p_value"] < 0.05)[truth != 0].mean())
@@ -144,7 +144,7 @@ def test_nothing_is_listed_where_nothing_changes():
     for n in (2, 3):
         effects, _ = fitted(simulated(np.random.default_rng(6), n, lambda rng, n: np.zeros(n), 0.3))
         known = eb.posterior(effects, eb.fit_em(effects).prior)
-        assert not listed_by_sign(known.lfsr, running_mean(known.lfsr), 0.05).any()
+        assert not (list_rate(known.lfsr) < 0.05).any()
 
 
 def normal_effects(rng, n_genes, drift, pi0=0.9, residuals=None):
@@ -166,7 +166,7 @@ def test_a_drift_that_residuals_allow_is_found_where_effects_are_sparse():
     # A null that is narrower by so much leaves fewer genes unchanged.
     assert nulls.weight[best, 0] == pytest.approx(0.9, abs=0.08)
     known = eb.posterior(effects, fit.prior)
-    listed = listed_by_sign(known.lfsr, running_mean(known.lfsr), 0.05)
+    listed = list_rate(known.lfsr) < 0.05
     assert (truth[listed] == 0).mean() < 0.1
 
 
@@ -264,7 +264,7 @@ def test_a_list_is_longer_under_a_narrow_null():
     fit = eb.fit_em(effects)
     low, high = list_range(effects, fit.prior, 0.05, 0.9)
     lfsr = eb.posterior(effects, fit.prior).lfsr
-    length = listed_by_sign(lfsr, running_mean(lfsr), 0.05).sum()
+    length = (list_rate(lfsr) < 0.05).sum()
     assert low <= length <= high
     assert list_range(effects, replace(fit.prior, nulls=None), 0.05, 0.9) is None
 

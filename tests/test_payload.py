@@ -14,7 +14,7 @@ from test_report import page, result_table
 
 from ebgenes.data import principal_components as ordination
 from ebgenes.data.simulate import simulate_counts
-from ebgenes.posteriors.fdr import COIN_TOSS, running_mean
+from ebgenes.posteriors.fdr import COIN_TOSS, list_rate
 from ebgenes.prior.densities import slab_density
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.effects import Effects
@@ -89,7 +89,7 @@ def test_a_page_holds_every_gene_and_number() -> None:
     np.testing.assert_allclose(columns["log_lfdr"] * steps["log_lfdr"], -np.log10(table["lfdr"]), atol=1e-5)
     lfdr = 10 ** -(columns["log_lfdr"] * steps["log_lfdr"])
     for level in (0.001, 0.05, 0.2):
-        assert (running_mean(lfdr) < level).sum() == (table["q_value"] < level).sum()
+        assert (list_rate(lfdr) < level).sum() == (table["q_value"] < level).sum()
     assert packed.meta["coin_toss"] == COIN_TOSS
     told = packed.meta["contrasts"][0]
     assert (told["rate"], told["error"]) == ("s_value", "lfsr")

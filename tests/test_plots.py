@@ -26,7 +26,7 @@ from ebgenes.data.normalization import normalize
 from ebgenes.data.principal_components import principal_components
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.errors import InputError
-from ebgenes.posteriors.fdr import adjust_bh, running_mean
+from ebgenes.posteriors.fdr import adjust_bh, list_rate
 from ebgenes.records.counts import Counts, Study
 from ebgenes.records.prior import MixturePrior
 from ebgenes.results.table import COLUMNS
@@ -104,10 +104,10 @@ def simulated(n: int = 20_000, seed: int = 7, n_untested: int = 500) -> pd.DataF
     table["adj_p_value"] = adjust_bh(table["p_value"].to_numpy())
     table["post_mean"] = (share * keep).sum(axis=1) * estimate
     table["lfdr"] = share[:, 0]
-    table["q_value"] = running_mean(share[:, 0])
+    table["q_value"] = list_rate(share[:, 0])
     against = special.ndtr(-np.abs(estimate[:, None]) * np.sqrt(PRIOR.scale**2 / (variance * se[:, None] ** 2)))
     table["lfsr"] = share[:, 0] + (share[:, 1:] * against[:, 1:]).sum(axis=1)
-    table["s_value"] = running_mean(table["lfsr"].to_numpy())
+    table["s_value"] = list_rate(table["lfsr"].to_numpy())
     table["pooled"] = 0.01
     table["status"] = "ok"
     untested = table.iloc[:n_untested].copy()

@@ -9,7 +9,7 @@ from scipy import integrate, stats
 
 import ebgenes as eb
 from ebgenes.errors import InputError
-from ebgenes.posteriors.fdr import listed_by_sign, running_mean
+from ebgenes.posteriors.fdr import list_rate, running_mean
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.prior.likelihoods import interpolated_likelihoods, loglik_matrix
 from ebgenes.records.prior import MixturePrior
@@ -204,7 +204,7 @@ def test_lfdr_is_calibrated_and_intervals_cover(rng, df):
         error = 0.015 + 3 * np.sqrt(expected * (1 - expected) / inside.sum())
         assert null[inside].mean() == pytest.approx(expected, abs=error)
     # The list goes by signs: what it promises is that no more than .05 are null or of the other sign.
-    called = listed_by_sign(post.lfsr, running_mean(post.lfsr), 0.05)
+    called = list_rate(post.lfsr) < 0.05
     assert called.sum() > (2000 if np.isinf(df) else 250)
     wrong = np.sign(post.mean[called]) != np.sign(theta[called])
     assert wrong.mean() < 0.05 + 2 * np.sqrt(0.05 / called.sum())

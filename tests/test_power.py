@@ -19,7 +19,7 @@ from ebgenes.errors import InputError
 from ebgenes.files import write_json
 from ebgenes.numerics.cells import cell_likelihoods
 from ebgenes.plots.outlook import PANELS, draw_outlook
-from ebgenes.posteriors.fdr import listed_by_sign, running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.pilot import Pilot
 from ebgenes.records.prior import MixturePrior
@@ -47,7 +47,7 @@ def study(rng: np.random.Generator, theta: np.ndarray, se: np.ndarray, df: float
 
 def listed(effects: Effects) -> np.ndarray:
     lfsr = eb.posterior(effects, PRIOR).lfsr
-    return listed_by_sign(lfsr, running_mean(lfsr), 0.05)
+    return list_rate(lfsr) < 0.05
 
 
 @pytest.fixture(scope="module")
@@ -255,8 +255,11 @@ def test_lists_by_threshold_and_equivalence_hold_their_rates(
     write_table(tmp_path / "genes.tsv", table)
     pd.testing.assert_frame_equal(read_table(tmp_path / "genes.tsv"), table, check_dtype=False)
     beyond, within = (table[name].to_numpy() < 0.05 for name in ("threshold_q", "equivalence_q"))
+    up, down = (table[name].to_numpy() for name in ("prob_up", "prob_down"))
+    expected = [(1 - np.maximum(up, down))[beyond].mean(), (up + down)[within].mean()]
     false_beyond = np.where(table["post_mean"] > 0, theta, -theta)[beyond] <= 0.5
     false_within = np.abs(theta[within]) > 0.5
-    for false in (false_beyond, false_within):
+    for false, rate in zip((false_beyond, false_within), expected, strict=True):
         assert len(false) > 200
-        assert abs(false.mean() - 0.05) < 3 * np.sqrt(0.05 * 0.95 / len(false))
+        assert rate < 0.05
+        assert abs(false.mean() - rate) < 3 * np.sqrt(rate * (1 - rate) / len(false))

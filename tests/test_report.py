@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ebgenes.effects.engines import ENGINES
-from ebgenes.posteriors.fdr import running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.records.prior import MixturePrior
 from ebgenes.report.contents import ContrastPage
 from ebgenes.report.opening import shorter_lists
@@ -42,7 +42,7 @@ def result_table(n: int = 200) -> pd.DataFrame:
     table["ci_low"], table["ci_high"] = table["post_mean"] - 1, table["post_mean"] + 1
     table["lfdr"] = np.geomspace(1.234e-12, 0.9, n)
     table["lfsr"] = table["lfdr"]
-    table["q_value"] = table["s_value"] = running_mean(table["lfdr"].to_numpy())
+    table["q_value"] = table["s_value"] = list_rate(table["lfdr"].to_numpy())
     table["pooled"] = 0.02
     table.loc[n - 20 :, "status"] = "low_count"
     table.loc[n - 20 :, ["post_mean", "lfdr", "q_value", "lfsr", "s_value", "log2_fc"]] = np.nan
@@ -176,12 +176,13 @@ def test_page_tells_the_rule_of_its_list() -> None:
     """By signs; of several rows by q values."""
     table = result_table().assign(lfsr=lambda each: each["lfdr"] ** 0.2)
     table["s_value"] = np.nan
-    table.loc[:179, "s_value"] = running_mean(table["lfsr"][:180].to_numpy())
+    table.loc[:179, "s_value"] = list_rate(table["lfsr"][:180].to_numpy())
     n_signs, n_q = int((table["s_value"] < 0.05).sum()), int((table["q_value"] < 0.05).sum())
     assert 0 < n_signs < n_q
     text = Reader(render(page(table=table))).text
     assert f"{n_signs} genes are in the list at a false sign rate of 5%" in text
-    assert "an s value below 5% and an lfsr below 47.5%" in text
+    assert "The list holds the genes with an s value below 5%" in text
+    assert "of a gene whose own rate is 0.475 or more, no less than that rate" in text
     assert "Smallest local false sign rates first" in text
     joint = Reader(render(page(table=table.assign(leading_row="a")))).text
     assert f"{n_q} genes are in the list at a false discovery rate of 5%" in joint
@@ -410,7 +411,7 @@ def test_the_page_opens_with_what_was_compared_found_and_how_sure() -> None:
 
 def test_shorter_lists_hold_what_they_promise() -> None:
     table = result_table().assign(lfsr=lambda each: each["lfdr"] ** 0.2)
-    table.loc[:179, "s_value"] = running_mean(table["lfsr"][:180].to_numpy())
+    table.loc[:179, "s_value"] = list_rate(table["lfsr"][:180].to_numpy())
     rate, effect = shorter_lists(page(table=table))
     strict = table[table["s_value"] < 0.01]
     large = table[(table["s_value"] < 0.05) & (table["post_mean"].abs() >= 1)]

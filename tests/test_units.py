@@ -19,7 +19,7 @@ from ebgenes.app.cli import main
 from ebgenes.arrays import text_array
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.files import write_json
-from ebgenes.posteriors.fdr import running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.posteriors.over_draws import full_posterior
 from ebgenes.prior.covariates import build_covariates
 from ebgenes.prior.diagnostics import likelihood_stretch
@@ -75,7 +75,7 @@ def assert_same(found: Any, expected: Any, times: float, rtol: float = 1e-6) -> 
             getattr(found, name) / times, wanted, rtol=rtol, atol=rtol * size, equal_nan=True, err_msg=name
         )
     for name in ("lfdr", "lfsr"):
-        listed = [running_mean(getattr(each, name)) < 0.05 for each in (found, expected)]
+        listed = [list_rate(getattr(each, name)) < 0.05 for each in (found, expected)]
         np.testing.assert_array_equal(*listed)
 
 
@@ -273,7 +273,7 @@ def test_a_covariate_s_unit_does_not_matter(engine):
     effects = eb.fit_effects(counts, design_of(1.0), engine=engine)
     assert effects.unit == np.ptp(AGE)
     expected = [fitted(effects, **each) for each in options]
-    assert 0 < (running_mean(expected[0].lfsr) < 0.05).sum() < 300
+    assert 0 < (list_rate(expected[0].lfsr) < 0.05).sum() < 300
     for times in UNITS:
         other = eb.fit_effects(counts, design_of(times), engine=engine)
         assert other.unit * times == pytest.approx(np.ptp(AGE))
@@ -419,6 +419,6 @@ def test_a_table_lists_the_same_genes_in_other_units(null, family):
     lists = []
     for name in ("table", "table_fiftieth"):
         effects = read_effect_table(CASES / f"{name}.tsv").effects
-        lists.append(running_mean(fitted(effects, null=null, family=family).lfdr) < 0.05)
+        lists.append(list_rate(fitted(effects, null=null, family=family).lfdr) < 0.05)
     assert lists[0].sum() > 50
     assert np.sum(lists[0] != lists[1]) <= 1

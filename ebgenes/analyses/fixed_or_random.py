@@ -22,7 +22,7 @@ from ebgenes.design.random_factors import (
 from ebgenes.effects.mixed import MixedFit, fit_mixed_contrast, likelihood_effects, mixed_weights
 from ebgenes.effects.mixed_model import fit_ratios, fit_reml, scaled_weights
 from ebgenes.effects.moderated_t import fit_moderated_t, weighted_regression
-from ebgenes.posteriors.fdr import running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.prior.fit import fit_em
 from ebgenes.prior.full_bayes import draw_gibbs
 from ebgenes.records.counts import Counts
@@ -316,11 +316,11 @@ def side_by_side(effects: Effects, lfdr: FloatArray, fixed_lfdr: FloatArray | No
             "random_log2_fc": effects.estimate,
             "random_se": effects.se,
             "random_lfdr": lfdr,
-            "random_q_value": running_mean(lfdr),
+            "random_q_value": list_rate(lfdr),
             "fixed_log2_fc": beside.fixed,
             "fixed_se": beside.fixed_se,
             "fixed_lfdr": nothing if fixed_lfdr is None else fixed_lfdr,
-            "fixed_q_value": nothing if fixed_lfdr is None else running_mean(fixed_lfdr),
+            "fixed_q_value": nothing if fixed_lfdr is None else list_rate(fixed_lfdr),
             "mundlak": beside.coefficient,
             "mundlak_se": beside.coefficient_se,
             "hausman_p_value": beside.hausman_p,

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 from scipy.optimize import brentq
 
-from ebgenes.arrays import BoolArray, FloatArray
+from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError
 from ebgenes.records.effects import Effects
 
@@ -16,7 +16,8 @@ LAMBDA = np.linspace(0.05, 0.95, 19)
 SMOOTHER_DF = 3
 
 COIN_TOSS = 0.475
-"""lfsr from which a gene's direction is as good as unknown; .5 is that of one that is changed to either side."""
+"""Local rate from which a gene is in no list of a lower level: .5 is the lfsr of a gene that surely changed and is as
+probably up as down."""
 
 
 def two_sided_p(statistic: FloatArray, df: FloatArray) -> FloatArray:
@@ -53,39 +54,38 @@ def adjust_bh(p_value: FloatArray) -> FloatArray:
 def running_mean(local_rate: FloatArray) -> FloatArray:
     """Mean local rate of each gene and all with a smaller or equal one, (G,).
 
-    Applied to lfdr it is the q-value, the Bayesian false discovery rate of the list that ends with
-    the gene; applied to lfsr it is the s-value. Ties share one value.
+    Of lfdr it is the Bayesian false discovery rate of the list that ends with the gene, of lfsr the false sign rate.
+    Ties share one value.
 
     Source: Storey (2003), Ann. Stat. 31, 2013; Stephens (2017), Biostatistics 18, 275.
     """
     return tail_rate(-local_rate, local_rate)
 
 
-def listed_by_sign(lfsr: FloatArray, s_value: FloatArray, level: float) -> BoolArray:
-    """Which genes are in the list at a level of its false sign rate, (G,): all whose direction is known.
+def list_rate(local_rate: FloatArray) -> FloatArray:
+    """Smallest level, (G,), from which on each gene is in the list: the columns of q- and s-values.
 
-    They have ``s_value < level`` and ``lfsr < COIN_TOSS``.
+    It is the `running_mean`, and no less than the gene's own rate where that is `COIN_TOSS` or more.
 
     Parameters
     ----------
-    lfsr
-        Local false sign rates, (G,): P(sign wrong or null).
-    s_value
-        Their `running_mean`, (G,).
-    level
-        Share of errors to expect in the list at most.
+    local_rate
+        What may be wrong with each gene, (G,): lfdr gives q-values, lfsr s-values.
 
     Notes
     -----
-    A null gene counts as an error of the sign, so that lfsr >= lfdr, s >= q, and the list's false discovery rate is
-    below the level too. A list by q alone asks only whether a gene is null. Where nearly every gene responds, pi0 is
-    near 0 and such a list holds all genes, also those of either sign, on the word of a pi0 that no data tell to that
-    precision. By signs it holds what the genes' own data tell. The second condition keeps out genes whose sign is
-    hardly better known than a coin's, for which many sure genes would pay in the mean.
+    The second condition keeps out genes that are more probably wrong than right, for which many sure genes would pay in
+    the mean; lists are never longer than those of the running mean, so that the rate holds.
+
+    Lists are made by s. A null gene counts as an error of the sign, so that lfsr >= lfdr, s >= q, and the list's false
+    discovery rate is below the level too. A list by q asks only whether a gene is null. Where nearly every gene
+    responds, pi0 is near 0 and such a list holds all genes, also those of either sign, on the word of a pi0 that no
+    data tell to that precision. By signs it holds what the genes' own data tell.
 
     Source: Stephens (2017), Biostatistics 18, 275.
     """
-    return np.asarray((s_value < level) & (lfsr < COIN_TOSS))
+    mean = running_mean(local_rate)
+    return np.where(local_rate < COIN_TOSS, mean, np.maximum(mean, local_rate))
 
 
 def storey_pi0(p_value: FloatArray, method: str = "smoother") -> float:
@@ -204,7 +204,7 @@ def expected_rate(local_rate: FloatArray) -> float:
 def threshold_rate(up: FloatArray, down: FloatArray) -> FloatArray:
     """P(the effect is not beyond the threshold on its likelier side), (G,), from the posterior's `up` and `down`.
 
-    Its `running_mean` is the false discovery rate of a list of genes that change by more than the threshold.
+    Its `list_rate` is the false discovery rate of a list of genes that change by more than the threshold.
     """
     return np.asarray(1 - np.maximum(up, down))
 
@@ -212,6 +212,6 @@ def threshold_rate(up: FloatArray, down: FloatArray) -> FloatArray:
 def equivalence_rate(up: FloatArray, down: FloatArray) -> FloatArray:
     """P(the effect is beyond the threshold on either side), (G,), from the posterior's `up` and `down`.
 
-    Its `running_mean` is the false discovery rate of a list of genes that change by no more than the threshold.
+    Its `list_rate` is the false discovery rate of a list of genes that change by no more than the threshold.
     """
     return np.asarray(up + down)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from ebgenes.arrays import BoolArray, FloatArray
-from ebgenes.posteriors.fdr import listed_by_sign, p_values, running_mean
+from ebgenes.posteriors.fdr import list_rate, p_values
 from ebgenes.posteriors.given_prior import component_probabilities, null_probability, posterior
 from ebgenes.prior.fit import picked, thinned
 from ebgenes.prior.null import UNKNOWN_EXCESS, excess_variance
@@ -66,7 +66,7 @@ def list_range(effects: Effects, prior: MixturePrior, level: float, probability:
         _, weight, scale = nulls.joined(groups[end])
         single = replace(prior, scale=scale, weight=weight, nulls=None)
         lfsr = posterior(few, single).lfsr
-        lengths.append(listed_by_sign(lfsr, running_mean(lfsr), level).mean() * len(effects.gene))
+        lengths.append((list_rate(lfsr) < level).mean() * len(effects.gene))
     return round(min(lengths)), round(max(lengths))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.report.contents import ContrastPage
 from ebgenes.results.table import error_column, in_list, rate_column, tested
 
@@ -91,10 +90,7 @@ def listed_by(page: ContrastPage) -> str:
     """What makes the list, for a paper."""
     if rate_column(page.table) == "q_value":
         return f"a q value below {page.level:g}, the mean local false discovery rate of a list that ends with the gene"
-    return (
-        f"an s value below {page.level:g}, the mean local false sign rate of a list that ends with the gene, and a "
-        f"local false sign rate below {COIN_TOSS:g}"
-    )
+    return f"an s value below {page.level:g}, the mean local false sign rate of a list that ends with the gene"
 
 
 def _share(value: float) -> str:

@@ -162,7 +162,7 @@ def _with_methods(contrast: dict[str, Any], environment: Environment, versions: 
     contrast["brief"] = Markup(" ".join(brief.split()).replace(" ,", ",").replace(" .", "."))  # noqa: S704
     learned = {name: words for each in ENGINES.values() for name, words in each.scalars.items()}
     counted = [name for name in ENGINES if takes_counts(name)]
-    known |= {"scalar_words": _SCALAR_WORDS | learned, "counted": counted}
+    known |= {"scalar_words": _SCALAR_WORDS | learned, "counted": counted, "coin_toss": f"{COIN_TOSS:g}"}
     long = environment.get_template("methods.html.j2").render(known)
     contrast["methods"] = Markup(long)  # noqa: S704
 
@@ -223,7 +223,6 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
         "rate": rate_words(page.table),
         "by_sign": not is_joint(page.table),
         "sorted": {"lfsr": "local false sign rates", "lfdr": "local false discovery rates"}[error_column(page.table)],
-        "cap": COIN_TOSS,
         "doubtful": _reasons(judged["status"]),
         "untested": _reasons(page.table.loc[~fitted, "status"]),
         "rows": _top_rows(judged, page),

@@ -17,7 +17,7 @@ from ebgenes.analyses.precision import pilot_of
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.effects.dispersions import with_bends_as_lists
 from ebgenes.effects.failed import all_statuses
-from ebgenes.posteriors.fdr import adjust_bh, listed_by_sign, p_values, running_mean
+from ebgenes.posteriors.fdr import adjust_bh, list_rate, p_values
 from ebgenes.posteriors.given_prior import null_probability, posterior
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
 from ebgenes.posteriors.over_draws import list_discoveries
@@ -81,7 +81,7 @@ def summarize(
     without = fit.without_covariates
     sampled = None if drawn is None else _sampled(drawn[0], int(drawn[1].sum()))
     lfsr = posterior(effects, fit.prior).lfsr if lfsr is None else lfsr
-    listed = listed_by_sign(lfsr, running_mean(lfsr), level) if drawn is None else drawn[1]
+    listed = list_rate(lfsr) < level if drawn is None else drawn[1]
     shares = false_proportions(effects, fit.prior, listed) if drawn is None else list_discoveries(effects, *drawn)
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
     if listed.mean() > NEARLY_ALL and not effects.scalars.get("given_sizes"):
@@ -142,7 +142,7 @@ def summarize_joint(
         **{name: getattr(fit, name) for name in ("loglik", "certificate", "converged", "solver")},
     )
     sigma0 = null_spread(effects.p_value)
-    rows = {str(row): int(np.sum(running_mean(lfsr[:, r]) < level)) for r, row in enumerate(effects.row)}
+    rows = {str(row): int(np.sum(list_rate(lfsr[:, r]) < level)) for r, row in enumerate(effects.row)}
     return {
         **_plain(marginal),  # type: ignore[typeddict-item]
         "fixed_null": None,
@@ -156,7 +156,7 @@ def summarize_joint(
         "discoveries": {
             "adj_p_value": int(np.sum(adjust_bh(effects.p_value) < level)),
             "lfdr": int(np.sum(known.lfdr < level)),
-            "q_value": int(np.sum(running_mean(known.lfdr) < level)),
+            "q_value": int(np.sum(list_rate(known.lfdr) < level)),
         },
         "covariates": None,
         "diagnostics": {"sigma0": sigma0 if np.isfinite(sigma0) else None},
@@ -350,8 +350,8 @@ def _discoveries(effects: Effects, prior: MixturePrior, level: float, lfsr: Floa
         lfdr = null_probability(effects, prior)
     return {
         "lfdr": int(np.sum(lfdr < level)),
-        "q_value": int(np.sum(running_mean(lfdr) < level)),
-        "s_value": int(np.sum(listed_by_sign(lfsr, running_mean(lfsr), level))),
+        "q_value": int(np.sum(list_rate(lfdr) < level)),
+        "s_value": int(np.sum(list_rate(lfsr) < level)),
     }
 
 

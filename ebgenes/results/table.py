@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 
 from ebgenes.analyses.replication import Repeat
-from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray
+from ebgenes.arrays import BoolArray, IntArray, TextArray
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.posteriors.fdr import (
-    COIN_TOSS,
     adjust_bh,
     equivalence_rate,
-    listed_by_sign,
+    list_rate,
     p_values,
-    running_mean,
     threshold_rate,
 )
 from ebgenes.records.counts import Screen
@@ -36,9 +34,9 @@ COLUMNS = {
     "ci_low": "lower end of the interval of the effect, of the kind report.interval_method names",
     "ci_high": "upper end of the interval",
     "lfdr": "local false discovery rate: P(null | data)",
-    "q_value": "mean lfdr of this gene and all with a smaller one",
+    "q_value": "mean lfdr of this gene and all with a smaller one, and no less than its own from .475 on",
     "lfsr": "local false sign rate: P(sign wrong or null | data)",
-    "s_value": "mean lfsr of this gene and all with a smaller one",
+    "s_value": "mean lfsr of this gene and all with a smaller one, and no less than its own from .475 on",
     "prob_up": "P(effect is real and > lfc_threshold | data)",
     "prob_down": "P(effect is real and < -lfc_threshold | data)",
     "pooled": "complete pooling: precision-weighted mean effect of all genes",
@@ -94,7 +92,7 @@ STYLES = {
 """Names of columns in other tools' tables; columns they have no name for keep ours."""
 
 LIST_RATES = {"deseq2": "padj", "edger": "FDR", "limma": "adj.P.Val", "pertpy": "adj_p_value"}
-"""The column by which users of these tools cut their lists: it holds `list_rate`, so that they cut ours."""
+"""The column by which users of these tools cut their lists: it holds our `rate_column`, so that they cut ours."""
 
 UNTESTED = ("low_count", "all_zero", "not_converged", "no_information")
 """Statuses of genes without a result: those that were not fitted and those whose fit failed."""
@@ -118,7 +116,7 @@ def error_column(table: pd.DataFrame) -> str:
 
 
 def rate_column(table: pd.DataFrame) -> str:
-    """The column of the error rate that makes the list, the running mean of `error_column`."""
+    """The column of the error rate that makes the list, `fdr.list_rate` of `error_column`."""
     return "q_value" if is_joint(table) else "s_value"
 
 
@@ -130,12 +128,10 @@ def rate_words(table: pd.DataFrame) -> str:
 def in_list(table: pd.DataFrame, level: float) -> BoolArray:
     """Which rows of a result table, (G,), are in the list at a level: the one that figures and reports speak of.
 
-    The list is by signs (`fdr.listed_by_sign`). Several rows of a gene have a sign each, and the list of such a
-    table holds the genes with ``q_value < level``, of which some row differs from 0.
+    The list is by signs, ``s_value < level`` (`fdr.list_rate`). Several rows of a gene have a sign each, and the list
+    of such a table holds the genes with ``q_value < level``, of which some row differs from 0.
     """
-    rate = table[rate_column(table)].to_numpy(dtype=float)
-    by_sign = listed_by_sign(table["lfsr"].to_numpy(dtype=float), rate, level)
-    return np.asarray((rate < level if is_joint(table) else by_sign) & tested(table).to_numpy())
+    return np.asarray((table[rate_column(table)] < level) & tested(table))
 
 
 def most_certain(table: pd.DataFrame) -> IntArray:
@@ -169,8 +165,8 @@ def results_table(
     """
     table = _fitted_table(effects, posterior)
     if posterior.threshold > 0:
-        table["threshold_q"] = running_mean(threshold_rate(posterior.prob_up, posterior.prob_down))
-        table["equivalence_q"] = running_mean(equivalence_rate(posterior.prob_up, posterior.prob_down))
+        table["threshold_q"] = list_rate(threshold_rate(posterior.prob_up, posterior.prob_down))
+        table["equivalence_q"] = list_rate(equivalence_rate(posterior.prob_up, posterior.prob_down))
     if repeat is not None:
         table["repeat_listed"], table["repeat_sign"] = repeat.listed, repeat.same_sign
     return _complete(table, effects, screen)
@@ -201,9 +197,9 @@ def _fitted_table(effects: Effects, posterior: Posterior) -> pd.DataFrame:
             "ci_low_changed": posterior.lower_changed,
             "ci_high_changed": posterior.upper_changed,
             "lfdr": posterior.lfdr,
-            "q_value": running_mean(posterior.lfdr),
+            "q_value": list_rate(posterior.lfdr),
             "lfsr": posterior.lfsr,
-            "s_value": running_mean(posterior.lfsr),
+            "s_value": list_rate(posterior.lfsr),
             "prob_up": posterior.prob_up,
             "prob_down": posterior.prob_down,
             "pooled": float(np.sum(precision * effects.estimate) / np.sum(precision)),
@@ -279,7 +275,7 @@ def is_row_column(name: str) -> bool:
 
 
 def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:
-    """The same table with another tool's column names, and `list_rate` where that tool's users look for it.
+    """The same table with another tool's column names, and our `rate_column` where that tool's users look for it.
 
     Raises
     ------
@@ -291,20 +287,8 @@ def restyle(table: pd.DataFrame, style: str) -> pd.DataFrame:
     renamed = table.rename(columns=STYLES[style])
     if style in LIST_RATES:
         place = list(table.columns).index("adj_p_value")
-        renamed.insert(place, LIST_RATES[style], list_rate(table))
+        renamed.insert(place, LIST_RATES[style], table[rate_column(table)])
     return renamed
-
-
-def list_rate(table: pd.DataFrame) -> FloatArray:
-    """The level from which each gene is in the list, (G,), for levels below `COIN_TOSS`.
-
-    That is the running mean that makes the list; of genes whose direction is as good as unknown their own lfsr.
-    """
-    rate = table[rate_column(table)].to_numpy(dtype=float)
-    if is_joint(table):
-        return rate
-    lfsr = table["lfsr"].to_numpy(dtype=float)
-    return np.where(lfsr < COIN_TOSS, rate, np.maximum(rate, lfsr))
 
 
 def ranking(table: pd.DataFrame) -> pd.DataFrame:

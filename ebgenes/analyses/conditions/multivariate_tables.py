@@ -10,7 +10,7 @@ import pandas as pd
 
 from ebgenes.analyses.conditions.sharing import gene_patterns
 from ebgenes.arrays import FloatArray, TextArray
-from ebgenes.posteriors.fdr import running_mean
+from ebgenes.posteriors.fdr import list_rate
 from ebgenes.records.posterior import MultivariatePosterior
 from ebgenes.records.prior import MultivariatePrior
 
@@ -62,7 +62,7 @@ def gene_table(
         "n_changed": (posterior.lfsr < level).sum(axis=1),
         "changed": gene_patterns(posterior, level),
         "lfdr_all": posterior.lfdr_all,
-        "q_value": running_mean(posterior.lfdr_all),
+        "q_value": list_rate(posterior.lfdr_all),
         "prior_pattern": prior.pattern[best],
         "pattern_share": posterior.pattern_share[np.arange(len(best)), best],
     }
@@ -74,7 +74,7 @@ def condition_table(
 ) -> pd.DataFrame:
     """One row for each gene and condition, in the columns of `CONDITION_COLUMNS`; estimate and se (G, R)."""
     n_genes, n_conditions = estimate.shape
-    s_value = np.column_stack([running_mean(posterior.lfsr[:, r]) for r in range(n_conditions)])
+    s_value = np.column_stack([list_rate(posterior.lfsr[:, r]) for r in range(n_conditions)])
     columns: dict[str, Any] = {
         "gene_id": np.repeat(gene, n_conditions),
         "gene_name": np.repeat(np.array([name.get(each) or each for each in gene], dtype=object), n_conditions),

@@ -13,7 +13,7 @@ async function start() {
   const label = (gene) => names[gene] || ids[gene] || "(unnamed)";
   const statuses = meta.statuses;
   const datas = contrasts.map(() => null);
-  const load = async (i) => (datas[i] ??= await loadContrast(contrasts[i], nGenes));
+  const load = async (i) => (datas[i] ??= await loadContrast(contrasts[i], nGenes, meta.coin_toss));
   let countsOf = () => null;
 
   const state = {
@@ -35,12 +35,10 @@ async function start() {
   /** Probability that a gene is wrongly in the list. */
   const errorHere = () => data()[rateHere() === "s_value" ? "lfsr" : "lfdr"];
   function groupsOf(i) {
-    const { post_mean: effect, lfsr, [rateOf(i)]: rate } = datas[i];
-    // The list by signs leaves out what is hardly better known than a toss of a coin.
-    const most = rateOf(i) === "s_value" ? meta.coin_toss : Infinity;
+    const { post_mean: effect, [rateOf(i)]: rate } = datas[i];
     const codes = new Uint8Array(nGenes);
     for (let gene = 0; gene < nGenes; gene++)
-      if (rate[gene] < state.level && !(lfsr[gene] >= most) && Math.abs(effect[gene]) >= state.effect) codes[gene] = effect[gene] > 0 ? 2 : effect[gene] < 0 ? 1 : 0;
+      if (rate[gene] < state.level && Math.abs(effect[gene]) >= state.effect) codes[gene] = effect[gene] > 0 ? 2 : effect[gene] < 0 ? 1 : 0;
     return codes;
   }
   let codes = groupsOf(0);

@@ -38,8 +38,8 @@ function unpackColumns(bytes, n, steps) {
   });
 }
 
-/** Mean of the rates of each gene and all with a smaller one. */
-function runningMean(rate) {
+/** Mean of the rates of each gene and all with a smaller one; from `most` on no less than the gene's own. */
+function listRate(rate, most) {
   const order = ascending(rate);
   const mean = new Float64Array(rate.length).fill(NaN);
   let sum = 0;
@@ -48,7 +48,8 @@ function runningMean(rate) {
     sum += rate[gene];
     if (rank + 1 < order.length && rate[order[rank + 1]] === rate[gene]) return;
     // Ties share one value.
-    for (; start <= rank; start++) mean[order[start]] = sum / (rank + 1);
+    const level = rate[gene] < most ? sum / (rank + 1) : Math.max(sum / (rank + 1), rate[gene]);
+    for (; start <= rank; start++) mean[order[start]] = level;
   });
   return mean;
 }
@@ -74,7 +75,7 @@ function ascending(values) {
 }
 
 /** Everything about one contrast: its packed columns and what follows from them. */
-async function loadContrast(meta, nGenes) {
+async function loadContrast(meta, nGenes, coinToss) {
   const names = Object.keys(meta.steps);
   const unpacked = unpackColumns(await unzip(meta.block), nGenes, Object.values(meta.steps));
   const column = Object.fromEntries(names.map((name, i) => [name, unpacked[i]]));
@@ -94,8 +95,8 @@ async function loadContrast(meta, nGenes) {
     lfdr,
     lfsr,
     p_value,
-    q_value: runningMean(lfdr),
-    s_value: runningMean(lfsr),
+    q_value: listRate(lfdr, coinToss),
+    s_value: listRate(lfsr, coinToss),
     adj_p_value: adjusted(p_value),
   };
 }
