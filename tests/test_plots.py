@@ -144,7 +144,7 @@ def two_studies(table: pd.DataFrame) -> dict[str, Any]:
     own = {"gene_id": table["gene_id"]}
     for study, shift in (("_$a$", 0.3), ("b", np.nan)):
         own |= {f"{study}.{name}": table[name] + shift for name in ("log2_fc", "se", "post_mean", "post_sd")}
-    return {"own": pd.DataFrame(own), "studies": {"study": ["_$a$", "b"], "kappa": {"value": 0.2}}}
+    return {"own": pd.DataFrame(own), "studies": {"study": ["_$a$", "b"], "tau": {"value": 0.2}}}
 
 
 OF_TABLES = [
@@ -247,7 +247,7 @@ def test_volcano_draws_every_tested_gene(table: pd.DataFrame, x: str, y: str) ->
 
 @pytest.mark.parametrize("name", ["volcano", "ma"])
 def test_counts_of_the_groups(table: pd.DataFrame, name: str) -> None:
-    figure = plots.draw(name, table, PRIOR, up="higher in $trt$", down="lower in trt", level=0.01)
+    figure = plots.draw(name, table, PRIOR, up_label="higher in $trt$", down_label="lower in trt", level=0.01)
     ax = figure.axes[0]
     listed = table[(table["status"] == "ok") & (table["s_value"] < 0.01) & (table["lfsr"] < 0.495)]
     n_up, n_down = int((listed["post_mean"] > 0).sum()), int((listed["post_mean"] < 0).sum())

@@ -32,7 +32,7 @@ from ebgenes.effects.engines.engine import Engine
 from ebgenes.effects.ready import Asked, Ready
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.files import read_json, write_json
-from ebgenes.numerics import pieces
+from ebgenes.numerics import panel_quadrature
 from ebgenes.plots.figures import FIGURES, FigureRecord
 from ebgenes.prior import families
 from ebgenes.prior.families.family import Family, mixture_density, of_slabs
@@ -51,10 +51,10 @@ UPWARD = Family(
     scales=slab_grid,
     density=mixture_density(lambda x, scale: 2 * normal_shape(x, scale) * (x >= 0)),
     draw=HALF_NORMAL.draw,
-    loglik=of_slabs(pieces.slab_loglik, pieces.HALF_NORMAL),
-    posterior=of_slabs(pieces.slab_posterior, pieces.HALF_NORMAL),
+    loglik=of_slabs(panel_quadrature.slab_loglik, panel_quadrature.HALF_NORMAL),
+    posterior=of_slabs(panel_quadrature.slab_posterior, panel_quadrature.HALF_NORMAL),
     slow=True,
-    slow_under_drift=True,
+    slow_with_null_sd=True,
 )
 
 
@@ -119,7 +119,7 @@ def test_a_family_runs_from_config_to_page(simulated: Path, tmp_path: Path, monk
     assert UPWARD.words in (out / "report.html").read_text(encoding="utf-8")
     table = pd.read_csv(out / "treated/genes.tsv", sep="\t")
     # No component lies below 0: what is far below is unchanged, or has a likelihood that reaches up.
-    assert (table["post_mean"].dropna() > -0.05 - told["null_scale"]).all()
+    assert (table["post_mean"].dropna() > -0.05 - told["null_sd"]).all()
     assert table["lfdr"].dropna().between(0, 1).all()
 
 
@@ -164,8 +164,8 @@ def plain_t(ready: Ready, asked: Asked) -> Effects:
         df=np.full(len(counts.gene), float(df)),
         base_mean=base_mean(counts),
         contrast=contrast.name,
-        up=contrast.up,
-        down=contrast.down,
+        up_label=contrast.up_label,
+        down_label=contrast.down_label,
         engine="plain_t",
         scalars={"median_variance": float(np.median(square / df))},
         unit=design.contrast_range,
@@ -243,7 +243,7 @@ def test_an_engine_of_one_effect_refuses_several_rows(monkeypatch: pytest.Monkey
     sheet = pd.DataFrame({"group": ["a"] * 2 + ["b"] * 2 + ["c"] * 2}, index=list(counts.sample))
     design = eb.build_design(sheet, "~ group", contrast=eb.all_of("group"))
     with pytest.raises(InputError, match=r"plain_t takes one effect at a time.*Choose one of likelihood, moderated_t"):
-        eb.fit_joint_effects(counts, design, engine=PLAIN_T.name)
+        eb.fit_multi_df_effects(counts, design, engine=PLAIN_T.name)
 
 
 def test_an_engine_that_is_not_registered_is_refused() -> None:

@@ -139,7 +139,7 @@ def test_signs_units_and_order_do_not_matter(pair: tuple[np.ndarray, Effects, Ef
 def test_likelihoods_that_are_stretched_are_wider_errors(pair: tuple[np.ndarray, Effects, Effects]) -> None:
     pilot = eb.pilot_of(pair[1])
     wide = replace(pilot, log_variance=pilot.log_variance + 2 * np.log(1.5))
-    stretched = eb.outlook(replace(PRIOR, stretch=1.5), pilot, [3])
+    stretched = eb.outlook(replace(PRIOR, likelihood_scale=1.5), pilot, [3])
     np.testing.assert_allclose(stretched.discoveries, eb.outlook(PRIOR, wide, [3]).discoveries, rtol=1e-9)
 
 

@@ -230,7 +230,7 @@ def test_everything_is_escaped() -> None:
     table = result_table().assign(gene_name=evil)
     table["gene_id"] = [f"{evil}{i}" for i in range(len(table))]
     hostile = page(
-        table=table, name=evil, formula=evil, up=evil, down=evil, engine=evil, normalization=evil,
+        table=table, name=evil, formula=evil, up_label=evil, down_label=evil, engine=evil, normalization=evil,
         groups={evil: 4}, warnings=[evil], figures={"volcano": PNG}, scalars={evil: 1.0},
     )  # fmt: skip
     html = render(hostile, hostile, dataset=evil, versions={evil: evil})

@@ -108,8 +108,8 @@ class Result:
     @property
     def discoveries(self) -> pd.DataFrame:
         """The rows of the genes in the list, the most certain first."""
-        listed = self.table[in_list(self.table, self.level)]
-        return listed.iloc[most_certain(listed)]
+        discoveries = self.table[in_list(self.table, self.level)]
+        return discoveries.iloc[most_certain(discoveries)]
 
     @property
     def level(self) -> float:
@@ -130,7 +130,7 @@ class Result:
         """One of the figures that the workflow writes, as `ebgenes.plots.draw` composes it."""
         fit, settings = self.fit, self.prepared.config.report
         study = self.prepared.study
-        known = known_of(fit.table, fit.shown_prior, fit.summary, settings, study=study, joint=fit.result)
+        known = known_of(fit.table, fit.shown_prior, fit.summary, settings, study=study, multi_df=fit.result)
         return figure_of(name).drawn("", known)
 
     def volcano(self) -> Figure:

@@ -20,7 +20,7 @@ from ebgenes.app.outputs import files_of_contrast
 from ebgenes.app.pages import page_of, write_results
 from ebgenes.app.prepare import (
     contrast_of,
-    left_out,
+    excluded,
     plan_cell_types,
     prepare,
     prepare_cell_type,
@@ -59,7 +59,7 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         say("summing cells")
         sums = sum_dataset(dataset, say)
         plan = plan_cell_types(dataset, sums, normalization)
-        for sentence in left_out(plan):
+        for sentence in excluded(plan):
             say(sentence)
         write_pseudobulk(outdir / name / "pseudobulk.h5ad", sums)
         write_json(outdir / name / "cell_types.json", plan)
@@ -152,7 +152,7 @@ def fit_contrasts(
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
         say(f"{contrast}: effects, prior, posteriors and figures")
         effects = estimate_any(study, design, config.effects, controls)
-        files = files_of_contrast(config, multi_df=design.joint is not None).within(str(folder / contrast))
+        files = files_of_contrast(config, multi_df=design.multi_df is not None).within(str(folder / contrast))
         asked = config.prior, config.gibbs, config.report
         found = answer_contrast(effects, files, study.screen, *asked, study=study, genes=genes, notes=study.notes)
         for words in found.words:

@@ -20,9 +20,9 @@ from ebgenes.effects.dispersions import (
     lay_out,
     sorted_counts,
 )
-from ebgenes.numerics.grid import spline_curvature, spline_values, summarise
+from ebgenes.numerics.grid_likelihood import spline_curvature, spline_values, summarise
 from ebgenes.numerics.jit import map_blocks, read_only
-from ebgenes.numerics.joint import joint_ratios
+from ebgenes.numerics.multi_df import multi_df_ratios
 from ebgenes.numerics.negative_binomial import (
     effect_likelihoods,
 )
@@ -198,7 +198,7 @@ def effect_likelihood(
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class JointLikelihood:
+class MultiDfLikelihood:
     """Several effects' likelihood ratios at Q dispersions, and what they average to; natural log.
 
     Attributes
@@ -221,7 +221,7 @@ class JointLikelihood:
     converged: BoolArray
 
 
-def joint_likelihood(
+def multi_df_likelihood(
     counts: Counts,
     design: FloatArray,
     rows: FloatArray,
@@ -229,7 +229,7 @@ def joint_likelihood(
     prior: DispersionPrior,
     route: Route,
     precision: FloatArray | None = None,
-) -> JointLikelihood:
+) -> MultiDfLikelihood:
     """Likelihood ratios of several rows of a contrast, (R, P), against all 0, over the dispersions' posterior.
 
     The effects' coordinates are made orthonormal beside the others, so that nothing depends on the rows' own units.
@@ -244,7 +244,7 @@ def joint_likelihood(
     # Imported here: single effects need not load it.
 
     n_rows, n_genes = len(rows), len(counts.gene)
-    layout, inside, back = _joint_layout(design, rows, precision)
+    layout, inside, back = _multi_df_layout(design, rows, precision)
     other = ~inside
     null_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows[:, 1:][:, other]])
     full_rows = np.column_stack([null_rows, layout.rows[:, 1:][:, inside]])
@@ -256,7 +256,7 @@ def joint_likelihood(
 
     def work(block: slice) -> None:
         count, size = sorted_counts(counts, layout, block)
-        joint_ratios(
+        multi_df_ratios(
             count, size, layout.first, null_rows, full_rows, np.ascontiguousarray(layout.ridges(block)[:, other]),
             shared, tables(), layout.start(count, size, full_rows[:, 1:]), profiles.loglik[block], profiles.low[block],
             profiles.step[block], trend[block], prior.spread, TAILS[prior.tails], route.left, route.right,
@@ -266,7 +266,7 @@ def joint_likelihood(
     map_blocks(work, n_genes)
     mean = np.einsum("gq,gq->g", weight, scale)
     spread = np.einsum("gq,gq->g", weight, (scale / mean[:, None] - 1) ** 2)
-    return JointLikelihood(
+    return MultiDfLikelihood(
         estimate=gene_by_gene(estimate, back.T),
         covariance=np.einsum("ir,grs,js->gij", back, np.linalg.inv(covariance), back),
         # The information is as a chi-squared over its degrees of freedom, whose variance is 2/df.
@@ -277,7 +277,7 @@ def joint_likelihood(
     )
 
 
-def _joint_layout(
+def _multi_df_layout(
     design: FloatArray, rows: FloatArray, precision: FloatArray | None
 ) -> tuple[Layout, BoolArray, FloatArray]:
     """The design with the rows of a contrast among its coordinates.

@@ -96,7 +96,7 @@ class ContrastPage:
         Result table, in the columns of `ebgenes.results.table.COLUMNS`.
     prior
         The fitted prior.
-    up, down
+    up_label, down_label
         What a positive and a negative effect mean, in words.
     level
         Of the list (`ebgenes.results.table.in_list`).
@@ -152,8 +152,8 @@ class ContrastPage:
     formula: str
     table: pd.DataFrame
     prior: MixturePrior
-    up: str
-    down: str
+    up_label: str
+    down_label: str
     level: float
     interval: float
     interval_method: str

@@ -29,10 +29,10 @@ from ebgenes.report.sources import as_bibtex, own_citation, sources_of
 from ebgenes.report.words import TERMS, printable
 from ebgenes.results.table import (
     COLUMNS,
-    JOINT_COLUMNS,
+    MULTI_DF_COLUMNS,
     error_column,
     in_list,
-    is_joint,
+    is_multi_df,
     most_certain,
     rate_words,
     sentence,
@@ -136,7 +136,7 @@ def render_report(
         own_citation=own_citation(versions),
         config=_lines(config),
         terms=TERMS,
-        columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
+        columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **MULTI_DF_COLUMNS},
         figure_words={name: figure.caption for name, figure in FIGURES.items()},
         top=TOP,
         # Neither holds anything of the user's.
@@ -213,7 +213,7 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
     judged = page.table[fitted]
     return {
         "page": page,
-        "sentence": sentence(page.table, page.up, page.down, page.level),
+        "sentence": sentence(page.table, page.up_label, page.down_label, page.level),
         "compared": compared(page),
         "sure": how_sure(page),
         "stricter": shorter_lists(page),
@@ -221,7 +221,7 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
         "n_tested": len(judged),
         "n_listed": int(in_list(judged, page.level).sum()),
         "rate": rate_words(page.table),
-        "by_sign": not is_joint(page.table),
+        "by_sign": not is_multi_df(page.table),
         "sorted": {"lfsr": "local false sign rates", "lfdr": "local false discovery rates"}[error_column(page.table)],
         "cap": COIN_TOSS,
         "doubtful": _reasons(judged["status"]),
@@ -248,7 +248,7 @@ def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
     ]
     for row, found in zip(rows, listed, strict=True):
         row["gene_name"] = row["gene_name"] if isinstance(row["gene_name"], str) else ""
-        row["direction"] = page.up if row["post_mean"] > 0 else page.down
+        row["direction"] = page.up_label if row["post_mean"] > 0 else page.down_label
         row["notes"] = [] if row["status"] == "ok" else [row["status"]]
         if not found:
             row["notes"].append("not in the list")

@@ -17,7 +17,7 @@ try:
     from ebgenes import __version__ as EBGENES_VERSION
     from ebgenes.app.config import (
         annotation_columns,
-        is_joint,
+        is_multi_df,
         load_yaml_file,
         parse_config,
         plain_values,
@@ -261,7 +261,7 @@ def row_files(study, files):
     return [
         file
         for file in found
-        if is_joint(asked[os.path.basename(os.path.dirname(file))])
+        if is_multi_df(asked[os.path.basename(os.path.dirname(file))])
     ]
 
 
@@ -284,7 +284,7 @@ def asked(wildcards):
 
 def chunks_of(wildcards):
     """Effects by chunk, of contrasts of one row; several rows are fitted at once."""
-    if CHUNKS <= 1 or is_joint(dataset(wildcards).contrasts[wildcards.contrast]):
+    if CHUNKS <= 1 or is_multi_df(dataset(wildcards).contrasts[wildcards.contrast]):
         return []
     folder = CONTRAST.format(**wildcards)
     return [f"{folder}/chunks/{i}.h5" for i in range(1, CHUNKS + 1)]

@@ -44,7 +44,7 @@ def sections(folder: Path, entries: Sequence[str]) -> list[TogetherPage]:
 
 def mistakes(dataset: DatasetSettings, entry: str) -> Iterator[str]:
     """Contrasts or cell types that cannot be taken together."""
-    from ebgenes.app.config import is_joint, taken_together
+    from ebgenes.app.config import is_multi_df, taken_together
 
     settings = dataset.multivariate[entry]
     contrasts = taken_together(dataset, settings)
@@ -52,7 +52,7 @@ def mistakes(dataset: DatasetSettings, entry: str) -> Iterator[str]:
         if contrast not in dataset.contrasts:
             known = f"its contrasts: {listing(dataset.contrasts)}.{nearest(contrast, dataset.contrasts)}"
             yield f".contrasts: {contrast!r} is no contrast of the dataset; {known}"
-        elif is_joint(dataset.contrasts[contrast]):
+        elif is_multi_df(dataset.contrasts[contrast]):
             yield f".contrasts: {contrast!r} has several rows; name contrasts of one row."
     if not contrasts:
         yield ": the dataset has no contrast of one row; add some."

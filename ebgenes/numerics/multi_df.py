@@ -42,7 +42,7 @@ def _loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma, value,
 
 
 @kernel
-def joint_ratios(
+def multi_df_ratios(
     count, size, first, rows, full_rows, ridge, shared, tables, start, profile, low, step, center, spread, tail_df,
     left, right, estimate, precision, scale, ratio, weight, converged,
 ):  # fmt: skip

@@ -1,8 +1,9 @@
 """Likelihoods known at nodes: integrals against normal components, posteriors, and what sums them up.
 
 Between its nodes log L_g is a cubic spline, beyond them a straight line. Integrals over theta are
-trapezoid sums over theta = center + KAPPA scale sinh(v/KAPPA) at even steps of v: dense within KAPPA scales
-of the center, ever sparser beyond, and accurate to rounding where L and the prior are wider than a step.
+trapezoid sums over theta = center + SINH_SCALE scale sinh(v/SINH_SCALE) at even steps of v: dense within
+SINH_SCALE scales of the center, ever sparser beyond, and accurate to rounding where L and the prior are wider
+than a step.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from ebgenes.numerics.jit import kernel, summing
 from ebgenes.numerics.vector import exp, log
 
-KAPPA = 5.0
+SINH_SCALE = 5.0
 # Steps of v, in scales: for whole integrals, for those to one side of 0, and where distributions are inverted.
 STEP = 0.45
 SIDE_STEP = 0.3
@@ -114,15 +115,15 @@ def _place(x, center, scale, step, theta, width):
     theta and width (N,) are filled; the range is STRETCH times as far as the grid's ends, and holds 0.
     """
     far = STRETCH * max(x[len(x) - 1] - center, center - x[0]) / scale
-    half = min(KAPPA * math.asinh(far / KAPPA), FARTHEST)
+    half = min(SINH_SCALE * math.asinh(far / SINH_SCALE), FARTHEST)
     # So far from 0 that e^-700 would be generous, it does not matter where exactly it is.
-    zero = min(max(KAPPA * math.asinh(-center / (scale * KAPPA)), -FARTHEST), FARTHEST)
+    zero = min(max(SINH_SCALE * math.asinh(-center / (scale * SINH_SCALE)), -FARTHEST), FARTHEST)
     n_below = math.ceil((zero - min(-half, zero)) / step) + 2
     n_above = math.ceil((max(half, zero) - zero) / step) + 2
     n = n_below + n_above + 1
     for i in range(n):
-        grown = exp((zero + step * (i - n_below)) / KAPPA)
-        theta[i] = center + scale * KAPPA * 0.5 * (grown - 1.0 / grown)
+        grown = exp((zero + step * (i - n_below)) / SINH_SCALE)
+        theta[i] = center + scale * SINH_SCALE * 0.5 * (grown - 1.0 / grown)
         width[i] = step * scale * 0.5 * (grown + 1.0 / grown)
     theta[n_below] = 0.0
     return n, n_below
@@ -131,7 +132,7 @@ def _place(x, center, scale, step, theta, width):
 @kernel
 def _step_at(point, center, scale, step):
     """Distance of the nodes of `_place` at a point."""
-    return step * math.sqrt(scale * scale + ((point - center) / KAPPA) ** 2)
+    return step * math.sqrt(scale * scale + ((point - center) / SINH_SCALE) ** 2)
 
 
 @summing
@@ -240,10 +241,10 @@ def _weigh(value, width, n, cut):
 
 
 @kernel
-def add_drift(grid, loglik, drift, out_grid, out_loglik):
-    """Convolve every likelihood with N(0, drift^2): log int L_g(theta + d) N(d; 0, drift^2) dd, on wider grids.
+def convolve_normal(grid, loglik, sd, out_grid, out_loglik):
+    """Convolve every likelihood with N(0, sd^2): log int L_g(theta + d) N(d; 0, sd^2) dd, on wider grids.
 
-    grid, loglik (G, T); drift above 0; out_grid and out_loglik (G, T) are filled.
+    grid, loglik (G, T); sd above 0; out_grid and out_loglik (G, T) are filled.
     """
     n_genes, n_nodes = grid.shape
     curvature = np.empty(n_nodes)
@@ -255,15 +256,15 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
         spline_curvature(x, y, curvature, value)
         size = _grid_scale(x)
         center = x[n_nodes // 2]
-        stretch = math.sqrt(1.0 + (drift / size) ** 2)
+        stretch = math.sqrt(1.0 + (sd / size) ** 2)
         for t in range(n_nodes):
             out_grid[g, t] = center + stretch * (x[t] - center)
-        half_precision = 0.5 / (drift * drift)
-        step = NARROW_STEP * drift
+        half_precision = 0.5 / (sd * sd)
+        step = NARROW_STEP * sd
         n = math.ceil((out_grid[g, n_nodes - 1] - out_grid[g, 0]) / step) + NARROW_NODES
-        if drift < NARROW * size and n <= MAX_NODES:
+        if sd < NARROW * size and n <= MAX_NODES:
             # Even nodes serve all points, each of which takes those near it.
-            low = out_grid[g, 0] - NARROW_END * drift
+            low = out_grid[g, 0] - NARROW_END * sd
             for i in range(n):
                 theta[i] = low + step * i
             spline_values(theta, n, x, y, curvature, value)
@@ -274,9 +275,9 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
                     width[i] = value[first + i] - half_precision * (theta[first + i] - point) ** 2
                 out_loglik[g, t] = _log_sum_exp(width, NARROW_NODES) + LOG_NARROW_STEP - HALF_LOG_2PI
             continue
-        if drift < NARROW * size:
+        if sd < NARROW * size:
             for t in range(n_nodes):
-                out_loglik[g, t] = _log_mean(out_grid[g, t], drift, x, y, curvature, theta, value)
+                out_loglik[g, t] = _log_mean(out_grid[g, t], sd, x, y, curvature, theta, value)
             continue
         n, _ = _place(x, center, size, STEP, theta, width)
         spline_values(theta, n, x, y, curvature, value)
@@ -286,7 +287,7 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
             point = out_grid[g, t]
             for i in range(n):
                 width[i] = value[i] - half_precision * (theta[i] - point) ** 2
-            out_loglik[g, t] = _log_sum_exp(width, n) - log(drift) - HALF_LOG_2PI
+            out_loglik[g, t] = _log_sum_exp(width, n) - log(sd) - HALF_LOG_2PI
 
 
 @kernel
@@ -408,7 +409,7 @@ def _quantile(f, theta, begin, end, target):
 @kernel
 def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshold, out):
     """Fill out (G, 10): mean, sd, lower, upper, lfdr, lfsr, up, down, and lower and upper given that the gene is
-    changed, of effects without drift (`add_drift`).
+    changed, of effects without drift (`convolve_normal`).
 
     grid, loglik (G, T), lfdr (G,); weight (G, K), of each gene, and scale (K,) of the prior, whose first component is
     the point mass at 0 and whose slabs ascend; active the indices of the slabs that have weight in some gene.

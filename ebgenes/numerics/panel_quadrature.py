@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.grid import HALF_LOG_2PI, _grid_scale, _normal_sum, spline_curvature, spline_values
+from ebgenes.numerics.grid_likelihood import HALF_LOG_2PI, _grid_scale, _normal_sum, spline_curvature, spline_values
 from ebgenes.numerics.jit import inlined, kernel, summing
 from ebgenes.numerics.student import MAX_NODES as MAX_TERMS, error_nodes
 from ebgenes.numerics.vector import exp
@@ -463,8 +463,8 @@ def splines(grid, loglik, curvature, size):
 
 
 @kernel
-def drifted_terms(estimate, se, df, drift, log_weight, variance, n_terms):
-    """Fill log_weight and variance (G, Q) with t likelihoods convolved with N(0, drift^2), as mixtures of normals.
+def convolved_terms(estimate, se, df, sd, log_weight, variance, n_terms):
+    """Fill log_weight and variance (G, Q) with t likelihoods convolved with N(0, sd^2), as mixtures of normals.
 
     n_terms (G,) is filled; returns the most terms any gene needs, of which those beyond Q are left out.
     """
@@ -477,5 +477,5 @@ def drifted_terms(estimate, se, df, drift, log_weight, variance, n_terms):
         n_terms[g] = min(n, log_weight.shape[1])
         for q in range(n_terms[g]):
             log_weight[g, q] = weight_of[q]
-            variance[g, q] = variance_of[q] + drift * drift
+            variance[g, q] = variance_of[q] + sd * sd
     return most
