@@ -29,7 +29,6 @@ from .data.filter import (
     require_distinct as require_distinct,
     screen_genes as screen_genes,
 )
-from .data.formats import read_counts as read_counts, read_input as read_input
 from .data.h5ad import counts_from_anndata as counts_from_anndata, read_study as read_study
 from .data.normalization import (
     normalize as normalize,
@@ -38,6 +37,7 @@ from .data.normalization import (
     with_size_factors as with_size_factors,
 )
 from .data.principal_components import principal_components as principal_components
+from .data.reading import read_counts as read_counts, read_input as read_input
 from .data.sheets import read_gene_names as read_gene_names, read_samples as read_samples
 from .data.simulate import simulate_counts as simulate_counts
 from .design.marginal_means import cell_weights as cell_weights

@@ -23,8 +23,8 @@ from ebgenes import __version__
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.app.outputs import dataset_figures, files_of_contrast
-from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_study
+from ebgenes.data.reading import read_counts
 from ebgenes.results.storage import read_effects, read_prior
 from ebgenes.results.table import COLUMNS, LIST_RATES, STYLES, THRESHOLD_COLUMNS
 from ebgenes.results.table_files import read_table

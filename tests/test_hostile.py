@@ -24,10 +24,10 @@ from ebgenes.app.cli import main
 from ebgenes.app.config import load_yaml, parse_config, reserved_names
 from ebgenes.app.prepare import contrast_design
 from ebgenes.data.cells import read_parts
-from ebgenes.data.formats import read_input
 from ebgenes.data.hdf5 import opened_hdf5
 from ebgenes.data.matrix_market import read_matrix_market
 from ebgenes.data.pseudobulk import pseudobulk_cells
+from ebgenes.data.reading import read_input
 from ebgenes.data.sealed import MARK, require_sealed, written_hdf5
 from ebgenes.data.star import read_star
 from ebgenes.design.matrix import build_design

@@ -19,8 +19,8 @@ from scipy.io import mmwrite
 import ebgenes as eb
 from ebgenes.app.cli import main
 from ebgenes.arrays import text_array
-from ebgenes.data.formats import read_input, recognise
 from ebgenes.data.quant import sum_to_genes
+from ebgenes.data.reading import read_input, recognise
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts

@@ -21,8 +21,8 @@ import ebgenes as eb
 from ebgenes import files
 from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import read_offsets
-from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_screen, read_study, write_study
+from ebgenes.data.reading import read_counts
 from ebgenes.data.sheets import read_gene_names, read_samples
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError

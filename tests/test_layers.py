@@ -48,6 +48,9 @@ def named(path: Path) -> str:
 RECORDS = [PACKAGE / "effects" / "engines", PACKAGE / "app" / "analyses"]
 """Folders of records by which a config is checked before numbers load, each called after what it tells of."""
 
+FORMATS = PACKAGE / "data" / "formats"
+"""Records of formats, called after what they read."""
+
 LAZY = {"app/begin.py", "app/commands.py", *(named(path) for folder in RECORDS for path in folder.glob("*.py"))}
 """Files whose functions may import: a verb of the command line, an engine and an analysis load what they need."""
 
@@ -221,7 +224,9 @@ def test_no_name_of_a_file_twice():
     names = Counter(
         path.name
         for path in FILES
-        if path.name != "__init__.py" and room(path) not in ("numerics", "plots") and path.parent not in RECORDS
+        if path.name != "__init__.py"
+        and room(path) not in ("numerics", "plots")
+        and path.parent not in (*RECORDS, FORMATS)
     )
     assert not [name for name, n in names.items() if n > 1]
 

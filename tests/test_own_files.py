@@ -236,7 +236,7 @@ CRASH = "1.1e4001428571428571428"
     "kind", ["table", "sheet", "effects", "star", "htseq", "salmon"],
 )  # fmt: skip
 def test_exponents_that_crash_pandas(tmp_path: Path, kind: str) -> None:
-    from ebgenes.data.formats import read_input
+    from ebgenes.data.reading import read_input
     from ebgenes.data.sheets import read_samples
     from ebgenes.effects.effect_tables import read_effect_table
 
@@ -281,7 +281,7 @@ def test_exponents_that_crash_pandas(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("text", ["ge", "gene_id", "gene_id\n", "gene_id\ttranscript_id(s)", "\n", "g1\n"])
 def test_a_header_that_was_cut(tmp_path: Path, text: str) -> None:
     """The first columns are text, of which there may be fewer."""
-    from ebgenes.data.formats import read_input
+    from ebgenes.data.reading import read_input
 
     for name in "abcd":
         (tmp_path / f"{name}.genes.results").write_text(text)

@@ -1,5 +1,5 @@
 """What a newcomer adds in a file of its own works from the config to the page: a family of priors, a figure, an engine,
-an analysis."""
+a format of counts, an analysis."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ from ebgenes.app.cli import main
 from ebgenes.app.config import Config, DatasetSettings, parse_config, read_config, schema
 from ebgenes.app.outputs import files_of_contrast
 from ebgenes.app.parts import dataset_part
+from ebgenes.arrays import text_array
+from ebgenes.data.counts_format import Asked as AskedCounts, Format, Reading
+from ebgenes.data.formats import FORMATS, format_named
 from ebgenes.data.normalization import base_mean
 from ebgenes.effects import engines
 from ebgenes.effects.engines.engine import Engine
@@ -146,6 +149,61 @@ def test_a_figure_runs_from_config_to_page(simulated: Path, tmp_path: Path, monk
     stored = ["--prior", str(folder / "prior.json"), "--out", str(tmp_path / "ranks.png")]
     assert main(["plot", str(folder / "genes.tsv"), *stored]) == 0
     assert (tmp_path / "ranks.png").read_bytes() == (folder / "ranks.png").read_bytes()
+
+
+def read_triples(asked: AskedCounts) -> Reading:
+    """Lines of gene, sample and count."""
+    table = pd.read_csv(asked.place, sep="\t", names=["gene", "sample", "count"])
+    wide = table.pivot(index="gene", columns="sample", values="count")[list(asked.sheet.index)]
+    counts = eb.Counts(
+        gene=text_array(wide.index),
+        sample=text_array(wide.columns),
+        count=wide.to_numpy(dtype=int),
+    )
+    return Reading(counts=counts, notes=(f"{len(table)} lines were read.",))
+
+
+TRIPLES = Format(
+    name="triples",
+    order=5,
+    recognises=lambda found: found.place.suffix == ".triples",
+    takes=("file",),
+    read=read_triples,
+    words="a list of counts",
+)
+
+
+@pytest.mark.parametrize("asked", [{"format": "triples"}, {}], ids=["named", "recognised"])
+def test_a_format_runs_from_config_to_page(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    monkeypatch.setitem(FORMATS, TRIPLES.name, TRIPLES)
+    allow(monkeypatch, "dataset", "format", TRIPLES.name)
+    counts = pd.read_csv(simulated / "counts.tsv.gz", sep="\t", index_col=0)
+    triples = counts.rename_axis("gene").stack()
+    triples.to_csv(tmp_path / "counts.triples", sep="\t", header=False)
+    (tmp_path / "table").mkdir()
+    expected = ran(tmp_path / "table", simulated)
+    out = ran(tmp_path, simulated, {"counts": str(tmp_path / "counts.triples"), **asked})
+    assert f"{len(triples)} lines were read." in (out / "report.html").read_text(encoding="utf-8")
+    assert (out / "treated/genes.tsv").read_bytes() == (expected / "treated/genes.tsv").read_bytes()
+    # Before anything is fitted the format is looked at, and says what it has not.
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    content["datasets"]["one"]["layer"] = "raw"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    assert main(["check", str(tmp_path / "config.yaml")]) == 2
+
+
+def test_a_format_that_is_not_registered_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown format 'triples'; choose one of auto, h5ad, parquet, 10x, salmon"):
+        format_named("triples")
+
+
+def test_formats_are_those_of_the_schema_and_heed_what_can_be_asked() -> None:
+    assert {"auto", *FORMATS} == set(schema()["$defs"]["dataset"]["properties"]["format"]["enum"])
+    assert {option for each in FORMATS.values() for option in each.options} == {
+        "layer", "tx2gene", "strandedness", "orientation", "counts_are", "worksheet",
+    }  # fmt: skip
 
 
 def plain_t(ready: Ready, asked: Asked) -> Effects:

@@ -28,10 +28,10 @@ from ebgenes.app.steps import (
 from ebgenes.arrays import text_array
 from ebgenes.data.estimated import estimated_counts
 from ebgenes.data.filter import match_samples
-from ebgenes.data.formats import with_samples_of
 from ebgenes.data.h5ad import counts_from_anndata, names_in_var, study_to_anndata
 from ebgenes.data.intake import Intake, Samples, settled, sheet_of, summed
 from ebgenes.data.sheets import Sheet, read_controls
+from ebgenes.data.wide_tables import with_samples_of
 from ebgenes.design.matrix import Model, read_model
 from ebgenes.design.questions import AllOf, Combination, Comparison, Several
 from ebgenes.errors import InputError, listing, nearest
