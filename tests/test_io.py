@@ -299,7 +299,7 @@ def test_effects_read_back(tmp_path: Path, grid: bool) -> None:
             assert getattr(found, name) is None
         else:
             np.testing.assert_array_equal(getattr(found, name), expected, strict=True)
-    for name in ("contrast", "up", "down", "engine", "scalars"):
+    for name in ("contrast", "up_label", "down_label", "engine", "scalars"):
         assert getattr(found, name) == getattr(effects, name)
 
 

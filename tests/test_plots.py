@@ -371,7 +371,7 @@ def test_hostile_names_are_shown_literally(table: pd.DataFrame) -> None:
     hostile.loc[: n - 1, "lfdr"] = hostile.loc[: n - 1, "lfsr"] = np.geomspace(1e-30, 1e-20, n)
     hostile.loc[: n - 1, "s_value"] = 0.0
     hostile.loc[: n - 1, "post_mean"] = np.linspace(-3, 3, n)
-    words = {"up": "higher in $trt_$ <script>", "down": "_lower & \x00\n$"}
+    words = {"up_label": "higher in $trt_$ <script>", "down_label": "_lower & \x00\n$"}
     figure = plots.draw("volcano", hostile, PRIOR, title="$a_ <script>", label=n, **words)
     shown = {label.get_text() for label in gene_labels(figure.axes[0])}
     assert {"$x_$", "$\\frac{", "<script>alert(1)</scrip\N{HORIZONTAL ELLIPSIS}", "a b c", "[31mred"} <= shown

@@ -480,7 +480,7 @@ def report(options: argparse.Namespace) -> None:
     config, dataset = _config_and_dataset(options)
     name = options.dataset if options.part is None else f"{options.dataset}/{options.part}"
     folder = Path(options.folder or Path(config.outdir, name))
-    together = sections_of(folder if options.part is None else folder.parent, dataset)
+    sections = sections_of(folder if options.part is None else folder.parent, dataset)
     if options.part is not None:
         plan = read_plan(folder.parent / "cell_types.json")
         asked = plan.get(options.part, {}).get("contrasts", [])
@@ -510,7 +510,7 @@ def report(options: argparse.Namespace) -> None:
             pages.append(contrast_page(*known, multi_df=told))
         else:
             pages.append(contrast_page(*known, effects))
-    write_results(folder, study, name, pages, together, config=config)
+    write_results(folder, study, name, pages, sections, config=config)
     write_dataset_figures(folder, study, dataset, pages, config)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:

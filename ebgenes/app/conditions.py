@@ -23,10 +23,12 @@ from ebgenes.app.prepare import contrast_design, read_plan
 from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.files import write_json
+from ebgenes.plots.figures import FIGURES
 from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
-from ebgenes.report.contents import TogetherPage
+from ebgenes.report.contents import Section
+from ebgenes.report.sources import reference
 from ebgenes.results.storage import read_effects, read_multivariate_prior
 from ebgenes.results.summary import versions
 from ebgenes.results.table_files import write_table
@@ -35,6 +37,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.analyses.conditions.error_correlation import Condition
+
+
+TEXT = """<p>Estimates of all conditions were taken together, with the correlation of their errors, under a mixture of
+multivariate normal distributions that all genes share. {{ each.values.pi0 | percent }} of the genes are estimated
+to have no effect in any condition{% for pattern, weight in each.values.patterns %}{{ "; the others: " if loop.first
+else ", " }}<bdi>{{ pattern }}</bdi> {{ weight | percent }}{% endfor %}. Effects and rates of every gene and
+condition are in <code>multivariate/{{ each.name }}/conditions.tsv</code>, one row a gene in
+<code>multivariate.tsv</code> beside it.</p>"""
+"""What the page says of the model."""
+
+RARE = 0.005
+"""Share of the genes up to which a pattern is not told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +182,7 @@ def require_independent(dataset: DatasetSettings, sheet: pd.DataFrame, group: st
         )
 
 
-def together_pages(folder: Path, groups: Sequence[str]) -> list[TogetherPage]:
+def together_sections(folder: Path, groups: Sequence[str]) -> list[Section]:
     """What the report says of what is taken together, from the files in the dataset's folder."""
 
     pages = []
@@ -176,19 +190,22 @@ def together_pages(folder: Path, groups: Sequence[str]) -> list[TogetherPage]:
         found = folder / CONDITIONS_FOLDER / group
         prior, summary = read_multivariate_prior(found / "multivariate.json")
         pages.append(
-            TogetherPage(
+            Section(
+                heading="Taken together",
                 name=group,
                 words=str(summary["words"]),
-                pi0=prior.pi0,
-                patterns=sorted(
-                    (
-                        (str(name), float(weight))
-                        for name, weight in summary["pattern_weight"].items()
-                        if weight > 0.005
-                    ),
-                    key=lambda pair: -pair[1],
-                ),
-                figures=page_figures(found, "conditions", summary),
+                text=TEXT,
+                values={"pi0": prior.pi0, "patterns": _patterns(summary)},
+                figures={
+                    FIGURES[name].caption: image for name, image in page_figures(found, "conditions", summary).items()
+                },
+                sources=[reference("urbut2019")],
             )
         )
     return pages
+
+
+def _patterns(summary: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Names of the patterns that some genes have, and their shares, largest first."""
+    found = [(str(name), float(weight)) for name, weight in summary["pattern_weight"].items() if weight > RARE]
+    return sorted(found, key=lambda pair: -pair[1])

@@ -33,7 +33,7 @@ from ebgenes.results.table_files import write_results_h5ad
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section
 
 
 def contrast_page(
@@ -123,7 +123,7 @@ def write_results(
     study: Study,
     dataset: str,
     pages: Sequence[ContrastPage],
-    together: Sequence[TogetherPage | Section] = (),
+    sections: Sequence[Section] = (),
     *,
     config: Config,
 ) -> None:
@@ -134,7 +134,7 @@ def write_results(
     scores = {page.name: np.array(page.hidden["score"]) for page in pages if page.hidden}
     write_results_h5ad(folder / "results.h5ad", study, tables, summary, scores)
     page = render_report(
-        list(pages), dataset=dataset, versions=made_by, study=study, together=together,
+        list(pages), dataset=dataset, versions=made_by, study=study, sections=sections,
         config=config_words(dataset_part(config, dataset.partition("/")[0])),
     )  # fmt: skip
     write_bytes(folder / "report.html", page.encode("utf-8"))

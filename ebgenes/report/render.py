@@ -22,7 +22,7 @@ from ebgenes.plots.figures import FIGURES, figure_of
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
-from ebgenes.report.contents import ContrastPage, Section, TogetherPage
+from ebgenes.report.contents import ContrastPage, Section
 from ebgenes.report.opening import compared, how_sure, listed_by, shorter_lists
 from ebgenes.report.payload import pack_page
 from ebgenes.report.sources import as_bibtex, own_citation, sources_of
@@ -81,7 +81,7 @@ def render_report(
     dataset: str,
     versions: Mapping[str, str],
     study: Study | None = None,
-    together: Sequence[TogetherPage | Section] = (),
+    sections: Sequence[Section] = (),
     config: str = "",
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
@@ -96,8 +96,8 @@ def render_report(
         Versions of the software by name.
     study
         The counts behind the tables; None where there are none, or where they are not to be shown.
-    together
-        Contrasts or cell types that were taken together, and sections of other analyses.
+    sections
+        Of analyses of the contrasts.
     config
         The config behind the page, as YAML; empty where there was none.
 
@@ -113,22 +113,19 @@ def render_report(
     environment.filters.update(
         rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_slabs
     )
-    conditions = [each for each in together if isinstance(each, TogetherPage)]
     payload = pack_page(pages, study, dataset)
     script = "".join(_bare(_source(f"page/{name}.js")) for name in SCRIPTS)
     contrasts = [_contrast(page) for page in pages]
     for contrast in contrasts:
         _with_methods(contrast, environment, versions)
     written = " ".join(str(each["brief"] + each["methods"]) for each in contrasts)
-    references = sources_of(pages, html.unescape(written), together=bool(conditions))
+    references = sources_of(pages, html.unescape(written), sections)
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
         contrasts=contrasts,
-        together=conditions,
         sections=[
             {"section": each, "text": Markup(environment.from_string(each.text).render(each=each))}  # noqa: S704
-            for each in together
-            if isinstance(each, Section)
+            for each in sections
         ],
         versions=versions,
         references=references,

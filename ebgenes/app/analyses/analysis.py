@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.app.config import Config, DatasetSettings
-    from ebgenes.report.contents import Section, TogetherPage
+    from ebgenes.report.contents import Section
 
 
 def nothing_wrong(dataset: DatasetSettings, entry: str) -> Iterator[str]:
@@ -53,6 +53,6 @@ class Analysis:
     words: str
     settings: Callable[..., Any]
     write: Callable[[Path, str, DatasetSettings, Config], str]
-    sections: Callable[[Path, Sequence[str]], list[TogetherPage] | list[Section]]
+    sections: Callable[[Path, Sequence[str]], list[Section]]
     mistakes: Callable[[DatasetSettings, str], Iterator[str]] = nothing_wrong
     check: Callable[[DatasetSettings, pd.DataFrame, str], Iterator[str]] = nothing_to_tell

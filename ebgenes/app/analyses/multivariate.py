@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.app.config import Config, DatasetSettings
-    from ebgenes.report.contents import TogetherPage
+    from ebgenes.report.contents import Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,11 @@ def write(folder: Path, entry: str, dataset: DatasetSettings, config: Config) ->
     return write_together(folder, entry, dataset, config)
 
 
-def sections(folder: Path, entries: Sequence[str]) -> list[TogetherPage]:
+def sections(folder: Path, entries: Sequence[str]) -> list[Section]:
     """What was found."""
-    from ebgenes.app.conditions import together_pages
+    from ebgenes.app.conditions import together_sections
 
-    return together_pages(folder, entries)
+    return together_sections(folder, entries)
 
 
 def mistakes(dataset: DatasetSettings, entry: str) -> Iterator[str]:
