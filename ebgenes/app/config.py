@@ -462,10 +462,8 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
             )
 
 
-def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> list[str]:
-    """Names of the contrasts that are taken together: as asked, or all that have one row."""
-    if settings.contrasts is not None:
-        return settings.contrasts
+def single_effects(dataset: DatasetSettings) -> list[str]:
+    """Names of the contrasts that have one row."""
     return [name for name, question in dataset.contrasts.items() if not is_multi_df(question)]
 
 
