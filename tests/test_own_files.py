@@ -146,7 +146,7 @@ def test_unfinished_chains_that_cannot_be_gone_on_with(tmp_path: Path) -> None:
         assert read_chains(path) is None
 
 
-PART = {"cell_type": "T", "cells": 9, "samples": 4, "contrasts": ["x"], "left_out": {}}
+PART = {"cell_type": "T", "cells": 9, "samples": 4, "contrasts": ["x"], "excluded": {}}
 
 
 @pytest.mark.parametrize(

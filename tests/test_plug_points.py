@@ -173,25 +173,24 @@ TRIPLES = Format(
 )
 
 
-@pytest.mark.parametrize("asked", [{"format": "triples"}, {}], ids=["named", "recognised"])
-def test_a_format_runs_from_config_to_page(
-    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
-) -> None:
+def test_a_format_runs_from_config_to_page(simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FORMATS, TRIPLES.name, TRIPLES)
     allow(monkeypatch, "dataset", "format", TRIPLES.name)
     counts = pd.read_csv(simulated / "counts.tsv.gz", sep="\t", index_col=0)
     triples = counts.rename_axis("gene").stack()
     triples.to_csv(tmp_path / "counts.triples", sep="\t", header=False)
+    # Named, and as a table; before anything is fitted the format is looked at.
+    out = ran(tmp_path, simulated, {"counts": str(tmp_path / "counts.triples"), "format": TRIPLES.name})
+    assert f"{len(triples)} lines were read." in (out / "report.html").read_text(encoding="utf-8")
     (tmp_path / "table").mkdir()
     expected = ran(tmp_path / "table", simulated)
-    out = ran(tmp_path, simulated, {"counts": str(tmp_path / "counts.triples"), **asked})
-    assert f"{len(triples)} lines were read." in (out / "report.html").read_text(encoding="utf-8")
     assert (out / "treated/genes.tsv").read_bytes() == (expected / "treated/genes.tsv").read_bytes()
-    # Before anything is fitted the format is looked at, and says what it has not.
-    content = yaml.safe_load((tmp_path / "config.yaml").read_text())
-    content["datasets"]["one"]["layer"] = "raw"
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    assert main(["check", str(tmp_path / "config.yaml")]) == 2
+    # Recognised, in Python too; and it says what it has not.
+    sheet = eb.read_samples(simulated / "samples.tsv")
+    reading = eb.read_input(tmp_path / "counts.triples", sheet)
+    np.testing.assert_array_equal(reading.counts.count, counts[list(sheet.index)].sort_index().to_numpy())
+    with pytest.raises(InputError, match="is a list of counts, which has no layers such as 'raw'"):
+        eb.read_input(tmp_path / "counts.triples", sheet, layer="raw")
 
 
 def test_a_format_that_is_not_registered_is_refused() -> None:

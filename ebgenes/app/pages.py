@@ -160,4 +160,5 @@ def _page_summary(page: ContrastPage) -> dict[str, Any]:
         "mode": page.prior.mode,
         "likelihood_scale": page.prior.likelihood_scale,
     }
-    return {**options(page, "formula", "up_label", "down_label", "engine", "normalization", "warnings"), "prior": prior}
+    words = {"up": page.up_label, "down": page.down_label}
+    return {**options(page, "formula", "engine", "normalization", "warnings"), **words, "prior": prior}
