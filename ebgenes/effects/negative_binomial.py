@@ -24,6 +24,9 @@ from ebgenes.numerics.grid_likelihood import spline_curvature, spline_values, su
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.multi_df import multi_df_ratios
 from ebgenes.numerics.negative_binomial import (
+    Dispersions,
+    EffectNodes,
+    GeneCounts,
     effect_likelihoods,
 )
 from ebgenes.records.counts import Counts
@@ -184,10 +187,10 @@ def effect_likelihood(
         start = layout.start(count, size, layout.rows)
         nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
-            count, size, layout.first, layout.rows, full_rows, layout.ridges(block), shared, tables(), start,
-            profiles.loglik[block], profiles.low[block], profiles.step[block], trend[block], prior.spread,
-            TAILS[prior.tails], route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE,
-            nodes[0], nodes[1], converged[block],
+            GeneCounts(count, size, layout.first, layout.ridges(block), start), layout.rows, full_rows, shared,
+            tables(),
+            _dispersions(profiles, trend, prior, route, block),
+            EffectNodes(route.reach, route.chunk, MAX_SE, route.n_nodes), nodes[0], nodes[1], converged[block],
         )  # fmt: skip
         middle, end = nodes[0, :, [len(before) // 2]].T, nodes[0, :, [-1]].T
         grid[block] = middle + (end - middle) / route.reach[-1] * REACH
@@ -195,6 +198,22 @@ def effect_likelihood(
 
     map_blocks(work, n_genes)
     return grid, loglik, converged
+
+
+def _dispersions(
+    profiles: DispersionProfiles, trend: FloatArray, prior: DispersionPrior, route: Route, block: slice
+) -> Dispersions:
+    """What kernels take of a block of genes."""
+    return Dispersions(
+        profile=profiles.loglik[block],
+        low=profiles.low[block],
+        step=profiles.step[block],
+        center=trend[block],
+        spread=prior.spread,
+        tail_df=TAILS[prior.tails],
+        left=route.left,
+        right=route.right,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -256,11 +275,11 @@ def multi_df_likelihood(
 
     def work(block: slice) -> None:
         count, size = sorted_counts(counts, layout, block)
+        ridge = np.ascontiguousarray(layout.ridges(block)[:, other])
         multi_df_ratios(
-            count, size, layout.first, null_rows, full_rows, np.ascontiguousarray(layout.ridges(block)[:, other]),
-            shared, tables(), layout.start(count, size, full_rows[:, 1:]), profiles.loglik[block], profiles.low[block],
-            profiles.step[block], trend[block], prior.spread, TAILS[prior.tails], route.left, route.right,
-            estimate[block], covariance[block], scale[block], ratio[block], weight[block], converged[block],
+            GeneCounts(count, size, layout.first, ridge, layout.start(count, size, full_rows[:, 1:])), null_rows,
+            full_rows, shared, tables(), _dispersions(profiles, trend, prior, route, block), estimate[block],
+            covariance[block], scale[block], ratio[block], weight[block], converged[block],
         )  # fmt: skip
 
     map_blocks(work, n_genes)

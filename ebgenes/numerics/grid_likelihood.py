@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.jit import kernel, summing
+from ebgenes.numerics.jit import inner, inner_sum, kernel, summing
 from ebgenes.numerics.vector import exp, log
 
 SINH_SCALE = 5.0
@@ -99,8 +99,8 @@ def spline_values(theta, n_theta, x, y, curvature, out):
         out[t] = a * y[i] + b * y[i + 1] + bend * width * width / 6.0
 
 
-@kernel
-def _grid_scale(x):
+@inner
+def grid_scale(x):
     """Width of the features that the nodes were made to show: 2.5 times their smallest distance."""
     smallest = math.inf
     for i in range(1, len(x)):
@@ -135,8 +135,8 @@ def _step_at(point, center, scale, step):
     return step * math.sqrt(scale * scale + ((point - center) / SINH_SCALE) ** 2)
 
 
-@summing
-def _normal_sum(theta, weight, n, half_precision):
+@inner_sum
+def normal_sum(theta, weight, n, half_precision):
     """sum_i weight_i exp(-half_precision theta_i^2) over the first n nodes."""
     total = 0.0
     for i in range(n):
@@ -159,7 +159,7 @@ def prepare(grid, loglik, curvature, theta, weight, size, top, count):
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature[g], value)
-        size[g] = _grid_scale(x)
+        size[g] = grid_scale(x)
         n, _ = _place(x, x[n_nodes // 2], size[g], STEP, place, width)
         spline_values(place, n, x, y, curvature[g], value)
         begin, end, top[g] = _weigh(value, width, n, CUT)
@@ -213,7 +213,7 @@ def component_loglik(grid, loglik, curvature, theta, weight, size, top, count, s
         for k in range(len(scale)):
             spread = math.sqrt(scale[0] * scale[0] + (scale[k] * scale[k] if k > 0 else 0.0))
             if spread >= NARROW * size[g]:
-                total = _normal_sum(theta[g], weight[g], count[g], 0.5 / (spread * spread))
+                total = normal_sum(theta[g], weight[g], count[g], 0.5 / (spread * spread))
                 out[g, k] = top[g] + log(max(total, 1e-300)) - log(spread) - HALF_LOG_2PI
             elif spread > 0.0:
                 out[g, k] = _log_mean(0.0, spread, grid[g], loglik[g], curvature[g], narrow_theta, narrow_value)
@@ -254,7 +254,7 @@ def convolve_normal(grid, loglik, sd, out_grid, out_loglik):
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         center = x[n_nodes // 2]
         stretch = math.sqrt(1.0 + (sd / size) ** 2)
         for t in range(n_nodes):
@@ -433,7 +433,7 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshol
             continue
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         center = x[n_nodes // 2]
         if scale[active[0]] < NARROW * size:
             center, size = 0.0, scale[active[0]]
@@ -578,7 +578,7 @@ def summarise(grid, loglik, weight, scale, active, out):
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         estimate, bend = _mode(x, y, curvature)
         reach = 1.0 / math.sqrt(-bend) if bend < 0.0 else size
         # A peak on a plain as good as flat has no width of its own.

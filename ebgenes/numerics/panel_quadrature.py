@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.grid_likelihood import HALF_LOG_2PI, _grid_scale, _normal_sum, spline_curvature, spline_values
+from ebgenes.numerics.grid_likelihood import HALF_LOG_2PI, grid_scale, normal_sum, spline_curvature, spline_values
 from ebgenes.numerics.jit import inlined, kernel, summing
 from ebgenes.numerics.student import MAX_NODES as MAX_TERMS, error_nodes
 from ebgenes.numerics.vector import exp
@@ -227,7 +227,7 @@ def slab_loglik(family, scale, estimate, se, df, log_weight, variance, n_terms, 
                 begin, end = (first_positive, n) if scale[k] > 0.0 else (0, first_positive)
             width_of = abs(scale[k])
             if family == HALF_NORMAL:
-                total = _normal_sum(theta[begin:], value[begin:], end - begin, 0.5 / width_of**2)
+                total = normal_sum(theta[begin:], value[begin:], end - begin, 0.5 / width_of**2)
                 total *= ROOT_2_OVER_PI / width_of
             elif family == LAPLACE:
                 total = _laplace_sum(theta, value, n, 1.0 / width_of) * 0.5 / width_of
@@ -459,7 +459,7 @@ def splines(grid, loglik, curvature, size):
     work = np.empty(grid.shape[1])
     for g in range(len(grid)):
         spline_curvature(grid[g], loglik[g], curvature[g], work)
-        size[g] = _grid_scale(grid[g])
+        size[g] = grid_scale(grid[g])
 
 
 @kernel

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.grid_likelihood import SINH_SCALE, _grid_scale, spline_curvature, spline_values
+from ebgenes.numerics.grid_likelihood import SINH_SCALE, grid_scale, spline_curvature, spline_values
 from ebgenes.numerics.jit import kernel
 from ebgenes.numerics.vector import exp, log
 
@@ -70,7 +70,7 @@ def multiply_studies(grid, loglik, row, weight, out_grid, out_loglik):
                 continue
             x = grid[row[g, s]]
             spline_curvature(x, loglik[row[g, s]], curvature[s], work)
-            size = _grid_scale(x)
+            size = grid_scale(x)
             precision += weight[s] / (size * size)
             middle += weight[s] / (size * size) * x[n_nodes // 2]
             low = min(low, x[n_nodes // 2] - 3.0 * size)
@@ -134,7 +134,7 @@ def study_posteriors(grid, loglik, row, common, product, lfdr, weight, variance,
     for g in range(n_genes):
         x, y = common[g], product[g]
         spline_curvature(x, y, bent, work)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         center = x[n_product // 2]
         for i in range(n_null):
             theta[i] = math.sqrt(variance[0]) * NULL_NODES[i]
