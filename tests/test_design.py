@@ -244,6 +244,7 @@ def test_curves_of_factors_and_interactions(doses):
     assert eb.build_design(doses, "~ line + time", eb.all_of("line")).multi_df.curve is None
 
 
+@pytest.mark.fast
 def test_emax_is_half_at_ed50_and_keeps_its_grid(doses):
     design = eb.build_design(doses, "~ emax(dose, ed50=3)", eb.compare("dose", baseline=0, target=3))
     np.testing.assert_allclose(design.contrast.weight, [0, 0.5])

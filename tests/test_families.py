@@ -443,3 +443,21 @@ def test_airway_s_mode_and_likelihood_are_ashr_s():
     ours = eb.fit_em(moved, null="fixed", scale=ashr_scales(moved), null_weight=10)
     assert ours.loglik[-1] >= summary.loc["normal_modeest", "penloglik"] - 1e-3
     assert ours.prior.pi0 == pytest.approx(summary.loc["normal_modeest", "pi0"], abs=5e-3)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_draws_follow_the_density(family):
+    """Effects are drawn from the very shapes by which they are judged."""
+    for scale in (0.7, -0.7) if family.signed else (0.7,):
+        drawn = family.draw(np.random.default_rng(9), np.full(20_000, scale))
+        if family.is_shapeless:
+            np.testing.assert_array_equal(drawn, scale)
+            continue
+        x = np.linspace(-12, 12, 240_001)
+        below = integrate.cumulative_trapezoid(
+            family.density(np.array([0.0, 1.0]), np.array([0.0, scale]), x), x, initial=0
+        )
+        # A uniform ends between two nodes.
+        assert below[-1] == pytest.approx(1, abs=5e-4)
+        assert stats.kstest(drawn, lambda at, x=x, below=below: np.interp(at, x, below)).pvalue > 1e-3

@@ -81,6 +81,7 @@ def test_likelihood_against_brute_force(first: list[int], second: list[int], cor
     np.testing.assert_allclose(found[near], wanted[near], atol=0.015)
 
 
+@pytest.mark.fast
 def test_groups_change_places() -> None:
     rng = np.random.default_rng(1)
     one, other = rng.poisson(50, (5, 4)).astype(float), rng.poisson(90, (5, 3)).astype(float)
@@ -99,6 +100,7 @@ def test_groups_change_places() -> None:
     np.testing.assert_allclose(grid_likelihood[3], grid_likelihood[1][:, ::-1], atol=1e-8)
 
 
+@pytest.mark.fast
 def test_profiles_on_a_lattice() -> None:
     low, step, center = np.array([-3.0]), np.array([0.25]), np.array([-1.5])
     nodes = low + step * np.arange(16)

@@ -214,6 +214,7 @@ def test_tenx_features_of_other_kinds_are_left_out(tmp_path: Path, reads: pd.Dat
     same_counts(read_input(folder, sheet).counts, reads.drop(index=reads.index[3]))
 
 
+@pytest.mark.fast
 @pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed: pip install '.[parquet]'")
 @pytest.mark.parametrize("in_index", [True, False])
 def test_parquet(tmp_path: Path, reads: pd.DataFrame, sheet: pd.DataFrame, in_index: bool):

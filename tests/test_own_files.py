@@ -45,6 +45,7 @@ def changed(name: str, value: float) -> Effects:
     return replace(effects(), **{name: values})
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     ("made", "words"),
     [
@@ -66,6 +67,7 @@ def test_sealed_effects_that_no_fit_gives(tmp_path: Path, made: Callable[[], Eff
     np.testing.assert_array_equal(read_any_effects(path).estimate, effects().estimate)
 
 
+@pytest.mark.fast
 def test_no_chunk_twice() -> None:
     whole = replace(effects(), grid=np.zeros((N_GENES, 5)), loglik=np.zeros((N_GENES, 5)))
 

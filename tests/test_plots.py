@@ -18,17 +18,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from scipy import special
+from scipy import special, stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ebgenes import plots
+from ebgenes.analyses.multi_df import multi_df_posterior
+from ebgenes.arrays import text_array
 from ebgenes.data.normalization import normalize
 from ebgenes.data.principal_components import principal_components
 from ebgenes.data.simulate import simulate_counts
 from ebgenes.errors import InputError
 from ebgenes.posteriors.fdr import adjust_bh, running_mean
 from ebgenes.records.counts import Counts, Study
-from ebgenes.records.prior import MixturePrior
+from ebgenes.records.effects import MultiDfEffects
+from ebgenes.records.prior import MixturePrior, MultivariatePrior
 from ebgenes.results.table import COLUMNS
 
 HIDDEN = {
@@ -642,3 +645,25 @@ def test_naming_figures_loads_no_drawing() -> None:
     code = "import sys, ebgenes.plots.figures; sys.exit(bool({'matplotlib', 'pandas', 'numpy'} & set(sys.modules)))"
     root = Path(plots.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.fast
+def test_rows_of_the_most_certain_genes():
+    estimate = np.array([[0.1, 0.0], [3.0, -2.0], [1.0, 0.2]])
+    effects = MultiDfEffects(
+        gene=text_array("abc"), row=text_array(["first", "second"]), estimate=estimate,
+        covariance=np.tile(0.04 * np.eye(2), (3, 1, 1)), df=np.full(3, np.inf), statistic=(estimate**2).sum(axis=1),
+        p_value=stats.chi2.sf((estimate**2).sum(axis=1) / 0.04, 2), base_mean=np.full(3, 9.0), unit=np.ones(2),
+        contrast="any", engine="likelihood", scalars={},
+    )  # fmt: skip
+    prior = MultivariatePrior(
+        condition=effects.row, weight=[0.5, 0.5], scale=[0.0, 1.0], pattern_of=[-1, 0], pattern=["both"],
+        covariance=[np.eye(2)], null_covariance=np.zeros((2, 2)),
+    )  # fmt: skip
+    known = multi_df_posterior(effects, prior)
+    table = pd.DataFrame({"gene_id": list("abc"), "gene_name": list("abc"), "status": "ok"})
+    figure = plots.draw(
+        "rows", table, MixturePrior(weight=[0.5, 0.5], scale=[0.0, 1.0]), effects=effects, posterior=known
+    )
+    drawn = [ax for ax in figure.axes if ax.axison]
+    assert [ax.get_title("left") or ax.get_title() for ax in drawn][:2] == ["b", "c"]
