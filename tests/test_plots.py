@@ -317,12 +317,10 @@ def test_label_zero_and_more_labels_than_genes(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", OF_TABLES)
 def test_same_bytes_twice(table: pd.DataFrame, name: str) -> None:
-    small = table.head(1000)
+    small = table.head(300)
+    first, second = (plots.draw(name, small, PRIOR, title="t", **told(small)) for _ in range(2))
     for format in plots.FORMATS:
-        first, second = (
-            plots.figure_bytes(plots.draw(name, small, PRIOR, title="t", **told(small)), format) for _ in range(2)
-        )
-        assert first == second
+        assert plots.figure_bytes(first, format) == plots.figure_bytes(second, format)
 
 
 def test_same_bytes_whatever_was_written_before(table: pd.DataFrame) -> None:
@@ -482,7 +480,7 @@ def test_one_far_gene_does_not_empty_half_the_axis(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", ["volcano", "ma"])
 def test_leaders_do_not_cross(table: pd.DataFrame, name: str) -> None:
-    figure = plots.draw(name, table, PRIOR, label=60)
+    figure = plots.draw(name, table.head(5000), PRIOR, label=60)
     figure.draw_without_rendering()
     leaders = [label.arrow_patch.get_path() for label in gene_labels(figure.axes[0]) if label.arrow_patch is not None]
     ends = [path.vertices[[0, -1]] for path in leaders]
