@@ -545,3 +545,8 @@ def test_threads_do_not_change_a_byte(tmp_path: Path) -> None:
     for name in ("genes.tsv", "prior.json", "volcano.png"):
         one, two = (tmp_path / folder / "one/treated" / name for folder in ("out1", "out2"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_what_snakemake_refuses_is_refused(tmp_path):
+    command = [sys.executable, "-m", "ebgenes", "workflow", "--no-such-option"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -64,6 +65,18 @@ MOST_WANTED = 30
 LONGEST = 600
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def module(path: Path) -> str:
+    return ".".join(("ebgenes", *path.relative_to(PACKAGE).with_suffix("").parts))
+
+
+MODULES = {path: module(path) for path in FILES}
+
+
 def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
@@ -82,7 +95,7 @@ HOMES = homes()
 
 def imported_rooms(source: str) -> set[str]:
     """Rooms that a file of the package uses: by an import anywhere in it, or by a public name, as in ``eb.run``."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     found, aliases = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == "ebgenes":
@@ -135,13 +148,11 @@ def test_the_rule_sees_a_wrong_import(line: str):
 
 def modules_imported(path: Path) -> set[str]:
     """Modules of the package that a file imports when it is imported itself."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    known = {".".join(("ebgenes", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in FILES}
     found = set()
-    for node in tree.body:
+    for node in parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ebgenes"):
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found & known
+    return found & set(MODULES.values())
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
@@ -163,10 +174,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 
 def graph_of_modules() -> dict[str, set[str]]:
-    return {
-        ".".join(("ebgenes", *path.relative_to(PACKAGE).with_suffix("").parts)): modules_imported(path)
-        for path in FILES
-    }
+    return {name: modules_imported(path) for path, name in MODULES.items()}
 
 
 def test_no_modules_import_each_other():
@@ -188,9 +196,21 @@ def test_numerics_import_arrays_only():
         assert imported_rooms(path.read_text(encoding="utf-8")) <= {"numerics", "arrays", "errors"}, path
 
 
+def test_kernels_import_no_private_names_of_others():
+    for path in (PACKAGE / "numerics").glob("*.py"):
+        names = [
+            alias.name
+            for node in ast.walk(parsed(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ebgenes")
+            for alias in node.names
+        ]
+        assert not [name for name in names if name.startswith("_")], path
+
+
+@cache
 def imports_within(path: Path) -> dict[int, str]:
     """Modules that functions of a file import, by line."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path.read_text(encoding="utf-8"))
     return {
         node.lineno: (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
         for function in ast.walk(tree)

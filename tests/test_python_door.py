@@ -162,7 +162,7 @@ def test_settings_are_those_of_the_config(adata, result):
     found = eb.test(adata, DESIGN, QUESTION, effects={"engine": "moderated_t"}, report={"level": 0.2})
     assert found.fit.summary["engine"]["name"] == "moderated_t"
     assert found.level == 0.2
-    fewer = eb.test(adata, DESIGN, QUESTION, exclude=[adata.obs_names[0]])
+    fewer = eb.test(adata, DESIGN, QUESTION, exclude=[adata.obs_names[0]], **QUICK)
     assert len(fewer.gene(result.table["gene_name"].iloc[0]).counts) == adata.n_obs - 1
     assert any("left out as asked" in note for note in fewer.notes)
 
