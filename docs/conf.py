@@ -12,8 +12,8 @@ import ebgenes
 from ebgenes.app.cli import parser
 from ebgenes.results.table import (
     COLUMNS,
-    JOINT_COLUMNS,
     LIST_RATES,
+    MULTI_DF_COLUMNS,
     REPEAT_COLUMNS,
     ROW_COLUMNS,
     STYLES,
@@ -56,7 +56,7 @@ GROUPS = {
         "build_design", "compare", "combine", "any_of", "all_of", "cell_weights", "describe_groups",
     ),
     "Effects": (
-        "fit_effects", "fit_joint_effects", "effects_from_summary", "read_effects", "read_effect_table",
+        "fit_effects", "fit_multi_df_effects", "effects_from_summary", "read_effects", "read_effect_table",
         "gene_dispersions", "require_replicates",
     ),
     "Priors": ("fit_em", "draw_gibbs", "diagnose", "build_covariates", "compare_families"),
@@ -91,7 +91,7 @@ def write_columns(path: Path) -> None:
     """The columns of genes.tsv, and what other tools call them."""
     lines = ["# Columns of genes.tsv", "", "Every gene of the input has a row, in the input's order.", ""]
     rows = {**COLUMNS, **THRESHOLD_COLUMNS, **REPEAT_COLUMNS}
-    rows |= {f"{name} (several rows)": words for name, words in JOINT_COLUMNS.items()}
+    rows |= {f"{name} (several rows)": words for name, words in MULTI_DF_COLUMNS.items()}
     rows |= {f"{name}: &lt;row&gt;": words for name, words in ROW_COLUMNS.items()}
     lines += ["| column | meaning |", "| --- | --- |"]
     lines += [f"| `{name}` | {words} |".replace("&lt;", "<").replace("&gt;", ">") for name, words in rows.items()]

@@ -12,9 +12,9 @@ from .analyses.fixed_or_random import (
 from .analyses.meta_analysis import (
     combine_studies as combine_studies,
     join_studies as join_studies,
-    learn_kappa as learn_kappa,
+    learn_tau as learn_tau,
 )
-from .analyses.multi_df import fit_joint as fit_joint, joint_posterior as joint_posterior
+from .analyses.multi_df import fit_multi_df_prior as fit_multi_df_prior, multi_df_posterior as multi_df_posterior
 from .analyses.power import outlook as outlook
 from .analyses.precision import pilot_of as pilot_of
 from .analyses.replication import repeat_of as repeat_of
@@ -29,7 +29,6 @@ from .data.filter import (
     require_distinct as require_distinct,
     screen_genes as screen_genes,
 )
-from .data.formats import read_counts as read_counts, read_input as read_input
 from .data.h5ad import counts_from_anndata as counts_from_anndata, read_study as read_study
 from .data.normalization import (
     normalize as normalize,
@@ -38,6 +37,7 @@ from .data.normalization import (
     with_size_factors as with_size_factors,
 )
 from .data.principal_components import principal_components as principal_components
+from .data.reading import read_counts as read_counts, read_input as read_input
 from .data.sheets import read_gene_names as read_gene_names, read_samples as read_samples
 from .data.simulate import simulate_counts as simulate_counts
 from .design.marginal_means import cell_weights as cell_weights
@@ -46,7 +46,7 @@ from .design.questions import all_of as all_of, any_of as any_of, combine as com
 from .effects.dispersions import gene_dispersions as gene_dispersions
 from .effects.effect_tables import read_effect_table as read_effect_table
 from .effects.engine import fit_effects as fit_effects, require_replicates as require_replicates
-from .effects.joint import fit_joint_effects as fit_joint_effects
+from .effects.multi_df_effects import fit_multi_df_effects as fit_multi_df_effects
 from .effects.summary_statistics import effects_from_summary as effects_from_summary
 from .errors import InputError as InputError, NotConverged as NotConverged
 from .posteriors.empirical_null import fit_empirical_null as fit_empirical_null

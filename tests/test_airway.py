@@ -161,7 +161,7 @@ def test_the_prior_file_says_how_it_was_fitted(results):
     listed = (table["s_value"] < level) & (table["lfsr"] < 0.475)
     assert found["q_value"] >= found["s_value"] == listed.sum() > 1000
     assert found["fixed_null"]["q_value"] >= found["fixed_null"]["s_value"] > found["s_value"]
-    assert prior["fixed_null"]["null_scale"] == 0
+    assert prior["fixed_null"]["null_sd"] == 0
     assert any("hidden variation" in note for note in prior["warnings"])
     assert {"ebgenes", "numpy", "numba"} <= prior["versions"].keys()
 

@@ -48,7 +48,7 @@ def test_the_share_of_unchanged_genes_comes_back(pi0: float) -> None:
     covered = (found.lower <= truth) & (truth <= found.upper)
     # Unsmoothed point masses cover .91.
     assert covered.mean() > 0.935
-    assert any("lie around a place of their own" in words for words in cautions(effects, fit, {"sigma0": 1.0}))
+    assert any("lie around a place of their own" in words for words in cautions(effects, fit, {"null_z_sd": 1.0}))
 
 
 LAWS = {

@@ -23,8 +23,8 @@ from ebgenes import __version__
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.app.outputs import dataset_figures, files_of_contrast
-from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_study
+from ebgenes.data.reading import read_counts
 from ebgenes.results.storage import read_effects, read_prior
 from ebgenes.results.table import COLUMNS, LIST_RATES, STYLES, THRESHOLD_COLUMNS
 from ebgenes.results.table_files import read_table
@@ -545,3 +545,8 @@ def test_threads_do_not_change_a_byte(tmp_path: Path) -> None:
     for name in ("genes.tsv", "prior.json", "volcano.png"):
         one, two = (tmp_path / folder / "one/treated" / name for folder in ("out1", "out2"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_what_snakemake_refuses_is_refused(tmp_path):
+    command = [sys.executable, "-m", "ebgenes", "workflow", "--no-such-option"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 2

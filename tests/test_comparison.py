@@ -13,8 +13,7 @@ import ebgenes as eb
 from ebgenes.classics import datasets, pooling
 from ebgenes.errors import InputError
 from ebgenes.prior import model_comparison as comparison
-from ebgenes.prior.fit import thinned
-from ebgenes.prior.likelihoods import loglik_matrix
+from ebgenes.prior.likelihoods import loglik_matrix, subsample
 from ebgenes.prior.weight_draws import draw_weights
 
 with warnings.catch_warnings():
@@ -178,7 +177,7 @@ def test_the_right_family_wins():
 def test_a_simulated_new_half_is_predicted_as_well_as_was_said():
     """elpd_loo is what the fit's mean weights give to genes they have not seen, within its error."""
     whole = one_sided(np.random.default_rng(3), 3000)
-    halves = [thinned(replace_genes(whole, slice(start, None)), 2) for start in (0, 1)]
+    halves = [subsample(replace_genes(whole, slice(start, None)), 2) for start in (0, 1)]
     prior = eb.fit_em(halves[0], family="half_normal", null="fixed").prior
     model = eb.compare_families(halves[0], {"one": prior}, np.random.default_rng(2))["one"]
     loglik = loglik_matrix(halves[1], prior.scale, prior.family)

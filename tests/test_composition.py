@@ -135,8 +135,8 @@ def test_every_row_of_a_question_is_measured_from_its_own_unchanged_genes(engine
     design = eb.build_design(samples, "~ group", eb.all_of("group"))
     counts = eb.keep_expressed(counts, eb.screen_genes(counts, design))
     kept = np.isin(made.counts.gene, counts.gene)
-    plain = eb.fit_joint_effects(counts, design, engine=engine, composition="none")
-    effects = eb.fit_joint_effects(counts, design, engine=engine)
+    plain = eb.fit_multi_df_effects(counts, design, engine=engine, composition="none")
+    effects = eb.fit_multi_df_effects(counts, design, engine=engine)
     null = raise_by[kept] == 0
     assert np.abs(np.median(effects.estimate[null], axis=0)).max() < 0.04
     shifts = [effects.scalars[f"size_shift: {row}"] for row in effects.row]
@@ -209,7 +209,7 @@ def test_what_is_uncertain_of_the_sizes_of_a_panel_widens_the_null():
     assert_allclose(effects.estimate, plain.estimate - told["size_shift"])
     sure = replace(effects, scalars={**told, "size_shift_se": 0.0})
     fit, narrow = eb.fit_em(effects), eb.fit_em(sure)
-    assert_allclose(fit.prior.null_scale, np.hypot(narrow.prior.null_scale, told["size_shift_se"]))
+    assert_allclose(fit.prior.null_sd, np.hypot(narrow.prior.null_sd, told["size_shift_se"]))
     np.testing.assert_array_equal(fit.prior.weight, narrow.prior.weight)
     # The posterior of one gene, by adding up those at a shift known to be each of many.
     known, place = eb.posterior(effects, fit.prior), np.linspace(-4, 4, 81)
@@ -232,7 +232,7 @@ def test_units_of_a_panel_do_not_matter():
     times = 1e-3
     other = replace(design, contrast=replace(design.contrast, weight=times * design.contrast.weight))
     fits = [eb.fit_em(eb.fit_effects(counts, each)) for each in (design, other)]
-    assert_allclose(fits[1].prior.null_scale, times * fits[0].prior.null_scale, rtol=1e-3)
+    assert_allclose(fits[1].prior.null_sd, times * fits[0].prior.null_sd, rtol=1e-3)
 
 
 def test_a_table_of_raised_genes_is_judged_from_its_unchanged_ones():

@@ -148,6 +148,19 @@ def test_the_key_null_is_a_name() -> None:
     assert parse_section("prior", {None: "fixed"}).null == "fixed"
 
 
+def test_former_words_are_understood_and_told() -> None:
+    studies = {"of": {"a": {"dataset": "airway", "contrast": "dex"}}}
+    content = {**minimal(), "prior": {"null": "kappa"}, "studies": {"all": {**studies, "kappa": 0.3}}}
+    with pytest.warns(FutureWarning) as told:
+        config = parse_config(content)
+    assert {str(each.message).split(" is called ")[0] for each in told} == {"prior.null: kappa", "studies.all.kappa"}
+    assert (config.prior.null, config.studies["all"].tau) == ("likelihood_scale", 0.3)
+    with pytest.warns(FutureWarning, match="likelihood_scale"):
+        assert parse_section("prior", {"null": "kappa"}).null == "likelihood_scale"
+    with pytest.raises(InputErrors, match="kappa: unknown key"):
+        parse_config({**minimal(), "studies": {"all": {**studies, "kappa": 0.3, "tau": 0.2}}})
+
+
 def test_names_that_yaml_reads_as_something_else() -> None:
     text = yaml.safe_dump(minimal()).replace("airway:", "2024:").replace("dex:", "on:")
     config = parse_config(load_yaml(text, "text"))

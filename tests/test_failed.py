@@ -21,7 +21,7 @@ from ebgenes.errors import InputError
 from ebgenes.posteriors.fdr import adjust_bh
 from ebgenes.records.counts import Counts
 from ebgenes.records.effects import Effects
-from ebgenes.results.storage import read_any_effects, read_effects, write_effects, write_joint_effects
+from ebgenes.results.storage import read_any_effects, read_effects, write_effects, write_multi_df_effects
 from ebgenes.results.table import UNTESTED, tested as has_results
 from ebgenes.results.table_files import read_table
 
@@ -115,18 +115,18 @@ def test_files_and_chunks_keep_them(tmp_path: Path, study, design, effects):
 
 def test_several_rows(tmp_path: Path, study):
     asked = eb.any_of(eb.combine({"a[T.a1]": 1}), eb.combine({"b[T.b1]": 1}))
-    joint = eb.fit_joint_effects(study[0], eb.build_design(study[1], "~ donor + a * b", asked), hidden_factors=0)
-    p_value = np.array(joint.p_value)
+    multi_df = eb.fit_multi_df_effects(study[0], eb.build_design(study[1], "~ donor + a * b", asked), hidden_factors=0)
+    p_value = np.array(multi_df.p_value)
     p_value[[2, 9]] = np.nan
-    joint = without_failed(replace(joint, p_value=p_value))
-    write_joint_effects(tmp_path / "effects.h5", joint)
+    multi_df = without_failed(replace(multi_df, p_value=p_value))
+    write_multi_df_effects(tmp_path / "effects.h5", multi_df)
     found = read_any_effects(tmp_path / "effects.h5")
     assert found.failed.place.tolist() == [2, 9]
-    from ebgenes.analyses.multi_df import leading_effects, signals
-    from ebgenes.results.table import joint_table
+    from ebgenes.analyses.multi_df import signals, top_effects
+    from ebgenes.results.table import multi_df_table
 
-    known = eb.joint_posterior(found, eb.fit_joint(found).prior)
-    table = joint_table(found, known, leading_effects(found, known), signals(known, 0.05))
+    known = eb.multi_df_posterior(found, eb.fit_multi_df_prior(found).prior)
+    table = multi_df_table(found, known, top_effects(found, known), signals(known, 0.05))
     assert table["gene_id"].tolist() == list(study[0].gene)
     assert table.loc[[2, 9], RESULTS].isna().all().all()
     assert table.loc[2, "pattern"] == ""
@@ -176,14 +176,14 @@ def test_a_whole_run_tells_of_them(tmp_path: Path, study):
 
 
 def test_studies_do_without_them(effects):
-    from ebgenes.app.studies import joint_screen, with_failures
+    from ebgenes.app.studies import common_screen, with_failures
     from ebgenes.records.counts import Screen
 
     every = [*effects.gene[:8], NOTHING]
     screen = Screen(
         gene=text_array(every), status=text_array(["ok"] * 9), base_mean=np.ones(9), name=text_array([""] * 9)
     )  # fmt: skip
-    pooled = joint_screen({"one": with_failures(screen, effects)}, effects.gene[:8], {})
+    pooled = common_screen({"one": with_failures(screen, effects)}, effects.gene[:8], {})
     assert pooled.status.tolist() == [*["ok"] * 8, "no_information"]
 
 

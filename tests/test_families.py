@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 import ebgenes as eb
 from ebgenes.posteriors.given_prior import averaged_weights, null_probability
 from ebgenes.prior.families import FAMILIES
-from ebgenes.prior.likelihoods import around, loglik_matrix
+from ebgenes.prior.likelihoods import center_at, loglik_matrix
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit, MixturePrior
 
@@ -313,7 +313,7 @@ def test_averaged_weights_average_posteriors(rng, kind, family):
     draws = rng.dirichlet(np.ones(len(scale)), 7)
     draws[0, 1] = 0.0
     prior = MixturePrior(weight=draws[0], scale=scale, family=family, mode=0.2)
-    loglik = loglik_matrix(around(effects, 0.2), scale, family)
+    loglik = loglik_matrix(center_at(effects, 0.2), scale, family)
     weight = averaged_weights(np.exp(loglik - loglik.max(axis=1, keepdims=True)), draws)
     np.testing.assert_allclose(weight.sum(axis=1), 1, rtol=1e-12)
     whole = eb.posterior(effects, prior, weight=weight, threshold=0.3)
@@ -439,7 +439,25 @@ def test_airway_s_mode_and_likelihood_are_ashr_s():
         assert ours.loglik[-1] - null >= theirs["logLR"] + penalty - 1e-3
     mode = eb.fit_em(effects, null="fixed", scale=scale, null_weight=10, mode="estimated").prior.mode
     # ashr chooses its grid anew around the mode.
-    moved = around(effects, mode)
+    moved = center_at(effects, mode)
     ours = eb.fit_em(moved, null="fixed", scale=ashr_scales(moved), null_weight=10)
     assert ours.loglik[-1] >= summary.loc["normal_modeest", "penloglik"] - 1e-3
     assert ours.prior.pi0 == pytest.approx(summary.loc["normal_modeest", "pi0"], abs=5e-3)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_draws_follow_the_density(family):
+    """Effects are drawn from the very shapes by which they are judged."""
+    for scale in (0.7, -0.7) if family.signed else (0.7,):
+        drawn = family.draw(np.random.default_rng(9), np.full(20_000, scale))
+        if family.is_shapeless:
+            np.testing.assert_array_equal(drawn, scale)
+            continue
+        x = np.linspace(-12, 12, 240_001)
+        below = integrate.cumulative_trapezoid(
+            family.density(np.array([0.0, 1.0]), np.array([0.0, scale]), x), x, initial=0
+        )
+        # A uniform ends between two nodes.
+        assert below[-1] == pytest.approx(1, abs=5e-4)
+        assert stats.kstest(drawn, lambda at, x=x, below=below: np.interp(at, x, below)).pvalue > 1e-3

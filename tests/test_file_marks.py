@@ -12,6 +12,8 @@ import pytest
 from ebgenes.app import file_marks
 from ebgenes.app.file_marks import Contents
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

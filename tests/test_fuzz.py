@@ -26,10 +26,10 @@ from ebgenes.app.config import load_yaml, parse_config, schema
 from ebgenes.data import hdf5
 from ebgenes.data.cells import read_labels, read_parts
 from ebgenes.data.filter import screen_genes
-from ebgenes.data.formats import read_input
 from ebgenes.data.h5ad import read_screen, read_study, write_study
 from ebgenes.data.normalization import normalize
 from ebgenes.data.pseudobulk import pseudobulk_cells, read_pseudobulk, write_pseudobulk
+from ebgenes.data.reading import read_input
 from ebgenes.data.sheets import read_controls, read_samples
 from ebgenes.data.transcripts import read_tx2gene
 from ebgenes.data.trial_reading import tried

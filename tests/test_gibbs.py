@@ -17,7 +17,7 @@ from ebgenes.numerics import gibbs as kernels
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.posteriors.over_draws import list_discoveries
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, log_coefficient_prior
-from ebgenes.prior.full_bayes import convergence_caution, make_planes
+from ebgenes.prior.full_bayes import convergence_caution, make_scale_grid
 from ebgenes.prior.representatives import derivatives, represent, tangent
 from ebgenes.records.prior import EmFit, MixturePrior
 from ebgenes.results.messages import drawn_words
@@ -210,8 +210,8 @@ def test_one_slab_equals_quadrature(rng):
     effects = replace(effects_of(theta, np.full(8, 0.4), rng), unit=1.0)
     fit = eb.fit_em(effects, family="point_normal", null="fixed")
     draws = eb.draw_gibbs(effects, fit, draws=5000, warmup=500)
-    planes = make_planes(effects, fit)
-    scale, step = planes.scale[:, 0], np.log(planes.scale[1, 0] / planes.scale[0, 0])
+    scale_grid = make_scale_grid(effects, fit)
+    scale, step = scale_grid.scale[:, 0], np.log(scale_grid.scale[1, 0] / scale_grid.scale[0, 0])
     pi0 = (np.arange(2000) + 0.5) / 2000
     y = effects.estimate[:, None]
     null = stats.norm.pdf(y, 0, 0.4)
@@ -259,7 +259,7 @@ def test_bits_do_not_depend_on_threads(study, monkeypatch):
     for threads in ("1", "2"):
         monkeypatch.setenv("EBGENES_THREADS", threads)
         found.append(eb.draw_gibbs(effects, fit, draws=60, warmup=20))
-    for name in ("weight", "null_scale", "loglik"):
+    for name in ("weight", "null_sd", "loglik"):
         assert getattr(found[0], name).tobytes() == getattr(found[1], name).tobytes()
     assert found[0].weight.tobytes() != eb.draw_gibbs(effects, fit, draws=60, warmup=20, seed=2).weight.tobytes()
 
@@ -332,7 +332,7 @@ def test_arviz_reads_the_draws(study, tmp_path):
     draws = eb.draw_gibbs(effects, fit, draws=30, warmup=10)
     write_draws(tmp_path / "draws.nc", draws)
     again = read_draws(tmp_path / "draws.nc")
-    for name in ("weight", "null_scale", "scale", "loglik", "chain", "sweep"):
+    for name in ("weight", "null_sd", "scale", "loglik", "chain", "sweep"):
         assert getattr(again, name).tolist() == getattr(draws, name).tolist()
     assert again.prior.scale.tolist() == draws.prior.scale.tolist()
     posterior = arviz.from_netcdf(tmp_path / "draws.nc").posterior

@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 import ebgenes as eb
 from ebgenes.arrays import text_array
 from ebgenes.effects.negative_binomial import FAR, REACH, summaries
-from ebgenes.numerics.grid import add_drift, spline_curvature, spline_values
+from ebgenes.numerics.grid_likelihood import convolve_normal, spline_curvature, spline_values
 from ebgenes.prior.likelihoods import loglik_matrix
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
@@ -81,12 +81,12 @@ def test_spline_has_constant_curvature_at_its_ends(rng, n):
 
 
 @pytest.mark.parametrize("df", [np.inf, 6.0])
-@pytest.mark.parametrize("drift", [0.0, 0.02, 0.3])
-def test_a_gridded_t_gives_the_components_of_a_t(df, drift):
+@pytest.mark.parametrize("null_sd", [0.0, 0.02, 0.3])
+def test_a_gridded_t_gives_the_components_of_a_t(df, null_sd):
     """Within what 49 nodes and a spline leave of a t's log likelihood."""
     effects = on_grid([0.0, 0.4, -2.0, 0.5, 6.0], [0.2, 0.1, 1.0, 0.03, 2.0], df)
     plain = replace(effects, grid=None, loglik=None)
-    scale = np.append(drift, SCALES[2:])
+    scale = np.append(null_sd, SCALES[2:])
     ours, exact = (loglik_matrix(each, scale) for each in (effects, plain))
     # Beyond 20 standard errors the grid says what its straight lines say.
     near = exact > exact.max(axis=1, keepdims=True) - 12
@@ -111,22 +111,22 @@ def test_components_of_skewed_likelihoods_equal_quadrature():
             assert ours[g, k] - effects.loglik[g].max() == pytest.approx(np.log(exact), abs=allowed)
 
 
-@pytest.mark.parametrize("drift", [0.01, 0.4, 5.0])
-def test_drift_is_a_convolution(drift):
+@pytest.mark.parametrize("null_sd", [0.01, 0.4, 5.0])
+def test_drift_is_a_convolution(null_sd):
     """A normal likelihood stays normal; its variance grows by the drift's."""
     effects = on_grid([0.5, -1.0], [0.2, 1.0])
     grid, loglik = np.empty_like(effects.grid), np.empty_like(effects.loglik)
-    add_drift(effects.grid, effects.loglik, drift, grid, loglik)
-    exact = stats.norm.logpdf(grid, effects.estimate[:, None], np.hypot(effects.se, drift)[:, None])
+    convolve_normal(effects.grid, effects.loglik, null_sd, grid, loglik)
+    exact = stats.norm.logpdf(grid, effects.estimate[:, None], np.hypot(effects.se, null_sd)[:, None])
     near = exact > exact.max(axis=1, keepdims=True) - 20
     np.testing.assert_allclose(loglik[near], exact[near], atol=2e-5)
 
 
-@pytest.mark.parametrize("drift", [0.0, 0.1])
+@pytest.mark.parametrize("null_sd", [0.0, 0.1])
 @pytest.mark.parametrize("threshold", [0.0, 0.5])
-def test_posteriors_of_a_gridded_normal_are_the_closed_ones(drift, threshold):
+def test_posteriors_of_a_gridded_normal_are_the_closed_ones(null_sd, threshold):
     effects = on_grid([0.0, 0.4, -2.0, 1.5, 6.0, -0.02], [0.2, 0.1, 1.0, 0.03, 2.0, 3.0])
-    prior = MixturePrior(weight=np.array([0.8, 0.1, 0.07, 0.03]), scale=np.array([drift, 0.4, 1.6, 6.0]))
+    prior = MixturePrior(weight=np.array([0.8, 0.1, 0.07, 0.03]), scale=np.array([null_sd, 0.4, 1.6, 6.0]))
     ours = eb.posterior(effects, prior, threshold=threshold)
     exact = eb.posterior(replace(effects, grid=None, loglik=None), prior, threshold=threshold)
     np.testing.assert_allclose(ours.lfdr, exact.lfdr, rtol=1e-5)

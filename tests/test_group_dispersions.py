@@ -81,22 +81,26 @@ def test_likelihood_against_brute_force(first: list[int], second: list[int], cor
     np.testing.assert_allclose(found[near], wanted[near], atol=0.015)
 
 
+@pytest.mark.fast
 def test_groups_change_places() -> None:
     rng = np.random.default_rng(1)
     one, other = rng.poisson(50, (5, 4)).astype(float), rng.poisson(90, (5, 3)).astype(float)
     size1, size2 = rng.uniform(0.7, 1.4, one.shape), rng.uniform(0.7, 1.4, other.shape)
     center, spread, flat = np.tile([-2.0, -1.0], (5, 1)), np.array([0.5, 0.8]), np.ones((5, N_Z))
-    grids = np.empty((4, 5, len(REACH)))
+    grid_likelihood = np.empty((4, 5, len(REACH)))
     density = correlated(0.4)
-    two_group_likelihoods(one, size1, other, size2, flat, flat, center, spread, 0.4, density, REACH, *grids[:2])
+    two_group_likelihoods(
+        one, size1, other, size2, flat, flat, center, spread, 0.4, density, REACH, *grid_likelihood[:2]
+    )
     two_group_likelihoods(
         other, size2, one, size1, flat, flat, np.ascontiguousarray(center[:, ::-1]), spread[::-1].copy(), 0.4, density,
-        REACH, *grids[2:],
+        REACH, *grid_likelihood[2:],
     )  # fmt: skip
-    np.testing.assert_allclose(grids[2], -grids[0][:, ::-1], atol=1e-10)
-    np.testing.assert_allclose(grids[3], grids[1][:, ::-1], atol=1e-8)
+    np.testing.assert_allclose(grid_likelihood[2], -grid_likelihood[0][:, ::-1], atol=1e-10)
+    np.testing.assert_allclose(grid_likelihood[3], grid_likelihood[1][:, ::-1], atol=1e-8)
 
 
+@pytest.mark.fast
 def test_profiles_on_a_lattice() -> None:
     low, step, center = np.array([-3.0]), np.array([0.25]), np.array([-1.5])
     nodes = low + step * np.arange(16)
@@ -167,7 +171,7 @@ def test_where_groups_are_alike_little_changes() -> None:
     told = [
         any(
             "learned from few replicates (6 residual" in words
-            for words in cautions(each, eb.fit_em(each), {"sigma0": 1})
+            for words in cautions(each, eb.fit_em(each), {"null_z_sd": 1})
         )
         for each in (shared, apart)
     ]
@@ -193,7 +197,7 @@ def test_groups_that_differ_are_told() -> None:
     swapped = replace(swapped, first=swapped.second, second=swapped.first)
     assert variance_ratio(counts, swapped, prior) == pytest.approx(1 / ratio, rel=0.1)
     fit = eb.fit_em(effects)
-    assert any("vary" in words and "by_group" in words for words in cautions(effects, fit, {"sigma0": 1.0}))
+    assert any("vary" in words and "by_group" in words for words in cautions(effects, fit, {"null_z_sd": 1.0}))
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -24,10 +24,10 @@ from ebgenes.app.cli import main
 from ebgenes.app.config import load_yaml, parse_config, reserved_names
 from ebgenes.app.prepare import contrast_design
 from ebgenes.data.cells import read_parts
-from ebgenes.data.formats import read_input
 from ebgenes.data.hdf5 import opened_hdf5
 from ebgenes.data.matrix_market import read_matrix_market
 from ebgenes.data.pseudobulk import pseudobulk_cells
+from ebgenes.data.reading import read_input
 from ebgenes.data.sealed import MARK, require_sealed, written_hdf5
 from ebgenes.data.star import read_star
 from ebgenes.design.matrix import build_design
@@ -424,8 +424,8 @@ def changed(**values: object) -> Callable[[dict], None]:
         changed(weight=[], scale=[]),
         changed(weight=[1.0], scale=[0.0]),
         changed(scale="x"),
-        changed(stretch=-1.0),
-        changed(stretch=1e200),
+        changed(likelihood_scale=-1.0),
+        changed(likelihood_scale=1e200),
         changed(mode=float("nan")),
         changed(unit=0),
         changed(family="none"),

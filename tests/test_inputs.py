@@ -19,8 +19,8 @@ from scipy.io import mmwrite
 import ebgenes as eb
 from ebgenes.app.cli import main
 from ebgenes.arrays import text_array
-from ebgenes.data.formats import read_input, recognise
 from ebgenes.data.quant import sum_to_genes
+from ebgenes.data.reading import read_input, recognise
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
@@ -214,6 +214,7 @@ def test_tenx_features_of_other_kinds_are_left_out(tmp_path: Path, reads: pd.Dat
     same_counts(read_input(folder, sheet).counts, reads.drop(index=reads.index[3]))
 
 
+@pytest.mark.fast
 @pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed: pip install '.[parquet]'")
 @pytest.mark.parametrize("in_index", [True, False])
 def test_parquet(tmp_path: Path, reads: pd.DataFrame, sheet: pd.DataFrame, in_index: bool):

@@ -21,8 +21,8 @@ import ebgenes as eb
 from ebgenes import files
 from ebgenes.arrays import text_array
 from ebgenes.data.count_tables import read_offsets
-from ebgenes.data.formats import read_counts
 from ebgenes.data.h5ad import read_screen, read_study, write_study
+from ebgenes.data.reading import read_counts
 from ebgenes.data.sheets import read_gene_names, read_samples
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError
@@ -275,8 +275,8 @@ def some_effects(*, grid: bool = False) -> Effects:
         df=df,
         base_mean=np.full(n, np.nan),
         contrast="dex-1",
-        up="higher in 'A' & ü",
-        down="lower in <b>",
+        up_label="higher in 'A' & ü",
+        down_label="lower in <b>",
         engine="likelihood" if grid else "moderated_t",
         scalars={"prior_df": np.inf, "prior_variance": 0.1 + 0.2},
         grid=nodes,
@@ -299,7 +299,7 @@ def test_effects_read_back(tmp_path: Path, grid: bool) -> None:
             assert getattr(found, name) is None
         else:
             np.testing.assert_array_equal(getattr(found, name), expected, strict=True)
-    for name in ("contrast", "up", "down", "engine", "scalars"):
+    for name in ("contrast", "up_label", "down_label", "engine", "scalars"):
         assert getattr(found, name) == getattr(effects, name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def named(path: Path) -> str:
 RECORDS = [PACKAGE / "effects" / "engines", PACKAGE / "app" / "analyses"]
 """Folders of records by which a config is checked before numbers load, each called after what it tells of."""
 
+FORMATS = PACKAGE / "data" / "formats"
+"""Records of formats, called after what they read."""
+
 LAZY = {"app/begin.py", "app/commands.py", *(named(path) for folder in RECORDS for path in folder.glob("*.py"))}
 """Files whose functions may import: a verb of the command line, an engine and an analysis load what they need."""
 
@@ -59,6 +63,18 @@ MOST_WANTED = 30
 """Such imports in all of the package."""
 
 LONGEST = 600
+
+
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def module(path: Path) -> str:
+    return ".".join(("ebgenes", *path.relative_to(PACKAGE).with_suffix("").parts))
+
+
+MODULES = {path: module(path) for path in FILES}
 
 
 def room(path: Path) -> str:
@@ -79,7 +95,7 @@ HOMES = homes()
 
 def imported_rooms(source: str) -> set[str]:
     """Rooms that a file of the package uses: by an import anywhere in it, or by a public name, as in ``eb.run``."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     found, aliases = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == "ebgenes":
@@ -132,13 +148,11 @@ def test_the_rule_sees_a_wrong_import(line: str):
 
 def modules_imported(path: Path) -> set[str]:
     """Modules of the package that a file imports when it is imported itself."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    known = {".".join(("ebgenes", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in FILES}
     found = set()
-    for node in tree.body:
+    for node in parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ebgenes"):
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found & known
+    return found & set(MODULES.values())
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
@@ -160,10 +174,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 
 def graph_of_modules() -> dict[str, set[str]]:
-    return {
-        ".".join(("ebgenes", *path.relative_to(PACKAGE).with_suffix("").parts)): modules_imported(path)
-        for path in FILES
-    }
+    return {name: modules_imported(path) for path, name in MODULES.items()}
 
 
 def test_no_modules_import_each_other():
@@ -185,9 +196,21 @@ def test_numerics_import_arrays_only():
         assert imported_rooms(path.read_text(encoding="utf-8")) <= {"numerics", "arrays", "errors"}, path
 
 
+def test_kernels_import_no_private_names_of_others():
+    for path in (PACKAGE / "numerics").glob("*.py"):
+        names = [
+            alias.name
+            for node in ast.walk(parsed(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ebgenes")
+            for alias in node.names
+        ]
+        assert not [name for name in names if name.startswith("_")], path
+
+
+@cache
 def imports_within(path: Path) -> dict[int, str]:
     """Modules that functions of a file import, by line."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path.read_text(encoding="utf-8"))
     return {
         node.lineno: (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
         for function in ast.walk(tree)
@@ -221,7 +244,9 @@ def test_no_name_of_a_file_twice():
     names = Counter(
         path.name
         for path in FILES
-        if path.name != "__init__.py" and room(path) not in ("numerics", "plots") and path.parent not in RECORDS
+        if path.name != "__init__.py"
+        and room(path) not in ("numerics", "plots")
+        and path.parent not in (*RECORDS, FORMATS)
     )
     assert not [name for name, n in names.items() if n > 1]
 

@@ -575,6 +575,7 @@ def test_hdf5_by_its_contents(here: Path, reads: pd.DataFrame, kind: str, own: b
     assert list(study.screen.name) == NAMES
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("kind", ["csr", "csc", "categorical", "nullable", "more"])
 def test_anndata_as_its_own_sheet(here: Path, reads: pd.DataFrame, kind: str):
     table = reads.copy()
@@ -714,6 +715,7 @@ def test_levels_that_differ_by_blanks_inside(here: Path, reads: pd.DataFrame):
         prepare(read_config("config.yaml").datasets["one"], "median_ratio")
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("kind", ["gtf", "gff3"])
 def test_annotation_tells_covariates(here: Path, reads: pd.DataFrame, kind: str):
     """Biotype, and bases that some exon covers, counted one by one here; what a gene's lines do not tell is missing."""

@@ -75,7 +75,7 @@ def test_drawn_errors_are_as_wide_as_the_prior_takes_them(kind):
     prior = MixturePrior(weight=np.array([1.0, 0.0]), scale=np.array([0.0, 1.0]))
     # The same random numbers, so that estimates are errors of either width around 0.
     one, other = (
-        mixture.drawn_effects(effects, replace(prior, stretch=stretch), np.random.default_rng(3))
+        mixture.drawn_effects(effects, replace(prior, likelihood_scale=stretch), np.random.default_rng(3))
         for stretch in (1.0, 1.5)
     )
     np.testing.assert_allclose(other.estimate, 1.5 * one.estimate, rtol=1e-9)

@@ -72,7 +72,7 @@ def test_counts_keep_any_name_and_either_shape_of_size():
 
 def test_prior_names_its_parts():
     prior = MixturePrior(weight=np.array([0.8, 0.2]), scale=np.array([0.05, 1.0]))
-    assert (prior.pi0, prior.null_scale) == (0.8, 0.05)
+    assert (prior.pi0, prior.null_sd) == (0.8, 0.05)
     with pytest.raises(ValueError, match="weight"):
         MixturePrior(weight=np.array([1.0]), scale=np.array([0.0, 1.0]))
 

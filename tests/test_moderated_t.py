@@ -121,7 +121,7 @@ def test_swapping_the_question_flips_the_sign(airway, airway_samples):
     )
     np.testing.assert_array_equal(one.estimate, -other.estimate)
     np.testing.assert_array_equal(one.se, other.se)
-    assert (one.up, other.up) == ("higher in trt", "higher in untrt")
+    assert (one.up_label, other.up_label) == ("higher in trt", "higher in untrt")
 
 
 def test_variance_prior_recovers_truth(rng):

@@ -50,7 +50,7 @@ def their_prior(patterns) -> MultivariatePrior:
         pattern_of=[names.index(name) if name else -1 for name in table["U"]],
         pattern=names,
         covariance=np.array([patterns[name] for name in names]),
-        drift=np.zeros((CONDITIONS, CONDITIONS)),
+        null_covariance=np.zeros((CONDITIONS, CONDITIONS)),
     )
 
 
@@ -128,15 +128,15 @@ def test_one_condition_is_the_univariate_fit(null):
     effects = eb.effects_from_summary(range(n_genes), estimate, se)
     alone = eb.fit_em(effects, null=null, null_weight=2)
     several = eb.fit_multivariate(estimate[:, None], eb.covariances_of(se[:, None]), null=null, null_weight=2)
-    assert (alone.prior.null_scale > 0) == (null == "estimated")
+    assert (alone.prior.null_sd > 0) == (null == "estimated")
     np.testing.assert_allclose(several.prior.scale[1:], alone.prior.scale[1:], rtol=1e-15)
-    np.testing.assert_allclose(np.sqrt(several.prior.drift[0, 0]), alone.prior.null_scale, rtol=1e-14)
-    drift = alone.prior.null_scale
-    wide = eb.effects_from_summary(range(n_genes), estimate, np.hypot(se, drift))
+    np.testing.assert_allclose(np.sqrt(several.prior.null_covariance[0, 0]), alone.prior.null_sd, rtol=1e-14)
+    null_sd = alone.prior.null_sd
+    wide = eb.effects_from_summary(range(n_genes), estimate, np.hypot(se, null_sd))
     plain_fit = eb.fit_em(wide, null="fixed", scale=several.prior.scale[1:], null_weight=2)
     np.testing.assert_allclose(several.loglik[-1], plain_fit.loglik[-1], rtol=0, atol=1e-5)
     np.testing.assert_allclose(several.prior.weight, plain_fit.prior.weight, rtol=0, atol=1e-11)
-    with_drift = MixturePrior(weight=several.prior.weight, scale=[drift, *several.prior.scale[1:]])
+    with_null_sd = MixturePrior(weight=several.prior.weight, scale=[null_sd, *several.prior.scale[1:]])
     given = MultivariatePrior(
         condition=["a"],
         weight=several.prior.weight,
@@ -144,9 +144,9 @@ def test_one_condition_is_the_univariate_fit(null):
         pattern_of=several.prior.pattern_of,
         pattern=several.prior.pattern,
         covariance=several.prior.covariance,
-        drift=[[drift**2]],
+        null_covariance=[[null_sd**2]],
     )
-    one = eb.posterior(effects, with_drift)
+    one = eb.posterior(effects, with_null_sd)
     found = eb.multivariate_posterior(given, estimate[:, None], eb.covariances_of(se[:, None]))
     for name in ("mean", "sd", "lfdr", "lfsr", "prob_up", "prob_down"):
         np.testing.assert_allclose(getattr(found, name)[:, 0], getattr(one, name), rtol=1e-9, atol=1e-12, err_msg=name)
@@ -161,7 +161,7 @@ def slow_posterior(prior, estimate, covariance):
     for g in range(n_genes):
         seen = np.flatnonzero(np.isfinite(estimate[g]) & np.isfinite(np.diagonal(covariance[g])))
         pick = np.ix_(seen, seen)
-        noise, own = covariance[g][pick] + prior.drift[pick], estimate[g, seen]
+        noise, own = covariance[g][pick] + prior.null_covariance[pick], estimate[g, seen]
         parts = []
         for k, component in enumerate(prior.components()):
             total = component[pick] + noise
@@ -194,12 +194,12 @@ def test_posterior_is_bayes_rule(common):
         pattern_of=[-1, 0, 1, 2],
         pattern=["equal", "only a", "any"],
         covariance=[np.ones((3, 3)), np.diag([1.0, 0, 0]), [[1, 0.2, -0.3], [0.2, 0.5, 0.1], [-0.3, 0.1, 0.8]]],
-        drift=0.01 * np.eye(3),
+        null_covariance=0.01 * np.eye(3),
     )
     loglik, mean, lfdr, down = slow_posterior(prior, estimate, covariance)
     given = covariance[0] if common else covariance
     known, _ = checked(estimate, given, None)
-    ours = loglik_matrix(known.widened(prior.drift), prior.components())
+    ours = loglik_matrix(known.widened(prior.null_covariance), prior.components())
     found = eb.multivariate_posterior(prior, estimate, given)
     np.testing.assert_allclose(ours, loglik, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.mean, mean, rtol=0, atol=1e-12)
@@ -227,7 +227,7 @@ def test_what_must_not_matter(fitted, monkeypatch):
         pattern_of=fit.prior.pattern_of,
         pattern=fit.prior.pattern,
         covariance=fit.prior.covariance[:, order][:, :, order],
-        drift=fit.prior.drift[order][:, order],
+        null_covariance=fit.prior.null_covariance[order][:, order],
     )
     again = eb.multivariate_posterior(turned, estimate[:, order], covariance[:, order][:, :, order])
     np.testing.assert_allclose(again.mean, post.mean[:, order], rtol=0, atol=1e-11)
@@ -285,7 +285,7 @@ def test_prior_survives_its_file(fitted, tmp_path):
     prior = fitted[2].prior
     write_json(tmp_path / "multivariate.json", {"prior": plain(prior)})
     back, _ = read_multivariate_prior(tmp_path / "multivariate.json")
-    for name in ("condition", "weight", "scale", "pattern_of", "pattern", "covariance", "drift"):
+    for name in ("condition", "weight", "scale", "pattern_of", "pattern", "covariance", "null_covariance"):
         np.testing.assert_array_equal(getattr(back, name), getattr(prior, name))
     write_json(tmp_path / "bad.json", {"prior": {**plain(prior), "weight": [1.0] * len(prior.weight)}})
     with pytest.raises(InputError, match="sum to 1"):

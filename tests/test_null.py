@@ -14,7 +14,7 @@ from ebgenes.posteriors.fdr import list_rate
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
 from ebgenes.posteriors.mixtures import mixture_of
-from ebgenes.prior.null import CUT, N_DRAWS, drift_mass, drift_prior, excess_variance
+from ebgenes.prior.null import CUT, N_DRAWS, excess_variance, null_sd_mass, null_sd_prior
 from ebgenes.records.effects import HiddenFactors, ResidualAxes
 from ebgenes.records.prior import MixturePrior, Nulls
 from ebgenes.results.messages import cautions
@@ -50,7 +50,7 @@ def fitted(made):
 def test_axes_that_are_alike_leave_hardly_any_drift():
     assert_allclose(excess_variance(FLAT), [0.001])
     # .001 (T^2 - 1), T the .999 quantile of |t_4|, which is 8.61.
-    assert drift_prior(FLAT, None, 1.0).largest == pytest.approx(np.sqrt(0.001 * (8.61**2 - 1)), rel=0.1)
+    assert null_sd_prior(FLAT, None, 1.0).largest == pytest.approx(np.sqrt(0.001 * (8.61**2 - 1)), rel=0.1)
 
 
 def test_drift_follows_the_law_of_a_factor_of_random_direction():
@@ -71,13 +71,13 @@ def test_drift_follows_the_law_of_a_factor_of_random_direction():
 
 def test_drift_prior_scales_with_the_errors_and_is_cut():
     axes = ResidualAxes(variance=np.array([2.0, 0.7, 0.7, 0.6]), chance=np.ones(4))
-    one, three = drift_prior(axes, None, 1.0), drift_prior(axes, None, 3.0)
+    one, three = null_sd_prior(axes, None, 1.0), null_sd_prior(axes, None, 3.0)
     assert_allclose(three.draw, 3 * one.draw)
     assert len(one.draw) == int(CUT * N_DRAWS)
     assert one.seen
-    assert not drift_prior(None, None, 1.0).seen
+    assert not null_sd_prior(None, None, 1.0).seen
     values = np.array([0.0, 0.5, 1.0, one.largest])
-    mass = drift_mass(one, values)
+    mass = null_sd_mass(one, values)
     assert mass.sum() == pytest.approx(1)
     assert mass[0] == pytest.approx(np.mean(one.draw < 0.25), abs=1e-3)
 
@@ -88,8 +88,8 @@ def test_what_is_uncertain_of_a_factor_drifts_by_its_loadings():
         correlation=[0.97], loading_sd=[0.5], apart=[0.0],
     )  # fmt: skip
     # A drift of .5 x 2 x t_4, whose median size is .74, beside next to none.
-    assert np.median(drift_prior(FLAT, factor, 1.0).draw) == pytest.approx(0.74, rel=0.05)
-    assert np.median(drift_prior(FLAT, None, 1.0).draw) < 0.05
+    assert np.median(null_sd_prior(FLAT, factor, 1.0).draw) == pytest.approx(0.74, rel=0.05)
+    assert np.median(null_sd_prior(FLAT, None, 1.0).draw) < 0.05
 
 
 def test_residual_axes_show_a_factor_and_nothing_where_there_is_none():
@@ -147,10 +147,10 @@ def test_nothing_is_listed_where_nothing_changes():
         assert not (list_rate(known.lfsr) < 0.05).any()
 
 
-def normal_effects(rng, n_genes, drift, pi0=0.9, residuals=None):
+def normal_effects(rng, n_genes, null_sd, pi0=0.9, residuals=None):
     se = rng.uniform(0.1, 0.2, n_genes)
     truth = np.where(rng.random(n_genes) < pi0, 0.0, rng.standard_normal(n_genes))
-    estimate = truth + np.hypot(se, drift) * rng.standard_normal(n_genes)
+    estimate = truth + np.hypot(se, null_sd) * rng.standard_normal(n_genes)
     made = eb.effects_from_summary([f"g{i}" for i in range(n_genes)], estimate, se)
     return replace(made, residuals=residuals), truth
 
@@ -173,7 +173,7 @@ def test_a_drift_that_residuals_allow_is_found_where_effects_are_sparse():
 def test_a_drift_that_residuals_rule_out_is_not():
     effects, _ = normal_effects(np.random.default_rng(7), 4000, 0.15, residuals=FLAT)
     fit = eb.fit_em(effects)
-    assert fit.prior.null_scale <= fit.drift.largest < 0.05
+    assert fit.prior.null_sd <= fit.null_sd_prior.largest < 0.05
     assert fit.prior.pi0 < 0.5
 
 
@@ -288,7 +288,7 @@ def test_hidden_variation_is_said_only_where_residuals_show_it():
     rng = np.random.default_rng(14)
     quiet, _ = fitted(simulated(rng, 4, lambda rng, n: 0.25 * rng.standard_normal(n)))
     loud, _ = fitted(simulated(rng, 4, lambda rng, n: np.zeros(n), 0.4))
-    said = [" ".join(cautions(each, eb.fit_em(each), {"sigma0": 2.0})) for each in (quiet, loud)]
+    said = [" ".join(cautions(each, eb.fit_em(each), {"null_z_sd": 2.0})) for each in (quiet, loud)]
     assert "hidden variation" not in said[0]
     assert "Small effects are everywhere" in said[0]
     assert "hidden variation" in said[1]
@@ -311,7 +311,7 @@ def test_a_factor_that_is_the_comparison_keeps_its_part_along_the_residuals():
     assert_allclose(group.T @ effects.hidden.score, 0, atol=1e-8)
     kept = np.isin(made.counts.gene.astype(str), effects.gene.astype(str))
     assert np.corrcoef(effects.estimate, response[kept] / np.log(2))[0, 1] > 0.8
-    notes = cautions(effects, eb.fit_em(effects), {"sigma0": 1.0})
+    notes = cautions(effects, eb.fit_em(effects), {"null_z_sd": 1.0})
     assert notes[0].startswith("A factor among the residuals goes along with the comparison itself")
 
 

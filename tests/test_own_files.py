@@ -45,6 +45,7 @@ def changed(name: str, value: float) -> Effects:
     return replace(effects(), **{name: values})
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     ("made", "words"),
     [
@@ -66,6 +67,7 @@ def test_sealed_effects_that_no_fit_gives(tmp_path: Path, made: Callable[[], Eff
     np.testing.assert_array_equal(read_any_effects(path).estimate, effects().estimate)
 
 
+@pytest.mark.fast
 def test_no_chunk_twice() -> None:
     whole = replace(effects(), grid=np.zeros((N_GENES, 5)), loglik=np.zeros((N_GENES, 5)))
 
@@ -146,7 +148,7 @@ def test_unfinished_chains_that_cannot_be_gone_on_with(tmp_path: Path) -> None:
         assert read_chains(path) is None
 
 
-PART = {"cell_type": "T", "cells": 9, "samples": 4, "contrasts": ["x"], "left_out": {}}
+PART = {"cell_type": "T", "cells": 9, "samples": 4, "contrasts": ["x"], "excluded": {}}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ CRASH = "1.1e4001428571428571428"
     "kind", ["table", "sheet", "effects", "star", "htseq", "salmon"],
 )  # fmt: skip
 def test_exponents_that_crash_pandas(tmp_path: Path, kind: str) -> None:
-    from ebgenes.data.formats import read_input
+    from ebgenes.data.reading import read_input
     from ebgenes.data.sheets import read_samples
     from ebgenes.effects.effect_tables import read_effect_table
 
@@ -281,7 +283,7 @@ def test_exponents_that_crash_pandas(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("text", ["ge", "gene_id", "gene_id\n", "gene_id\ttranscript_id(s)", "\n", "g1\n"])
 def test_a_header_that_was_cut(tmp_path: Path, text: str) -> None:
     """The first columns are text, of which there may be fewer."""
-    from ebgenes.data.formats import read_input
+    from ebgenes.data.reading import read_input
 
     for name in "abcd":
         (tmp_path / f"{name}.genes.results").write_text(text)

@@ -269,7 +269,7 @@ def test_ten_contrasts_and_their_overlap(driver: Any, contrast: ContrastPage, st
         lfsr = np.where(rng.random(rows.sum()) < 0.5, table.loc[rows, "lfsr"], rng.random(rows.sum()) ** 0.2)
         table.loc[rows, "lfsr"], table.loc[rows, "s_value"] = lfsr, list_rate(lfsr)
         table.loc[rows, "post_mean"] *= rng.choice([-1, 1], rows.sum())
-        pages.append(changed(contrast, name=f"c{i}", table=table, up=f"up{i}"))
+        pages.append(changed(contrast, name=f"c{i}", table=table, up_label=f"up{i}"))
     path = tmp_path / "ten.html"
     path.write_text(render_report(pages, dataset="one", versions={}, study=study), encoding="utf-8")
     page = Page(driver, path, tmp_path)
@@ -378,7 +378,8 @@ def test_curves_have_the_tables_posterior_means(driver: Any) -> None:
     own = dict(zip(kept.gene, zip(kept.grid.tolist(), kept.loglik.tolist(), strict=True), strict=True))
     effect = 12 * bent_nodes()
     told = {
-        "pi0": 0.5, "drift": 0.1, "mode": 0, "effect": effect.tolist(), "density": slab_density(prior, effect).tolist()
+        "pi0": 0.5, "null_sd": 0.1, "mode": 0, "effect": effect.tolist(),
+        "density": slab_density(prior, effect).tolist(),
     }  # fmt: skip
     genes = []
     for g, name in enumerate(effects.gene):

@@ -313,12 +313,12 @@ def test_zoom_pan_and_what_is_hit(seen: tuple[Any, Path], contrast: ContrastPage
 def test_the_headline_follows_the_sliders(seen: tuple[Any, Path], contrast: ContrastPage) -> None:
     page = show(seen)
     found = ".found-words"
-    assert page.text(found) == sentence(contrast.table, contrast.up, contrast.down, 0.05)
+    assert page.text(found) == sentence(contrast.table, contrast.up_label, contrast.down_label, 0.05)
     asked = "return document.querySelector('.as-asked').hidden"
     assert not page.run(asked)
     for level in (0.01, 0.2):
         page.set("#level", level, "change")
-        assert page.text(found) == sentence(contrast.table, contrast.up, contrast.down, level)
+        assert page.text(found) == sentence(contrast.table, contrast.up_label, contrast.down_label, level)
         assert page.run(asked)
     page.set("#effect", 1, "change")
     table = contrast.table[held(contrast.table, 0.2) & (contrast.table["post_mean"].abs() >= 1)]

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.config import Config, parse_config
 from ebgenes.app.last_net import exit_code
 from ebgenes.app.pages import config_words
-from ebgenes.app.parts import conditions_part, dataset_part, plan_part, section_part, studies_part, sums_part
+from ebgenes.app.parts import analysis_part, dataset_part, plan_part, section_part, studies_part, sums_part
 from ebgenes.app.retries import go_on_after_a_kill, spare_mistakes, told_a_mistake
 
 pytestmark = pytest.mark.fast
@@ -60,7 +61,7 @@ def test_sums_and_plans_of_cells_depend_on_what_they_use() -> None:
 
 
 def test_conditions_and_studies() -> None:
-    part = json.loads(conditions_part(config(), "two", "both"))
+    part = json.loads(analysis_part(config(), "two", ANALYSES["multivariate"], "both"))
     assert part["datasets"]["two"]["multivariate"].keys() == {"both"}
     assert set(part["report"]) == {"level", "figures", "formats", "tables"}
     assert json.loads(studies_part(config(), "pooled"))["studies"].keys() == {"pooled"}

@@ -31,8 +31,8 @@ def numbers(raw: bytes, n: int) -> np.ndarray:
     """Columns of multiples, (C, n), as Python integers would be put together from their bytes."""
     columns = []
     for start in range(0, len(raw), 4 * n):
-        planes = [raw[start + k * n : start + (k + 1) * n] for k in range(4)]
-        codes = [int.from_bytes(bytes(each), "little") for each in zip(*planes, strict=True)]
+        scale_grid = [raw[start + k * n : start + (k + 1) * n] for k in range(4)]
+        codes = [int.from_bytes(bytes(each), "little") for each in zip(*scale_grid, strict=True)]
         special = {0xFFFFFFFF: np.nan, 0xFFFFFFFE: np.inf, 0xFFFFFFFD: -np.inf}
         columns.append([special.get(code, (code // 2 - 1) * (-1) ** (code % 2) if code else 0) for code in codes])
     return np.array(columns, dtype=float)

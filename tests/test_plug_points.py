@@ -1,5 +1,5 @@
 """What a newcomer adds in a file of its own works from the config to the page: a family of priors, a figure, an engine,
-an analysis."""
+a format of counts, an analysis."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ from ebgenes.app.cli import main
 from ebgenes.app.config import Config, DatasetSettings, parse_config, read_config, schema
 from ebgenes.app.outputs import files_of_contrast
 from ebgenes.app.parts import dataset_part
+from ebgenes.arrays import text_array
+from ebgenes.data.counts_format import Asked as AskedCounts, Format, Reading
+from ebgenes.data.formats import FORMATS, format_named
 from ebgenes.data.normalization import base_mean
 from ebgenes.effects import engines
 from ebgenes.effects.engines.engine import Engine
 from ebgenes.effects.ready import Asked, Ready
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.files import read_json, write_json
-from ebgenes.numerics import pieces
+from ebgenes.numerics import panel_quadrature
 from ebgenes.plots.figures import FIGURES, FigureRecord
 from ebgenes.prior import families
 from ebgenes.prior.families.family import Family, mixture_density, of_slabs
@@ -51,10 +54,10 @@ UPWARD = Family(
     scales=slab_grid,
     density=mixture_density(lambda x, scale: 2 * normal_shape(x, scale) * (x >= 0)),
     draw=HALF_NORMAL.draw,
-    loglik=of_slabs(pieces.slab_loglik, pieces.HALF_NORMAL),
-    posterior=of_slabs(pieces.slab_posterior, pieces.HALF_NORMAL),
+    loglik=of_slabs(panel_quadrature.slab_loglik, panel_quadrature.HALF_NORMAL),
+    posterior=of_slabs(panel_quadrature.slab_posterior, panel_quadrature.HALF_NORMAL),
     slow=True,
-    slow_under_drift=True,
+    slow_with_null_sd=True,
 )
 
 
@@ -119,7 +122,7 @@ def test_a_family_runs_from_config_to_page(simulated: Path, tmp_path: Path, monk
     assert UPWARD.words in (out / "report.html").read_text(encoding="utf-8")
     table = pd.read_csv(out / "treated/genes.tsv", sep="\t")
     # No component lies below 0: what is far below is unchanged, or has a likelihood that reaches up.
-    assert (table["post_mean"].dropna() > -0.05 - told["null_scale"]).all()
+    assert (table["post_mean"].dropna() > -0.05 - told["null_sd"]).all()
     assert table["lfdr"].dropna().between(0, 1).all()
 
 
@@ -148,6 +151,58 @@ def test_a_figure_runs_from_config_to_page(simulated: Path, tmp_path: Path, monk
     assert (tmp_path / "ranks.png").read_bytes() == (folder / "ranks.png").read_bytes()
 
 
+def read_triples(asked: AskedCounts) -> Reading:
+    """Lines of gene, sample and count."""
+    table = pd.read_csv(asked.place, sep="\t", names=["gene", "sample", "count"])
+    wide = table.pivot(index="gene", columns="sample", values="count")[list(asked.sheet.index)]
+    counts = eb.Counts(
+        gene=text_array(wide.index),
+        sample=text_array(wide.columns),
+        count=wide.to_numpy(dtype=int),
+    )
+    return Reading(counts=counts, notes=(f"{len(table)} lines were read.",))
+
+
+TRIPLES = Format(
+    name="triples",
+    order=5,
+    recognises=lambda found: found.place.suffix == ".triples",
+    takes=("file",),
+    read=read_triples,
+    words="a list of counts",
+)
+
+
+def test_a_format_runs_from_config_to_page(simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, TRIPLES.name, TRIPLES)
+    allow(monkeypatch, "dataset", "format", TRIPLES.name)
+    counts = pd.read_csv(simulated / "counts.tsv.gz", sep="\t", index_col=0)
+    triples = counts.rename_axis("gene").stack()
+    triples.to_csv(tmp_path / "counts.triples", sep="\t", header=False)
+    # Named, and as a table; before anything is fitted the format is looked at.
+    out = ran(tmp_path, simulated, {"counts": str(tmp_path / "counts.triples"), "format": TRIPLES.name})
+    assert f"{len(triples)} lines were read." in (out / "report.html").read_text(encoding="utf-8")
+    assert len(pd.read_csv(out / "treated/genes.tsv", sep="\t")) == len(counts)
+    # Recognised, in Python too; and it says what it has not.
+    sheet = eb.read_samples(simulated / "samples.tsv")
+    reading = eb.read_input(tmp_path / "counts.triples", sheet)
+    np.testing.assert_array_equal(reading.counts.count, counts[list(sheet.index)].sort_index().to_numpy())
+    with pytest.raises(InputError, match="is a list of counts, which has no layers such as 'raw'"):
+        eb.read_input(tmp_path / "counts.triples", sheet, layer="raw")
+
+
+def test_a_format_that_is_not_registered_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown format 'triples'; choose one of auto, h5ad, parquet, 10x, salmon"):
+        format_named("triples")
+
+
+def test_formats_are_those_of_the_schema_and_heed_what_can_be_asked() -> None:
+    assert {"auto", *FORMATS} == set(schema()["$defs"]["dataset"]["properties"]["format"]["enum"])
+    assert {option for each in FORMATS.values() for option in each.options} == {
+        "layer", "tx2gene", "strandedness", "orientation", "counts_are", "worksheet",
+    }  # fmt: skip
+
+
 def plain_t(ready: Ready, asked: Asked) -> Effects:
     """Student's t statistics of log counts: each gene alone, by least squares."""
     counts, design, contrast = ready.counts, ready.design, ready.design.contrast
@@ -164,8 +219,8 @@ def plain_t(ready: Ready, asked: Asked) -> Effects:
         df=np.full(len(counts.gene), float(df)),
         base_mean=base_mean(counts),
         contrast=contrast.name,
-        up=contrast.up,
-        down=contrast.down,
+        up_label=contrast.up_label,
+        down_label=contrast.down_label,
         engine="plain_t",
         scalars={"median_variance": float(np.median(square / df))},
         unit=design.contrast_range,
@@ -243,7 +298,7 @@ def test_an_engine_of_one_effect_refuses_several_rows(monkeypatch: pytest.Monkey
     sheet = pd.DataFrame({"group": ["a"] * 2 + ["b"] * 2 + ["c"] * 2}, index=list(counts.sample))
     design = eb.build_design(sheet, "~ group", contrast=eb.all_of("group"))
     with pytest.raises(InputError, match=r"plain_t takes one effect at a time.*Choose one of likelihood, moderated_t"):
-        eb.fit_joint_effects(counts, design, engine=PLAIN_T.name)
+        eb.fit_multi_df_effects(counts, design, engine=PLAIN_T.name)
 
 
 def test_an_engine_that_is_not_registered_is_refused() -> None:

@@ -75,12 +75,12 @@ PRIOR = MixturePrior(weight=np.array([0.6, 0.25, 0.15]), scale=np.array([0.1, 0.
 
 def brute_force(estimate: float, se: float, df: float, threshold: float) -> dict[str, float]:
     """The posterior by quadrature over theta: a drift and a t error convolved on a grid, then Bayes."""
-    drift = PRIOR.null_scale
+    null_sd = PRIOR.null_sd
     grid = np.linspace(-30, 30, 240_001)
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
 
     def density(theta: np.ndarray) -> np.ndarray:
-        z = (estimate - theta[:, None] - drift * nodes) / se
+        z = (estimate - theta[:, None] - null_sd * nodes) / se
         error = stats.t.pdf(z, df) if np.isfinite(df) else stats.norm.pdf(z)
         return error @ weights / np.sqrt(2 * np.pi) / se
 
@@ -116,7 +116,7 @@ def test_posterior_equals_brute_force(estimate, se, df, threshold):
 
 
 def mixture_cdf(point: float, estimate: float, se: float, weight: np.ndarray) -> float:
-    v = se**2 + PRIOR.null_scale**2
+    v = se**2 + PRIOR.null_sd**2
     shrink = PRIOR.scale[1:] ** 2 / (v + PRIOR.scale[1:] ** 2)
     slabs = weight[1:] @ stats.norm.cdf(point, shrink * estimate, np.sqrt(v * shrink))
     return slabs + weight[0] * (point >= 0)
@@ -225,8 +225,8 @@ def test_interpolated_likelihoods_are_those_computed(rng, airway_effects):
     for effects, tolerance in ((normal, 3e-5), (airway_effects, 0.1)):
         low = 0.5 * float(np.median(effects.se))
         find = interpolated_likelihoods(effects, "scale_normal", low, 8.0)
-        for drift in (0.0, 0.3 * low, 2 * low):
-            scale = np.concatenate([[drift], low * 2 ** np.linspace(0.1, 4, 12)])
+        for null_sd in (0.0, 0.3 * low, 2 * low):
+            scale = np.concatenate([[null_sd], low * 2 ** np.linspace(0.1, 4, 12)])
             found, exact = find(scale, None), loglik_matrix(effects, scale)
             matters = exact > exact.max(axis=1, keepdims=True) - 10
             np.testing.assert_allclose(found[matters], exact[matters], atol=tolerance)

@@ -124,6 +124,7 @@ def test_repeats_do_what_was_said(pair: tuple[np.ndarray, Effects, Effects]) -> 
     assert abs(said.listed[n].sum() / did[n].sum() - 1) < 0.05
 
 
+@pytest.mark.fast
 def test_signs_units_and_order_do_not_matter(pair: tuple[np.ndarray, Effects, Effects]) -> None:
     _, first, _ = pair
     few = eb.effects_from_summary(first.gene[:500], first.estimate[:500], first.se[:500], first.df[:500])
@@ -136,10 +137,11 @@ def test_signs_units_and_order_do_not_matter(pair: tuple[np.ndarray, Effects, Ef
     np.testing.assert_allclose(eb.repeat_of(double, wide).listed, said, atol=1e-9)
 
 
+@pytest.mark.fast
 def test_likelihoods_that_are_stretched_are_wider_errors(pair: tuple[np.ndarray, Effects, Effects]) -> None:
     pilot = eb.pilot_of(pair[1])
     wide = replace(pilot, log_variance=pilot.log_variance + 2 * np.log(1.5))
-    stretched = eb.outlook(replace(PRIOR, stretch=1.5), pilot, [3])
+    stretched = eb.outlook(replace(PRIOR, likelihood_scale=1.5), pilot, [3])
     np.testing.assert_allclose(stretched.discoveries, eb.outlook(PRIOR, wide, [3]).discoveries, rtol=1e-9)
 
 
@@ -156,6 +158,7 @@ def samples_of(batch: list[str], group: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"batch": batch, "group": group}, index=pd.Index([f"s{i}" for i in range(len(group))]))
 
 
+@pytest.mark.fast
 def test_replicates_of_designs() -> None:
     question = eb.compare("group", baseline="a", target="b")
     uneven = samples_of(["x"] * 8, ["a"] * 3 + ["b"] * 5)
@@ -174,6 +177,7 @@ def prior_json(tmp_path_factory: pytest.TempPathFactory, pair: tuple[np.ndarray,
     return path
 
 
+@pytest.mark.fast
 def test_a_stored_prior_predicts_before_any_data(
     prior_json: Path, pair: tuple[np.ndarray, Effects, Effects], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +194,7 @@ def test_a_stored_prior_predicts_before_any_data(
     assert not (tmp_path / "more.gif").exists()
 
 
+@pytest.mark.fast
 def test_the_figure_shows_the_table(pair: tuple[np.ndarray, Effects, Effects]) -> None:
     table = outlook_table(eb.outlook(PRIOR, eb.pilot_of(pair[1]), [3, 6, 12]))
     figure = draw_outlook(table.iloc[::-1])

@@ -15,17 +15,17 @@ from ebgenes.effects.negative_binomial import REACH
 from ebgenes.errors import InputError, NotConverged
 from ebgenes.numerics.weights import SOLVERS, Likelihood, derivatives, in_memory
 from ebgenes.prior.families.scales import slab_grid
-from ebgenes.prior.fit import DRIFT_GAIN, MIN_SCALE
+from ebgenes.prior.fit import LIKELIHOOD_SCALE_GAIN, MIN_SCALE
 from ebgenes.prior.likelihoods import loglik_matrix
 from ebgenes.records.effects import Effects, ResidualAxes
 from ebgenes.records.prior import EmFit
 
 
-def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, drift=0.0, se=0.4) -> Effects:
+def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, null_sd=0.0, se=0.4) -> Effects:
     theta = np.where(rng.random(n) < pi0, 0, slab * rng.standard_normal(n))
     scale = se * rng.uniform(0.7, 1.5, n)
     noise = rng.standard_t(df, n) if np.isfinite(df) else rng.standard_normal(n)
-    estimate = theta + drift * rng.standard_normal(n) + scale * noise
+    estimate = theta + null_sd * rng.standard_normal(n) + scale * noise
     return eb.effects_from_summary([f"g{i}" for i in range(n)], estimate, scale, df)
 
 
@@ -37,7 +37,7 @@ SHARED = ResidualAxes(variance=np.array([2.5, 0.5, 0.5, 0.5]), chance=np.ones(4)
 def most_probable(fit: EmFit) -> float:
     """The null's scale of greatest probability among those that are averaged over."""
     nulls = fit.prior.nulls
-    return fit.prior.null_scale if nulls is None else float(nulls.scale[np.argmax(nulls.probability), 0])
+    return fit.prior.null_sd if nulls is None else float(nulls.scale[np.argmax(nulls.probability), 0])
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_many_rows_are_solved_for_after_few(likelihood, monkeypatch):
 @pytest.mark.parametrize("family", ["scale_normal", "half_normal", "point_normal"])
 def test_many_genes_are_fitted_in_blocks(rng, family, monkeypatch):
     """Likelihoods made anew in every pass, the null's scale searched on a part of the genes: the same fit."""
-    effects = replace(simulated(rng, n=6_000, drift=0.25, se=0.2), residuals=SHARED)
+    effects = replace(simulated(rng, n=6_000, null_sd=0.25, se=0.2), residuals=SHARED)
     whole = eb.fit_em(effects, family=family)
     monkeypatch.setattr("ebgenes.prior.fit.IN_MEMORY", 5_000)
     in_blocks = eb.fit_em(effects, family=family)
@@ -151,7 +151,7 @@ def test_many_genes_are_fitted_in_blocks(rng, family, monkeypatch):
     # A quarter of an error at most is what the uncertain null costs a mean.
     means = [eb.posterior(effects, fit.prior).mean for fit in (searched, whole)]
     assert np.sqrt(np.mean((means[0] - means[1]) ** 2)) < 0.25 * np.median(effects.se)
-    assert searched.fixed_null.prior.null_scale == 0
+    assert searched.fixed_null.prior.null_sd == 0
 
 
 @pytest.mark.parametrize("shape", ["null", "bimodal", "heavy"])
@@ -216,12 +216,12 @@ def test_drift_is_estimated_where_there_is_some(rng):
 
     The grid of scales is coarse, and narrower nulls with more small effects keep some probability.
     """
-    effects = simulated(rng, n=20_000, drift=0.25, se=0.2)
+    effects = simulated(rng, n=20_000, null_sd=0.25, se=0.2)
     fit = eb.fit_em(replace(effects, residuals=SHARED))
     assert most_probable(fit) == pytest.approx(0.25, rel=0.15)
     assert fit.prior.nulls.scale[:, 0].max() == pytest.approx(0.25, rel=0.15)
-    assert fit.loglik[-1] >= fit.fixed_null.loglik[-1] - DRIFT_GAIN
-    assert fit.fixed_null.prior.null_scale == 0
+    assert fit.loglik[-1] >= fit.fixed_null.loglik[-1] - LIKELIHOOD_SCALE_GAIN
+    assert fit.fixed_null.prior.null_sd == 0
     likeliest = fit.prior.nulls.scale[:, 0] == most_probable(fit)
     share, weight = fit.prior.nulls.probability[likeliest], fit.prior.nulls.weight[likeliest, 0]
     # The share is as flat: between what it is without a drift, where hardly a gene is unchanged, and the truth.
@@ -235,12 +235,12 @@ def test_drift_stays_zero_where_there_is_none():
         fit = eb.fit_em(effects)
         typical = np.median(effects.se)
         assert most_probable(fit) < 0.1 * typical
-        assert fit.prior.null_scale < 0.15 * typical
+        assert fit.prior.null_sd < 0.15 * typical
 
 
 def test_fixed_null_has_no_drift(rng):
-    fit = eb.fit_em(simulated(rng, drift=0.3), null="fixed")
-    assert fit.prior.null_scale == 0
+    fit = eb.fit_em(simulated(rng, null_sd=0.3), null="fixed")
+    assert fit.prior.null_sd == 0
     assert fit.fixed_null is None
 
 
@@ -354,12 +354,12 @@ def test_kappa_widens_what_is_too_narrow(rng, gridded):
         grid = narrow.estimate[:, None] + narrow.se[:, None] * REACH
         loglik = stats.norm.logpdf(grid, narrow.estimate[:, None], narrow.se[:, None])
         narrow = replace(narrow, grid=grid, loglik=loglik)
-    fit = eb.fit_em(narrow, null="kappa")
-    assert fit.prior.stretch == pytest.approx(1.5, rel=0.05)
-    assert fit.prior.null_scale == 0
-    assert fit.fixed_null.prior.stretch == 1
+    fit = eb.fit_em(narrow, null="likelihood_scale")
+    assert fit.prior.likelihood_scale == pytest.approx(1.5, rel=0.05)
+    assert fit.prior.null_sd == 0
+    assert fit.fixed_null.prior.likelihood_scale == 1
     # The same as if they had come so wide, to the accuracy of splines and integrals.
-    wide = eb.effects_from_summary(np.arange(n_genes), narrow.estimate, fit.prior.stretch * se / 1.5)
+    wide = eb.effects_from_summary(np.arange(n_genes), narrow.estimate, fit.prior.likelihood_scale * se / 1.5)
     again = eb.fit_em(wide, null="fixed", scale=fit.prior.scale[1:])
     assert fit.loglik[-1] == pytest.approx(again.loglik[-1], abs=1e-5)
     expected, found = eb.posterior(wide, again.prior), eb.posterior(narrow, fit.prior)
@@ -370,8 +370,8 @@ def test_kappa_widens_what_is_too_narrow(rng, gridded):
 def test_kappa_stays_1_where_likelihoods_are_right(rng):
     theta = np.where(rng.random(3000) < 0.8, 0, rng.normal(0, 2, 3000))
     effects = eb.effects_from_summary(np.arange(3000), theta + 0.3 * rng.normal(size=3000), np.full(3000, 0.3))
-    fit = eb.fit_em(effects, null="kappa")
-    assert fit.prior.stretch == 1
+    fit = eb.fit_em(effects, null="likelihood_scale")
+    assert fit.prior.likelihood_scale == 1
     assert fit.prior.weight.tolist() == fit.fixed_null.prior.weight.tolist()
 
 
@@ -379,4 +379,6 @@ def test_kappa_stays_1_where_likelihoods_are_right(rng):
 def test_kappa_with_other_families(rng, family):
     theta = np.where(rng.random(2000) < 0.8, 0, rng.normal(0, 2, 2000))
     effects = eb.effects_from_summary(np.arange(2000), theta + 0.4 * rng.normal(size=2000), np.full(2000, 0.25))
-    assert eb.fit_em(effects, null="kappa", family=family).prior.stretch == pytest.approx(1.6, rel=0.08)
+    assert eb.fit_em(effects, null="likelihood_scale", family=family).prior.likelihood_scale == pytest.approx(
+        1.6, rel=0.08
+    )

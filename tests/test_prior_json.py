@@ -48,7 +48,7 @@ def asked(**sections: Any) -> tuple[Any, ...]:
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "fixed": {"prior": {"null": "fixed"}},
-    "kappa": {"prior": {"null": "kappa"}},
+    "likelihood_scale": {"prior": {"null": "likelihood_scale"}},
     "covariates": {"prior": {"covariates": ["base_mean"]}},
     "compared": {"prior": {"compare": ["point_normal"]}},
     "gibbs": {"prior": {"fit": "gibbs"}, "gibbs": {"chains": 2, "draws": 50, "warmup": 20}},
@@ -99,3 +99,23 @@ def test_the_published_schema_is_the_records() -> None:
     published = json.loads((ROOT / "docs/prior.schema.json").read_text(encoding="utf-8"))
     assert published == json_schema(), "write docs/prior.schema.json anew: json_schema() of ebgenes.results.prior_json"
     Draft202012Validator.check_schema(published)
+
+
+def test_files_with_former_names_are_read(study: Study, tmp_path: Path) -> None:
+    effects = estimate_any(
+        study, contrast_design(study.samples, "~ group", QUESTION, "x", {}), parse_section("effects", {})
+    )
+    summary = fit_contrast(effects, study.screen, *asked(prior={"null": "fixed"})).summary
+    write_json(tmp_path / "now.json", {**summary, "likelihood_scale": 1.3})
+    now = read_json(tmp_path / "now.json")
+    former = {"null_sd": "null_scale", "likelihood_scale": "stretch"}
+    before = {former.get(key, key): value for key, value in now.items()}
+    before["diagnostics"] = {"sigma0": now["diagnostics"]["null_z_sd"], "kappa": now["diagnostics"]["likelihood_scale"]}
+    before["studies"] = {"kappa": {"value": 0.1}, "left_out": [{"kappa": 0.2}]}
+    write_json(tmp_path / "before.json", before)
+    prior, content = read_prior(tmp_path / "before.json")
+    same, expected = read_prior(tmp_path / "now.json")
+    assert prior.likelihood_scale == same.likelihood_scale == 1.3
+    assert prior.null_sd == same.null_sd == content["null_sd"]
+    assert content.pop("studies") == {"tau": {"value": 0.1}, "left_out": [{"tau": 0.2}]}
+    assert content == expected

@@ -45,6 +45,15 @@ def result(adata) -> eb.Result:
     return eb.test(adata, DESIGN, QUESTION)
 
 
+QUICK = {"effects": {"engine": "moderated_t"}}
+"""Settings for what is of counts and contrasts, whichever engine fits them."""
+
+
+@pytest.fixture(scope="module")
+def quick(adata) -> eb.Result:
+    return eb.test(adata, DESIGN, QUESTION, **QUICK)
+
+
 def test_is_the_steps_one_after_the_other(result, simulated, sheet):
     """The one call is no second way to compute: it is bit for bit what the steps give."""
     design = eb.build_design(sheet, DESIGN, contrast=eb.compare(QUESTION[0], baseline=QUESTION[1], target=QUESTION[2]))
@@ -60,7 +69,7 @@ def test_is_the_steps_one_after_the_other(result, simulated, sheet):
 
 
 @pytest.mark.parametrize("form", ["frame", "turned", "records", "csr", "csc", "layer", "raw", "shuffled"])
-def test_every_form_of_counts_gives_the_same_table(form, result, frame, sheet, simulated, adata):
+def test_every_form_of_counts_gives_the_same_table(form, quick, frame, sheet, simulated, adata):
     data, more = frame, {"samples": sheet}
     if form == "turned":
         data = frame.T
@@ -81,8 +90,8 @@ def test_every_form_of_counts_gives_the_same_table(form, result, frame, sheet, s
             data.raw = data
             data.X = np.log1p(data.X)
             more = {"layer": "raw"}
-    found = eb.test(data, DESIGN, QUESTION, **more)
-    assert_frame_equal(found.table.drop(columns="gene_name"), result.table.drop(columns="gene_name"), check_exact=True)
+    found = eb.test(data, DESIGN, QUESTION, **QUICK, **more)
+    assert_frame_equal(found.table.drop(columns="gene_name"), quick.table.drop(columns="gene_name"), check_exact=True)
     turned = [note for note in found.notes if "turned" in note]
     assert bool(turned) == (form == "turned")
 
@@ -97,9 +106,9 @@ def test_every_form_of_counts_gives_the_same_table(form, result, frame, sheet, s
         eb.combine({"group[T.treated]": 1}),
     ],
 )
-def test_every_form_of_a_contrast(contrast, result, adata):
-    found = eb.test(adata, DESIGN, contrast)
-    assert_frame_equal(found.table, result.table, check_exact=True)
+def test_every_form_of_a_contrast(contrast, quick, adata):
+    found = eb.test(adata, DESIGN, contrast, **QUICK)
+    assert_frame_equal(found.table, quick.table, check_exact=True)
 
 
 def test_names_come_from_var_or_the_caller(result, frame, sheet):
@@ -153,7 +162,7 @@ def test_settings_are_those_of_the_config(adata, result):
     found = eb.test(adata, DESIGN, QUESTION, effects={"engine": "moderated_t"}, report={"level": 0.2})
     assert found.fit.summary["engine"]["name"] == "moderated_t"
     assert found.level == 0.2
-    fewer = eb.test(adata, DESIGN, QUESTION, exclude=[adata.obs_names[0]])
+    fewer = eb.test(adata, DESIGN, QUESTION, exclude=[adata.obs_names[0]], **QUICK)
     assert len(fewer.gene(result.table["gene_name"].iloc[0]).counts) == adata.n_obs - 1
     assert any("left out as asked" in note for note in fewer.notes)
 

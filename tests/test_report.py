@@ -55,8 +55,8 @@ def page(**changes: Any) -> ContrastPage:
         "formula": "~ cell + dex",
         "table": result_table(),
         "prior": MixturePrior(weight=[0.8125, 0.1875], scale=[0.0, 0.7]),
-        "up": "higher in trt",
-        "down": "lower in trt",
+        "up_label": "higher in trt",
+        "down_label": "lower in trt",
         "level": 0.05,
         "interval": 0.9,
         "interval_method": "plugin",
@@ -231,7 +231,7 @@ def test_everything_is_escaped() -> None:
     table = result_table().assign(gene_name=evil)
     table["gene_id"] = [f"{evil}{i}" for i in range(len(table))]
     hostile = page(
-        table=table, name=evil, formula=evil, up=evil, down=evil, engine=evil, normalization=evil,
+        table=table, name=evil, formula=evil, up_label=evil, down_label=evil, engine=evil, normalization=evil,
         groups={evil: 4}, warnings=[evil], figures={"volcano": PNG}, scalars={evil: 1.0},
     )  # fmt: skip
     html = render(hostile, hostile, dataset=evil, versions={evil: evil})

@@ -19,10 +19,10 @@ from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.arrays import text_array
 from ebgenes.data.filter import of_genes
-from ebgenes.data.formats import read_counts
 from ebgenes.data.given_sizes import column_size_factors, offsets_as_size_factors, read_size_factors
 from ebgenes.data.h5ad import read_study, write_study
 from ebgenes.data.normalization import given_sizes, median_ratio
+from ebgenes.data.reading import read_counts
 from ebgenes.data.sheets import read_samples
 from ebgenes.effects.chunks import common_of, gathered
 from ebgenes.effects.likelihood import effects_of

@@ -37,7 +37,7 @@ def test_stored_weights_alone():
     fit = eb.fit_em(effects, stored=STORED, own_weight=0.0, null="fixed")
     applied = as_applied(STORED, fit.prior)
     assert fit.stored_weight == 1
-    assert applied.null_scale == fit.prior.null_scale == 0
+    assert applied.null_sd == fit.prior.null_sd == 0
     ours, theirs = (eb.posterior(effects, prior).mean for prior in (fit.prior, applied))
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
@@ -189,7 +189,7 @@ def test_priors_that_cannot_be_applied(stored: MixturePrior, family: str, words:
         eb.fit_em(a_study(1, 20, 0.5), stored=stored, family=family)
 
 
-@pytest.mark.parametrize("null", ["estimated", "kappa"])
+@pytest.mark.parametrize("null", ["estimated", "likelihood_scale"])
 @pytest.mark.parametrize("family", ["point_normal", "half_normal"])
 def test_other_families_and_nulls(family: str, null: str):
     signed = MixturePrior(weight=[0.8, 0.1, 0.1], scale=[0, 1.2, -1.2], family="half_normal")

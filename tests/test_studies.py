@@ -1,4 +1,4 @@
-"""Several studies: their product, kappa, and each study's own effects."""
+"""Several studies: their product, tau, and each study's own effects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ebgenes.analyses.meta_analysis import (
     combine_studies,
     heterogeneity,
     join_studies,
-    learn_kappa,
+    learn_tau,
     on_grid,
     without_study,
 )
@@ -33,29 +33,29 @@ from ebgenes.results.table_files import read_table, write_simulation
 PRIOR = MixturePrior(weight=[0.6, 0.4], scale=[0.0, 1.5])
 
 
-def some_studies(seed: int, kappa: float, df: float, n_genes: int = 60, n_studies: int = 3) -> dict[str, Effects]:
+def some_studies(seed: int, tau: float, df: float, n_genes: int = 60, n_studies: int = 3) -> dict[str, Effects]:
     rng = np.random.default_rng(seed)
     theta = np.where(rng.random(n_genes) < 0.8, 0, rng.normal(0, 1, n_genes))
     studies = {}
     for s in range(n_studies):
         se = 0.3 * (1 + 0.4 * s) * np.exp(0.3 * rng.normal(size=n_genes))
-        own = theta + kappa * rng.normal(size=n_genes)
+        own = theta + tau * rng.normal(size=n_genes)
         error = rng.normal(size=n_genes) if np.isinf(df) else rng.standard_t(df, n_genes)
         studies[f"s{s}"] = eb.effects_from_summary([f"g{g}" for g in range(n_genes)], own + se * error, se, df)
     return studies
 
 
-def brute_force(studies: dict[str, Effects], gene: int, kappa: float, theta: np.ndarray) -> np.ndarray:
+def brute_force(studies: dict[str, Effects], gene: int, tau: float, theta: np.ndarray) -> np.ndarray:
     """Log of the product over studies, by quadrature over each study's effect."""
     own = np.linspace(-14, 14, 2801)
     total = np.zeros(len(theta))
     for each in studies.values():
         scale = each.se[gene]
-        if kappa == 0:
+        if tau == 0:
             total += stats.t.logpdf((each.estimate[gene] - theta) / scale, each.df[gene])
             continue
         density = stats.t.pdf((each.estimate[gene] - own) / scale, each.df[gene])
-        total += np.log(integrate.trapezoid(stats.norm.pdf(theta[:, None], own, kappa) * density, own, axis=1))
+        total += np.log(integrate.trapezoid(stats.norm.pdf(theta[:, None], own, tau) * density, own, axis=1))
     return total
 
 
@@ -70,21 +70,21 @@ def test_one_study_is_the_ordinary_fit(engine: str):
             engine=engine, scalars={}, grid=grid, loglik=loglik,
         )  # fmt: skip
     joined = join_studies({"alone": effects})
-    kappa = learn_kappa(joined)
-    assert kappa.value == 0
-    combined = combine_studies(joined, kappa.value)
+    tau = learn_tau(joined)
+    assert tau.value == 0
+    combined = combine_studies(joined, tau.value)
     ours, theirs = (eb.results_table(each, eb.posterior(each, eb.fit_em(each).prior)) for each in (combined, effects))
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
 
 
-@pytest.mark.parametrize("kappa", [0.0, 0.2, 0.8])
-def test_product_is_that_by_brute_force(kappa: float):
+@pytest.mark.parametrize("tau", [0.0, 0.2, 0.8])
+def test_product_is_that_by_brute_force(tau: float):
     """Differences of log likelihoods down to 15 nats below the peak, of t likelihoods."""
-    studies = some_studies(2, kappa, 5.0, n_genes=6)
-    found = combine_studies(join_studies(studies), kappa)
+    studies = some_studies(2, tau, 5.0, n_genes=6)
+    found = combine_studies(join_studies(studies), tau)
     for gene in range(6):
         inside = np.abs(found.grid[gene]) < 8
-        total = brute_force(studies, gene, kappa, found.grid[gene][inside])
+        total = brute_force(studies, gene, tau, found.grid[gene][inside])
         gap = (found.loglik[gene][inside] - total)[total > total.max() - 15]
         # Splines of 49 nodes stand for t likelihoods, straight lines beyond 20 standard errors.
         assert np.ptp(gap) < 0.03
@@ -112,14 +112,14 @@ def test_a_weight_of_nought_is_no_study():
     np.testing.assert_array_equal(weighed.loglik, combine_studies(dropped, 0.2).loglik)
 
 
-@pytest.mark.parametrize("kappa", [0.0, 0.15, 0.5])
-def test_kappa_is_recovered(kappa: float):
-    found = learn_kappa(join_studies(some_studies(5, kappa, np.inf, n_genes=1500)))
+@pytest.mark.parametrize("tau", [0.0, 0.15, 0.5])
+def test_tau_is_recovered(tau: float):
+    found = learn_tau(join_studies(some_studies(5, tau, np.inf, n_genes=1500)))
     low, high = found.interval
     # 95% intervals, widened by half: three cells are tried.
-    assert low - 0.5 * (found.value - low) - 1e-3 <= kappa <= high + 0.5 * (high - found.value)
+    assert low - 0.5 * (found.value - low) - 1e-3 <= tau <= high + 0.5 * (high - found.value)
     assert high - low < 0.15
-    assert (found.p_value < 1e-6) == (kappa > 0)
+    assert (found.p_value < 1e-6) == (tau > 0)
 
 
 @pytest.fixture(scope="module")
@@ -130,18 +130,18 @@ def joined() -> StudySet:
 def test_own_effects_are_those_by_brute_force(joined: StudySet):
     """Means and signs of two studies' own effects, by quadrature over the common and both own effects."""
     studies = dict(list(zip(joined.study, joined.part, strict=True))[:2])
-    two, kappa = join_studies(studies), 0.3
-    common = combine_studies(two, kappa)
+    two, tau = join_studies(studies), 0.3
+    common = combine_studies(two, tau)
     known = eb.posterior(common, PRIOR)
-    found = heterogeneity(two, common, PRIOR, known.lfdr, kappa)
+    found = heterogeneity(two, common, PRIOR, known.lfdr, tau)
     theta = np.linspace(-7, 7, 561)
     slab = 0.4 * stats.norm.pdf(theta, 0, 1.5) * (theta[1] - theta[0])
     for gene in range(8):
         density = [
             stats.t.pdf((each.estimate[gene] - theta) / each.se[gene], each.df[gene]) for each in studies.values()
         ]
-        kernel = stats.norm.pdf(theta[:, None], theta[None, :], kappa)
-        at_zero = stats.norm.pdf(theta, 0, kappa)
+        kernel = stats.norm.pdf(theta[:, None], theta[None, :], tau)
+        at_zero = stats.norm.pdf(theta, 0, tau)
         # Each study given the common effect: mass, mean, share above 0.
         mass = [kernel @ each for each in density]
         mean = [kernel @ (each * theta) / m for each, m in zip(density, mass, strict=True)]

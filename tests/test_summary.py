@@ -13,7 +13,7 @@ import ebgenes as eb
 from ebgenes.arrays import text_array
 from ebgenes.effects.failed import without_failed
 from ebgenes.records.effects import Effects
-from ebgenes.records.prior import DriftPrior, EmFit, MixturePrior
+from ebgenes.records.prior import EmFit, MixturePrior, NullSdPrior
 from ebgenes.results.messages import cautions
 from ebgenes.results.summary import shortest_interval, summarize
 
@@ -44,7 +44,7 @@ def test_nothing_is_said_of_genes_that_are_fine():
     assert found["warnings"] == []
     assert found["status"] == {"ok": 3, "not_converged": 0, "no_information": 0, "outlier": 0}
     # Too few genes for a spread: no number, and no word about it.
-    assert found["diagnostics"]["sigma0"] is None
+    assert found["diagnostics"]["null_z_sd"] is None
 
 
 def test_a_shift_of_all_genes_is_said():
@@ -116,13 +116,13 @@ def test_every_warning_ends_with_what_to_do():
     known = effects(ok=2, outlier=1, not_converged=1, no_information=1)
     told = {"size_shift": 0.4, "size_shift_share": 0.3, "bounded": 1.0, "small_p": 0.004, "residual_df": 3.0}
     known = replace(known, scalars={**told, "dispersion_ratio": 2.5}, unit=None)
-    drift = DriftPrior(draw=np.array([0.1]), excess=np.array([0.4]), df=3.0, seen=True)
+    seen = NullSdPrior(draw=np.array([0.1]), excess=np.array([0.4]), df=3.0, seen=True)
     few = replace(FIT.prior, weight=np.array([0.1, 0.9]), mode=0.3)
     fits = [
-        replace(FIT, prior=few, drift=drift, converged=False, bulk_gain=300.0), FIT,
+        replace(FIT, prior=few, null_sd_prior=seen, converged=False, bulk_gain=300.0), FIT,
     ]  # fmt: skip
-    notes = {note for fit in fits for note in cautions(known, fit, {"sigma0": 1.4})}
-    notes |= set(cautions(replace(known, engine="normal"), FIT, {"sigma0": 1.4}))
+    notes = {note for fit in fits for note in cautions(known, fit, {"null_z_sd": 1.4})}
+    notes |= set(cautions(replace(known, engine="normal"), FIT, {"null_z_sd": 1.4}))
     assert len(notes) > 12
     to_do = "set|fit|confirm|look|name|make|use|record|add|ask|prefer|repeat|raise|leave|see|allows|keeps"
     for note in notes:

@@ -127,7 +127,7 @@ def test_tails_are_seen_and_the_list_is_right(tailed):
     p_value = 2 * stats.t.sf(np.abs(effects.estimate / effects.se), effects.df)[null]
     assert np.mean(p_value < 0.01) < 0.01 + 3 * np.sqrt(0.01 / null.sum())
     assert np.corrcoef(effects.estimate, truth)[0, 1] > 0.85
-    words = cautions(effects, eb.fit_em(effects), {"sigma0": 1.0})
+    words = cautions(effects, eb.fit_em(effects), {"null_z_sd": 1.0})
     assert sum("tails that no negative binomial has" in each for each in words) == 1
 
 
@@ -142,9 +142,9 @@ def test_genes_with_counts_far_from_their_replicates_are_marked(tailed):
     before = eb.fit_effects(counts, design)
     others = np.delete(np.arange(len(count)), np.arange(0, len(count), 50))
     assert (before.status[others] == "outlier").mean() < 0.05
-    several = eb.fit_joint_effects(spoilt, replace(design, contrast=None, joint=one_row(design)))
+    several = eb.fit_multi_df_effects(spoilt, replace(design, contrast=None, multi_df=one_row(design)))
     np.testing.assert_array_equal(several.status, effects.status)
-    words = cautions(effects, eb.fit_em(effects), {"sigma0": 1.0})
+    words = cautions(effects, eb.fit_em(effects), {"null_z_sd": 1.0})
     assert any("which bounded residuals keep from deciding" in each for each in words)
 
 
@@ -173,7 +173,7 @@ def test_chunks_make_the_whole(tailed, tmp_path):
 
 def test_several_rows_are_bounded_too(tailed):
     counts, design, _ = tailed
-    several = eb.fit_joint_effects(counts, replace(design, contrast=None, joint=one_row(design)))
+    several = eb.fit_multi_df_effects(counts, replace(design, contrast=None, multi_df=one_row(design)))
     one = eb.fit_effects(counts, design, composition="none")
     assert several.scalars["bounded"] == 1
     centred = several.estimate[:, 0] - one.estimate
@@ -182,9 +182,9 @@ def test_several_rows_are_bounded_too(tailed):
 
 def one_row(design):
     """The contrast as the only row of a question."""
-    from ebgenes.records.design import JointContrast
+    from ebgenes.records.design import MultiDfContrast
 
-    return JointContrast(row=["group"], weight=design.contrast.weight[None], name="group")
+    return MultiDfContrast(row=["group"], weight=design.contrast.weight[None], name="group")
 
 
 def test_the_choice_is_checked():

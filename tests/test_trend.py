@@ -242,4 +242,4 @@ def test_a_prior_in_another_unit_is_converted(bent: tuple[Counts, Design, FloatA
 def test_effects_without_a_unit_are_told(bent: tuple[Counts, Design, FloatArray]) -> None:
     counts, design, _ = bent
     effects = replace(eb.fit_effects(counts, design), unit=None)
-    assert any("do not tell their unit" in words for words in cautions(effects, eb.fit_em(effects), {"sigma0": 1.0}))
+    assert any("do not tell their unit" in words for words in cautions(effects, eb.fit_em(effects), {"null_z_sd": 1.0}))

@@ -13,8 +13,8 @@ import yaml
 from conftest import REFERENCE
 
 import ebgenes as eb
-from ebgenes.analyses.meta_analysis import combine_studies, heterogeneity, join_studies, learn_kappa, on_grid
-from ebgenes.analyses.multi_df import fit_joint, joint_posterior
+from ebgenes.analyses.meta_analysis import combine_studies, heterogeneity, join_studies, learn_tau, on_grid
+from ebgenes.analyses.multi_df import fit_multi_df_prior, multi_df_posterior
 from ebgenes.app.cli import main
 from ebgenes.arrays import text_array
 from ebgenes.effects.effect_tables import read_effect_table
@@ -22,7 +22,7 @@ from ebgenes.files import write_json
 from ebgenes.posteriors.fdr import list_rate
 from ebgenes.posteriors.over_draws import full_posterior
 from ebgenes.prior.covariates import build_covariates
-from ebgenes.prior.diagnostics import likelihood_stretch
+from ebgenes.prior.diagnostics import estimated_likelihood_scale
 from ebgenes.prior.families import FAMILIES
 from ebgenes.prior.full_bayes import draw_gibbs
 from ebgenes.records.counts import Counts
@@ -84,14 +84,14 @@ def fitted(effects: Effects, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("null", ["estimated", "fixed", "kappa"])
+@pytest.mark.parametrize("null", ["estimated", "fixed", "likelihood_scale"])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_lists_are_the_same_in_any_unit(likelihood, null, family):
-    effects = some_effects(likelihood, understated=0.4 if null == "kappa" else 1.0)
+    effects = some_effects(likelihood, understated=0.4 if null == "likelihood_scale" else 1.0)
     fit = eb.fit_em(effects, family=family, null=null)
     expected = eb.posterior(effects, fit.prior)
-    if null == "kappa" and family == "scale_normal":
-        assert fit.prior.stretch > 1
+    if null == "likelihood_scale" and family == "scale_normal":
+        assert fit.prior.likelihood_scale > 1
     for times in UNITS if (family, null) == ("scale_normal", "estimated") else FAR_UNITS:
         assert_same(fitted(measured_in(effects, times), family=family, null=null), expected, times)
 
@@ -207,17 +207,17 @@ def test_studies_stray_in_proportion(likelihoods, null):
 
     def pooled(times: float) -> tuple[float, Any, Any]:
         joined = join_studies({f"s{i}": measured_in(part, times) for i, part in enumerate(parts)})
-        kappa = learn_kappa(joined)
-        common = combine_studies(joined, kappa.value)
+        tau = learn_tau(joined)
+        common = combine_studies(joined, tau.value)
         prior = eb.fit_em(common, null=null).prior
         known = eb.posterior(common, prior)
-        return kappa.value, known, heterogeneity(joined, common, prior, known.lfdr, kappa.value)
+        return tau.value, known, heterogeneity(joined, common, prior, known.lfdr, tau.value)
 
-    kappa, expected, own = pooled(1.0)
-    assert kappa > 0.1
+    tau, expected, own = pooled(1.0)
+    assert tau > 0.1
     for times in FAR_UNITS:
         other, found, theirs = pooled(times)
-        assert other / times == pytest.approx(kappa, rel=1e-5)
+        assert other / times == pytest.approx(tau, rel=1e-5)
         assert_same(found, expected, times, rtol=1e-4)
         np.testing.assert_allclose(theirs.signs_differ, own.signs_differ, atol=1e-5)
         np.testing.assert_allclose(theirs.mean / times, own.mean, atol=1e-5)
@@ -226,9 +226,9 @@ def test_studies_stray_in_proportion(likelihoods, null):
 def test_diagnostics_do_not_see_the_unit():
     for likelihood in LIKELIHOODS:
         effects = some_effects(likelihood, understated=0.7)
-        expected = likelihood_stretch(effects)
+        expected = estimated_likelihood_scale(effects)
         for times in FAR_UNITS:
-            assert likelihood_stretch(measured_in(effects, times)) == pytest.approx(expected, rel=1e-6)
+            assert estimated_likelihood_scale(measured_in(effects, times)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_file_keeps_the_unit(tmp_path):
@@ -311,8 +311,8 @@ def test_rows_units_do_not_matter(engine):
     def known(times: float) -> Any:
         data = sheet.assign(x=AGE / times)
         design = eb.build_design(data, "~ x + y", eb.any_of("x", "y"), name="any")
-        effects = eb.fit_joint_effects(counts, design, engine=engine)
-        return joint_posterior(effects, fit_joint(effects).prior)
+        effects = eb.fit_multi_df_effects(counts, design, engine=engine)
+        return multi_df_posterior(effects, fit_multi_df_prior(effects).prior)
 
     expected = known(1.0)
     for times in FAR_UNITS:
@@ -412,7 +412,7 @@ def test_contrasts_taken_together_may_have_units_of_their_own(tmp_path):
     np.testing.assert_allclose(second["post_mean"] / factor, first["post_mean"], rtol=1e-6, atol=1e-10)
 
 
-@pytest.mark.parametrize("null", ["estimated", "fixed", "kappa"])
+@pytest.mark.parametrize("null", ["estimated", "fixed", "likelihood_scale"])
 @pytest.mark.parametrize("family", ["scale_normal", "npmle"])
 def test_a_table_lists_the_same_genes_in_other_units(null, family):
     """The second table is a fiftieth of the first, rounded to six digits."""

@@ -10,7 +10,7 @@ has every law without a factor and four laws with some; `full` is the whole cros
 
 Columns are those of evidence.py; in the row of q-values also what concerns the fit and no list: `rmse_raw` of log2_fc
 and `rmse_ratio`, that of post_mean over it; `coverage_changed` and `coverage_{low}_{high}`, of true effects by their
-size, log2; `coverage_robust`, of the robust intervals; `pi0`, `null_scale`, `factors` taken; CPU seconds of the
+size, log2; `coverage_robust`, of the robust intervals; `pi0`, `null_sd`, `factors` taken; CPU seconds of the
 estimates and of the prior with its posterior; `fdp_held`, how often an interval of the list's false discovery
 proportion holds it. `--peers` adds DESeq2, edgeR and limma-voom, in R, `--edgepython` edgeR 5 by an interpreter that
 has edgePython, all on the same sets.
@@ -186,7 +186,7 @@ def score(seed: int, *, cell: Cell) -> list[Row]:
         "rmse_ratio": first["rmse"] / raw,
         "coverage_robust": interval_coverage(robust_frame, known.truth)["coverage"],
         "pi0": fit.prior.pi0,
-        "null_scale": fit.prior.null_scale,
+        "null_sd": fit.prior.null_sd,
         "factors": 0 if own.hidden is None else len(own.hidden.share),
         "cpu_s_effects": estimated - started,
         "cpu_s_prior": judged - estimated,

@@ -38,7 +38,7 @@ from ebgenes.analyses.fixed_or_random import (
     with_group_means,
 )
 from ebgenes.arrays import FloatArray, text_array
-from ebgenes.effects.mixed import fit_contrast, mixed_weights
+from ebgenes.effects.mixed import fit_mixed_contrast, mixed_weights
 from ebgenes.records.counts import Counts
 from ebgenes.records.design import Design
 from ebgenes.records.effects import Effects
@@ -135,7 +135,7 @@ def choice_rates(known: DonorSet) -> Row:
     if factor is None:
         return {}
     response, weight = mixed_weights(known.counts, design)
-    found = fit_contrast(response, weight, design.matrix, design.contrast.weight, design.random)
+    found = fit_mixed_contrast(response, weight, design.matrix, design.contrast.weight, design.random)
     leverage = bias_leverage(weight, design, factor, found)
     estimate = np.sum(found.posterior * found.fits.estimate, axis=1)
     se = np.sqrt(np.sum(found.posterior * found.se**2, axis=1))

@@ -85,9 +85,9 @@ def one_set(scene: str, replicates: int, seed: int) -> list[dict[str, Any]]:
         design = eb.build_design(samples, f"~ {term}", eb.all_of(term))
         for engine in ENGINES:
             start = time.process_time()
-            effects = eb.fit_joint_effects(counts, design, engine=engine, hidden_factors=0)
-            fit = eb.fit_joint(effects)
-            lfdr = eb.joint_posterior(effects, fit.prior).lfdr
+            effects = eb.fit_multi_df_effects(counts, design, engine=engine, hidden_factors=0)
+            fit = eb.fit_multi_df_prior(effects)
+            lfdr = eb.multi_df_posterior(effects, fit.prior).lfdr
             cpu = time.process_time() - start
             told = {"scene": scene, "term": term, "n": replicates, "engine": engine, "pi0": fit.prior.pi0, "cpu_s": cpu}
             told |= {f"null_p_below_{level}": np.mean(effects.p_value[~changed] < level) for level in (0.05, 0.01)}
@@ -115,7 +115,7 @@ def simulated(sets: int) -> None:
 def study(folder: Path, formula: str, term: str, reference: dict[str, str]) -> None:
     samples = eb.read_samples(folder / "samples.tsv")
     design = eb.build_design(samples, formula, eb.all_of(term), reference=reference)
-    inside = (design.joint.weight != 0).any(axis=0)
+    inside = (design.multi_df.weight != 0).any(axis=0)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         question = ["--design", formula, "--reference", json.dumps(reference)]

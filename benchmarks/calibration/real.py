@@ -166,7 +166,7 @@ def summary_of(one: Fitted) -> Row:
     return {
         "genes": len(one.table),
         "pi0": f"{prior.pi0:.4g}",
-        "null_scale": f"{prior.null_scale:.4g}",
+        "null_sd": f"{prior.null_sd:.4g}",
         "factors": 0 if hidden is None else len(hidden.share),
     }
 
@@ -456,7 +456,7 @@ def halves(options: argparse.Namespace) -> Iterator[Row]:
             row |= {"error": f"{error[name]:.4f}", "ratio": f"{error[name] / error['null fixed']:.4f}"}
             if name in tables:
                 fit, table = tables[name]
-                row |= {"pi0": f"{fit.prior.pi0:.4g}", "null_scale": f"{fit.prior.null_scale:.4g}"}
+                row |= {"pi0": f"{fit.prior.pi0:.4g}", "null_sd": f"{fit.prior.null_sd:.4g}"}
                 for cut in ("q", "s"):
                     listed = table.loc[shared][table.loc[shared, f"{cut}_value"] < LEVEL]
                     same = np.sign(listed["post_mean"]) == np.sign(target["log2_fc"][listed.index])

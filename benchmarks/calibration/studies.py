@@ -1,15 +1,15 @@
-"""Several simulated studies pooled: kappa, realised FDR and discoveries, beside the usual combinations.
+"""Several simulated studies pooled: tau, realised FDR and discoveries, beside the usual combinations.
 
 python benchmarks/calibration/studies.py [--sets 8]
 
-2,000 genes, 15% of them changed by N(0, 1); theta_gs ~ N(theta_g, kappa^2) in every study, null genes' too; standard
+2,000 genes, 15% of them changed by N(0, 1); theta_gs ~ N(theta_g, tau^2) in every study, null genes' too; standard
 errors log-normal around .3, .39, .48, ... log2 in the first, second, third study, ...; estimates normal, or t with 6
 degrees of freedom. Truth is whether theta_g is 0.
 
 Peers on the same estimates: Fisher's combination of two-sided p-values, Stouffer's of signed z-scores, fixed-effect
 inverse variance, and random effects with DerSimonian and Laird's variance, each with Benjamini-Hochberg at .05; t
 statistics enter with their own p-values. Columns: `rates.list_rates` of each list, mean over sets, with the Monte Carlo
-standard error; kappa as estimated, the share of its 95% intervals that hold the truth, and coverage of 95% intervals of
+standard error; tau as estimated, the share of its 95% intervals that hold the truth, and coverage of 95% intervals of
 each study's own effects.
 """
 
@@ -21,18 +21,18 @@ from rates import Row, average, list_rates, write_rows
 from scipy import special
 
 import ebgenes as eb
-from ebgenes.analyses.meta_analysis import combine_studies, heterogeneity, join_studies, learn_kappa
+from ebgenes.analyses.meta_analysis import combine_studies, heterogeneity, join_studies, learn_tau
 from ebgenes.records.effects import Effects
 
 GENES, CHANGED, EFFECT = 2000, 0.15, 1.0
-CELLS = [(kappa, studies, df) for df in (np.inf, 6.0) for studies in (2, 3, 5) for kappa in (0.0, 0.15, 0.5)]
+CELLS = [(tau, studies, df) for df in (np.inf, 6.0) for studies in (2, 3, 5) for tau in (0.0, 0.15, 0.5)]
 
 
-def simulate(seed: int, kappa: float, n_studies: int, df: float) -> tuple[np.ndarray, np.ndarray, dict[str, Effects]]:
+def simulate(seed: int, tau: float, n_studies: int, df: float) -> tuple[np.ndarray, np.ndarray, dict[str, Effects]]:
     """True common effects (G,), each study's own (G, S), and what was measured."""
-    rng = np.random.default_rng([seed, int(100 * kappa), n_studies, int(min(df, 99))])
+    rng = np.random.default_rng([seed, int(100 * tau), n_studies, int(min(df, 99))])
     theta = np.where(rng.random(GENES) < CHANGED, rng.normal(0, EFFECT, GENES), 0.0)
-    own = theta[:, None] + kappa * rng.normal(size=(GENES, n_studies))
+    own = theta[:, None] + tau * rng.normal(size=(GENES, n_studies))
     studies = {}
     for s in range(n_studies):
         se = 0.3 * (1 + 0.3 * s) * np.exp(0.3 * rng.normal(size=GENES))
@@ -74,11 +74,11 @@ def _weighted(estimate: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, 
     return (precision * estimate).sum(axis=1) / total, total**-0.5
 
 
-def score(seed: int, *, kappa: float, n_studies: int, df: float) -> list[Row]:
+def score(seed: int, *, tau: float, n_studies: int, df: float) -> list[Row]:
     """Every method's rates on one set."""
-    theta, own, studies = simulate(seed, kappa, n_studies, df)
+    theta, own, studies = simulate(seed, tau, n_studies, df)
     joined = join_studies(studies)
-    found = learn_kappa(joined)
+    found = learn_tau(joined)
     effects = combine_studies(joined, found.value)
     fit = eb.fit_em(effects)
     known = eb.posterior(effects, fit.prior)
@@ -89,8 +89,8 @@ def score(seed: int, *, kappa: float, n_studies: int, df: float) -> list[Row]:
         {
             "method": "ebgenes, studies",
             **list_rates(table["q_value"], table["lfdr"], table["post_mean"], theta),
-            "kappa_hat": found.value,
-            "kappa_covered": float(low <= kappa <= high),
+            "tau_hat": found.value,
+            "tau_covered": float(low <= tau <= high),
             "own_covered": float(np.mean(np.abs(each.mean - own) < 1.96 * each.sd)),
         }
     ]
@@ -104,10 +104,10 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=8)
     options = parser.parse_args()
     rows: list[Row] = []
-    for kappa, n_studies, df in CELLS:
-        sets = [score(seed, kappa=kappa, n_studies=n_studies, df=df) for seed in range(options.sets)]
+    for tau, n_studies, df in CELLS:
+        sets = [score(seed, tau=tau, n_studies=n_studies, df=df) for seed in range(options.sets)]
         errors = "normal" if np.isinf(df) else f"t {df:g}"
-        rows += (found := average(f"kappa {kappa:g}, {n_studies} studies, {errors}", sets))
+        rows += (found := average(f"tau {tau:g}, {n_studies} studies, {errors}", sets))
         show(found)
         write_rows(options.out, rows)
 

@@ -23,7 +23,7 @@ import numpy as np
 from measure import machine, write_rows
 
 import ebgenes as eb
-from ebgenes.prior.full_bayes import make_planes
+from ebgenes.prior.full_bayes import make_scale_grid
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import GibbsDraws
 
@@ -46,14 +46,14 @@ def main() -> None:
     fit = eb.fit_em(effects, null="fixed")
     eb.draw_gibbs(effects, fit, chains=2, draws=4, warmup=0)
     start = time.process_time()
-    planes = make_planes(effects, fit)
+    scale_grid = make_scale_grid(effects, fit)
     likelihood_s = time.process_time() - start
     start = time.process_time()
     draws = eb.draw_gibbs(effects, fit)
     ours_s = time.process_time() - start - likelihood_s
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "likelihood.npz"), Path(folder, "draws.npz")
-        np.savez(source, likelihood=planes.likelihood[0].T.astype(float))
+        np.savez(source, likelihood=scale_grid.likelihood[0].T.astype(float))
         peer = Path(__file__).with_name("gibbs_peer.py")
         command = [options.nuts, str(peer), str(source), str(target), str(options.draws), str(options.draws)]
         subprocess.run(command, check=True)
@@ -61,7 +61,7 @@ def main() -> None:
             weight, nuts_s = found["weight"], float(found["cpu_s"])
     n = len(weight)
     nuts = replace(
-        draws, weight=weight, null_scale=np.zeros(n), scale=np.tile(draws.scale[0], (n, 1)), loglik=np.arange(n) * 1.0,
+        draws, weight=weight, null_sd=np.zeros(n), scale=np.tile(draws.scale[0], (n, 1)), loglik=np.arange(n) * 1.0,
         chain=np.zeros(n, dtype=int), sweep=np.arange(n),
     )  # fmt: skip
     rows = []

@@ -48,7 +48,7 @@ def require_different(studies: Mapping[str, Effects]) -> None:
 def samples_asked(design: Design) -> set[str]:
     """Samples on which a contrast's least-squares estimate depends."""
     weights = [] if design.contrast is None else [design.contrast.weight]
-    weights += [] if design.joint is None else list(design.joint.weight)
+    weights += [] if design.multi_df is None else list(design.multi_df.weight)
     # Rows of the pseudoinverse are what each sample adds to each coefficient.
     part = np.abs(np.array(weights) @ np.linalg.pinv(design.matrix)).max(axis=0)
     return {str(name) for name in design.sample[part > 1e-9 * part.max()]}

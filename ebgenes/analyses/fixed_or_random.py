@@ -196,7 +196,8 @@ def mundlak_coefficients(
     wide = with_covariates(design, _mean_exposure(design, factor)[:, None])
     unit = np.append(np.zeros(design.matrix.shape[1]), 1.0)
     found = fit_mixed_contrast(response, weight, wide.matrix, unit, design.random)
-    question = Contrast(name=f"mundlak_{factor.name}", weight=unit, up="higher between", down="lower between")
+    words = {"up_label": "higher between", "down_label": "lower between"}
+    question = Contrast(name=f"mundlak_{factor.name}", weight=unit, **words)
     return likelihood_effects(found, counts, question)
 
 

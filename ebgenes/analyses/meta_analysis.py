@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray, text_array
 from ebgenes.effects.negative_binomial import FAR, REACH, summaries
 from ebgenes.errors import InputError
-from ebgenes.numerics import grid as grids
+from ebgenes.numerics import grid_likelihood
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.studies import PRODUCT_NODES, multiply_studies, study_posteriors
 from ebgenes.prior.families import family_of
@@ -26,11 +26,11 @@ from ebgenes.records.prior import MixturePrior
 
 LOG2 = np.log(2)
 
-KAPPAS = np.concatenate([[0.0], np.geomspace(0.02, 2.56, 8)])
-"""Where kappa is first sought, log2 over the range of the data."""
+TAUS = np.concatenate([[0.0], np.geomspace(0.02, 2.56, 8)])
+"""Where tau is first sought, log2 over the range of the data."""
 
 SEARCHED = 5_000
-"""Genes, evenly taken, among which kappa is sought where there are twice as many."""
+"""Genes, evenly taken, among which tau is sought where there are twice as many."""
 
 DROP = 1.92
 """Drop of the log likelihood at the ends of a 95% interval."""
@@ -82,7 +82,7 @@ class StudySet:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Kappa:
+class Tau:
     """How far a study's effect strays from the common one.
 
     Attributes
@@ -189,13 +189,13 @@ def on_grid(effects: Effects) -> tuple[FloatArray, FloatArray]:
     u = np.broadcast_to(REACH, (len(effects.gene), len(REACH)))
     df = np.minimum(effects.df, 1e15)[:, None]
     loglik = np.where(np.isfinite(effects.df)[:, None], -0.5 * (df + 1) * np.log1p(u * u / df), -0.5 * u * u)
-    # Constants are those of a normal; kappa alone tells likelihoods of one study apart.
+    # Constants are those of a normal; tau alone tells likelihoods of one study apart.
     loglik = loglik - np.log(effects.se * np.sqrt(2 * np.pi))[:, None]
     return effects.estimate[:, None] + effects.se[:, None] * u, loglik
 
 
-def _spread_out(joined: StudySet, kappa: float) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Likelihoods of all studies' genes that are asked for, convolved with N(0, kappa^2), (N, T), and rows (G, S)."""
+def _spread_out(joined: StudySet, tau: float) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Likelihoods of all studies' genes that are asked for, convolved with N(0, tau^2), (N, T), and rows (G, S)."""
     parts = [on_grid(part) for part in joined.part]
     if len({grid.shape[1] for grid, _ in parts}) > 1:
         raise InputError(
@@ -204,12 +204,12 @@ def _spread_out(joined: StudySet, kappa: float) -> tuple[FloatArray, FloatArray,
     used = np.unique(joined.row[joined.row >= 0])
     grid, loglik = (np.concatenate(each)[used] for each in zip(*parts, strict=True))
     row = np.where(joined.row >= 0, np.searchsorted(used, joined.row), -1)
-    if kappa > 0:
+    if tau > 0:
         wide, convolved = np.empty_like(grid), np.empty_like(loglik)
         known = read_only(grid), read_only(loglik)
         map_blocks(
-            lambda block: grids.add_drift(
-                known[0][block], known[1][block], float(kappa), wide[block], convolved[block]
+            lambda block: grid_likelihood.convolve_normal(
+                known[0][block], known[1][block], float(tau), wide[block], convolved[block]
             ),
             len(grid),
         )
@@ -217,8 +217,8 @@ def _spread_out(joined: StudySet, kappa: float) -> tuple[FloatArray, FloatArray,
     return grid, loglik, row
 
 
-def combine_studies(joined: StudySet, kappa: float) -> Effects:
-    """The likelihood of each gene's common effect: the product over studies, each convolved with N(0, kappa^2).
+def combine_studies(joined: StudySet, tau: float) -> Effects:
+    """The likelihood of each gene's common effect: the product over studies, each convolved with N(0, tau^2).
 
     One study alone comes back as it is. Normal likelihoods have a normal product; others are kept at 81 nodes around
     its peak, from which estimate, standard error, df and p-value are read as `fit_effects` reads them.
@@ -226,14 +226,14 @@ def combine_studies(joined: StudySet, kappa: float) -> Effects:
     if len(joined.study) == 1 and joined.weight[0] == 1:
         return joined.part[0]
     if _closed(joined):
-        return _combined_normals(joined, kappa)[0]
-    grid, loglik, row = _spread_out(joined, kappa)
+        return _combined_normals(joined, tau)[0]
+    grid, loglik, row = _spread_out(joined, tau)
     row = np.ascontiguousarray(row)
     nodes, product = np.empty((2, len(row), PRODUCT_NODES))
     map_blocks(
         lambda block: multiply_studies(grid, loglik, row[block], joined.weight, nodes[block], product[block]), len(row)
     )
-    told = _told(joined, kappa)
+    told = _told(joined, tau)
     unit = LOG2 * usual_unit(joined.part)
     found = summaries(nodes * unit, product, FAR)
     return Effects(
@@ -242,11 +242,11 @@ def combine_studies(joined: StudySet, kappa: float) -> Effects:
     )  # fmt: skip
 
 
-def _combined_normals(joined: StudySet, kappa: float) -> tuple[Effects, FloatArray]:
+def _combined_normals(joined: StudySet, tau: float) -> tuple[Effects, FloatArray]:
     """The product of normals, and the logs of what it is beside a normal density, (G,)."""
     estimate, se = _column(joined, "estimate"), _column(joined, "se")
     there = joined.row >= 0
-    variance = np.where(there, se**2 + kappa**2, 1.0)
+    variance = np.where(there, se**2 + tau**2, 1.0)
     weight = np.where(there, joined.weight, 0.0)
     precision = (weight / variance).sum(axis=1)
     x = np.where(there, estimate, 0.0)
@@ -254,10 +254,10 @@ def _combined_normals(joined: StudySet, kappa: float) -> tuple[Effects, FloatArr
     rest = (weight * (np.log(2 * np.pi * variance) + (x - mean[:, None]) ** 2 / variance)).sum(axis=1)
     factor = 0.5 * np.log(2 * np.pi / precision) - 0.5 * rest
     found = {"estimate": mean, "se": precision**-0.5, "df": np.full(len(mean), np.inf)}
-    return Effects(**cast(Any, found), **_told(joined, kappa)), factor
+    return Effects(**cast(Any, found), **_told(joined, tau)), factor
 
 
-def _told(joined: StudySet, kappa: float) -> dict[str, Any]:
+def _told(joined: StudySet, tau: float) -> dict[str, Any]:
     """What a combined effect has beside its likelihood."""
     mean = _column(joined, "base_mean")
     known = np.isfinite(mean)
@@ -274,10 +274,10 @@ def _told(joined: StudySet, kappa: float) -> dict[str, Any]:
         "base_mean": np.divide(total, known.sum(axis=1), out=np.full(len(total), np.nan), where=known.any(axis=1)),
         "status": text_array(status),
         "engine": "studies",
-        "scalars": {"studies": float(len(joined.study)), "kappa": float(kappa)},
+        "scalars": {"studies": float(len(joined.study)), "tau": float(tau)},
         "contrast": first.contrast,
-        "up": first.up,
-        "down": first.down,
+        "up_label": first.up_label,
+        "down_label": first.down_label,
         "residuals": _widest(joined.part),
         "unit": common_unit(joined.part),
     }
@@ -301,31 +301,31 @@ def _widest(parts: Sequence[Effects]) -> ResidualAxes | None:
     return max(known, key=lambda axes: excess_variance(axes).sum()) if len(known) == len(parts) else None
 
 
-def learn_kappa(joined: StudySet, family: str = "scale_normal", most: int = SEARCHED) -> Kappa:
-    """Kappa by marginal maximum likelihood over all genes, the prior of the common effects profiled out.
+def learn_tau(joined: StudySet, family: str = "scale_normal", most: int = SEARCHED) -> Tau:
+    """Tau by marginal maximum likelihood over all genes, the prior of the common effects profiled out.
 
-    ``theta_gs ~ N(theta_g, kappa^2)`` and ``theta_g`` follows the two-group prior, whose weights are fitted anew for
-    every kappa, with the null's scale at 0. One study tells nothing: kappa is 0 then.
+    ``theta_gs ~ N(theta_g, tau^2)`` and ``theta_g`` follows the two-group prior, whose weights are fitted anew for
+    every tau, with the null's scale at 0. One study tells nothing: tau is 0 then.
     """
     some = _some(joined, most)
     if len(joined.study) == 1 or not len(some.gene):
-        return Kappa(value=0.0, interval=(0.0, np.inf), tried=np.zeros(1), loglik=np.zeros(1), p_value=1.0)
+        return Tau(value=0.0, interval=(0.0, np.inf), tried=np.zeros(1), loglik=np.zeros(1), p_value=1.0)
     closed = _closed(some)
     tried: dict[float, float] = {}
 
-    def loglik(kappa: float) -> float:
-        if kappa not in tried:
-            effects, factor = _combined_normals(some, kappa) if closed else (combine_studies(some, kappa), np.zeros(1))
-            tried[kappa] = float(fit_em(effects, family=family, null="fixed", mode="zero").loglik[-1] + factor.sum())
-        return tried[kappa]
+    def loglik(tau: float) -> float:
+        if tau not in tried:
+            effects, factor = _combined_normals(some, tau) if closed else (combine_studies(some, tau), np.zeros(1))
+            tried[tau] = float(fit_em(effects, family=family, null="fixed", mode="zero").loglik[-1] + factor.sum())
+        return tried[tau]
 
-    first = KAPPAS / usual_unit(joined.part)
-    best = int(np.argmax([loglik(float(kappa)) for kappa in first]))
+    first = TAUS / usual_unit(joined.part)
+    best = int(np.argmax([loglik(float(tau)) for tau in first]))
     low, high = first[max(best - 1, 0)], first[min(best + 1, len(first) - 1)]
     minimize_scalar(
-        lambda kappa: -loglik(float(kappa)), bounds=(low, high), method="bounded", options={"xatol": 0.02 * high}
+        lambda tau: -loglik(float(tau)), bounds=(low, high), method="bounded", options={"xatol": 0.02 * high}
     )
-    value = max(tried, key=lambda kappa: tried[kappa])
+    value = max(tried, key=lambda tau: tried[tau])
     if value > 0:
         # The curvature at the peak says where the ends of the interval are to be looked for.
         step = 0.1 * value
@@ -333,12 +333,12 @@ def learn_kappa(joined: StudySet, family: str = "scale_normal", most: int = SEAR
         reach = float(np.clip(np.sqrt(2 * DROP / max(-bend, 1e-300)), 0.02 * value, 0.9 * value))
         for factor in (-1.3, -1.0, 1.0, 1.3):
             loglik(max(value + factor * reach, 0.0))
-        value = max(tried, key=lambda kappa: tried[kappa])
+        value = max(tried, key=lambda tau: tried[tau])
     x = np.array(sorted(tried))
-    y = np.array([tried[kappa] for kappa in x])
+    y = np.array([tried[tau] for tau in x])
     gain = max(float(y.max() - y[0]), 0.0)
     p_value = 0.5 * float(special.chdtrc(1, 2 * gain)) if gain > 0 else 1.0
-    return Kappa(value=float(value), interval=_ends(x, y, value), tried=x, loglik=y, p_value=p_value)
+    return Tau(value=float(value), interval=_ends(x, y, value), tried=x, loglik=y, p_value=p_value)
 
 
 def _ends(x: FloatArray, y: FloatArray, value: float) -> tuple[float, float]:
@@ -378,7 +378,7 @@ class Heterogeneity:
 
 
 def heterogeneity(
-    joined: StudySet, common: Effects, prior: MixturePrior, lfdr: FloatArray, kappa: float
+    joined: StudySet, common: Effects, prior: MixturePrior, lfdr: FloatArray, tau: float
 ) -> Heterogeneity:
     """Heterogeneity of each gene, and posteriors of each study's own effects.
 
@@ -387,12 +387,12 @@ def heterogeneity(
     joined
         The studies.
     common
-        Their product at this kappa.
+        Their product at this tau.
     prior
         The prior of the common effects: normals around 0.
     lfdr
         P(null | data), (G,).
-    kappa
+    tau
         How far studies stray.
 
     Raises
@@ -409,7 +409,7 @@ def heterogeneity(
     with np.errstate(divide="ignore", invalid="ignore"):
         i2 = np.where(cochran_q > 0, np.maximum(1 - freedom / cochran_q, 0), 0.0)
     p_value = special.chdtrc(freedom, _cochran(estimate, se, df))
-    mean, sd, differ = _own_posteriors(joined, common, prior, lfdr, kappa)
+    mean, sd, differ = _own_posteriors(joined, common, prior, lfdr, tau)
     return Heterogeneity(
         n_studies=n_studies.astype(np.int64),
         cochran_q=np.where(several, cochran_q, np.nan),
@@ -425,9 +425,10 @@ def heterogeneity(
 
 def require_normal(prior: MixturePrior) -> None:
     """Refuse a prior whose slabs are no normals around 0."""
-    if not family_of(prior.family).is_normal or prior.mode != 0 or prior.stretch != 1:
+    if not family_of(prior.family).is_normal or prior.mode != 0 or prior.likelihood_scale != 1:
         raise InputError(
-            "studies need a prior of the family scale_normal or point_normal, with mode zero and without kappa as null."
+            "studies need a prior of the family scale_normal or point_normal, with mode zero and a null other "
+            "than likelihood_scale."
         )
 
 
@@ -446,19 +447,19 @@ def _cochran(estimate: FloatArray, se: FloatArray, df: FloatArray | None = None)
 
 
 def _own_posteriors(
-    joined: StudySet, common: Effects, prior: MixturePrior, lfdr: FloatArray, kappa: float
+    joined: StudySet, common: Effects, prior: MixturePrior, lfdr: FloatArray, tau: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    grid, loglik, row = _spread_out(joined, kappa)
+    grid, loglik, row = _spread_out(joined, tau)
     row = np.ascontiguousarray(row)
     nodes, product = (np.array(each) for each in on_grid(common))
-    variance = prior.null_scale**2 + np.where(np.arange(len(prior.scale)) > 0, prior.scale**2, 0.0)
+    variance = prior.null_sd**2 + np.where(np.arange(len(prior.scale)) > 0, prior.scale**2, 0.0)
     weight = np.array(prior.weight)
     mean, sd = np.empty((2, *row.shape))
     differ = np.empty(len(row))
     lfdr = np.array(lfdr)
 
     def work(block: slice) -> None:
-        known = row[block], nodes[block], product[block], lfdr[block], weight, variance, float(kappa)
+        known = row[block], nodes[block], product[block], lfdr[block], weight, variance, float(tau)
         study_posteriors(grid, loglik, *known, mean[block], sd[block], differ[block])
 
     map_blocks(work, len(row))
@@ -466,14 +467,14 @@ def _own_posteriors(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class LeaveOneOut:
     """What the other studies say without one of them.
 
     Attributes
     ----------
     study
         The one that is left out.
-    kappa
+    tau
         Of the others.
     listed, lost, gained
         Genes that the others list; genes of the whole list that they do not; genes that they list alone.
@@ -490,7 +491,7 @@ class LeftOut:
     """
 
     study: str
-    kappa: float
+    tau: float
     listed: int
     lost: int
     gained: int
@@ -500,13 +501,13 @@ class LeftOut:
     p_value: float
 
 
-def compare_left_out(
+def compare_leave_one_out(
     joined: StudySet,
     dropped: int,
-    kappa: float,
-    listed: set[str],
+    tau: float,
+    discoveries: set[str],
     others: tuple[TextArray, BoolArray, FloatArray, FloatArray],
-) -> LeftOut:
+) -> LeaveOneOut:
     """How one study lies to the others.
 
     Parameters
@@ -515,9 +516,9 @@ def compare_left_out(
         All studies.
     dropped
         The one that is left out.
-    kappa
+    tau
         Of the others.
-    listed
+    discoveries
         Genes that all studies list together.
     others
         The genes of the other studies, which of them these list, and posterior means and standard deviations of the
@@ -532,7 +533,7 @@ def compare_left_out(
     # A t's variance is larger than its scale's square.
     df = np.clip(own.df[here], 3.0, 1e9)
     inflation = df / (df - 2)
-    z = gap / np.sqrt(own.se[here] ** 2 * inflation + sd[there] ** 2 + kappa**2)
+    z = gap / np.sqrt(own.se[here] ** 2 * inflation + sd[there] ** 2 + tau**2)
     # A few genes that are far out say nothing of the rest.
     z2 = np.minimum(z**2, 16.0)
     spread = float(np.sqrt(z2.mean())) if len(z2) else np.nan
@@ -541,12 +542,12 @@ def compare_left_out(
     judged = called[there]
     x, y = mean[there][judged], own.estimate[here][judged]
     theirs = {str(each) for each in gene[called]}
-    return LeftOut(
+    return LeaveOneOut(
         study=str(joined.study[dropped]),
-        kappa=kappa,
+        tau=tau,
         listed=len(theirs),
-        lost=len(listed - theirs),
-        gained=len(theirs - listed),
+        lost=len(discoveries - theirs),
+        gained=len(theirs - discoveries),
         spread=spread,
         slope=float(np.sum(x * y) / np.sum(x**2)) if len(x) >= 3 else np.nan,
         same_sign=float(np.mean(x * y > 0)) if len(x) else np.nan,
@@ -554,11 +555,11 @@ def compare_left_out(
     )
 
 
-def conflict_words(left: Sequence[LeftOut]) -> list[str]:
+def conflict_words(left: Sequence[LeaveOneOut]) -> list[str]:
     """A sentence for each study that does not lie with the others."""
     return [
         f"The study {each.study} does not lie with the others: its estimates spread {each.spread:.2f} times as far "
-        f"around what they predict as errors and kappa allow, and have their sign in {100 * each.same_sign:.0f}% of "
+        f"around what they predict as errors and tau allow, and have their sign in {100 * each.same_sign:.0f}% of "
         "the genes that they list. See what the list is without it."
         for each in left
         if each.spread > UNLIKE and each.p_value < 0.01

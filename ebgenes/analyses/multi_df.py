@@ -8,13 +8,13 @@ from scipy import special
 from ebgenes.analyses.conditions.multivariate_fit import fit_multivariate
 from ebgenes.analyses.conditions.multivariate_posterior import multivariate_posterior
 from ebgenes.arrays import FloatArray, TextArray, text_array
-from ebgenes.effects.joint import squared_distance
+from ebgenes.effects.multi_df_effects import squared_distance
 from ebgenes.errors import InputError
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.prior.fit import MIN_SCALE
 from ebgenes.records.design import Curve
-from ebgenes.records.effects import Effects, JointEffects
-from ebgenes.records.posterior import JointPosterior, Posterior
+from ebgenes.records.effects import Effects, MultiDfEffects
+from ebgenes.records.posterior import MultiDfPosterior, Posterior
 from ebgenes.records.prior import MixturePrior, MultivariateFit, MultivariatePrior
 
 UP, DOWN = "up in leading row", "down in leading row"
@@ -24,8 +24,8 @@ RESCALING = 0.1, 100.0
 """How far variances are shrunk or stretched until an estimate's distance from 0 tells its p-value."""
 
 
-def fit_joint(
-    effects: JointEffects,
+def fit_multi_df_prior(
+    effects: MultiDfEffects,
     *,
     null: str = "estimated",
     min_scale: float | None = None,
@@ -59,7 +59,7 @@ def fit_joint(
     )  # fmt: skip
 
 
-def as_normal(effects: JointEffects) -> tuple[FloatArray, FloatArray]:
+def as_normal(effects: MultiDfEffects) -> tuple[FloatArray, FloatArray]:
     """Estimates (G, R) and covariances (G, R, R), times the rows' units, as of normal errors.
 
     A gene's covariance is scaled so that the squared distance of its estimate from 0 is the chi-squared point of its
@@ -75,9 +75,9 @@ def as_normal(effects: JointEffects) -> tuple[FloatArray, FloatArray]:
     return effects.estimate * effects.unit, effects.covariance * stretch[:, None, None] * unit
 
 
-def joint_posterior(
-    effects: JointEffects, prior: MultivariatePrior, *, interval: float = 0.95, threshold: float = 0.0
-) -> JointPosterior:
+def multi_df_posterior(
+    effects: MultiDfEffects, prior: MultivariatePrior, *, interval: float = 0.95, threshold: float = 0.0
+) -> MultiDfPosterior:
     """Partial pooling of several effects: each gene's posterior under the prior all genes share.
 
     Parameters
@@ -115,7 +115,7 @@ def joint_posterior(
         up, down = ((1 - known.lfdr) * special.ndtr((side * center - threshold) / spread) for side in (1, -1))
     names = text_array(["none", *prior.pattern])
     share = np.column_stack([known.lfdr_all, known.pattern_share])
-    return JointPosterior(
+    return MultiDfPosterior(
         gene=effects.gene,
         row=effects.row,
         mean=mean,
@@ -130,7 +130,7 @@ def joint_posterior(
         prob_up=up,
         prob_down=down,
         pattern=names[np.argmax(share, axis=1)],
-        leading=np.lexsort((-np.abs(mean) / np.maximum(sd, 1e-300), known.lfsr), axis=1)[:, 0],
+        top_row=np.lexsort((-np.abs(mean) / np.maximum(sd, 1e-300), known.lfsr), axis=1)[:, 0],
         interval=interval,
         threshold=threshold,
     )
@@ -163,7 +163,7 @@ def _covariance(estimate: FloatArray, covariance: FloatArray, prior: Multivariat
     out = np.empty_like(covariance)
 
     def work(block: slice) -> None:
-        seen = covariance[block] + prior.drift
+        seen = covariance[block] + prior.null_covariance
         total = seen[:, None] + slabs  # (B, K, R, R)
         inverse = np.linalg.inv(total)
         _, size = np.linalg.slogdet(total)
@@ -186,17 +186,17 @@ def marginal_prior(prior: MultivariatePrior) -> MixturePrior:
     Every component becomes a normal with the mean of its rows' variances; the null keeps its share.
     """
     variance = np.diagonal(prior.components(), axis1=1, axis2=2).mean(axis=1)
-    drift = float(np.sqrt(np.diagonal(prior.drift).mean()))
-    return MixturePrior(weight=prior.weight, scale=np.concatenate([[drift], np.sqrt(variance[1:])]))
+    null_sd = float(np.sqrt(np.diagonal(prior.null_covariance).mean()))
+    return MixturePrior(weight=prior.weight, scale=np.concatenate([[null_sd], np.sqrt(variance[1:])]))
 
 
-def leading_effects(effects: JointEffects, posterior: JointPosterior) -> tuple[Effects, Posterior]:
+def top_effects(effects: MultiDfEffects, posterior: MultiDfPosterior) -> tuple[Effects, Posterior]:
     """Each gene's most certain row as its effect, with the test and the lfdr of all rows together.
 
     What tables and figures of single effects show of a question of several rows.
     """
     gene = np.arange(len(effects.gene))
-    row = posterior.leading
+    row = posterior.top_row
     single = Effects(
         gene=effects.gene,
         estimate=effects.estimate[gene, row],
@@ -204,8 +204,8 @@ def leading_effects(effects: JointEffects, posterior: JointPosterior) -> tuple[E
         df=effects.df,
         base_mean=effects.base_mean,
         contrast=effects.contrast,
-        up=UP,
-        down=DOWN,
+        up_label=UP,
+        down_label=DOWN,
         engine=effects.engine,
         scalars=effects.scalars,
         p_value=effects.p_value,
@@ -224,7 +224,7 @@ def leading_effects(effects: JointEffects, posterior: JointPosterior) -> tuple[E
     return single, known
 
 
-def signals(posterior: JointPosterior, level: float) -> TextArray:
+def signals(posterior: MultiDfPosterior, level: float) -> TextArray:
     """Which rows carry a gene's signal, in words: those whose lfsr is below a level, with their signs, (G,)."""
     found = posterior.lfsr < level
     signed = np.where(posterior.mean > 0, 1, -1)

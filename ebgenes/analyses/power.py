@@ -10,13 +10,13 @@ from scipy import special
 
 from ebgenes.analyses.precision import (
     N_DFS,
-    N_DRIFTS,
     N_ERRORS,
+    N_NULL_SDS,
     Layout,
     cell_masses,
     layout_of,
     null_widths,
-    relative_drifts,
+    relative_null_sds,
     typical_error,
 )
 from ebgenes.arrays import FloatArray
@@ -58,22 +58,22 @@ class Seen:
     of_cell: FloatArray
 
 
-def with_drift(error: FloatArray, df: FloatArray, drift: float) -> tuple[FloatArray, FloatArray]:
+def with_null_sd(error: FloatArray, df: FloatArray, null_sd: float) -> tuple[FloatArray, FloatArray]:
     """Standard errors and degrees of freedom of estimates that drift besides.
 
     The t's share of the variance has tails, the drift's has none.
     """
-    wide = np.hypot(error, drift)
+    wide = np.hypot(error, null_sd)
     with np.errstate(invalid="ignore"):
         return wide, np.asarray(df * (wide / error) ** 4)
 
 
-def seen_in(layout: Layout, drift: float) -> Seen:
+def seen_in(layout: Layout, null_sd: float) -> Seen:
     """What a study sees under a null of some standard deviation, at estimates that do not depend on that."""
     plain = np.repeat(np.exp(layout.log_error), N_DFS)
     with np.errstate(divide="ignore"):
         df = np.tile(1 / np.maximum(layout.inverse_df, 0.0), N_ERRORS)
-    error, df = with_drift(plain, df, drift)
+    error, df = with_null_sd(plain, df, null_sd)
     near = np.arange(NEAR_STEP / 2, NEAR, NEAR_STEP)
     reach = max(layout.edge[-1] / plain.min(), 2 * NEAR)
     n_far = int(np.ceil(np.log(reach / NEAR) / np.log(RATIO)))
@@ -361,7 +361,7 @@ class Studies:
         Of all.
     probability
         Of each, (A,).
-    drift
+    null_sd
         Standard deviation of the null, (A,).
     found
         What the lists hold, A.
@@ -373,7 +373,7 @@ class Studies:
 
     layout: Layout
     probability: FloatArray
-    drift: FloatArray
+    null_sd: FloatArray
     found: list[Found]
     estimate: FloatArray
     rate: FloatArray
@@ -393,17 +393,17 @@ def study_of(
     layout = layout_of(pilot, prior, replicates, depth)
     masses = [cell_masses(prior, weight, scale, layout.edge) for _, weight, scale in every]
     kinds = []
-    for drift in null_widths(pilot, layout):
-        seen = seen_in(layout, float(drift))
+    for null_sd in null_widths(pilot, layout):
+        seen = seen_in(layout, float(null_sd))
         for (share, weight, _), mass in zip(every, masses, strict=True):
             known = judged(seen, layout, float(weight[0]), mass, size, symmetric=symmetric)
-            kinds.append((share / N_DRIFTS, float(drift), mass, known))
+            kinds.append((share / N_NULL_SDS, float(null_sd), mass, known))
     rate = _rates(prior, pilot, layout, symmetric=symmetric)
     found = [list_of(seen, layout, mass, known, rate, level, size) for _, _, mass, known in kinds]
     return Studies(
         layout=layout,
         probability=np.array([kind[0] for kind in kinds]),
-        drift=np.array([kind[1] for kind in kinds]),
+        null_sd=np.array([kind[1] for kind in kinds]),
         found=found,
         estimate=seen.estimate,
         rate=rate.mean(axis=0),
@@ -419,7 +419,7 @@ def _rates(prior: MixturePrior, pilot: Pilot, layout: Layout, *, symmetric: bool
     ratio = width / at_pilot
     middle = (ratio[1:] + ratio[:-1]) / 2
     before, after = (
-        np.bincount(np.searchsorted(middle, np.sqrt(relative_drifts(pilot, df))), minlength=len(ratio)) + 0.5
+        np.bincount(np.searchsorted(middle, np.sqrt(relative_null_sds(pilot, df))), minlength=len(ratio)) + 0.5
         for df in (pilot.residual_df, layout.residual_df)
     )
     times = after / before / np.sum(share * after / before)

@@ -21,7 +21,7 @@ N_LEVELS, N_WIDTHS = 16, 6
 N_ERRORS, N_DFS = 12, 3
 """Standard errors and degrees of freedom at which a study's list is worked out."""
 
-N_DRIFTS = 4
+N_NULL_SDS = 4
 """Equally probable widths of the null of another study."""
 
 FINEST, CELL_RATIO, WIDEST = 0.3, 1.13, 6.0
@@ -124,7 +124,7 @@ def layout_of(pilot: Pilot, prior: MixturePrior, replicates: float, depth: float
     """A study like a pilot, of so many samples in either group, with reads a sample so many times as many."""
     residual_df = pilot.residual_df + 2 * (replicates - pilot.replicates)
     residual_df = max(residual_df, 1.0)
-    log_variance = pilot.log_variance + np.log(prior.stretch**2 * pilot.replicates / replicates)
+    log_variance = pilot.log_variance + np.log(prior.likelihood_scale**2 * pilot.replicates / replicates)
     if depth != 1:
         log_variance = log_variance + np.log(deeper(pilot.counting, depth))
     spread = np.sqrt(np.maximum(_variance_of_variances(pilot.prior_df, residual_df)
@@ -194,7 +194,7 @@ def cell_masses(prior: MixturePrior, weight: FloatArray, scale: FloatArray, edge
     return np.asarray(mass * (total / mass.sum())) if mass.sum() > 0 else np.zeros(len(mass))
 
 
-def relative_drifts(pilot: Pilot, residual_df: float) -> FloatArray:
+def relative_null_sds(pilot: Pilot, residual_df: float) -> FloatArray:
     """Variances of the null of another study over its typical squared error, ascending, (N,); see `prior.null`.
 
     What replicates share goes along with that study's own groups as far as chance has it.
@@ -214,5 +214,5 @@ def typical_error(layout: Layout) -> float:
 
 def null_widths(pilot: Pilot, layout: Layout) -> FloatArray:
     """Equally probable standard deviations of the null of another study, ascending, (M,)."""
-    parts = np.array_split(relative_drifts(pilot, layout.residual_df), N_DRIFTS)
+    parts = np.array_split(relative_null_sds(pilot, layout.residual_df), N_NULL_SDS)
     return np.asarray(typical_error(layout) * np.sqrt([np.median(each) for each in parts]))

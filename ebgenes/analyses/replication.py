@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from scipy import special
 
-from ebgenes.analyses.power import Studies, study_of, with_drift
+from ebgenes.analyses.power import Studies, study_of, with_null_sd
 from ebgenes.analyses.precision import (
     between,
     cell_masses,
@@ -18,10 +18,10 @@ from ebgenes.analyses.precision import (
     residual_df_of,
 )
 from ebgenes.arrays import FloatArray
-from ebgenes.numerics import grid as grids
+from ebgenes.numerics import grid_likelihood
 from ebgenes.numerics.cells import repeat_probabilities
 from ebgenes.numerics.jit import map_blocks, read_only
-from ebgenes.prior.likelihoods import as_seen
+from ebgenes.prior.likelihoods import to_prior_scale
 from ebgenes.records.effects import Effects
 from ebgenes.records.pilot import Pilot
 from ebgenes.records.prior import MixturePrior
@@ -84,23 +84,25 @@ def repeat_of(
     listed, same = np.zeros(n_genes), np.zeros(n_genes)
     sign = np.where(effects.estimate >= prior.mode, 1.0, -1.0)
     middle = (studies.layout.edge[1:] + studies.layout.edge[:-1]) / 2
-    seen = as_seen(effects, prior)
+    seen = to_prior_scale(effects, prior)
     grid, loglik = _likelihoods(seen)
-    for share, pi0, mass, drift in _parts(effects, prior, studies.layout.edge):
+    for share, pi0, mass, null_sd in _parts(effects, prior, studies.layout.edge):
         slab = mass / max(mass.sum(), 1e-300)
 
         known = pi0, slab, middle, sign, error, error_df, cutoff, share * weight, listed, same
-        map_blocks(partial(_repeated, grid, loglik, drift, known), n_genes)
+        map_blocks(partial(_repeated, grid, loglik, null_sd, known), n_genes)
     return Repeat(listed=np.minimum(listed, 1.0), same_sign=np.minimum(same, 1.0), replicates=studies.layout.replicates)
 
 
-def _repeated(grid: FloatArray, loglik: FloatArray, drift: float, known: tuple[FloatArray, ...], block: slice) -> None:
+def _repeated(
+    grid: FloatArray, loglik: FloatArray, null_sd: float, known: tuple[FloatArray, ...], block: slice
+) -> None:
     """Add what repeats make of a block of genes to the last two of what is known."""
     null, slab, middle, sign, error, error_df, cutoff, weight, listed, same = known
     nodes, heights = grid[block], loglik[block]
-    if drift > 0:
+    if null_sd > 0:
         wide, convolved = np.empty_like(nodes), np.empty_like(heights)
-        grids.add_drift(read_only(nodes), read_only(heights), drift, wide, convolved)
+        grid_likelihood.convolve_normal(read_only(nodes), read_only(heights), null_sd, wide, convolved)
         nodes, heights = wide, convolved
     of_repeats = (np.ascontiguousarray(each[:, block]) for each in (error, error_df, cutoff))
     repeat_probabilities(
@@ -127,7 +129,7 @@ def _parts(
     n_genes = len(effects.gene)
     if prior.nulls is None:
         own = np.full(n_genes, prior.pi0) if prior.null_share is None else np.array(prior.null_share)
-        return [(1.0, own, cell_masses(prior, prior.weight, prior.scale, edge), prior.null_scale)]
+        return [(1.0, own, cell_masses(prior, prior.weight, prior.scale, edge), prior.null_sd)]
     parts = []
     groups = [rows for _, rows in prior.nulls.by_scale()]
     while len(groups) > 2:
@@ -151,7 +153,7 @@ def _repeats(
     layout = studies.layout
     times = pilot.replicates / layout.replicates
     counting = np.nan_to_num(counting_variance(effects, pilot.replicates), nan=0.0) / effects.se**2
-    log_variance = 2 * np.log(effects.se * prior.stretch) + np.log(times)
+    log_variance = 2 * np.log(effects.se * prior.likelihood_scale) + np.log(times)
     if depth != 1:
         log_variance = log_variance + np.log(deeper(counting, depth))
     own_error = np.exp(log_variance / 2)
@@ -159,14 +161,14 @@ def _repeats(
     df = own_df + layout.residual_df
     expected, spread = _seen_errors(effects, pilot, log_variance, own_df, layout.residual_df)
     rows = []
-    for drift in np.unique(studies.drift):
-        own = studies.drift == drift
+    for null_sd in np.unique(studies.null_sd):
+        own = studies.null_sd == null_sd
         share = studies.probability[own]
         rates = np.array([found.least for found, is_own in zip(studies.found, own, strict=True) if is_own])
         # A list that holds nothing ends at no rate at all.
         least = special.expit(share @ special.logit(np.clip(rates, 1e-300, 1 - 1e-12)) / share.sum())
         cutoff = np.exp(expected) * _at(studies, _cutoffs(studies, float(least)), expected, df)
-        error, error_df = with_drift(own_error, effects.df, float(drift))
+        error, error_df = with_null_sd(own_error, effects.df, float(null_sd))
         # A cutoff that is itself uncertain is the same as a wider error beside it.
         rows.append((np.hypot(error, cutoff * spread), error_df, cutoff, share.sum()))
     error, error_df, cutoff, weight = (np.array(each) for each in zip(*rows, strict=True))

@@ -194,7 +194,7 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
         if design is not None:
             n_samples, n_coefficients = design.matrix.shape
             size_words = f"{n_samples} samples, {n_coefficients} coefficients, "
-            size_words += "" if design.joint is None else f"{len(design.joint.row)} rows together, "
+            size_words += "" if design.multi_df is None else f"{len(design.multi_df.row)} rows together, "
             tell([words for words in dropped_words(design.dropped) if not found.told(words)], found.tell)
             found.lines.append(f"{found.name}/{contrast}: {size_words}{dataset.design}")
             found.tell_random(design, contrast)

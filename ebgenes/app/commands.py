@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ebgenes.arrays import TextArray
     from ebgenes.records.counts import Screen, Study
     from ebgenes.records.design import Design
-    from ebgenes.records.effects import Effects, JointEffects
+    from ebgenes.records.effects import Effects, MultiDfEffects
     from ebgenes.records.prior import GibbsDraws, MixturePrior
 
 
@@ -130,7 +130,7 @@ def pseudobulk(options: argparse.Namespace) -> None:
 
 def plan(options: argparse.Namespace) -> None:
     """Say which contrasts can be asked of which cell type."""
-    from ebgenes.app.prepare import left_out, plan_cell_types
+    from ebgenes.app.prepare import excluded, plan_cell_types
     from ebgenes.data.pseudobulk import read_pseudobulk
     from ebgenes.files import write_json
 
@@ -138,7 +138,7 @@ def plan(options: argparse.Namespace) -> None:
     if dataset.pseudobulk is None:
         raise InputError(f"dataset {options.dataset!r} has no section pseudobulk.")
     plan = plan_cell_types(dataset, read_pseudobulk(options.pseudobulk), config.effects.normalization)
-    for sentence in left_out(plan):
+    for sentence in excluded(plan):
         _note(sentence)
     write_json(options.out, plan)
 
@@ -164,12 +164,12 @@ def effects(options: argparse.Namespace) -> None:
     _write_effects(options.out, _estimated(options))
 
 
-def _write_effects(path: str, effects: Effects | JointEffects) -> None:
-    from ebgenes.records.effects import JointEffects
-    from ebgenes.results.storage import write_effects, write_joint_effects
+def _write_effects(path: str, effects: Effects | MultiDfEffects) -> None:
+    from ebgenes.records.effects import MultiDfEffects
+    from ebgenes.results.storage import write_effects, write_multi_df_effects
 
-    if isinstance(effects, JointEffects):
-        write_joint_effects(path, effects)
+    if isinstance(effects, MultiDfEffects):
+        write_multi_df_effects(path, effects)
     else:
         write_effects(path, effects)
 
@@ -192,7 +192,7 @@ def chunk(options: argparse.Namespace) -> None:
     write_effects(options.out, effects_of(common, genes_of(len(common.counts.gene), *options.chunk)))
 
 
-def _estimated(options: argparse.Namespace) -> Effects | JointEffects:
+def _estimated(options: argparse.Namespace) -> Effects | MultiDfEffects:
     from ebgenes.app.steps import estimate_any
 
     return estimate_any(*_asked(options))
@@ -216,7 +216,7 @@ def _asked(options: argparse.Namespace) -> tuple[Study, Design, EffectsSettings,
 
 def contrast(options: argparse.Namespace) -> None:
     """Effects, prior, table and figures of one contrast, in one process."""
-    effects: Effects | JointEffects
+    effects: Effects | MultiDfEffects
     if options.chunks:
         from ebgenes.app.config import parse_section
         from ebgenes.effects.chunks import gathered
@@ -253,7 +253,7 @@ def contrasts(options: argparse.Namespace) -> None:
     fit_contrasts(Path(options.out), read_study(options.counts), dataset, config, _note)
 
 
-def _any_effects(options: argparse.Namespace) -> tuple[Effects | JointEffects, Screen | None]:
+def _any_effects(options: argparse.Namespace) -> tuple[Effects | MultiDfEffects, Screen | None]:
     """Effects from effects.h5, or from a table of estimates and what tells their errors, with all its genes."""
     path = options.effects
     if Path(path).suffix in (".h5", ".hdf5"):
@@ -314,7 +314,7 @@ def _fit_prior(options: argparse.Namespace, asked: Any) -> None:
 
 
 def _answer(
-    effects: Effects | JointEffects,
+    effects: Effects | MultiDfEffects,
     screen: Screen | None,
     options: argparse.Namespace,
     asked: Any,
@@ -326,7 +326,7 @@ def _answer(
     from ebgenes.app.steps import annotation
     from ebgenes.app.write import answer_contrast
     from ebgenes.data.h5ad import read_notes, read_screen
-    from ebgenes.records.effects import JointEffects
+    from ebgenes.records.effects import MultiDfEffects
 
     prior = parse_section("prior", asked)
     gibbs = parse_section("gibbs", _yaml(options.gibbs, "--gibbs"))
@@ -349,7 +349,7 @@ def _answer(
         gibbs,
         report,
         study=_study_for([Path(path) for path in options.figures], options.counts),
-        genes=None if isinstance(effects, JointEffects) else annotation(options.genes, prior),
+        genes=None if isinstance(effects, MultiDfEffects) else annotation(options.genes, prior),
         notes=() if options.counts is None else read_notes(options.counts),
         progress=_count_sweeps,
     )
@@ -366,13 +366,13 @@ def _count_sweeps(done: int, total: int) -> None:
 def table(options: argparse.Namespace) -> None:
     """Write the result table."""
     from ebgenes.app.config import parse_section
-    from ebgenes.records.effects import JointEffects
+    from ebgenes.records.effects import MultiDfEffects
     from ebgenes.results.storage import read_prior
     from ebgenes.results.table_files import write_table
 
     report = parse_section("report", _yaml(options.report, "--report"))
     effects, screen = _any_effects(options)
-    if isinstance(effects, JointEffects):
+    if isinstance(effects, MultiDfEffects):
         table = _told(effects, options.prior, options.counts, report).table
         for path in options.out:
             write_table(path, table)
@@ -386,7 +386,7 @@ def table(options: argparse.Namespace) -> None:
     _write_tables(options.out, effects, prior, options.counts, screen, report, draws)
 
 
-def _told(effects: JointEffects, prior: str | Path, counts: str | None, report: Any) -> MultiDfResult:
+def _told(effects: MultiDfEffects, prior: str | Path, counts: str | None, report: Any) -> MultiDfResult:
     """What a stored prior says of several rows."""
     from ebgenes.app.steps import multi_df_result
     from ebgenes.data.h5ad import read_screen
@@ -422,7 +422,7 @@ def plot(options: argparse.Namespace) -> None:
 
     from ebgenes.app.config import parse_section
     from ebgenes.app.figures import draw_files, known_of
-    from ebgenes.records.effects import JointEffects
+    from ebgenes.records.effects import MultiDfEffects
     from ebgenes.results.storage import read_any_effects, read_prior
     from ebgenes.results.table_files import read_null, read_table
 
@@ -430,13 +430,13 @@ def plot(options: argparse.Namespace) -> None:
     prior, summary = read_prior(options.prior)
     table, files = read_table(options.table), [Path(path) for path in options.out]
     null = None if options.truth is None else read_null(options.truth, table)
-    joint = None
+    multi_df = None
     if options.effects is not None:
         effects = read_any_effects(options.effects)
-        if isinstance(effects, JointEffects):
-            joint = replace(_told(effects, options.prior, None, settings), table=table)
+        if isinstance(effects, MultiDfEffects):
+            multi_df = replace(_told(effects, options.prior, None, settings), table=table)
     study = _study_for(files, options.counts)
-    draw_files(files, known_of(table, prior, summary, settings, study=study, null=null, joint=joint))
+    draw_files(files, known_of(table, prior, summary, settings, study=study, null=null, multi_df=multi_df))
 
 
 def _study_for(figures: list[Path], counts: str | None) -> Study | None:
@@ -471,7 +471,7 @@ def report(options: argparse.Namespace) -> None:
     from ebgenes.app.prepare import read_plan
     from ebgenes.app.run import sections_of
     from ebgenes.data.h5ad import read_study
-    from ebgenes.records.effects import JointEffects
+    from ebgenes.records.effects import MultiDfEffects
     from ebgenes.results.messages import further_words
     from ebgenes.results.storage import read_any_effects, read_prior
     from ebgenes.results.table import sentence
@@ -480,7 +480,7 @@ def report(options: argparse.Namespace) -> None:
     config, dataset = _config_and_dataset(options)
     name = options.dataset if options.part is None else f"{options.dataset}/{options.part}"
     folder = Path(options.folder or Path(config.outdir, name))
-    together = sections_of(folder if options.part is None else folder.parent, dataset)
+    sections = sections_of(folder if options.part is None else folder.parent, dataset)
     if options.part is not None:
         plan = read_plan(folder.parent / "cell_types.json")
         asked = plan.get(options.part, {}).get("contrasts", [])
@@ -505,16 +505,16 @@ def report(options: argparse.Namespace) -> None:
         table = read_table(folder / contrast / "genes.tsv")
         effects = read_any_effects(folder / contrast / "effects.h5")
         known = folder / contrast, table, prior, summary, study, dataset, config
-        if isinstance(effects, JointEffects):
+        if isinstance(effects, MultiDfEffects):
             told = _told(effects, folder / contrast / "prior.json", None, config.report)
-            pages.append(contrast_page(*known, joint=told))
+            pages.append(contrast_page(*known, multi_df=told))
         else:
             pages.append(contrast_page(*known, effects))
-    write_results(folder, study, name, pages, together, config=config)
+    write_results(folder, study, name, pages, sections, config=config)
     write_dataset_figures(folder, study, dataset, pages, config)
     # What a newcomer reads last on the terminal: what was found, and how sure we are.
     for page in pages:
-        print(f"{page.name}: {sentence(page.table, page.up, page.down, page.level)}")
+        print(f"{page.name}: {sentence(page.table, page.up_label, page.down_label, page.level)}")
         for words in said[page.name]:
             print(f"{page.name}: {words}")
     print(f"open {folder / 'report.html'}")

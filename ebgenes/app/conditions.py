@@ -15,18 +15,20 @@ from ebgenes.analyses.conditions.multivariate_fit import fit_multivariate
 from ebgenes.analyses.conditions.multivariate_posterior import multivariate_posterior
 from ebgenes.analyses.conditions.multivariate_summary import summarize_multivariate
 from ebgenes.analyses.conditions.multivariate_tables import condition_table, gene_table
-from ebgenes.app.analyses.multivariate import MultivariateSettings
-from ebgenes.app.config import Config, DatasetSettings, taken_together
+from ebgenes.app.analyses.multivariate import ANALYSIS, contrasts_of
+from ebgenes.app.config import Config, DatasetSettings
 from ebgenes.app.figures import draw_files, page_figures
-from ebgenes.app.outputs import CONDITIONS_FOLDER, conditions_figures, files_of_conditions
+from ebgenes.app.outputs import conditions_figures, conditions_tables, folder_of_analysis
 from ebgenes.app.prepare import contrast_design, read_plan
 from ebgenes.data.h5ad import read_study
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.files import write_json
+from ebgenes.plots.figures import FIGURES
 from ebgenes.posteriors.fdr import p_values
 from ebgenes.records.counts import Study
 from ebgenes.records.design import Design
-from ebgenes.report.contents import TogetherPage
+from ebgenes.report.contents import Section
+from ebgenes.report.sources import reference
 from ebgenes.results.storage import read_effects, read_multivariate_prior
 from ebgenes.results.summary import versions
 from ebgenes.results.table_files import write_table
@@ -35,6 +37,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.analyses.conditions.error_correlation import Condition
+
+
+TEXT = """<p>Estimates of all conditions were taken together, with the correlation of their errors, under a mixture of
+multivariate normal distributions that all genes share. {{ each.values.pi0 | percent }} of the genes are estimated
+to have no effect in any condition{% for pattern, weight in each.values.patterns %}{{ "; the others: " if loop.first
+else ", " }}<bdi>{{ pattern }}</bdi> {{ weight | percent }}{% endfor %}. Effects and rates of every gene and
+condition are in <code>multivariate/{{ each.name }}/conditions.tsv</code>, one row a gene in
+<code>multivariate.tsv</code> beside it.</p>"""
+"""What the page says of the model."""
+
+RARE = 0.005
+"""Share of the genes up to which a pattern is not told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +60,7 @@ class Asked:
     name: str
 
 
-def asked_conditions(
-    settings: MultivariateSettings, dataset: DatasetSettings, plan: Mapping[str, Mapping[str, Any]] | None
-) -> list[Asked]:
+def asked_conditions(dataset: DatasetSettings, entry: str, plan: Mapping[str, Mapping[str, Any]] | None) -> list[Asked]:
     """What is taken together; plan is the one of cell_types.json, for datasets of cells.
 
     Raises
@@ -56,7 +68,7 @@ def asked_conditions(
     InputError
         For a cell type that is not there, or where none can answer.
     """
-    contrasts = taken_together(dataset, settings)
+    contrasts, settings = contrasts_of(dataset, entry), dataset.multivariate[entry]
     if plan is None:
         return [Asked(part="", contrast=contrast, name=contrast) for contrast in contrasts]
     types = [part["cell_type"] for part in plan.values()]
@@ -87,7 +99,7 @@ def write_together(
     """
     settings, report = dataset.multivariate[group], config.report
     plan = None if dataset.pseudobulk is None else read_plan(folder / "cell_types.json")
-    asked = asked_conditions(settings, dataset, plan)
+    asked = asked_conditions(dataset, group, plan)
     conditions, names = _read(folder, asked, dataset)
     gene, estimate, se = joined(conditions)
     correlation = error_correlation(conditions, estimate, se, settings.correlation)
@@ -107,13 +119,10 @@ def write_together(
         "multivariate": gene_table(gene, names, estimate, fit.prior, posterior, report.level),
         "conditions": condition_table(gene, names, estimate, se, own),
     }
-    place = folder / CONDITIONS_FOLDER / group
-    for file in files_of_conditions(report):
-        stem, _, suffix = file.partition(".")
-        if suffix == "json":
-            write_json(place / file, summary)
-        else:
-            write_table(place / file, tables[stem])
+    place = Path(folder_of_analysis(ANALYSIS, folder, group))
+    write_json(place / "multivariate.json", summary)
+    for file in conditions_tables(report):
+        write_table(place / file, tables[file.partition(".")[0]])
     draw_files([place / name for name in conditions_figures(config)], {"sharing": summary})
     return str(summary["words"])
 
@@ -156,7 +165,7 @@ def require_independent(dataset: DatasetSettings, sheet: pd.DataFrame, group: st
     if asked.correlation not in ("auto", "design"):
         return
     try:
-        designs = [_design(sheet, dataset, contrast) for contrast in taken_together(dataset, asked)]
+        designs = [_design(sheet, dataset, contrast) for contrast in contrasts_of(dataset, group)]
     except InputError:
         # Told where the contrasts are checked.
         return
@@ -168,27 +177,30 @@ def require_independent(dataset: DatasetSettings, sheet: pd.DataFrame, group: st
         )
 
 
-def together_pages(folder: Path, groups: Sequence[str]) -> list[TogetherPage]:
+def together_sections(folder: Path, groups: Sequence[str]) -> list[Section]:
     """What the report says of what is taken together, from the files in the dataset's folder."""
 
     pages = []
     for group in groups:
-        found = folder / CONDITIONS_FOLDER / group
+        found = Path(folder_of_analysis(ANALYSIS, folder, group))
         prior, summary = read_multivariate_prior(found / "multivariate.json")
         pages.append(
-            TogetherPage(
+            Section(
+                heading="Taken together",
                 name=group,
                 words=str(summary["words"]),
-                pi0=prior.pi0,
-                patterns=sorted(
-                    (
-                        (str(name), float(weight))
-                        for name, weight in summary["pattern_weight"].items()
-                        if weight > 0.005
-                    ),
-                    key=lambda pair: -pair[1],
-                ),
-                figures=page_figures(found, "conditions", summary),
+                text=TEXT,
+                values={"pi0": prior.pi0, "patterns": _patterns(summary)},
+                figures={
+                    FIGURES[name].caption: image for name, image in page_figures(found, "conditions", summary).items()
+                },
+                sources=[reference("urbut2019")],
             )
         )
     return pages
+
+
+def _patterns(summary: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Names of the patterns that some genes have, and their shares, largest first."""
+    found = [(str(name), float(weight)) for name, weight in summary["pattern_weight"].items() if weight > RARE]
+    return sorted(found, key=lambda pair: -pair[1])

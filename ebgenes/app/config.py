@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.analyses.multivariate import MultivariateSettings
 from ebgenes.app.config_values import impossible_values, named_twice, not_finite
+from ebgenes.app.former_keys import current_keys, current_prior
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
 from ebgenes.design.formulas import split_formula, with_random
@@ -172,7 +173,7 @@ class StudiesSettings:
 
     sources: dict[str, SourceSettings]
     genes: str | None
-    kappa: str | float
+    tau: str | float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +272,7 @@ def parse_config(content: Any) -> Config:
         One message for each mistake: the key's path, the value found, what is allowed, and the
         nearest valid name.
     """
-    content = _text_keys(content)
+    content = current_keys(_text_keys(content))
     _require_valid(content, schema(), "the config")
     datasets = {name: _dataset(value) for name, value in content["datasets"].items()}
     messages = [
@@ -293,22 +294,22 @@ def parse_config(content: Any) -> Config:
         studies=studies,
         **sections,
     )
-    _require_joint_settings(config)
+    _require_multi_df_settings(config)
     return config
 
 
-JOINT_PRIOR: dict[str, tuple[Any, ...]] = {
+MULTI_DF_PRIOR: dict[str, tuple[Any, ...]] = {
     "family": ("scale_normal",), "fit": ("em",), "null": ("estimated", "fixed"), "mode": ("auto", "zero"),
     "covariates": ([],), "compare": ([],), "stored": (None,),
 }  # fmt: skip
 """What the prior of several rows can be."""
 
 
-def joint_mistakes(prior: PriorSettings, report: ReportSettings) -> Iterator[str]:
+def multi_df_mistakes(prior: PriorSettings, report: ReportSettings) -> Iterator[str]:
     """Settings that a question of several rows has no use for."""
     found = [
         (f"prior.{'from' if key == 'stored' else key}", getattr(prior, key), allowed)
-        for key, allowed in JOINT_PRIOR.items()
+        for key, allowed in MULTI_DF_PRIOR.items()
     ]
     for key, value, allowed in [*found, ("report.interval_method", report.interval_method, ("plugin",))]:
         if value not in allowed:
@@ -318,9 +319,11 @@ def joint_mistakes(prior: PriorSettings, report: ReportSettings) -> Iterator[str
             )
 
 
-def _require_joint_settings(config: Config) -> None:
-    joint = any(is_joint(question) for dataset in config.datasets.values() for question in dataset.contrasts.values())
-    messages = list(joint_mistakes(config.prior, config.report)) if joint else []
+def _require_multi_df_settings(config: Config) -> None:
+    multi_df = any(
+        is_multi_df(question) for dataset in config.datasets.values() for question in dataset.contrasts.values()
+    )
+    messages = list(multi_df_mistakes(config.prior, config.report)) if multi_df else []
     if messages:
         raise InputErrors(f"the config has {len(messages)} mistake{'s' if len(messages) > 1 else ''}:", messages)
 
@@ -345,7 +348,7 @@ def parse_section(name: str, content: Any) -> Any:
     InputErrors
         As `parse_config`.
     """
-    content = _text_keys(content)
+    content = current_prior(_text_keys(content)) if name == "prior" else _text_keys(content)
     _require_valid(content, {**schema()["$defs"][name], "$defs": schema()["$defs"]}, name)
     fields = {key: field for field, key in KEYWORDS.items()} if name == "prior" else {}
     record = SECTIONS[name] if name in SECTIONS else ANALYSES[name].settings
@@ -388,7 +391,7 @@ def parse_reference(content: Any) -> dict[str, Any]:
     return dict(content)
 
 
-def is_joint(question: Mapping[str, Any]) -> bool:
+def is_multi_df(question: Mapping[str, Any]) -> bool:
     """Whether a contrast, as the config writes it, has several rows."""
     return "rows" in question or "term" in question
 
@@ -449,7 +452,7 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
             yield f"{place}.dataset: there is no dataset {source.dataset!r}; there are: {listing(datasets)}.{near}"
         elif dataset.pseudobulk is not None:
             yield f"{place}.dataset: {source.dataset!r} has cells; name the genes.tsv of a cell type as table instead."
-        elif source.contrast in dataset.contrasts and is_joint(dataset.contrasts[source.contrast]):
+        elif source.contrast in dataset.contrasts and is_multi_df(dataset.contrasts[source.contrast]):
             yield f"{place}.contrast: {source.contrast!r} has several rows; studies need one effect a gene."
         elif source.contrast not in dataset.contrasts:
             near = nearest(str(source.contrast), dataset.contrasts)
@@ -459,11 +462,9 @@ def _unmet(name: str, studies: StudiesSettings, datasets: Mapping[str, DatasetSe
             )
 
 
-def taken_together(dataset: DatasetSettings, settings: MultivariateSettings) -> list[str]:
-    """Names of the contrasts that are taken together: as asked, or all that have one row."""
-    if settings.contrasts is not None:
-        return settings.contrasts
-    return [name for name, question in dataset.contrasts.items() if not is_joint(question)]
+def single_effects(dataset: DatasetSettings) -> list[str]:
+    """Names of the contrasts that have one row."""
+    return [name for name, question in dataset.contrasts.items() if not is_multi_df(question)]
 
 
 def _no_sheet(name: str, dataset: DatasetSettings) -> Iterator[str]:
@@ -588,7 +589,9 @@ LIMITS = {
 def require_studies_prior(config: Config) -> None:
     """Refuse settings of the prior that several studies cannot have."""
     prior = config.prior
-    if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "kappa":
-        raise InputError("studies need prior.fit em, prior.family scale_normal or point_normal, and no kappa as null.")
+    if prior.fit != "em" or prior.family not in ("scale_normal", "point_normal") or prior.null == "likelihood_scale":
+        raise InputError(
+            "studies need prior.fit em, prior.family scale_normal or point_normal, and no likelihood_scale as null."
+        )
     if prior.mode == "estimated" or prior.covariates:
         raise InputError("studies need a prior.mode other than estimated, and no prior.covariates.")

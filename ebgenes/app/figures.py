@@ -31,20 +31,20 @@ def known_of(
     *,
     study: Study | None = None,
     null: BoolArray | None = None,
-    joint: MultiDfResult | None = None,
+    multi_df: MultiDfResult | None = None,
     own: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """What figures of a contrast may be drawn of, by the names that they need it by.
 
-    `study` is for figures of counts; `null`, which rows of the table are truly unchanged, for the calibration; `joint`
-    for figures of several rows; `own`, the table of studies' own effects, for the forest.
+    `study` is for figures of counts; `null`, which rows of the table are truly unchanged, for the calibration;
+    `multi_df` for figures of several rows; `own`, the table of studies' own effects, for the forest.
     """
     words = summary.get("contrast", {})
     known: dict[str, Any] = {"table": table, "prior": prior, "study": study, "null": null, "own": own}
-    known |= {"up": words.get("up", "higher"), "down": words.get("down", "lower")}
+    known |= {"up_label": words.get("up", "higher"), "down_label": words.get("down", "lower")}
     known |= {"covariates": summary.get("covariates"), "hidden": summary.get("hidden_factors")}
     known |= {"stored": summary.get("stored"), "studies": summary.get("studies")}
-    known |= {} if joint is None else options(joint, "effects", "posterior")
+    known |= {} if multi_df is None else options(multi_df, "effects", "posterior")
     return known | options(settings, "level", "label", "x", "y")
 
 

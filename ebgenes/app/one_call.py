@@ -28,10 +28,10 @@ from ebgenes.app.steps import (
 from ebgenes.arrays import text_array
 from ebgenes.data.estimated import estimated_counts
 from ebgenes.data.filter import match_samples
-from ebgenes.data.formats import with_samples_of
 from ebgenes.data.h5ad import counts_from_anndata, names_in_var, study_to_anndata
 from ebgenes.data.intake import Intake, Samples, settled, sheet_of, summed
 from ebgenes.data.sheets import Sheet, read_controls
+from ebgenes.data.wide_tables import with_samples_of
 from ebgenes.design.matrix import Model, read_model
 from ebgenes.design.questions import AllOf, Combination, Comparison, Several
 from ebgenes.errors import InputError, listing, nearest
@@ -108,8 +108,8 @@ class Result:
     @property
     def discoveries(self) -> pd.DataFrame:
         """The rows of the genes in the list, the most certain first."""
-        listed = self.table[in_list(self.table, self.level)]
-        return listed.iloc[most_certain(listed)]
+        discoveries = self.table[in_list(self.table, self.level)]
+        return discoveries.iloc[most_certain(discoveries)]
 
     @property
     def level(self) -> float:
@@ -130,7 +130,7 @@ class Result:
         """One of the figures that the workflow writes, as `ebgenes.plots.draw` composes it."""
         fit, settings = self.fit, self.prepared.config.report
         study = self.prepared.study
-        known = known_of(fit.table, fit.shown_prior, fit.summary, settings, study=study, joint=fit.result)
+        known = known_of(fit.table, fit.shown_prior, fit.summary, settings, study=study, multi_df=fit.result)
         return figure_of(name).drawn("", known)
 
     def volcano(self) -> Figure:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from os.path import join
 from typing import TYPE_CHECKING, Self
 
 from ebgenes.plots.figures import FigureRecord, Of, figures_of
 
 if TYPE_CHECKING:
+    from ebgenes.app.analyses.analysis import Analysis
     from ebgenes.app.config import Config, ReportSettings
-
-CONDITIONS_FOLDER = "multivariate"
-"""Folder, among a dataset's results, of conditions taken together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +114,22 @@ def conditions_figures(config: Config) -> list[str]:
     return _files(config, "conditions")
 
 
-def files_of_conditions(report: ReportSettings) -> list[str]:
-    """What conditions taken together leave besides figures, in their folder."""
+def conditions_tables(report: ReportSettings) -> list[str]:
+    """The tables of conditions taken together, in their folder."""
     written = [suffix for suffix in report.tables if suffix != "rnk"]
-    return ["multivariate.json", *(f"{stem}.{suffix}" for stem in ("multivariate", "conditions") for suffix in written)]
+    return [f"{stem}.{suffix}" for stem in ("multivariate", "conditions") for suffix in written]
+
+
+def folder_of_analysis(analysis: Analysis, dataset: str | PathLike[str], entry: str) -> str:
+    """Where an entry of an analysis leaves its files, in the folder of a dataset's results."""
+    return join(dataset, analysis.name, entry)
+
+
+def files_of_analysis(analysis: Analysis, config: Config) -> list[str]:
+    """What an entry of an analysis of a dataset's contrasts leaves, in its folder."""
+    return [f"{analysis.name}.json", *analysis.outputs(config)]
+
+
+def shown_on_page(files: Sequence[str]) -> list[str]:
+    """Of a manifest's files those that a page is made of: pictures, and what was found."""
+    return [name for name in files if name.endswith((".json", ".png"))]

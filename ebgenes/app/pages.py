@@ -33,7 +33,7 @@ from ebgenes.results.table_files import write_results_h5ad
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section
 
 
 def contrast_page(
@@ -45,7 +45,7 @@ def contrast_page(
     dataset: DatasetSettings,
     config: Config,
     effects: Effects | None = None,
-    joint: MultiDfResult | None = None,
+    multi_df: MultiDfResult | None = None,
 ) -> ContrastPage:
     """One contrast of the report; its figures are read from the folder they were written to, if they were."""
     name = summary["contrast"]["name"]
@@ -53,27 +53,27 @@ def contrast_page(
     method = config.report.interval_method
     method = "full_bayes" if method == "plugin" and summary.get("gibbs") else method
     shown = {} if figures is None else page_figures(figures, "contrast", summary)
-    if figures is not None and joint is not None:
+    if figures is not None and multi_df is not None:
         shown |= page_figures(figures, "multi_df", summary)
     return ContrastPage(
         name=name,
         formula=dataset.design,
         table=table,
         prior=prior,
-        up=summary["contrast"]["up"],
-        down=summary["contrast"]["down"],
+        up_label=summary["contrast"]["up"],
+        down_label=summary["contrast"]["down"],
         engine=summary["engine"]["name"],
         options=options(config.effects, *ENGINE_OPTIONS),
         scalars={key: value for key, value in summary["engine"].items() if key != "name"},
         hidden=summary.get("hidden_factors"),
         random=summary.get("random_effects"),
-        column=dataset.contrasts[name].get("column") or _along(joint),
+        column=dataset.contrasts[name].get("column") or _along(multi_df),
         fdp=summary.get("fdp"),
         list_range=summary.get("list_range"),
         outlook=summary.get("outlook"),
         stored=summary.get("stored"),
         likelihoods=None if effects is None else stray_likelihoods(effects),
-        rows=None if joint is None else gene_rows(joint.effects, joint.posterior),
+        rows=None if multi_df is None else gene_rows(multi_df.effects, multi_df.posterior),
         filter=kept_words(dataset),
         normalization=scale_name(dataset, study.counts, config.effects.normalization),
         n_samples=len(study.samples),
@@ -112,9 +112,9 @@ def scale_name(dataset: DatasetSettings, counts: Counts, normalization: str) -> 
     return "offsets" if dataset.offsets is not None and by_gene else "size_factors"
 
 
-def _along(joint: MultiDfResult | None) -> str | None:
+def _along(multi_df: MultiDfResult | None) -> str | None:
     """The column along which rows lie."""
-    curve = None if joint is None else joint.effects.curve
+    curve = None if multi_df is None else multi_df.effects.curve
     return None if curve is None else curve.column
 
 
@@ -123,7 +123,7 @@ def write_results(
     study: Study,
     dataset: str,
     pages: Sequence[ContrastPage],
-    together: Sequence[TogetherPage | Section] = (),
+    sections: Sequence[Section] = (),
     *,
     config: Config,
 ) -> None:
@@ -134,7 +134,7 @@ def write_results(
     scores = {page.name: np.array(page.hidden["score"]) for page in pages if page.hidden}
     write_results_h5ad(folder / "results.h5ad", study, tables, summary, scores)
     page = render_report(
-        list(pages), dataset=dataset, versions=made_by, study=study, together=together,
+        list(pages), dataset=dataset, versions=made_by, study=study, sections=sections,
         config=config_words(dataset_part(config, dataset.partition("/")[0])),
     )  # fmt: skip
     write_bytes(folder / "report.html", page.encode("utf-8"))
@@ -158,6 +158,7 @@ def _page_summary(page: ContrastPage) -> dict[str, Any]:
         "weight": page.prior.weight.tolist(),
         "scale": page.prior.scale.tolist(),
         "mode": page.prior.mode,
-        "stretch": page.prior.stretch,
+        "likelihood_scale": page.prior.likelihood_scale,
     }
-    return {**options(page, "formula", "up", "down", "engine", "normalization", "warnings"), "prior": prior}
+    words = {"up": page.up_label, "down": page.down_label}
+    return {**options(page, "formula", "engine", "normalization", "warnings"), **words, "prior": prior}

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ebgenes.app.config import Config, DatasetSettings, intake_settings, plain_values, taken_together
+from ebgenes.app.analyses.analysis import Analysis
+from ebgenes.app.config import Config, DatasetSettings, intake_settings, plain_values
 
 HOW_SHARED_OUT = ("chunks", "batch")
 """Settings of the effects that say in how many jobs they are fitted, which changes none of them."""
@@ -50,15 +51,16 @@ def plan_part(config: Config, name: str) -> str:
     return json.dumps({"datasets": {name: plain_values(config.datasets[name])}, "effects": normalization})
 
 
-def conditions_part(config: Config, name: str, group: str) -> str:
-    """What conditions taken together depend on."""
+def analysis_part(config: Config, name: str, analysis: Analysis, entry: str) -> str:
+    """What an entry of an analysis of a dataset's contrasts depends on."""
     dataset, values = config.datasets[name], plain_values(config.datasets[name])
-    together = taken_together(dataset, dataset.multivariate[group])
-    values["contrasts"] = {each: values["contrasts"][each] for each in together}
-    values["multivariate"] = {group: values["multivariate"][group]}
-    told = plain_values(config.report)
-    report = {key: told[key] for key in ("level", "figures", "formats", "tables")}
-    return json.dumps({"datasets": {name: values}, "report": report})
+    values["contrasts"] = {each: values["contrasts"][each] for each in analysis.contrasts(dataset, entry)}
+    entries = {each: values.pop(each) for each in dataset.analyses}
+    values[analysis.name] = {entry: entries[analysis.name][entry]}
+    heeded: dict[str, dict[str, Any]] = {}
+    for section, _, key in (key.partition(".") for key in analysis.heeds):
+        heeded.setdefault(section, {})[key] = plain_values(getattr(config, section))[key]
+    return json.dumps({"datasets": {name: values}, **heeded})
 
 
 def studies_part(config: Config, name: str) -> str:

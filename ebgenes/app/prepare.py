@@ -174,7 +174,7 @@ def plan_cell_types(dataset: DatasetSettings, sums: Pseudobulk, normalization: s
                 refused[contrast] = str(error)
         n_cells = int(sums.n_cells[sums.cell_type == cell_type].sum())
         plan[folder] = {
-            "cell_type": cell_type, "cells": n_cells, "samples": n_samples, "contrasts": asked, "left_out": refused,
+            "cell_type": cell_type, "cells": n_cells, "samples": n_samples, "contrasts": asked, "excluded": refused,
         }  # fmt: skip
     if not any(part["contrasts"] for part in plan.values()):
         reasons = [f"{part['cell_type']}: {next(iter(part['left_out'].values()))}" for part in plan.values()]
@@ -191,7 +191,7 @@ def read_plan(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
         Where it is not one.
     """
     plan = read_json(path)
-    kinds = {"cell_type": str, "cells": int, "samples": int, "contrasts": list, "left_out": dict}
+    kinds = {"cell_type": str, "cells": int, "samples": int, "contrasts": list, "excluded": dict}
     for folder, part in plan.items():
         sound = isinstance(part, dict) and part.keys() == kinds.keys()
         if not sound or not all(isinstance(part[name], kind) for name, kind in kinds.items()):
@@ -202,10 +202,10 @@ def read_plan(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     return plan
 
 
-def left_out(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def excluded(plan: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A sentence for each cell type that cannot answer every contrast."""
     for part in plan.values():
-        for contrast, reason in part["left_out"].items():
+        for contrast, reason in part["excluded"].items():
             yield f"{part['cell_type']}: contrast {contrast} was left out: {reason}"
 
 

@@ -20,7 +20,7 @@ from ebgenes.app.outputs import files_of_contrast
 from ebgenes.app.pages import page_of, write_results
 from ebgenes.app.prepare import (
     contrast_of,
-    left_out,
+    excluded,
     plan_cell_types,
     prepare,
     prepare_cell_type,
@@ -37,7 +37,7 @@ from ebgenes.files import write_json
 from ebgenes.records.counts import Study
 
 if TYPE_CHECKING:
-    from ebgenes.report.contents import ContrastPage, Section, TogetherPage
+    from ebgenes.report.contents import ContrastPage, Section
 
 
 def _say_of(progress: Callable[[str], None], name: str, message: str) -> None:
@@ -59,7 +59,7 @@ def run(config: Config, progress: Callable[[str], None] = lambda message: None) 
         say("summing cells")
         sums = sum_dataset(dataset, say)
         plan = plan_cell_types(dataset, sums, normalization)
-        for sentence in left_out(plan):
+        for sentence in excluded(plan):
             say(sentence)
         write_pseudobulk(outdir / name / "pseudobulk.h5ad", sums)
         write_json(outdir / name / "cell_types.json", plan)
@@ -93,7 +93,7 @@ def _check_first(config: Config) -> None:
 
 def _analyze(
     folder: Path, name: str, dataset: DatasetSettings, config: Config, progress: Callable[[str], None]
-) -> list[TogetherPage | Section]:
+) -> list[Section]:
     """What a dataset asks of its contrasts further, from the files of each; what the report says of it."""
     for key, entries in dataset.analyses.items():
         for entry in entries:
@@ -101,7 +101,7 @@ def _analyze(
     return sections_of(folder, dataset)
 
 
-def sections_of(folder: Path, dataset: DatasetSettings) -> list[TogetherPage | Section]:
+def sections_of(folder: Path, dataset: DatasetSettings) -> list[Section]:
     """What the report says of a dataset's further analyses, from their files in its folder."""
     return [each for key, entries in dataset.analyses.items() for each in ANALYSES[key].sections(folder, list(entries))]
 
@@ -113,7 +113,7 @@ def _run_study(
     study: Study,
     config: Config,
     progress: Callable[[str], None],
-) -> Callable[[Sequence[TogetherPage | Section]], None]:
+) -> Callable[[Sequence[Section]], None]:
     """Answer every contrast; returns what writes the study's page, given what is said of further analyses."""
 
     def say(message: str) -> None:
@@ -121,8 +121,8 @@ def _run_study(
 
     pages = fit_contrasts(outdir / name, study, dataset, config, say, outdir / name / "counts.h5ad")
 
-    def write_page(together: Sequence[TogetherPage | Section]) -> None:
-        write_results(outdir / name, study, name, pages, together, config=config)
+    def write_page(sections: Sequence[Section]) -> None:
+        write_results(outdir / name, study, name, pages, sections, config=config)
         write_dataset_figures(outdir / name, study, dataset, pages, config)
 
     return write_page
@@ -152,7 +152,7 @@ def fit_contrasts(
     for contrast, design in zip(dataset.contrasts, designs, strict=True):
         say(f"{contrast}: effects, prior, posteriors and figures")
         effects = estimate_any(study, design, config.effects, controls)
-        files = files_of_contrast(config, multi_df=design.joint is not None).within(str(folder / contrast))
+        files = files_of_contrast(config, multi_df=design.multi_df is not None).within(str(folder / contrast))
         asked = config.prior, config.gibbs, config.report
         found = answer_contrast(effects, files, study.screen, *asked, study=study, genes=genes, notes=study.notes)
         for words in found.words:

@@ -17,7 +17,7 @@ from ebgenes.analyses.fixed_or_random import (
     side_words,
     with_group_means,
 )
-from ebgenes.analyses.multi_df import fit_joint, joint_posterior, leading_effects, marginal_prior, signals
+from ebgenes.analyses.multi_df import fit_multi_df_prior, marginal_prior, multi_df_posterior, signals, top_effects
 from ebgenes.analyses.power import outlook
 from ebgenes.analyses.precision import pilot_of
 from ebgenes.analyses.replication import Repeat, repeat_of
@@ -27,7 +27,7 @@ from ebgenes.app.config import (
     PriorSettings,
     ReportSettings,
     annotation_columns,
-    joint_mistakes,
+    multi_df_mistakes,
 )
 from ebgenes.app.prepare import options
 from ebgenes.arrays import BoolArray, FloatArray, TextArray, text_array
@@ -37,8 +37,8 @@ from ebgenes.data.sheets import read_annotation
 from ebgenes.effects.chunks import common_of
 from ebgenes.effects.engine import fit_effects
 from ebgenes.effects.engines import all_options, resolved
-from ebgenes.effects.joint import fit_joint_effects
 from ebgenes.effects.likelihood import Common
+from ebgenes.effects.multi_df_effects import fit_multi_df_effects
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError, InputErrors, listing, nearest
 from ebgenes.files import existing_file
@@ -52,8 +52,8 @@ from ebgenes.prior.model_comparison import Criteria, compare_families
 from ebgenes.prior.stored import require_storable
 from ebgenes.records.counts import Screen, Study
 from ebgenes.records.design import Design
-from ebgenes.records.effects import BESIDE_ARRAYS, Beside, Effects, HiddenFactors, JointEffects
-from ebgenes.records.posterior import JointPosterior, Posterior
+from ebgenes.records.effects import BESIDE_ARRAYS, Beside, Effects, HiddenFactors, MultiDfEffects
+from ebgenes.records.posterior import MultiDfPosterior, Posterior
 from ebgenes.records.prior import EmFit, GibbsDraws, MixturePrior, MultivariateFit, MultivariatePrior
 from ebgenes.results.messages import further_words
 from ebgenes.results.outlook import outlook_summary
@@ -63,8 +63,8 @@ from ebgenes.results.storage import (
     read_prior,
     write_chains,
 )
-from ebgenes.results.summary import summarize, summarize_joint
-from ebgenes.results.table import in_list, joint_table, results_table, sentence, tested
+from ebgenes.results.summary import summarize, summarize_multi_df
+from ebgenes.results.table import in_list, multi_df_table, results_table, sentence, tested
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ class ContrastFit:
     def words(self) -> list[str]:
         """What was found and how sure it is, a sentence each."""
         effects, level = self.effects, self.summary["level"]
-        return [sentence(self.table, effects.up, effects.down, level), *further_words(self.summary)]
+        return [sentence(self.table, effects.up_label, effects.down_label, level), *further_words(self.summary)]
 
 
 def fit_contrast(
@@ -168,7 +168,7 @@ class MultiDfFit:
     shown_prior is that of one row's effect, which figures show; summary is what prior.json says.
     """
 
-    effects: JointEffects
+    effects: MultiDfEffects
     fit: MultivariateFit
     result: MultiDfResult
     shown_prior: MixturePrior
@@ -193,27 +193,27 @@ class MultiDfFit:
 class MultiDfResult:
     """What the prior says of several rows of each gene: in full, and as tables and figures of one effect show it."""
 
-    effects: JointEffects
-    posterior: JointPosterior
+    effects: MultiDfEffects
+    posterior: MultiDfPosterior
     top: tuple[Effects, Posterior]
     table: pd.DataFrame
 
 
 def fit_multi_df(
-    effects: JointEffects, screen: Screen | None, settings: PriorSettings, report: ReportSettings
+    effects: MultiDfEffects, screen: Screen | None, settings: PriorSettings, report: ReportSettings
 ) -> MultiDfFit:
     """The prior of several rows, and what it says of each gene."""
-    mistakes = list(joint_mistakes(settings, report))
+    mistakes = list(multi_df_mistakes(settings, report))
     if mistakes:
         raise InputErrors("the settings do not suit several rows:", mistakes)
-    fit = fit_joint(effects, **options(settings, "null", "min_scale", "null_weight", "solver"))
+    fit = fit_multi_df_prior(effects, **options(settings, "null", "min_scale", "null_weight", "solver"))
     result = multi_df_result(effects, fit.prior, screen, report)
-    summary = summarize_joint(effects, fit, result.top, result.posterior.lfsr, report.level)
+    summary = summarize_multi_df(effects, fit, result.top, result.posterior.lfsr, report.level)
     return MultiDfFit(effects=effects, fit=fit, result=result, shown_prior=marginal_prior(fit.prior), summary=summary)
 
 
 def fit_any(
-    effects: Effects | JointEffects,
+    effects: Effects | MultiDfEffects,
     screen: Screen | None,
     settings: PriorSettings,
     gibbs: GibbsSettings,
@@ -221,18 +221,18 @@ def fit_any(
     **further: Any,
 ) -> ContrastFit | MultiDfFit:
     """`fit_contrast` or, of several rows, `fit_multi_df`, which takes nothing further."""
-    if isinstance(effects, JointEffects):
+    if isinstance(effects, MultiDfEffects):
         return fit_multi_df(effects, screen, settings, report)
     return fit_contrast(effects, screen, settings, gibbs, report, **further)
 
 
 def multi_df_result(
-    effects: JointEffects, prior: MultivariatePrior, screen: Screen | None, report: ReportSettings
+    effects: MultiDfEffects, prior: MultivariatePrior, screen: Screen | None, report: ReportSettings
 ) -> MultiDfResult:
     """Posteriors of all genes' rows, and their table."""
-    known = joint_posterior(effects, prior, interval=report.interval, threshold=report.lfc_threshold)
-    top = leading_effects(effects, known)
-    table = joint_table(effects, known, top, signals(known, report.level), screen)
+    known = multi_df_posterior(effects, prior, interval=report.interval, threshold=report.lfc_threshold)
+    top = top_effects(effects, known)
+    table = multi_df_table(effects, known, top, signals(known, report.level), screen)
     return MultiDfResult(effects=effects, posterior=known, top=top, table=table)
 
 
@@ -269,13 +269,13 @@ def _beside_sheet(hidden: HiddenFactors | None, study: Study) -> HiddenFactors |
 
 def estimate_any(
     study: Study, design: Design, settings: EffectsSettings, controls: TextArray | None = None
-) -> Effects | JointEffects:
+) -> Effects | MultiDfEffects:
     """Every gene's effect or, where the design's question has several rows, effects."""
-    if design.joint is None:
+    if design.multi_df is None:
         return estimate(study, design, settings, controls)
     chosen = options(settings, "engine", "hidden_factors", "composition", *ENGINE_OPTIONS)
-    joint: JointEffects = fit_joint_effects(study.counts, design, controls=controls, **chosen)
-    return replace(joint, hidden=_beside_sheet(joint.hidden, study))
+    multi_df: MultiDfEffects = fit_multi_df_effects(study.counts, design, controls=controls, **chosen)
+    return replace(multi_df, hidden=_beside_sheet(multi_df.hidden, study))
 
 
 def estimate_random(study: Study, design: Design, settings: EffectsSettings) -> Effects:

@@ -17,15 +17,15 @@ from ebgenes.analyses.meta_analysis import (
     OWN_COLUMNS,
     STUDY_COLUMNS,
     Heterogeneity,
-    Kappa,
-    LeftOut,
+    LeaveOneOut,
     StudySet,
+    Tau,
     combine_studies,
-    compare_left_out,
+    compare_leave_one_out,
     conflict_words,
     heterogeneity,
     join_studies,
-    learn_kappa,
+    learn_tau,
     require_normal,
     without_study,
 )
@@ -55,8 +55,8 @@ from ebgenes.results.table_files import write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-LEFT_OUT_SEARCHED = 1500
-"""Genes among which kappa of all studies but one is sought."""
+LEAVE_ONE_OUT_SEARCHED = 1500
+"""Genes among which tau of all studies but one is sought."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -64,12 +64,12 @@ class Pooled:
     """Everything several studies yield."""
 
     joined: StudySet
-    kappa: Kappa
+    tau: Tau
     effects: Effects
     fit: EmFit
     table: pd.DataFrame
     own: Heterogeneity
-    left_out: tuple[LeftOut, ...]
+    leave_one_out: tuple[LeaveOneOut, ...]
 
 
 def read_sources(config: Config, settings: StudiesSettings) -> tuple[dict[str, Effects], dict[str, Screen]]:
@@ -115,7 +115,7 @@ def with_failures(screen: Screen, effects: Effects) -> Screen:
     return replace(screen, status=text_array(status))
 
 
-def joint_screen(screens: Mapping[str, Screen], tested: TextArray, names: Mapping[str, str]) -> Screen:
+def common_screen(screens: Mapping[str, Screen], tested: TextArray, names: Mapping[str, str]) -> Screen:
     """Every gene of any study: tested where one study tested it, with its mean over the studies that have it."""
     place: dict[str, int] = {}
     for screen in screens.values():
@@ -143,19 +143,19 @@ def joint_screen(screens: Mapping[str, Screen], tested: TextArray, names: Mappin
 
 def pool(joined: StudySet, config: Config, settings: StudiesSettings, screen: Screen, name: str) -> Pooled:
     """The model of several studies, from their effects to the tables."""
-    asked = settings.kappa
-    kappa = learn_kappa(joined) if isinstance(asked, str) else _given(float(asked))
-    effects = replace(combine_studies(joined, kappa.value), contrast=name)
+    asked = settings.tau
+    tau = learn_tau(joined) if isinstance(asked, str) else _given(float(asked))
+    effects = replace(combine_studies(joined, tau.value), contrast=name)
     fit = _learn(effects, config)
     require_normal(fit.prior)
     table = tabulate(effects, fit.prior, screen, config.report)
     tested = table.set_index("gene_id").loc[list(effects.gene)]
-    own = heterogeneity(joined, effects, fit.prior, tested["lfdr"].to_numpy(dtype=float), kappa.value)
+    own = heterogeneity(joined, effects, fit.prior, tested["lfdr"].to_numpy(dtype=float), tau.value)
     listed = {str(gene) for gene in tested.index[in_list(tested, config.report.level)]}
-    left: tuple[LeftOut, ...] = ()
+    left: tuple[LeaveOneOut, ...] = ()
     if len(joined.study) > 1:
-        left = tuple(_left_out(joined, s, config, listed, asked) for s in range(len(joined.study)))
-    return Pooled(joined=joined, kappa=kappa, effects=effects, fit=fit, table=table, own=own, left_out=left)
+        left = tuple(_leave_one_out(joined, s, config, listed, asked) for s in range(len(joined.study)))
+    return Pooled(joined=joined, tau=tau, effects=effects, fit=fit, table=table, own=own, leave_one_out=left)
 
 
 def _learn(effects: Effects, config: Config) -> EmFit:
@@ -163,18 +163,18 @@ def _learn(effects: Effects, config: Config) -> EmFit:
     return fit_prior(effects, replace(config.prior, mode="zero"))
 
 
-def _given(value: float) -> Kappa:
-    return Kappa(value=value, interval=(value, value), tried=np.array([value]), loglik=np.zeros(1), p_value=1.0)
+def _given(value: float) -> Tau:
+    return Tau(value=value, interval=(value, value), tried=np.array([value]), loglik=np.zeros(1), p_value=1.0)
 
 
-def _left_out(joined: StudySet, dropped: int, config: Config, listed: set[str], asked: str | float) -> LeftOut:
+def _leave_one_out(joined: StudySet, dropped: int, config: Config, listed: set[str], asked: str | float) -> LeaveOneOut:
     others = without_study(joined, dropped)
-    kappa = learn_kappa(others, most=LEFT_OUT_SEARCHED).value if isinstance(asked, str) else float(asked)
-    effects = combine_studies(others, kappa)
+    tau = learn_tau(others, most=LEAVE_ONE_OUT_SEARCHED).value if isinstance(asked, str) else float(asked)
+    effects = combine_studies(others, tau)
     fit = _learn(effects, config)
     known = eb.posterior(effects, fit.prior)
     called = discoveries(eb.results_table(effects, known), config.report.level)
-    return compare_left_out(joined, dropped, kappa, listed, (effects.gene, called, known.mean, known.sd))
+    return compare_leave_one_out(joined, dropped, tau, listed, (effects.gene, called, known.mean, known.sd))
 
 
 def own_table(found: Pooled) -> pd.DataFrame:
@@ -191,8 +191,8 @@ def own_table(found: Pooled) -> pd.DataFrame:
 
 
 def told(found: Pooled, settings: StudiesSettings) -> dict[str, Any]:
-    """prior.json's ``studies``: kappa, each study's part, and what the others say without it."""
-    kappa, own = found.kappa, found.own
+    """prior.json's ``studies``: tau, each study's part, and what the others say without it."""
+    tau, own = found.tau, found.own
     there = found.joined.row >= 0
     several = own.n_studies > 1
     return {
@@ -200,45 +200,50 @@ def told(found: Pooled, settings: StudiesSettings) -> dict[str, Any]:
         "weight": found.joined.weight.tolist(),
         "n_genes": there.sum(axis=0).tolist(),
         "n_shared": int(several.sum()),
-        "kappa": {
-            "value": kappa.value,
-            "learned": isinstance(settings.kappa, str),
-            "interval": list(kappa.interval),
-            "p_value": kappa.p_value,
-            "tried": kappa.tried.tolist(),
-            "loglik": kappa.loglik.tolist(),
+        "tau": {
+            "value": tau.value,
+            "learned": isinstance(settings.tau, str),
+            "interval": list(tau.interval),
+            "p_value": tau.p_value,
+            "tried": tau.tried.tolist(),
+            "loglik": tau.loglik.tolist(),
         },
         "heterogeneous": int(np.sum(eb.adjust_bh(own.p_value[several]) < 0.05)) if several.any() else 0,
-        "left_out": [asdict(each) for each in found.left_out],
-        "words": kappa_words(found, settings),
+        "left_out": [asdict(each) for each in found.leave_one_out],
+        "words": tau_words(found, settings),
     }
 
 
-def kappa_words(found: Pooled, settings: StudiesSettings) -> str:
+def tau_words(found: Pooled, settings: StudiesSettings) -> str:
     """How far the studies stray, in one sentence."""
-    value, n_studies = found.kappa.value, len(found.joined.study)
+    value, n_studies = found.tau.value, len(found.joined.study)
     if n_studies == 1:
         return "One study alone: nothing tells how far others would stray from it."
-    if not isinstance(settings.kappa, str):
+    if not isinstance(settings.tau, str):
         return (
-            f"{n_studies} studies, whose effects were taken to stray from the common one with kappa = {value:.3g} log2."
+            f"{n_studies} studies, whose effects were taken to stray from the common one with tau = {value:.3g} log2."
         )
-    low, high = found.kappa.interval
+    low, high = found.tau.interval
     return (
-        f"{n_studies} studies: a study's effect strays from the common one with a standard deviation kappa of "
+        f"{n_studies} studies: a study's effect strays from the common one with a standard deviation tau of "
         f"{value:.3f} log2 (95% interval {low:.3f} to {high:.3f})."
     )
 
 
 def cautions(found: Pooled) -> list[str]:
     """What a reader should know of the studies before trusting the list."""
-    notes = conflict_words(found.left_out)
-    words = {(part.up, part.down) for part in found.joined.part if (part.up, part.down) != ("higher", "lower")}
+    notes = conflict_words(found.leave_one_out)
+    words = {
+        (part.up_label, part.down_label)
+        for part in found.joined.part
+        if (part.up_label, part.down_label) != ("higher", "lower")
+    }
     if len(words) > 1:
         notes.append(
             "The studies name their directions differently: "
             + "; ".join(
-                f"{study}: up is {part.up}" for study, part in zip(found.joined.study, found.joined.part, strict=True)
+                f"{study}: up is {part.up_label}"
+                for study, part in zip(found.joined.study, found.joined.part, strict=True)
             )
             + ". Make sure that they mean the same."
         )
@@ -252,12 +257,12 @@ def run_studies(
     settings = config.studies[name]
     require_studies_prior(config)
     folder = Path(config.outdir, name) if folder is None else folder
-    progress(f"{name}: {len(settings.sources)} studies: kappa, prior, posteriors and figures")
+    progress(f"{name}: {len(settings.sources)} studies: tau, prior, posteriors and figures")
     require_distinct_sources(config, settings)
     studies, screens = read_sources(config, settings)
     names = {} if settings.genes is None else read_gene_names(settings.genes)
     joined = join_studies(studies, {study: source.weight for study, source in settings.sources.items()})
-    found = pool(joined, config, settings, joint_screen(screens, joined.gene, names), name)
+    found = pool(joined, config, settings, common_screen(screens, joined.gene, names), name)
     report = config.report
     lfsr = lfsr_of(found.table, None)
     summary = eb.summarize(found.effects, found.fit, report.level, stored=config.prior.stored, lfsr=lfsr)
@@ -272,7 +277,7 @@ def run_studies(
     files = [folder / each for each in studies_figures(config)]
     draw_files(files, known_of(found.table, found.fit.prior, summary, report, own=own))
     _write_page(folder, name, found, summary, config)
-    progress(f"{name}: {eb.sentence(found.table, found.effects.up, found.effects.down, report.level)}")
+    progress(f"{name}: {eb.sentence(found.table, found.effects.up_label, found.effects.down_label, report.level)}")
     progress(f"{name}: {summary['studies']['words']}")
 
 
@@ -283,8 +288,8 @@ def _write_page(folder: Path, name: str, found: Pooled, summary: Mapping[str, An
         formula="",
         table=found.table,
         prior=found.fit.prior,
-        up=found.effects.up,
-        down=found.effects.down,
+        up_label=found.effects.up_label,
+        down_label=found.effects.down_label,
         engine="studies",
         options={},
         scalars={},

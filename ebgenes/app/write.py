@@ -12,9 +12,9 @@ from ebgenes.app.outputs import ContrastFiles
 from ebgenes.app.steps import ContrastFit, MultiDfFit, fit_any
 from ebgenes.files import write_json
 from ebgenes.records.counts import Screen, Study
-from ebgenes.records.effects import Effects, JointEffects
+from ebgenes.records.effects import Effects, MultiDfEffects
 from ebgenes.results.messages import with_notes
-from ebgenes.results.storage import write_draws, write_effects, write_joint_effects
+from ebgenes.results.storage import write_draws, write_effects, write_multi_df_effects
 from ebgenes.results.table_files import write_table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def answer_contrast(
-    effects: Effects | JointEffects,
+    effects: Effects | MultiDfEffects,
     files: ContrastFiles,
     screen: Screen | None,
     settings: PriorSettings,
@@ -55,11 +55,11 @@ def write_contrast(
     for path in files.tables:
         write_table(path, found.table)
     figures = [Path(path) for path in files.figures] + found_figures(perhaps, found.summary)
-    known = known_of(found.table, found.shown_prior, found.summary, report, study=study, joint=found.result)
+    known = known_of(found.table, found.shown_prior, found.summary, report, study=study, multi_df=found.result)
     draw_files(figures, known)
     if isinstance(found, MultiDfFit):
         if files.effects is not None:
-            write_joint_effects(files.effects, found.effects)
+            write_multi_df_effects(files.effects, found.effects)
     else:
         if files.effects is not None:
             write_effects(files.effects, found.effects)

@@ -21,8 +21,7 @@ from ebgenes.data.count_tables import BEGINNING
 from ebgenes.data.estimated import LENGTHS_BESIDE, chosen_lengths, lengths_words, require_unscaled
 from ebgenes.data.feature_counts import HEADER, is_feature_counts, read_header
 from ebgenes.data.filter import match_samples
-from ebgenes.data.formats import read_input
-from ebgenes.data.peek import Peek, peek
+from ebgenes.data.reading import Peek, peek, read_input
 from ebgenes.data.sheets import Sheet, read_sheet
 from ebgenes.data.signatures import format_of
 from ebgenes.data.tenx import barcodes, is_tenx

@@ -20,7 +20,7 @@ from ebgenes.design.terms import columns_of, first_line, parse_terms, tokens
 from ebgenes.design.transforms import emax
 from ebgenes.errors import InputError, listing, nearest
 from ebgenes.files import CODE, LARGEST_COUNT
-from ebgenes.records.design import Contrast, Curve, Design, JointContrast
+from ebgenes.records.design import Contrast, Curve, Design, MultiDfContrast
 from ebgenes.text_files import NUMBER
 
 if TYPE_CHECKING:
@@ -120,28 +120,28 @@ def ask(model: Model, contrast: Question | None = None, *, name: str = "effect")
     """The design of a model and a question asked of it; parameters and errors as `build_design`."""
     spec, data, used, coefficient = model.spec, model.data, model.used, model.coefficient
     formula, random = model.formula, model.random
-    question, joint = None, None
+    question, multi_df = None, None
     if isinstance(contrast, Several):
-        joint = _joint([_row(row, spec, data, used, coefficient) for row in contrast.rows], name)
+        multi_df = _multi_df([_row(row, spec, data, used, coefficient) for row in contrast.rows], name)
     elif isinstance(contrast, AllOf):
         chosen = [coefficient[j] for j in _term_columns(contrast, spec, formula)]
-        joint = _joint([_row(column, spec, data, used, coefficient) for column in chosen], name)
+        multi_df = _multi_df([_row(column, spec, data, used, coefficient) for column in chosen], name)
     elif contrast is not None:
         question = replace(_row(contrast, spec, data, used, coefficient, model.at), name=name)
-    if joint is not None:
+    if multi_df is not None:
         if random:
             raise InputError(
                 f"questions of several rows take no random factors; the design {formula!r} has some. Ask for one "
                 "effect at a time, or write the factors among the fixed terms."
             )
-        joint = replace(joint, curve=_curve(joint, spec, data))
+        multi_df = replace(multi_df, curve=_curve(multi_df, spec, data))
     return Design(
         sample=text_array(model.samples.index),
         matrix=model.matrix,
         coefficient=text_array(coefficient),
         formula=formula,
         contrast=question,
-        joint=joint,
+        multi_df=multi_df,
         random=build_groupings(model.samples, random, formula),
         dropped=model.dropped,
     )
@@ -160,7 +160,7 @@ def _row(
     return row
 
 
-def _joint(rows: list[Contrast], name: str) -> JointContrast:
+def _multi_df(rows: list[Contrast], name: str) -> MultiDfContrast:
     """Rows as one question.
 
     Raises
@@ -179,7 +179,7 @@ def _joint(rows: list[Contrast], name: str) -> JointContrast:
             f"the contrast {name!r} has {len(rows)} rows, of which {rank} are independent: the others can be made of "
             f"them. Leave {len(rows) - rank} out; the answer is the same."
         )
-    return JointContrast(name=name, row=text_array(row.name for row in rows), weight=weight)
+    return MultiDfContrast(name=name, row=text_array(row.name for row in rows), weight=weight)
 
 
 def _term_columns(question: AllOf, spec: Columns, formula: str) -> list[int]:
@@ -219,13 +219,13 @@ CURVE_POINTS = 25
 """Points of a smooth curve."""
 
 
-def _curve(joint: JointContrast, spec: Columns, data: pd.DataFrame) -> Curve | None:
+def _curve(multi_df: MultiDfContrast, spec: Columns, data: pd.DataFrame) -> Curve | None:
     """The rows along the one numeric column that they depend on; None where they depend on none or several.
 
     Each series is the part of the linear predictor that the rows tell, at one level of every other column, less what
     it is at the smallest value.
     """
-    touched = np.flatnonzero((joint.weight != 0).any(axis=0))
+    touched = np.flatnonzero((multi_df.weight != 0).any(axis=0))
     terms = [term for term, place in spec.term_indices.items() if set(place) & set(touched)]
     inside = {str(name) for term in terms for name in spec.term_variables[term] if str(name) in data.columns}
     scale = {name: values for name in sorted(inside) if (values := _as_numbers(data[name])) is not None}
@@ -237,7 +237,7 @@ def _curve(joint: JointContrast, spec: Columns, data: pd.DataFrame) -> Curve | N
         x = np.linspace(min(numbers), max(numbers), CURVE_POINTS) if dense else np.array(sorted(set(numbers)))
         if dense and (column not in data.select_dtypes("number") or len(set(numbers)) < 3):
             continue
-        found = _series(joint, spec, data, column, x, groups, touched)
+        found = _series(multi_df, spec, data, column, x, groups, touched)
         if found is not None:
             name, weight = found
             if not name:
@@ -262,7 +262,7 @@ def _as_numbers(values: pd.Series) -> list[float] | None:
 
 
 def _series(
-    joint: JointContrast,
+    multi_df: MultiDfContrast,
     spec: Columns,
     data: pd.DataFrame,
     column: str,
@@ -274,7 +274,7 @@ def _series(
     from formulaic.errors import FormulaicError
 
     names, weights = [], []
-    inverse = np.linalg.pinv(joint.weight[:, touched])
+    inverse = np.linalg.pinv(multi_df.weight[:, touched])
     levels = [group for _, group in groups.iterrows()] if groups.shape[1] else [pd.Series(dtype=object)]
     for level in levels:
         point = pd.concat([data.iloc[:1]] * len(x), ignore_index=True)
@@ -289,11 +289,13 @@ def _series(
             return None
         change = rows - rows[0]
         weight = change @ inverse
-        told = np.allclose(weight @ joint.weight[:, touched], change, atol=1e-8 * max(1.0, float(np.abs(change).max())))
+        told = np.allclose(
+            weight @ multi_df.weight[:, touched], change, atol=1e-8 * max(1.0, float(np.abs(change).max()))
+        )
         if told and np.abs(change).max() > 0:
             names.append(", ".join(str(value) for value in level))
             weights.append(weight)
-    return names, np.concatenate(weights) if weights else np.zeros((0, len(joint.row)))
+    return names, np.concatenate(weights) if weights else np.zeros((0, len(multi_df.row)))
 
 
 def _in_kind(x: FloatArray, like: pd.Series) -> pd.Series:
@@ -482,8 +484,8 @@ def _compare(
     return Contrast(
         name=name,
         weight=difference[0],
-        up=f"higher {place} {shown['target']}",
-        down=f"lower {place} {shown['target']}",
+        up_label=f"higher {place} {shown['target']}",
+        down_label=f"lower {place} {shown['target']}",
     )
 
 
@@ -519,7 +521,7 @@ def _combine(question: Combination, coefficient: list[str]) -> Contrast:
         )
     weight = np.array([float(question.weight.get(key, 0)) for key in coefficient])
     words = " + ".join(key if value == 1 else f"{value:g} x {key}" for key, value in question.weight.items())
-    return Contrast(name=words, weight=weight, up=f"positive {words}", down=f"negative {words}")
+    return Contrast(name=words, weight=weight, up_label=f"positive {words}", down_label=f"negative {words}")
 
 
 def _require_usable(weight: FloatArray) -> None:
@@ -564,11 +566,11 @@ def with_covariates(
             f"rank {np.linalg.matrix_rank(matrix)}. Leave some out."
         )
     n_added = matrix.shape[1] - design.matrix.shape[1]
-    contrast, joint = design.contrast, design.joint
+    contrast, multi_df = design.contrast, design.multi_df
     if contrast is not None:
         contrast = replace(contrast, weight=np.append(contrast.weight, np.zeros(n_added)))
-    if joint is not None:
-        joint = replace(joint, weight=np.pad(joint.weight, ((0, 0), (0, n_added))))
+    if multi_df is not None:
+        multi_df = replace(multi_df, weight=np.pad(multi_df.weight, ((0, 0), (0, n_added))))
     before = np.full((1, design.matrix.shape[1]), np.inf) if design.prior_sd is None else design.prior_sd
     added = np.full((1, n_added), np.inf) if prior_sd is None else prior_sd
     n_rows = max(len(before), len(added))
@@ -578,5 +580,5 @@ def with_covariates(
         prior_sd=np.column_stack([np.broadcast_to(each, (n_rows, each.shape[1])) for each in (before, added)]),
         coefficient=text_array([*design.coefficient, *(f"{stem}{i + 1}" for i in range(n_added))]),
         contrast=contrast,
-        joint=joint,
+        multi_df=multi_df,
     )

@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ebgenes.arrays import BoolArray, FloatArray, TextArray
-from ebgenes.records.effects import Effects, Failed, JointEffects
+from ebgenes.records.effects import Effects, Failed, MultiDfEffects
 
-Some = TypeVar("Some", Effects, JointEffects)
+Some = TypeVar("Some", Effects, MultiDfEffects)
 
 FLAT = 2.0
 """Nats that a likelihood falls at most, over all its nodes, where the counts say nothing of the effect. A read to be
 explained away makes it fall by a nat for each nat of effect; what is left where there is none is rounding."""
 
 ARRAYS = ("gene", "estimate", "se", "covariance", "df", "statistic", "p_value", "base_mean", "grid", "loglik", "status")
-"""Of `Effects` and `JointEffects`, those that have a row for every gene."""
+"""Of `Effects` and `MultiDfEffects`, those that have a row for every gene."""
 
 
 def without_failed(effects: Some) -> Some:
@@ -42,9 +42,9 @@ def without_failed(effects: Some) -> Some:
     return replace(_of(effects, status == "ok"), failed=failed)
 
 
-def _finite(effects: Effects | JointEffects) -> BoolArray:
+def _finite(effects: Effects | MultiDfEffects) -> BoolArray:
     """Whether all of a gene's numbers are numbers, (G,)."""
-    if isinstance(effects, JointEffects):
+    if isinstance(effects, MultiDfEffects):
         fine = np.isfinite(effects.estimate).all(axis=1) & np.isfinite(effects.covariance).all(axis=(1, 2))
         return np.asarray(fine & np.isfinite(effects.statistic) & np.isfinite(effects.p_value) & (effects.df > 0))
     fine = np.isfinite(effects.estimate) & np.isfinite(effects.se) & (effects.se > 0) & (effects.df > 0)
@@ -80,7 +80,7 @@ def gathered_failed(parts: Sequence[Effects]) -> Failed | None:
     return Failed(**{name: np.concatenate([getattr(each, name) for each in found]) for name in names})
 
 
-def all_statuses(effects: Effects | JointEffects) -> TextArray:
+def all_statuses(effects: Effects | MultiDfEffects) -> TextArray:
     """Statuses of all genes of the input, with a result or without, in no order."""
     if effects.status is None:
         raise ValueError("effects have statuses")

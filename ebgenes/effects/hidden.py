@@ -213,7 +213,7 @@ def _believed(
 
 def _question(design: Design) -> FloatArray:
     """The rows of the design's contrast, (R, P)."""
-    return design.joint.weight if design.joint is not None else cast(Contrast, design.contrast).weight[None, :]
+    return design.multi_df.weight if design.multi_df is not None else cast(Contrast, design.contrast).weight[None, :]
 
 
 def _length(rows: FloatArray) -> FloatArray:

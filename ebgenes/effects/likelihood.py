@@ -121,8 +121,8 @@ def effects_of(common: Common, genes: slice = slice(None)) -> Effects:
             p_value=summary[:, 3],
             base_mean=common.base_mean[genes],
             contrast=contrast.name,
-            up=contrast.up,
-            down=contrast.down,
+            up_label=contrast.up_label,
+            down_label=contrast.down_label,
             engine=LIKELIHOOD.name,
             scalars={
                 **dispersion_scalars(prior, residual_df),

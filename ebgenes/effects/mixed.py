@@ -184,8 +184,8 @@ def likelihood_effects(found: MixedFit, counts: Counts, contrast: Contrast) -> E
         loglik=loglik,
         base_mean=base_mean(counts),
         contrast=contrast.name,
-        up=contrast.up,
-        down=contrast.down,
+        up_label=contrast.up_label,
+        down_label=contrast.down_label,
         engine=MIXED.name,
         scalars={},
     )

@@ -20,10 +20,13 @@ from ebgenes.effects.dispersions import (
     lay_out,
     sorted_counts,
 )
-from ebgenes.numerics.grid import spline_curvature, spline_values, summarise
+from ebgenes.numerics.grid_likelihood import spline_curvature, spline_values, summarise
 from ebgenes.numerics.jit import map_blocks, read_only
-from ebgenes.numerics.joint import joint_ratios
+from ebgenes.numerics.multi_df import multi_df_ratios
 from ebgenes.numerics.negative_binomial import (
+    Dispersions,
+    EffectNodes,
+    GeneCounts,
     effect_likelihoods,
 )
 from ebgenes.records.counts import Counts
@@ -184,10 +187,10 @@ def effect_likelihood(
         start = layout.start(count, size, layout.rows)
         nodes = np.empty((2, len(count), len(before)))
         effect_likelihoods(
-            count, size, layout.first, layout.rows, full_rows, layout.ridges(block), shared, tables(), start,
-            profiles.loglik[block], profiles.low[block], profiles.step[block], trend[block], prior.spread,
-            TAILS[prior.tails], route.left, route.right, route.n_nodes, route.reach, route.chunk, MAX_SE,
-            nodes[0], nodes[1], converged[block],
+            GeneCounts(count, size, layout.first, layout.ridges(block), start), layout.rows, full_rows, shared,
+            tables(),
+            _dispersions(profiles, trend, prior, route, block),
+            EffectNodes(route.reach, route.chunk, MAX_SE, route.n_nodes), nodes[0], nodes[1], converged[block],
         )  # fmt: skip
         middle, end = nodes[0, :, [len(before) // 2]].T, nodes[0, :, [-1]].T
         grid[block] = middle + (end - middle) / route.reach[-1] * REACH
@@ -197,8 +200,24 @@ def effect_likelihood(
     return grid, loglik, converged
 
 
+def _dispersions(
+    profiles: DispersionProfiles, trend: FloatArray, prior: DispersionPrior, route: Route, block: slice
+) -> Dispersions:
+    """What kernels take of a block of genes."""
+    return Dispersions(
+        profile=profiles.loglik[block],
+        low=profiles.low[block],
+        step=profiles.step[block],
+        center=trend[block],
+        spread=prior.spread,
+        tail_df=TAILS[prior.tails],
+        left=route.left,
+        right=route.right,
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class JointLikelihood:
+class MultiDfLikelihood:
     """Several effects' likelihood ratios at Q dispersions, and what they average to; natural log.
 
     Attributes
@@ -221,7 +240,7 @@ class JointLikelihood:
     converged: BoolArray
 
 
-def joint_likelihood(
+def multi_df_likelihood(
     counts: Counts,
     design: FloatArray,
     rows: FloatArray,
@@ -229,7 +248,7 @@ def joint_likelihood(
     prior: DispersionPrior,
     route: Route,
     precision: FloatArray | None = None,
-) -> JointLikelihood:
+) -> MultiDfLikelihood:
     """Likelihood ratios of several rows of a contrast, (R, P), against all 0, over the dispersions' posterior.
 
     The effects' coordinates are made orthonormal beside the others, so that nothing depends on the rows' own units.
@@ -244,7 +263,7 @@ def joint_likelihood(
     # Imported here: single effects need not load it.
 
     n_rows, n_genes = len(rows), len(counts.gene)
-    layout, inside, back = _joint_layout(design, rows, precision)
+    layout, inside, back = _multi_df_layout(design, rows, precision)
     other = ~inside
     null_rows = np.column_stack([np.zeros(len(layout.rows)), layout.rows[:, 1:][:, other]])
     full_rows = np.column_stack([null_rows, layout.rows[:, 1:][:, inside]])
@@ -256,17 +275,17 @@ def joint_likelihood(
 
     def work(block: slice) -> None:
         count, size = sorted_counts(counts, layout, block)
-        joint_ratios(
-            count, size, layout.first, null_rows, full_rows, np.ascontiguousarray(layout.ridges(block)[:, other]),
-            shared, tables(), layout.start(count, size, full_rows[:, 1:]), profiles.loglik[block], profiles.low[block],
-            profiles.step[block], trend[block], prior.spread, TAILS[prior.tails], route.left, route.right,
-            estimate[block], covariance[block], scale[block], ratio[block], weight[block], converged[block],
+        ridge = np.ascontiguousarray(layout.ridges(block)[:, other])
+        multi_df_ratios(
+            GeneCounts(count, size, layout.first, ridge, layout.start(count, size, full_rows[:, 1:])), null_rows,
+            full_rows, shared, tables(), _dispersions(profiles, trend, prior, route, block), estimate[block],
+            covariance[block], scale[block], ratio[block], weight[block], converged[block],
         )  # fmt: skip
 
     map_blocks(work, n_genes)
     mean = np.einsum("gq,gq->g", weight, scale)
     spread = np.einsum("gq,gq->g", weight, (scale / mean[:, None] - 1) ** 2)
-    return JointLikelihood(
+    return MultiDfLikelihood(
         estimate=gene_by_gene(estimate, back.T),
         covariance=np.einsum("ir,grs,js->gij", back, np.linalg.inv(covariance), back),
         # The information is as a chi-squared over its degrees of freedom, whose variance is 2/df.
@@ -277,7 +296,7 @@ def joint_likelihood(
     )
 
 
-def _joint_layout(
+def _multi_df_layout(
     design: FloatArray, rows: FloatArray, precision: FloatArray | None
 ) -> tuple[Layout, BoolArray, FloatArray]:
     """The design with the rows of a contrast among its coordinates.

@@ -26,8 +26,8 @@ def effects_from_summary(
     *,
     base_mean: FloatArray | Any | None = None,
     contrast: str = "effect",
-    up: str = "higher",
-    down: str = "lower",
+    up_label: str = "higher",
+    down_label: str = "lower",
     unit: float | None = None,
 ) -> Effects:
     """Effects from estimates and standard errors: what users of ashr have.
@@ -41,7 +41,7 @@ def effects_from_summary(
         (normal likelihood).
     base_mean
         Mean expression, (G,), where known.
-    contrast, up, down
+    contrast, up_label, down_label
         Name of the comparison and what the signs mean.
     unit
         How far an effect of 1 moves the samples apart, log2; None: unknown, and fixed scales of the prior follow the
@@ -82,8 +82,8 @@ def effects_from_summary(
         **values,
         base_mean=np.full(n, np.nan) if base_mean is None else base_mean,
         contrast=contrast,
-        up=up,
-        down=down,
+        up_label=up_label,
+        down_label=down_label,
         engine=NORMAL.name,
         scalars={},
         unit=unit,

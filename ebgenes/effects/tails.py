@@ -105,7 +105,7 @@ def halved(design: Design, half: FloatArray) -> Design:
         matrix=np.column_stack([design.matrix, half]),
         coefficient=np.append(design.coefficient, "half"),
         contrast=None,
-        joint=None,
+        multi_df=None,
         prior_sd=prior_sd,
     )
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.grid import spline_curvature, spline_values
+from ebgenes.numerics.grid_likelihood import spline_curvature, spline_values
 from ebgenes.numerics.jit import kernel
 
 # Cells that hold less of a gene's posterior are passed over.

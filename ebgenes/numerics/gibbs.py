@@ -183,13 +183,13 @@ def _bent(gradient, bend, center, state):
 
 
 @kernel
-def _line_move(few, prior, direction, key, here, state, value, work, trial):
+def _line_move(representatives, prior, direction, key, here, state, value, work, trial):
     """Slice sampling along a line through the state; returns the surrogate's new log density.
 
     An interval as long as the direction is laid over the present state at random, cut where a share would be
     negative, and shrinks towards it: Neal (2003), Ann. Stat. 31, 705.
     """
-    count, design, null, slab, center, gradient, bend, height = few
+    count, design, null, slab, center, gradient, bend, height = representatives
     n_columns = len(design)
     mixed, odds, along_mixed, along_odds = work[0], work[1], work[2], work[3]
     _place(slab[here], design, direction, along_mixed, along_odds)
@@ -231,21 +231,21 @@ def _line_move(few, prior, direction, key, here, state, value, work, trial):
 
 
 @kernel
-def _surrogate(few, prior, here, state, mixed, odds):
+def _surrogate(representatives, prior, here, state, mixed, odds):
     """Log density of the surrogate at a state whose places are mixed and odds (M,)."""
-    count, design, null, _, center, gradient, bend, height = few
+    count, design, null, _, center, gradient, bend, height = representatives
     total = _stand_in(count, null[here], mixed, mixed, odds, odds, 0.0) + height[here]
     total += _bent(gradient[here], bend[here], center[here], state)
     return total + _log_share_prior(state[: len(design)], prior)
 
 
 @kernel
-def _plane_move(few, prior, shape, key, plane, state, value, work, trial):
+def _plane_move(representatives, prior, shape, key, plane, state, value, work, trial):
     """Metropolis's rule for a plane some steps away along either axis; returns the surrogate's new log density.
 
     The state moves by what the planes' centers differ by.
     """
-    center = few[4]
+    center = representatives[4]
     axis = int(2.0 * _uniform(key, 2))
     if shape[axis] == 1:
         axis = 1 - axis
@@ -258,13 +258,13 @@ def _plane_move(few, prior, shape, key, plane, state, value, work, trial):
     if place + step < 0 or place + step >= shape[axis]:
         return value
     there = here + step * (shape[1] if axis == 0 else 1)
-    n_columns = len(few[1])
+    n_columns = len(representatives[1])
     for i in range(len(state)):
         trial[i] = state[i] + center[there, i] - center[here, i]
         if i >= n_columns and trial[i] < 0.0:
             return value
-    _place(few[3][there], few[1], trial, work[2], work[3])
-    reached = _surrogate(few, prior, there, trial, work[2], work[3])
+    _place(representatives[3][there], representatives[1], trial, work[2], work[3])
+    reached = _surrogate(representatives, prior, there, trial, work[2], work[3])
     if math.log(_uniform(key, 5)) < reached - value:
         plane[0] = there
         for i in range(len(state)):
@@ -278,15 +278,15 @@ def _plane_move(few, prior, shape, key, plane, state, value, work, trial):
 
 @kernel
 def run_chain(
-    likelihood, constant, log_prior, shape, design, prior, few, directions, n_steps, exact, seed, chain, start, state,
-    plane, out_state, out_plane, out_loglik,
+    likelihood, constant, log_prior, shape, design, prior, representatives, directions, n_steps, exact, seed, chain,
+    start, state, plane, out_state, out_plane, out_loglik,
 ):  # fmt: skip
     """Sweeps start, start + 1, ... of one chain, as many as out_state (N, D) has rows.
 
     Planes are likelihoods under other scales of the components: likelihood (C, K, G), each gene's up to a factor whose
     logs sum to constant (C,); log_prior (C,); shape (2,) says how the C planes lie in a rectangle; design (P, G) as in
-    `loglik`, prior (P, 4) as in `_log_share_prior`. The surrogate `few` is (n (M,), x (P, M), null (C, M), slab
-    (C, K - 1, M), center (C, D), gradient (C, D), bend (C, D, D), height (C,)): a weighted likelihood of M
+    `loglik`, prior (P, 4) as in `_log_share_prior`. The surrogate `representatives` is (n (M,), x (P, M), null (C, M),
+    slab (C, K - 1, M), center (C, D), gradient (C, D), bend (C, D, D), height (C,)): a weighted likelihood of M
     representatives, with what it lacks to second order around the centers. A sweep takes n_steps steps, each along one
     of `directions` (N, D) or between planes, that leave the surrogate as it is, and then accepts all of them or none by
     what the exact likelihood says beside the surrogate (where `exact` is 0 it accepts them): Liu (2001), Monte Carlo
@@ -295,22 +295,22 @@ def run_chain(
     n_columns = len(design)
     n_planes = len(likelihood)
     before, trial = np.empty_like(state), np.empty_like(state)
-    work, blocks = np.empty((4, len(few[0]))), np.empty((2, BLOCK))
+    work, blocks = np.empty((4, len(representatives[0]))), np.empty((2, BLOCK))
     full = loglik(likelihood[plane[0]], design, state, blocks) + constant[plane[0]]
     for i in range(len(out_state)):
         sweep = start + i
         here = plane[0]
         before[:] = state
-        _place(few[3][here], few[1], state, work[0], work[1])
-        value = _surrogate(few, prior, here, state, work[0], work[1])
+        _place(representatives[3][here], representatives[1], state, work[0], work[1])
+        value = _surrogate(representatives, prior, here, state, work[0], work[1])
         gap = full + log_prior[here] + _log_share_prior(state[:n_columns], prior) - value
         for step in range(n_steps):
             key = _key(seed, chain, sweep, STEPS + step)
             if n_planes > 1 and _uniform(key, 0) < PLANE_SHARE:
-                value = _plane_move(few, prior, shape, key, plane, state, value, work, trial)
+                value = _plane_move(representatives, prior, shape, key, plane, state, value, work, trial)
             else:
                 chosen = int(len(directions) * _uniform(key, 1))
-                value = _line_move(few, prior, directions[chosen], key, plane[0], state, value, work, trial)
+                value = _line_move(representatives, prior, directions[chosen], key, plane[0], state, value, work, trial)
         there = plane[0]
         reached = loglik(likelihood[there], design, state, blocks) + constant[there]
         rise = reached + log_prior[there] + _log_share_prior(state[:n_columns], prior) - value - gap

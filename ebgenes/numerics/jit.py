@@ -69,7 +69,7 @@ def is_compiled() -> bool:
 
 def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     # What only other kernels call needs no door to Python or C, which take long to compile.
-    options |= {"no_cpython_wrapper": function.__name__.startswith("_"), "no_cfunc_wrapper": True}
+    options = {"no_cpython_wrapper": function.__name__.startswith("_"), "no_cfunc_wrapper": True, **options}
     made = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     resolve = made.get_call_template
     # A literal number is a type of its own to numba, for which a callee would be compiled once more.
@@ -85,6 +85,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compile(function)
 
 
+def inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a kernel that kernels of other files call, and nobody else: one of this file has a name with ``_``."""
+    return _compile(function, no_cpython_wrapper=True)
+
+
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a scalar function into its callers, so that their loops can be vectorized."""
     return _compile(function, forceinline=True)
@@ -93,6 +98,11 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 def summing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a sum that may be taken eight terms at a time: in another order, but always in the same one."""
     return _compile(function, forceinline=True, fastmath={"reassoc"})
+
+
+def inner_sum(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Both `inner` and `summing`."""
+    return _compile(function, forceinline=True, fastmath={"reassoc"}, no_cpython_wrapper=True)
 
 
 def read_only(array: Array) -> Array:

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.jit import kernel
+from ebgenes.numerics.jit import inner, kernel
 
 
-@kernel
-def _cholesky(matrix, n):
+@inner
+def cholesky(matrix, n):
     """Replace the lower triangle of a positive definite matrix (n, n) by that of its Cholesky factor."""
     for j in range(n):
         for k in range(j + 1):
@@ -20,8 +20,8 @@ def _cholesky(matrix, n):
             matrix[j, k] = math.sqrt(total) if j == k else total / matrix[k, k]
 
 
-@kernel
-def _forward(lower, n, x):
+@inner
+def forward(lower, n, x):
     """Replace x (n,) by L^-1 x; return its squared length."""
     length = 0.0
     for i in range(n):
@@ -63,8 +63,8 @@ def weighted_fits(response, weight, basis, contrast, estimate, unscaled, varianc
             for s in range(n_samples):
                 total += weight[g, s] * basis[s, j] * response[g, s]
             coef[j] = total
-        _cholesky(chol, n_coef)
-        _forward(chol, n_coef, coef)
+        cholesky(chol, n_coef)
+        forward(chol, n_coef, coef)
         for i in range(n_coef):
             j = n_coef - 1 - i
             for m in range(j + 1, n_coef):
@@ -76,7 +76,7 @@ def weighted_fits(response, weight, basis, contrast, estimate, unscaled, varianc
             for j in range(n_coef):
                 effect += contrast[r, j] * coef[j]
                 solved[r, j] = contrast[r, j]
-            _forward(chol, n_coef, solved[r])
+            forward(chol, n_coef, solved[r])
             estimate[g, r] = effect
             for t in range(r + 1):
                 length = 0.0

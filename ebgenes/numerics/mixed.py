@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ebgenes.numerics.jit import kernel
-from ebgenes.numerics.linear import _cholesky
+from ebgenes.numerics.linear import cholesky
 
 
 @kernel
@@ -95,7 +95,7 @@ def ratio_fits(response, weight, basis, contrast, first, second, ratio, estimate
                         for d in range(n_first):
                             total -= shrink[d] * cross[d, j] * sum_first[d, a]
                         solved[j, a] = total
-                _cholesky(inner, n_second)
+                cholesky(inner, n_second)
                 for j in range(n_second):
                     total_log += math.log(at[1]) + 2.0 * math.log(inner[j, j])
                     for a in range(n_coef + 1):
@@ -107,7 +107,7 @@ def ratio_fits(response, weight, basis, contrast, first, second, ratio, estimate
                         for j in range(n_second):
                             root[a, b] -= solved[j, a] * solved[j, b]
             last = root[n_coef, n_coef]
-            _cholesky(root, n_coef)
+            cholesky(root, n_coef)
             effect = 0.0
             length = 0.0
             for j in range(n_coef):

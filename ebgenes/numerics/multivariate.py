@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from ebgenes.numerics.jit import kernel
-from ebgenes.numerics.linear import _cholesky, _forward
+from ebgenes.numerics.linear import cholesky, forward
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -23,7 +23,7 @@ def _factor(component, covariance, seen, n, lower):
     for i in range(n):
         for j in range(i + 1):
             lower[i, j] = component[seen[i], seen[j]] + covariance[seen[i], seen[j]]
-    _cholesky(lower, n)
+    cholesky(lower, n)
     half_log_det = 0.0
     for i in range(n):
         half_log_det += math.log(lower[i, i])
@@ -61,10 +61,10 @@ def normal_loglik(estimate, covariance, component, out):
             for i in range(n):
                 value[i] = estimate[g, seen[i]]
             if shared and n == n_conditions:
-                out[g, k] = -0.5 * (n * LOG_2PI + _forward(whole, n, value)) - half
+                out[g, k] = -0.5 * (n * LOG_2PI + forward(whole, n, value)) - half
             else:
                 log_det = _factor(component[k], covariance[0 if shared else g], seen, n, own)
-                out[g, k] = -0.5 * (n * LOG_2PI + _forward(own, n, value)) - log_det
+                out[g, k] = -0.5 * (n * LOG_2PI + forward(own, n, value)) - log_det
 
 
 @kernel
@@ -82,7 +82,7 @@ def _variances(component, covariance, seen, n, lower, column, variance):
         by_noise = 0.0 <= noise < own
         for i in range(n):
             column[i] = covariance[seen[i], r] if by_noise else component[seen[i], r]
-        explained = _forward(lower, n, column)
+        explained = forward(lower, n, column)
         variance[r] = max((noise if by_noise else own) - explained, 0.0)
 
 
@@ -132,14 +132,14 @@ def normal_posterior(estimate, covariance, component, share, mean, second, negat
             for i in range(n):
                 value[i] = estimate[g, seen[i]]
             if shared and n == n_conditions:
-                _forward(whole, n, value)
+                forward(whole, n, value)
                 _means(component[k], seen, n, whole, value, center)
                 for r in range(n_conditions):
                     variance[r] = common[r]
             else:
                 noise = covariance[0 if shared else g]
                 _factor(component[k], noise, seen, n, own)
-                _forward(own, n, value)
+                forward(own, n, value)
                 _means(component[k], seen, n, own, value, center)
                 _variances(component[k], noise, seen, n, own, column, variance)
             for r in range(n_conditions):
@@ -180,7 +180,7 @@ def deconvolution_sums(estimate, covariance, component, log_weight, count, scatt
             for i in range(n):
                 solved[p, i] = estimate[g, seen[i]]
             log_det = _factor(component[p], noise, seen, n, lower[p])
-            length = _forward(lower[p], n, solved[p])
+            length = forward(lower[p], n, solved[p])
             log_joint[p] = log_weight[p] - 0.5 * (n * LOG_2PI + length) - log_det
             top = max(top, log_joint[p])
         total = 0.0
@@ -197,7 +197,7 @@ def deconvolution_sums(estimate, covariance, component, log_weight, count, scatt
             for r in range(n_conditions):
                 for i in range(n):
                     half[r, i] = component[p, seen[i], r]
-                _forward(lower[p], n, half[r])
+                forward(lower[p], n, half[r])
             for r in range(n_conditions):
                 for s in range(r + 1):
                     explained = 0.0

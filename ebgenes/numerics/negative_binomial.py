@@ -18,10 +18,11 @@ each of A dispersions; lanes go through these in turn.
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ebgenes.numerics.jit import inlined, kernel, summing
+from ebgenes.numerics.jit import inlined, inner, kernel, summing
 from ebgenes.numerics.vector import exp, fetch, log, log_rising, lowest_terms, put
 
 # A normal prior with standard deviation 1,000 keeps a coefficient finite where a whole group is 0, and
@@ -156,8 +157,8 @@ def _cut(rows, step, move, largest, longest):
             step[j, lane] *= longest / largest[lane]
 
 
-@kernel
-def _tabulate(count, size, first, stand_in, basis, powers, tables, part):
+@inner
+def tabulate(count, size, first, stand_in, basis, powers, tables, part):
     """Make the tables one gene's: sums over each row's samples of count times basis and powers of its size factor.
 
     Sums over samples i become sums over a few stand-ins k, of sum_i count_i stand_in_ik reads each, at whose size
@@ -174,8 +175,8 @@ def _tabulate(count, size, first, stand_in, basis, powers, tables, part):
     lattice[2] = math.log(size[0]) - lattice[3]
 
 
-@kernel
-def _join(alpha, tables):
+@inner
+def join_tables(alpha, tables):
     """Fill the tables of both sums together, for each dispersion alpha (A,)."""
     counted, _, plain, _, _, joint = tables
     for r in range(counted.shape[0]):
@@ -224,8 +225,8 @@ def _beyond(tau, inverse, low, counted_moments, plain_moments):
     return f0 + inverse * h0, f1 + inverse * h1, f2 + inverse * h2, inverse * h1
 
 
-@kernel
-def _shift(alpha, tables, work):
+@inner
+def shift_tables(alpha, tables, work):
     """Keep in work, for `_row_slopes` and `_row_values`, what lanes need of their dispersions.
 
     1/alpha, where on the lattice log mu = 0 lies, in steps, and the cells of `joint` before the dispersion's own.
@@ -358,7 +359,7 @@ def maximise(count, size, first, rows, tables, theta, alpha, ridge, gamma, step,
 
     theta, alpha (L,); ridge (p,) precisions of the coefficients' priors; gamma (p, L) is the start and
     becomes the maximum. Work space: step (p, L), hessian (p, p, L), which keeps the last step's Cholesky
-    factor, and work (8, L), which holds what `_shift` puts there. Returns whether every lane converged.
+    factor, and work (8, L), which holds what `shift_tables` puts there. Returns whether every lane converged.
     """
     square, spare = work[0], work[1]
     n_nuisance, n_lanes = gamma.shape
@@ -571,7 +572,7 @@ def dispersion_profiles(count, size, first, rows, ridge, shared, tables, start, 
     """D_g(alpha) = max_B l - 1/2 log det(X'WX) for every gene, where it is within CUT of its peak.
 
     count, size (G, S); rows (R, 1 + P) with column 0 unused; ridge (G, P) precisions of the coefficients' priors;
-    shared (stand_in, basis and powers) and tables as in `_tabulate`; start (G, P) coefficients; low and step (G,),
+    shared (stand_in, basis and powers) and tables as in `tabulate`; start (G, P) coefficients; low and step (G,),
     log alpha of each gene's first node and the distance of its nodes: on entry where to search first. out (G, A),
     less its maximum, is filled.
     """
@@ -596,14 +597,14 @@ def dispersion_profiles(count, size, first, rows, ridge, shared, tables, start, 
         for j in range(n_coef):
             for a in range(n_nodes):
                 gamma[j, a] = start[g, j]
-        _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
+        tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
         n_values = condense(count[g], value_of, weight_of, sums)
         # A sharp peak between the nodes is searched again and again.
         for _ in range(8):
             for a in range(n_nodes):
                 alpha[a] = exp(low[g] + step[g] * a)
-            _join(alpha, tables)
-            _shift(alpha, tables, work)
+            join_tables(alpha, tables)
+            shift_tables(alpha, tables, work)
             maximise(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, move, hessian, work)
             adjusted_loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], gamma, value, hessian, work)
             dispersion_constant(value_of[:n_values], weight_of[:n_values], alpha, terms, constant)
@@ -695,8 +696,8 @@ def _between(profile, place):
     return (1.0 - share) * profile[before] + share * profile[before + 1]
 
 
-@kernel
-def _dispersion_nodes(profile, low, step, center, spread, tail_df, left, right, alpha, log_weight):
+@inner
+def dispersion_nodes(profile, low, step, center, spread, tail_df, left, right, alpha, log_weight):
     """Nodes alpha (Q,) for one gene, and the log of their weights times the hyperprior's density.
 
     Evenly spaced in log alpha from `left` posterior standard deviations below the posterior mean to
@@ -756,7 +757,7 @@ def _place(
             coef[j, q] = start[j]
     for q in range(n_nodes):
         theta[q] = 0.0
-    _shift(alpha, tables, work)
+    shift_tables(alpha, tables, work)
     found = maximise(count, size, first, rows, tables, theta, alpha, ridge, coef, step, hessian, work)
     # The first column of the inverse information, from the factor that the last step left.
     for j in range(n_coef):
@@ -765,7 +766,7 @@ def _place(
     _forward(hessian, slope)
     _backward(hessian, slope)
     adjusted_loglik(count, size, first, rows, tables, theta, alpha, ridge, coef, value, hessian, work)
-    top = _log_sum(value, 0, log_weight)
+    top = log_sum(value, 0, log_weight)
     mean = 0.0
     square = 0.0
     for q in range(n_nodes):
@@ -777,20 +778,61 @@ def _place(
     return mean, math.sqrt(square), found
 
 
+class GeneCounts(NamedTuple):
+    """What is known of G genes.
+
+    count, size (G, S) with the size factor of the first sample in logs; ridge (G, p) precisions of the nuisance
+    coefficients' priors; start (G, P) coefficients in the design's coordinates.
+    """
+
+    count: Any
+    size: Any
+    first: Any
+    ridge: Any
+    start: Any
+
+
+class Dispersions(NamedTuple):
+    """What is known of G genes' dispersions.
+
+    profile (G, A) with low and step (G,); center (G,), spread and tail_df of their hyperprior; left and right, how far
+    the integral reaches.
+    """
+
+    profile: Any
+    low: Any
+    step: Any
+    center: Any
+    spread: float
+    tail_df: float
+    left: float
+    right: float
+
+
+class EffectNodes(NamedTuple):
+    """Where an effect's likelihood is computed.
+
+    reach (H,) ascending from 0, in standard errors, which are cut at max_se; chunk nodes either way are computed at a
+    time, and H is their multiple; n_dispersions of the dispersion's integral.
+    """
+
+    reach: Any
+    chunk: int
+    max_se: float
+    n_dispersions: int
+
+
 @kernel
-def effect_likelihoods(
-    count, size, first, rows, full_rows, ridge, shared, tables, start, profile, low, step, center, spread, tail_df,
-    left, right, n_nodes, reach, chunk, max_se, grid, loglik, converged,
-):  # fmt: skip
+def effect_likelihoods(genes, rows, full_rows, shared, tables, dispersions, nodes, grid, loglik, converged):
     """log L_g(theta) = log sum_q w_q exp l_A(theta, alpha_q) around each gene's estimate.
 
-    count, size (G, S); rows (R, 1 + p); full_rows (R, 1 + P) with column 0 unused and the effect's column
-    first among the others; ridge (G, p) precisions of the nuisance coefficients' priors; shared and tables as in
-    `dispersion_profiles`, `_tabulate`; start (G, P) coefficients in its coordinates; profile (G, A) with low and
-    step (G,); center (G,), spread and tail_df of the dispersions' hyperprior; left, right and n_nodes of its
-    integral; reach (H,) ascending from 0, in standard errors, which are cut at max_se; chunk nodes either way are
-    computed at a time, and H is their multiple. grid, loglik (G, 2 H - 1) and converged (G,) are filled.
+    genes, dispersions and nodes are `GeneCounts`, `Dispersions` and `EffectNodes`; rows (R, 1 + p); full_rows
+    (R, 1 + P) with column 0 unused and the effect's column first among the others; shared and tables as in
+    `dispersion_profiles`, `tabulate`. grid, loglik (G, 2 H - 1) and converged (G,) are filled.
     """
+    count, size, first, ridge, start = genes
+    profile, low, step, center, spread, tail_df, left, right = dispersions
+    reach, chunk, max_se, n_nodes = nodes
     n_nuisance = rows.shape[1] - 1
     n_coef = n_nuisance + 1
     n_reach = len(reach)
@@ -822,20 +864,20 @@ def effect_likelihoods(
     for g in range(count.shape[0]):
         for j in range(n_nuisance):
             placing_ridge[1 + j] = ridge[g, j]
-        _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
-        _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, node, log_weight)
+        tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
+        dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, node, log_weight)
         n_values = condense(count[g], value_of, weight_of, sums)
         dispersion_constant(value_of[:n_values], weight_of[:n_values], node, terms, constant)
         for q in range(n_nodes):
             log_weight[q] += constant[q]
-        _join(node, tables)
+        join_tables(node, tables)
         estimate, se, placed = _place(
             count[g], size[g], first, full_rows, placing_ridge, tables, node, log_weight, start[g],
             coef, slope, place_step, place_hessian, place_value, place_work,
         )  # fmt: skip
         for lane in range(n_lanes):
             alpha[lane] = node[lane % n_nodes]
-        _shift(alpha, tables, work)
+        shift_tables(alpha, tables, work)
         se = min(se, max_se)
         converged[g] = placed
         top = -math.inf
@@ -862,7 +904,7 @@ def effect_likelihoods(
                     lane = (side * chunk + c) * n_nodes
                     t = n_reach - 1 + (2 * side - 1) * (begin + c)
                     grid[g, t] = theta[lane]
-                    loglik[g, t] = _log_sum(value, lane, log_weight)
+                    loglik[g, t] = log_sum(value, lane, log_weight)
                     top = max(top, loglik[g, t])
                 highest = max(highest, loglik[g, t])
             if highest < top - NEGLIGIBLE:
@@ -899,8 +941,8 @@ def _continue(reach, begin, chunk, gamma):
                     gamma[j, lane + c * n_nodes] = near + (x - a) * (first + (x - b) * second)
 
 
-@kernel
-def _log_sum(value, lane, log_weight):
+@inner
+def log_sum(value, lane, log_weight):
     """log sum_q exp(value_{lane + q} + log_weight_q)."""
     top = -math.inf
     for q in range(len(log_weight)):

@@ -76,7 +76,7 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
     share = np.empty(MAX_NODES * n_components)
     center = np.empty(MAX_NODES * n_components)
     spread = np.empty(MAX_NODES * n_components)
-    drift2 = scale[0] * scale[0]
+    null_variance = scale[0] * scale[0]
     for g in range(len(estimate)):
         b = estimate[g]
         n_nodes = error_nodes(b, se[g], df[g], log_weight, variance)
@@ -88,11 +88,11 @@ def mixture_posterior(estimate, se, df, weight, scale, interval, threshold, out)
                 continue
             log_prior = math.log(weight[g, k]) if weight[g, k] > 0.0 else -math.inf
             for q in range(n_nodes):
-                total = variance[q] + drift2 + tau2
+                total = variance[q] + null_variance + tau2
                 term = log_prior + log_weight[q] - 0.5 * (math.log(total) + b * b / total)
                 share[n_terms] = term
                 center[n_terms] = b * tau2 / total
-                spread[n_terms] = math.sqrt((variance[q] + drift2) * tau2 / total)
+                spread[n_terms] = math.sqrt((variance[q] + null_variance) * tau2 / total)
                 top = max(top, term)
                 n_terms += 1
         null = 0.0

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.grid import KAPPA, _grid_scale, spline_curvature, spline_values
+from ebgenes.numerics.grid_likelihood import SINH_SCALE, grid_scale, spline_curvature, spline_values
 from ebgenes.numerics.jit import kernel
 from ebgenes.numerics.vector import exp, log
 
@@ -70,7 +70,7 @@ def multiply_studies(grid, loglik, row, weight, out_grid, out_loglik):
                 continue
             x = grid[row[g, s]]
             spline_curvature(x, loglik[row[g, s]], curvature[s], work)
-            size = _grid_scale(x)
+            size = grid_scale(x)
             precision += weight[s] / (size * size)
             middle += weight[s] / (size * size) * x[n_nodes // 2]
             low = min(low, x[n_nodes // 2] - 3.0 * size)
@@ -87,8 +87,8 @@ def multiply_studies(grid, loglik, row, weight, out_grid, out_loglik):
             peak = middle / precision
         size = 1.0 / math.sqrt(precision)
         for t in range(PRODUCT_NODES):
-            grown = exp(PRODUCT_STEP * (t - half) / KAPPA)
-            out_grid[g, t] = peak + size * KAPPA * 0.5 * (grown - 1.0 / grown)
+            grown = exp(PRODUCT_STEP * (t - half) / SINH_SCALE)
+            out_grid[g, t] = peak + size * SINH_SCALE * 0.5 * (grown - 1.0 / grown)
         _product(out_grid[g], PRODUCT_NODES, grid, loglik, curvature, row[g], weight, value, out_loglik[g])
 
 
@@ -106,13 +106,13 @@ def _bend(x, y, curvature, i, theta):
 
 
 @kernel
-def study_posteriors(grid, loglik, row, common, product, lfdr, weight, variance, kappa, mean, sd, differ):
+def study_posteriors(grid, loglik, row, common, product, lfdr, weight, variance, tau, mean, sd, differ):
     """Fill mean and sd (G, S) of each study's own effect, and differ (G,): P(signs differ | changed).
 
-    grid, loglik (N, T) of all studies' genes, convolved with N(0, kappa^2), and row (G, S) as in `multiply_studies`;
+    grid, loglik (N, T) of all studies' genes, convolved with N(0, tau^2), and row (G, S) as in `multiply_studies`;
     common and product (G, M) the nodes and log likelihood of the common effect theta, and lfdr (G,); weight and
     variance (K,) of the prior's normal components, the null first. Given theta, Tweedie's formula has the moments of a
-    study's effect: theta + kappa^2 l', kappa^2 + kappa^4 l'', where l is the study's convolved log likelihood at theta.
+    study's effect: theta + tau^2 l', tau^2 + tau^4 l'', where l is the study's convolved log likelihood at theta.
     """
     n_genes, n_studies = row.shape
     n_nodes, n_product = grid.shape[1], common.shape[1]
@@ -126,7 +126,7 @@ def study_posteriors(grid, loglik, row, common, product, lfdr, weight, variance,
     value = np.empty(n_all)
     up = np.empty(n_all)
     down = np.empty(n_all)
-    square = kappa * kappa
+    square = tau * tau
     narrow = math.inf
     for k in range(1, len(weight)):
         if weight[k] > 0.0:
@@ -134,7 +134,7 @@ def study_posteriors(grid, loglik, row, common, product, lfdr, weight, variance,
     for g in range(n_genes):
         x, y = common[g], product[g]
         spline_curvature(x, y, bent, work)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         center = x[n_product // 2]
         for i in range(n_null):
             theta[i] = math.sqrt(variance[0]) * NULL_NODES[i]
@@ -143,8 +143,8 @@ def study_posteriors(grid, loglik, row, common, product, lfdr, weight, variance,
             center, size = 0.0, narrow
         for i in range(SLAB_NODES):
             v = SLAB_STEP * (i - (SLAB_NODES - 1) // 2)
-            grown = exp(v / KAPPA)
-            theta[n_null + i] = center + size * KAPPA * 0.5 * (grown - 1.0 / grown)
+            grown = exp(v / SINH_SCALE)
+            theta[n_null + i] = center + size * SINH_SCALE * 0.5 * (grown - 1.0 / grown)
             mass[n_null + i] = log(0.5 * (grown + 1.0 / grown))
         spline_values(theta[:n_null], n_null, x, y, bent, value[:n_null])
         spline_values(theta[n_null:], SLAB_NODES, x, y, bent, value[n_null:])

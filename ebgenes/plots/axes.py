@@ -39,16 +39,16 @@ def minus_log10(rate: FloatArray) -> FloatArray:
 
 def groups_of(genes: pd.DataFrame, level: float) -> dict[str, BoolArray]:
     """Which genes are in the list, by direction, (G,) each; every gene is in exactly one group."""
-    listed = in_list(genes, level)
+    discoveries = in_list(genes, level)
     effect = numbers_of(genes, "post_mean")
-    up, down = listed & (effect > 0), listed & (effect < 0)
+    up, down = discoveries & (effect > 0), discoveries & (effect < 0)
     return {"rest": ~(up | down), "down": down, "up": up}
 
 
 def named_genes(genes: pd.DataFrame, level: float, label: int) -> pd.DataFrame:
     """The first `label` genes of the list, the most certain."""
-    listed = genes[in_list(genes, level)]
-    return listed.iloc[most_certain(listed)[: max(label, 0)]]
+    discoveries = genes[in_list(genes, level)]
+    return discoveries.iloc[most_certain(discoveries)[: max(label, 0)]]
 
 
 def level_words(table: pd.DataFrame, level: float) -> str:
@@ -154,9 +154,11 @@ def _key(group: str, size: float = 5.0) -> Line2D:
     return Line2D([], [], linestyle="none", marker=MARKER[group], markersize=size, color=colour, markeredgewidth=0)
 
 
-def group_entries(groups: dict[str, BoolArray], up: str, down: str, n_beyond: int) -> list[tuple[Artist, str]]:
+def group_entries(
+    groups: dict[str, BoolArray], up_label: str, down_label: str, n_beyond: int
+) -> list[tuple[Artist, str]]:
     """Legend entries of the groups, with how many genes each has."""
-    words = {"up": displayed(up, 40), "down": displayed(down, 40), "rest": "not in the list"}
+    words = {"up": displayed(up_label, 40), "down": displayed(down_label, 40), "rest": "not in the list"}
     entries: list[tuple[Artist, str]] = [
         (_key(group), f"{int(groups[group].sum()):,} {words[group]}") for group in ("up", "down", "rest")
     ]
@@ -166,14 +168,14 @@ def group_entries(groups: dict[str, BoolArray], up: str, down: str, n_beyond: in
     return entries
 
 
-def counts_title(groups: dict[str, BoolArray], up: str, down: str, rate: str) -> str:
+def counts_title(groups: dict[str, BoolArray], up_label: str, down_label: str, rate: str) -> str:
     """What was found, as a heading; `rate` as `level_words` has it."""
     n_up, n_down = int(groups["up"].sum()), int(groups["down"].sum())
     if sum(len(members) for members in groups.values()) == 0:
         return "No tested genes"
     if n_up + n_down == 0:
         return f"No gene in the list ({rate})"
-    return f"{n_up:,} {displayed(up, 40)}, {n_down:,} {displayed(down, 40)} ({rate})"
+    return f"{n_up:,} {displayed(up_label, 40)}, {n_down:,} {displayed(down_label, 40)} ({rate})"
 
 
 def draw_histogram(ax: Axes, value: FloatArray, edges: FloatArray, weight: float, label: str) -> FloatArray:

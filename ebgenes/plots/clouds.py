@@ -40,7 +40,7 @@ from ebgenes.plots.style import (
     gene_labels,
     require_one_of,
 )
-from ebgenes.results.table import is_joint
+from ebgenes.results.table import is_multi_df
 
 _X_AXES = {"post_mean": "posterior mean of the log2 fold change", "log2_fc": "log2 fold change (no pooling)"}
 _Y_AXES = {"lfdr": "\N{MINUS SIGN}log10 local false discovery rate", "p_value": "\N{MINUS SIGN}log10 p-value"}
@@ -64,10 +64,10 @@ def _labelled_cloud(
 
 def _list_boundary(genes: pd.DataFrame, groups: dict[str, BoolArray]) -> float | None:
     """The largest lfdr of a list by lfdr; None where the list is by signs, or its end cannot be drawn."""
-    if not is_joint(genes):
+    if not is_multi_df(genes):
         return None
-    listed = ~groups["rest"]
-    largest = float(numbers_of(genes, "lfdr")[listed].max(initial=0.0))
+    discoveries = ~groups["rest"]
+    largest = float(numbers_of(genes, "lfdr")[discoveries].max(initial=0.0))
     return largest if largest > 0 else None
 
 
@@ -79,8 +79,8 @@ def volcano(
     y: str = "lfdr",
     level: float = 0.05,
     label: int = 20,
-    up: str = "higher",
-    down: str = "lower",
+    up_label: str = "higher",
+    down_label: str = "lower",
 ) -> Axes:
     """Effect against certainty, one point for each tested gene.
 
@@ -100,7 +100,7 @@ def volcano(
         Of the list (`ebgenes.results.table.in_list`).
     label
         How many genes of the list to name, the most certain first (`ebgenes.results.table.most_certain`).
-    up, down
+    up_label, down_label
         What a positive and a negative effect mean, in words.
 
     Returns
@@ -124,16 +124,16 @@ def volcano(
     ax.set_ylim(-0.02 * ends[1][1], 1.1 * ends[1][1])
     ax.axvline(0, color=FAINT, linewidth=0.6, zorder=1)
     n_beyond = draw_cloud(ax, effect, certainty, groups, ends)
-    entries = group_entries(groups, up, down, n_beyond)
+    entries = group_entries(groups, up_label, down_label, n_beyond)
     boundary = _list_boundary(genes, groups) if y == "lfdr" else None
     if boundary is not None and -np.log10(boundary) <= ends[1][1]:
         line = ax.axhline(-np.log10(boundary), color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1.5)
         entries.append((line, f"end of the list (lfdr {boundary:.2g})"))
-    ax.set_xlabel(f"{_X_AXES[x]}\n{directions(up, down)}", parse_math=False)
+    ax.set_xlabel(f"{_X_AXES[x]}\n{directions(up_label, down_label)}", parse_math=False)
     ax.set_ylabel(_Y_AXES[y])
     add_legend(ax, entries, lines_below=2)
     notes = [beyond_note(n_beyond), absent_note(int(np.isnan(effect + certainty).sum()), f"{x} or {y}")]
-    title = counts_title(groups, up, down, level_words(genes, level))
+    title = counts_title(groups, up_label, down_label, level_words(genes, level))
     _labelled_cloud(ax, genes, (effect, certainty), ends, label, level, title, notes)
     return ax
 
@@ -144,14 +144,14 @@ def ma(
     *,
     level: float = 0.05,
     label: int = 20,
-    up: str = "higher",
-    down: str = "lower",
+    up_label: str = "higher",
+    down_label: str = "lower",
 ) -> Axes:
     """Posterior mean of the effect against the mean of normalized counts.
 
     Parameters
     ----------
-    table, ax, level, label, up, down
+    table, ax, level, label, up_label, down_label
         As in `volcano`.
 
     Returns
@@ -168,10 +168,10 @@ def ma(
     ax.axhline(0, color=FAINT, linewidth=0.6, zorder=1)
     n_beyond = draw_cloud(ax, mean, effect, groups, ends)
     ax.set_xlabel("mean of normalized counts")
-    ax.set_ylabel(f"{_X_AXES['post_mean']}\n{directions(up, down)}", parse_math=False)
-    add_legend(ax, group_entries(groups, up, down, n_beyond))
+    ax.set_ylabel(f"{_X_AXES['post_mean']}\n{directions(up_label, down_label)}", parse_math=False)
+    add_legend(ax, group_entries(groups, up_label, down_label, n_beyond))
     notes = [beyond_note(n_beyond), absent_note(int(np.isnan(mean + effect).sum()), "a mean count")]
-    title = counts_title(groups, up, down, level_words(genes, level))
+    title = counts_title(groups, up_label, down_label, level_words(genes, level))
     _labelled_cloud(ax, genes, (mean, effect), ends, label, level, title, notes)
     return ax
 

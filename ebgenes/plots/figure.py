@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ebgenes.arrays import BoolArray
 from ebgenes.plots.figures import figure_of
 from ebgenes.records.counts import Study
-from ebgenes.records.effects import JointEffects
-from ebgenes.records.posterior import JointPosterior
+from ebgenes.records.effects import MultiDfEffects
+from ebgenes.records.posterior import MultiDfPosterior
 from ebgenes.records.prior import MixturePrior
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def draw(
     *,
     level: float = 0.05,
     label: int = 20,
-    up: str = "higher",
-    down: str = "lower",
+    up_label: str = "higher",
+    down_label: str = "lower",
     x: str = "post_mean",
     y: str = "lfdr",
     title: str = "",
@@ -36,8 +36,8 @@ def draw(
     null: BoolArray | None = None,
     own: pd.DataFrame | None = None,
     studies: Mapping[str, Any] | None = None,
-    effects: JointEffects | None = None,
-    posterior: JointPosterior | None = None,
+    effects: MultiDfEffects | None = None,
+    posterior: MultiDfPosterior | None = None,
 ) -> Figure:
     """One of the figures of a table, composed.
 
@@ -45,7 +45,7 @@ def draw(
     ----------
     name
         Which figure (`ebgenes.plots.FIGURES`).
-    table, level, label, up, down, x, y
+    table, level, label, up_label, down_label, x, y
         As in `volcano`.
     prior
         The fitted prior, for the figure of that name.
@@ -73,8 +73,8 @@ def draw(
         If there is no figure of that name, it lacks what it is drawn of, or `x` or `y` is not a column it can draw.
     """
     known = {
-        "table": table, "prior": prior, "level": level, "label": label, "up": up, "down": down, "x": x, "y": y,
-        "covariates": covariates, "hidden": hidden, "stored": stored, "study": study, "null": null, "own": own,
-        "studies": studies, "effects": effects, "posterior": posterior,
+        "table": table, "prior": prior, "level": level, "label": label, "up_label": up_label, "down_label": down_label,
+        "x": x, "y": y, "covariates": covariates, "hidden": hidden, "stored": stored, "study": study, "null": null,
+        "own": own, "studies": studies, "effects": effects, "posterior": posterior,
     }  # fmt: skip
     return figure_of(name).drawn(title, known)

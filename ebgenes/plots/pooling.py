@@ -86,14 +86,14 @@ def shrinkage(
     *,
     genes: int = 40,
     level: float = 0.05,
-    up: str = "higher",
-    down: str = "lower",
+    up_label: str = "higher",
+    down_label: str = "lower",
 ) -> Axes:
     """No pooling, partial pooling and complete pooling of a few genes, against the standard error.
 
     Parameters
     ----------
-    table, ax, level, up, down
+    table, ax, level, up_label, down_label
         As in `volcano`.
     genes
         How many to draw, spread over the ranges of the standard error and of |log2_fc| / se.
@@ -126,15 +126,15 @@ def shrinkage(
         line = ax.axhline(pooled, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1.5)
         entries.append((line, f"complete pooling: the same for all ({pooled:+.2g})"))
     words = {
-        "up": displayed(up, 40),
-        "down": displayed(down, 40),
+        "up": displayed(up_label, 40),
+        "down": displayed(down_label, 40),
         "rest": f"not in the list ({level_words(table, level)})",
     }
     entries += [
         (Line2D([], [], color=COLOUR[key], linewidth=2), words[key]) for key in ("up", "down", "rest")
     ]  # fmt: skip
     ax.set_xlabel("standard error of the log2 fold change")
-    ax.set_ylabel(f"log2 fold change\n{directions(up, down)}", parse_math=False)
+    ax.set_ylabel(f"log2 fold change\n{directions(up_label, down_label)}", parse_math=False)
     add_legend(ax, entries)
     title = "Estimates before and after pooling" if len(shown) else "No tested genes"
     set_heading(ax, title, [f"{len(shown):,} of {len(tested):,} tested genes, spread over precision and signal"])
@@ -164,7 +164,7 @@ def prior_density(table: pd.DataFrame, prior: MixturePrior, ax: Axes) -> Axes:
     edges = np.linspace(-end, end, 82)
     weight = 1 / (max(len(effect), 1) * (edges[1] - edges[0]))
     draw_histogram(ax, effect, edges, weight, "_estimates")
-    null = f", sd {prior.null_scale:.2g}" if prior.null_scale > 0 else ""
+    null = f", sd {prior.null_sd:.2g}" if prior.null_sd > 0 else ""
     entries: list[tuple[Artist, str]] = [(Patch(facecolor=HISTOGRAM), "no pooling: the genes' own estimates")]
     known = np.isfinite(se) & (se > 0)
     if known.any():
@@ -203,7 +203,7 @@ def marginal_density(prior: MixturePrior, se: FloatArray, end: float) -> tuple[F
     tuple of FloatArray
         Estimates from -end to end; the parts of the density that changed and unchanged genes make; (n,) each.
     """
-    sd: FloatArray = prior.stretch * np.quantile(se, (np.arange(min(len(se), 400)) + 0.5) / min(len(se), 400))
+    sd: FloatArray = prior.likelihood_scale * np.quantile(se, (np.arange(min(len(se), 400)) + 0.5) / min(len(se), 400))
     n_side = 2000
     step = end / n_side
     # Twice the axis: what lies beyond reaches into it by its errors.
@@ -214,7 +214,7 @@ def marginal_density(prior: MixturePrior, se: FloatArray, end: float) -> tuple[F
     middle = slice(n_side, 3 * n_side + 1)
     changed = step * _convolved(slab, _mean_normal(wide, sd))[middle]
     x = wide[middle]
-    return x, np.maximum(changed, 0), prior.pi0 * _mean_normal(x - prior.mode, np.hypot(sd, prior.null_scale))
+    return x, np.maximum(changed, 0), prior.pi0 * _mean_normal(x - prior.mode, np.hypot(sd, prior.null_sd))
 
 
 def _convolved(value: FloatArray, kernel: FloatArray) -> FloatArray:

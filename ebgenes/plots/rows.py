@@ -13,15 +13,15 @@ from ebgenes.arrays import FloatArray
 from ebgenes.plots.canvas import composed
 from ebgenes.plots.style import COLOUR, FAINT, INK, SMALL, displayed, gene_labels
 from ebgenes.records.design import Curve
-from ebgenes.records.effects import JointEffects
-from ebgenes.records.posterior import JointPosterior
+from ebgenes.records.effects import MultiDfEffects
+from ebgenes.records.posterior import MultiDfPosterior
 from ebgenes.results.table import tested
 
 SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, for the curves of a panel in turn."""
 
 
-def gene_rows(effects: JointEffects, posterior: JointPosterior, gene: int, ax: Axes, *, title: str = "") -> Axes:
+def gene_rows(effects: MultiDfEffects, posterior: MultiDfPosterior, gene: int, ax: Axes, *, title: str = "") -> Axes:
     """One gene's rows before (hollow or dashed) and after pooling (with intervals).
 
     Where the rows lie along time or dose they are a curve, measured from its first value; else a point each.
@@ -80,14 +80,14 @@ def _intervals(ax: Axes, x: FloatArray, middle: FloatArray, low: FloatArray, hig
 
 
 def draw_rows(
-    table: pd.DataFrame, effects: JointEffects, posterior: JointPosterior, *, genes: int = 12, title: str = ""
+    table: pd.DataFrame, effects: MultiDfEffects, posterior: MultiDfPosterior, *, genes: int = 12, title: str = ""
 ) -> Figure:
     """Several effects of the most certain genes, a panel each, as a whole figure.
 
     Parameters
     ----------
     table
-        As `ebgenes.results.table.joint_table` makes it, for the genes' names.
+        As `ebgenes.results.table.multi_df_table` makes it, for the genes' names.
     effects, posterior
         As in `ebgenes.plots.rows.gene_rows`.
     genes
@@ -95,7 +95,7 @@ def draw_rows(
     """
     judged = table[tested(table)]
     name = dict(zip(judged["gene_id"], gene_labels(judged), strict=True))
-    size = np.abs(posterior.mean[np.arange(len(posterior.gene)), posterior.leading])
+    size = np.abs(posterior.mean[np.arange(len(posterior.gene)), posterior.top_row])
     chosen = np.lexsort((-size, posterior.lfdr))[:genes]
     n_columns = min(4, max(len(chosen), 1))
     n_rows = max(1, -(-len(chosen) // n_columns))

@@ -1,4 +1,4 @@
-"""Several studies: the most certain genes in each of them, and what the data say of kappa."""
+"""Several studies: the most certain genes in each of them, and what the data say of tau."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def forest(table: pd.DataFrame, own: pd.DataFrame, studies: Mapping[str, Any], a
         (Line2D([], [], color=COLOUR["down"], marker="d"), "common effect"),
     ]
     add_legend(ax, entries)
-    kappa = studies["kappa"]
-    set_heading(ax, "Genes in every study", [f"bars: 95%; kappa {kappa['value']:.3g} log2"])
+    tau = studies["tau"]
+    set_heading(ax, "Genes in every study", [f"bars: 95%; tau {tau['value']:.3g} log2"])
     return ax
 
 

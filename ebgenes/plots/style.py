@@ -103,10 +103,10 @@ def set_heading(ax: Axes, title: str, notes: Sequence[str] = ()) -> None:
     ax.set_title(wrapped, loc="left", pad=pad, color=INK, parse_math=False)
 
 
-def directions(up: str, down: str) -> str:
+def directions(up_label: str, down_label: str) -> str:
     """What either side of an effect axis means."""
     left, right = "\N{LEFTWARDS ARROW}", "\N{RIGHTWARDS ARROW}"
-    return f"{left} {displayed(down, 40)}    |    {displayed(up, 40)} {right}"
+    return f"{left} {displayed(down_label, 40)}    |    {displayed(up_label, 40)} {right}"
 
 
 def add_legend(ax: Axes, entries: Sequence[tuple[Artist, str]], lines_below: int = 1) -> None:

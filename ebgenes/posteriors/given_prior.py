@@ -10,14 +10,14 @@ import numpy as np
 
 from ebgenes.arrays import FloatArray, IntArray
 from ebgenes.errors import InputError
-from ebgenes.numerics import grid as grids
+from ebgenes.numerics import grid_likelihood
 from ebgenes.numerics.jit import map_blocks, read_only
 from ebgenes.numerics.mixture import mean_odds
 from ebgenes.numerics.posterior import mixture_posterior
 from ebgenes.posteriors.mixtures import mixture_of
 from ebgenes.prior.families import family_of
 from ebgenes.prior.families.family import Kernel
-from ebgenes.prior.likelihoods import as_seen, gene_likelihoods, interpolated_likelihoods, loglik_matrix
+from ebgenes.prior.likelihoods import gene_likelihoods, interpolated_likelihoods, loglik_matrix, to_prior_scale
 from ebgenes.records.effects import Effects
 from ebgenes.records.posterior import Posterior
 from ebgenes.records.prior import MixturePrior, Nulls
@@ -31,7 +31,7 @@ def null_probability(effects: Effects, prior: MixturePrior, weight: FloatArray |
     prior = prior.in_unit(effects.told_unit)
     if weight is None and prior.nulls is not None:
         return np.asarray(sum(share * each[:, 0] for share, each in component_probabilities(effects, prior)))
-    effects = as_seen(effects, prior)
+    effects = to_prior_scale(effects, prior)
     weight = prior.weights(len(effects.gene)) if weight is None else weight
     with np.errstate(divide="ignore"):
         log_joint = loglik_matrix(effects, prior.scale, prior.family) + np.log(weight)
@@ -76,7 +76,7 @@ def _likelihoods_by_null(effects: Effects, prior: MixturePrior) -> Callable[[Flo
     """A function from scales (K,) to each gene's likelihoods (G, K) relative to its largest."""
     scale = cast(Nulls, prior.nulls).scale
     low, high = np.abs(scale[:, 1:]).min(initial=np.inf), np.hypot(scale[:, 0].max(), np.abs(scale).max())
-    known = interpolated_likelihoods(as_seen(effects, prior), prior.family, low, high)
+    known = interpolated_likelihoods(to_prior_scale(effects, prior), prior.family, low, high)
     made: dict[bytes, FloatArray] = {}
 
     def of(scale: FloatArray) -> FloatArray:
@@ -167,7 +167,7 @@ def _posterior(
     threshold: float,
 ) -> Posterior:  # fmt: skip
     """The posterior under one null, given weights (G, K) or (1, K), and lfdrs where they are known already."""
-    effects = as_seen(effects, prior)
+    effects = to_prior_scale(effects, prior)
     out = np.empty((len(effects.gene), 10))
     asked = interval, threshold
     weight = np.broadcast_to(weight, (len(out), len(prior.scale)))
@@ -175,7 +175,7 @@ def _posterior(
         work = _general_work(effects, prior, weight, *asked, out)
     elif effects.grid is not None and effects.loglik is not None:
         if lfdr is None:
-            lfdr = null_probability(effects, replace(prior, mode=0.0, stretch=1.0), weight)
+            lfdr = null_probability(effects, replace(prior, mode=0.0, likelihood_scale=1.0), weight)
         work = _grid_work(effects.grid, effects.loglik, lfdr, prior, weight, *asked, out)
     else:
         known = (effects.estimate, effects.se, effects.df)
@@ -214,12 +214,12 @@ def _grid_work(
 
     def work(block: slice) -> None:
         nodes, heights = grid[block], loglik[block]
-        if prior.null_scale > 0:
+        if prior.null_sd > 0:
             wide, convolved = np.empty_like(nodes), np.empty_like(heights)
-            grids.add_drift(nodes, heights, prior.null_scale, wide, convolved)
+            grid_likelihood.convolve_normal(nodes, heights, prior.null_sd, wide, convolved)
             nodes, heights = read_only(wide), read_only(convolved)
         known = lfdr[block], np.array(weight[block]), *shape
-        grids.grid_posterior(nodes, heights, *known, float(interval), float(threshold), out[block])
+        grid_likelihood.grid_posterior(nodes, heights, *known, float(interval), float(threshold), out[block])
 
     return work
 
@@ -231,7 +231,7 @@ def _general_work(
     scale, fill = np.array(prior.scale), cast(Kernel, family_of(prior.family).posterior)
 
     def work(block: slice) -> None:
-        gene = gene_likelihoods(effects, block, prior.null_scale)
+        gene = gene_likelihoods(effects, block, prior.null_sd)
         own = np.array(weight[block])
         fill(own, scale, interval, threshold, *gene, out[block])
 

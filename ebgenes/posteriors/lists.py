@@ -10,7 +10,7 @@ from scipy import special
 from ebgenes.arrays import BoolArray, FloatArray
 from ebgenes.posteriors.fdr import list_rate, p_values
 from ebgenes.posteriors.given_prior import component_probabilities, null_probability, posterior
-from ebgenes.prior.fit import picked, thinned
+from ebgenes.prior.likelihoods import subsample, subset
 from ebgenes.prior.null import UNKNOWN_EXCESS, excess_variance
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
@@ -60,12 +60,12 @@ def list_range(effects: Effects, prior: MixturePrior, level: float, probability:
     below = np.cumsum([nulls.probability[rows].sum() for rows in groups])
     tail = (1 - probability) / 2
     ends = {int(np.searchsorted(below, tail)), min(int(np.searchsorted(below, 1 - tail)), len(groups) - 1)}
-    few = thinned(effects, max(len(effects.gene) // MOST_GENES, 1))
+    fewer = subsample(effects, max(len(effects.gene) // MOST_GENES, 1))
     lengths = []
     for end in ends:
         _, weight, scale = nulls.joined(groups[end])
         single = replace(prior, scale=scale, weight=weight, nulls=None)
-        lfsr = posterior(few, single).lfsr
+        lfsr = posterior(fewer, single).lfsr
         lengths.append((list_rate(lfsr) < level).mean() * len(effects.gene))
     return round(min(lengths)), round(max(lengths))
 
@@ -87,7 +87,7 @@ def false_proportions(effects: Effects, prior: MixturePrior, chosen: BoolArray) 
     if n_listed == 0:
         return np.zeros(N_VALUES)
     own = prior if prior.null_share is None else replace(prior, null_share=prior.null_share[chosen])
-    some = picked(effects, np.flatnonzero(chosen))
+    some = subset(effects, np.flatnonzero(chosen))
     if prior.nulls is None:
         # Scales beyond the range of numbers tell nothing of a gene.
         parts = [(1.0, np.nan_to_num(null_probability(some, own), nan=1.0))]

@@ -14,8 +14,7 @@ from ebgenes.numerics.mixture import mean_odds_told
 from ebgenes.posteriors.given_prior import averaged_weights, posterior
 from ebgenes.posteriors.mixtures import mixture_of
 from ebgenes.prior.families import family_of
-from ebgenes.prior.fit import picked
-from ebgenes.prior.likelihoods import as_seen, component_likelihoods
+from ebgenes.prior.likelihoods import component_likelihoods, subset, to_prior_scale
 from ebgenes.records.effects import Effects
 from ebgenes.records.posterior import Posterior
 from ebgenes.records.prior import GibbsDraws
@@ -46,12 +45,12 @@ def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.9
     """
     parts: list[tuple[float, Posterior]] = []
     step = -(-len(draws.weight) // AVERAGED)
-    seen = as_seen(effects, draws.prior)
+    seen = to_prior_scale(effects, draws.prior)
     likelihoods = component_likelihoods(seen, draws.prior.family)
-    for own in _by_drift(draws.null_scale[::step]):
+    for own in _by_null_sd(draws.null_sd[::step]):
         own = own * step
-        drift = float(draws.null_scale[own].mean())
-        scale, weights = _components(draws.prior.family, drift, draws.scale[own], draws.weight[own])
+        null_sd = float(draws.null_sd[own].mean())
+        scale, weights = _components(draws.prior.family, null_sd, draws.scale[own], draws.weight[own])
         loglik = likelihoods(scale, None)
         likelihood = np.exp(loglik - loglik.max(axis=1, keepdims=True))
         prior = replace(draws.prior, scale=scale, weight=np.full(len(scale), 1 / len(scale)), null_share=None)
@@ -62,10 +61,10 @@ def full_posterior(effects: Effects, draws: GibbsDraws, *, interval: float = 0.9
     return mixture_of(parts, draws.prior.mode)
 
 
-def _by_drift(null_scale: FloatArray) -> list[IntArray]:
+def _by_null_sd(null_sd: FloatArray) -> list[IntArray]:
     """Which draws have nearly the same scale of the null: all where there is one, else `GROUPS` groups."""
-    order = np.argsort(null_scale, kind="stable")
-    return np.array_split(order, min(GROUPS, len(np.unique(null_scale))))
+    order = np.argsort(null_sd, kind="stable")
+    return np.array_split(order, min(GROUPS, len(np.unique(null_sd))))
 
 
 def _gene_weights(likelihood: FloatArray, weights: FloatArray, draws: GibbsDraws, own: IntArray) -> FloatArray:
@@ -81,15 +80,15 @@ def _gene_weights(likelihood: FloatArray, weights: FloatArray, draws: GibbsDraws
     return out
 
 
-def _components(family: str, drift: float, slab: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _components(family: str, null_sd: float, slab: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Scales of all components that draws have, (K,), and the draws' weights of them, (D, K)."""
     if not family_of(family).single:
-        return np.concatenate([[drift], slab[0]]), weight
+        return np.concatenate([[null_sd], slab[0]]), weight
     scales, which = np.unique(slab[:, 0], return_inverse=True)
     weights = np.zeros((len(weight), 1 + len(scales)))
     weights[:, 0] = weight[:, 0]
     weights[np.arange(len(weight)), 1 + which] = weight[:, 1]
-    return np.concatenate([[drift], scales]), weights
+    return np.concatenate([[null_sd], scales]), weights
 
 
 def list_discoveries(effects: Effects, draws: GibbsDraws, chosen: BoolArray) -> FloatArray:
@@ -108,9 +107,9 @@ def list_discoveries(effects: Effects, draws: GibbsDraws, chosen: BoolArray) -> 
     out = np.zeros(len(draws.weight))
     if len(gene) == 0:
         return out
-    seen = as_seen(picked(effects, gene), draws.prior)
+    seen = to_prior_scale(subset(effects, gene), draws.prior)
     likelihoods = component_likelihoods(seen, draws.prior.family)
-    scales, plane = np.unique(np.column_stack([draws.null_scale, draws.scale]), axis=0, return_inverse=True)
+    scales, plane = np.unique(np.column_stack([draws.null_sd, draws.scale]), axis=0, return_inverse=True)
     known = np.empty((len(scales), scales.shape[1], len(gene)))
     for c, scale in enumerate(scales):
         loglik = likelihoods(scale, None)

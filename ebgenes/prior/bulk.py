@@ -36,7 +36,7 @@ WIDTHS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 
 def may_have_bulk(fit: EmFit, effects: Effects) -> bool:
     """Whether few genes are null under a fit, whose null is known well enough to stand beside a free shape."""
-    return fit.prior.pi0 < FEW_NULL and fit.prior.null_scale <= PINNED * float(np.median(effects.se))
+    return fit.prior.pi0 < FEW_NULL and fit.prior.null_sd <= PINNED * float(np.median(effects.se))
 
 
 def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, solver: str, null_weight: float) -> EmFit:
@@ -60,10 +60,10 @@ def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, so
     """
     if len(look.gene) < len(effects.gene) and not _looks_likelier(look, fit, place, solver, null_weight):
         return fit
-    drift = fit.prior.null_scale
+    null_sd = fit.prior.null_sd
     plain = component_likelihoods(effects, fit.prior.family)(fit.prior.scale, None)
     before = _total(plain, fit.prior.weight)
-    scale = np.concatenate([[drift], place])
+    scale = np.concatenate([[null_sd], place])
     loglik = component_likelihoods(effects, "npmle")(scale, None)
     likelihood, top = _over_largest(loglik)
     step = float(np.median(np.diff(place)))
@@ -99,7 +99,7 @@ def with_bulk(effects: Effects, look: Effects, fit: EmFit, place: FloatArray, so
 def _looks_likelier(effects: Effects, fit: EmFit, place: FloatArray, solver: str, null_weight: float) -> bool:
     """Whether point masses that nothing binds gain enough among some of the genes for the rest to be worth the time."""
     plain = component_likelihoods(effects, fit.prior.family)(fit.prior.scale, None)
-    free = component_likelihoods(effects, "npmle")(np.concatenate([[fit.prior.null_scale], place]), None)
+    free = component_likelihoods(effects, "npmle")(np.concatenate([[fit.prior.null_sd], place]), None)
     made = best_weights(in_memory(free), solver, None, null_weight)
     gain = _total(free, made.weight) - _total(plain, fit.prior.weight)
     return gain > 0.5 * CLEAR_OF_A_GENE * len(free)

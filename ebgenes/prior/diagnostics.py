@@ -9,26 +9,26 @@ from scipy.optimize import brentq
 from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import in_memory
 from ebgenes.prior.families.scales import slab_grid
-from ebgenes.prior.fit import KAPPA_RANGE, MIN_SCALE, best_stretch, fit_weights, thinned
-from ebgenes.prior.likelihoods import component_likelihoods, stretched
+from ebgenes.prior.fit import LIKELIHOOD_SCALE_RANGE, MIN_SCALE, best_likelihood_scale, fit_weights
+from ebgenes.prior.likelihoods import component_likelihoods, scale_likelihood, subsample
 from ebgenes.prior.units import as_fold_changes
 from ebgenes.records.effects import Effects
 
 MOST_GENES = 2000
-"""Genes that kappa is estimated from, evenly taken: its standard error is then some .04."""
+"""Genes that the likelihoods' scale is estimated from, evenly taken: its standard error is then some .04."""
 
 CENTRAL = 1.5
 """The z-scores within which a normal is fitted to the nulls."""
 
 SPREAD_RANGE = (0.2, 20.0)
-"""Where sigma0 is sought."""
+"""Where null_z_sd is sought."""
 
 AT_LIMIT = 0.02
-"""Log kappa that near an end of its range has been stopped by it: the search ends within .01."""
+"""Log of a scale that near an end of its range has been stopped by it: the search ends within .01."""
 
 
-def null_spread(p_value: FloatArray) -> float:
-    """Robust standard deviation of the null genes' z-scores, sigma0: 1 where p-values are right.
+def estimated_null_z_sd(p_value: FloatArray) -> float:
+    """Robust standard deviation of the null genes' z-scores, null_z_sd: 1 where p-values are right.
 
     Maximum likelihood of a normal with mean 0, truncated to the central |z| < 1.5, where few effects hide. NaN where
     these do not tell: where they are fewer than 10, or as good as evenly spread, so that no normal up to a standard
@@ -54,21 +54,22 @@ def null_spread(p_value: FloatArray) -> float:
     return float(np.exp(brentq(excess, low, high)))
 
 
-def likelihood_stretch(effects: Effects) -> float:
-    """The kappa by which all likelihoods should be stretched around their estimates, null fixed at 0.
+def estimated_likelihood_scale(effects: Effects) -> float:
+    """How many times wider all likelihoods should be around their estimates, null fixed at 0.
 
-    By marginal maximum likelihood with the prior's weights fitted anew at each kappa: 1 where the
-    likelihoods are right, above 1 where replicates vary more between than within groups. NaN where the search is
-    stopped by its limits, .5 and 3: effects of nearly all genes pass for a want of width, and kappa is unknown.
+    By marginal maximum likelihood with the prior's weights fitted anew at each scale: 1 where the likelihoods
+    are right, above 1 where replicates vary more between than within groups. NaN where the search is
+    stopped by its limits, .5 and 3: effects of nearly all genes pass for a want of width, and the scale is
+    unknown.
     """
     step = -(-len(effects.gene) // MOST_GENES)
-    few = thinned(effects if effects.unit == 1 else as_fold_changes(effects), step)
-    scales = np.concatenate([[0.0], slab_grid(few, MIN_SCALE)])
+    fewer = subsample(effects if effects.unit == 1 else as_fold_changes(effects), step)
+    scales = np.concatenate([[0.0], slab_grid(fewer, MIN_SCALE)])
 
-    def loglik(kappa: float) -> float:
-        matrix = component_likelihoods(stretched(few, kappa))(scales, None)
+    def loglik(likelihood_scale: float) -> float:
+        matrix = component_likelihoods(scale_likelihood(fewer, likelihood_scale))(scales, None)
         return float(fit_weights(in_memory(matrix), scales, "scale_normal").loglik[-1])
 
-    kappa = best_stretch(loglik)
-    stopped = np.abs(np.log(kappa) - np.log(KAPPA_RANGE)).min() < AT_LIMIT
-    return float("nan") if stopped else kappa
+    likelihood_scale = best_likelihood_scale(loglik)
+    stopped = np.abs(np.log(likelihood_scale) - np.log(LIKELIHOOD_SCALE_RANGE)).min() < AT_LIMIT
+    return float("nan") if stopped else likelihood_scale

@@ -5,12 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ebgenes.arrays import FloatArray, IntArray
+from ebgenes.arrays import FloatArray
 from ebgenes.effects.center import NEGLIGIBLE, find_center
 from ebgenes.effects.engines import is_given
 from ebgenes.errors import InputError, NotConverged
@@ -19,15 +18,21 @@ from ebgenes.prior.bulk import LOOK, may_have_bulk, with_bulk
 from ebgenes.prior.covariates import Covariates, fit_odds, with_share
 from ebgenes.prior.families import family_of
 from ebgenes.prior.families.npmle import point_places
-from ebgenes.prior.likelihoods import around, component_likelihoods, interpolated_likelihoods, stretched
+from ebgenes.prior.likelihoods import (
+    center_at,
+    component_likelihoods,
+    interpolated_likelihoods,
+    scale_likelihood,
+    subsample,
+)
 from ebgenes.prior.null import (
     NARROW,
     PLACES,
     Profile,
-    drift_mass,
-    drift_prior,
     largest_worth,
     null_probabilities,
+    null_sd_mass,
+    null_sd_prior,
     profile_share,
 )
 from ebgenes.prior.stored import conflict, fit_beside, joined_slabs, require_storable
@@ -53,12 +58,12 @@ FURTHER = 1.1
 NO_CHANCE = 2e-3
 """Probability below which one of the priors that are averaged is left out."""
 
-DRIFT_GAIN = 1.92
-"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which kappa stays 1."""
+LIKELIHOOD_SCALE_GAIN = 1.92
+"""Log-likelihood gain (half of chi-squared .95 with 1 df) below which the likelihoods' scale stays 1."""
 
-KAPPA_RANGE = (0.5, 3.0)
+LIKELIHOOD_SCALE_RANGE = (0.5, 3.0)
 
-NULLS = ("estimated", "fixed", "kappa")
+NULLS = ("estimated", "fixed", "likelihood_scale")
 MODES = ("zero", "auto", "estimated")
 BULKS = ("auto", "none")
 
@@ -86,18 +91,18 @@ class _Problem:
     stored: MixturePrior | None = None
     own_weight: float | None = None
 
-    def scales(self, drift: float, slab: FloatArray | None = None) -> FloatArray:
+    def scales(self, null_sd: float, slab: FloatArray | None = None) -> FloatArray:
         """Scales of all components: of the null first, and of slabs on both sides of it where these are one-sided."""
         slab = self.slab if slab is None else slab
-        return np.concatenate([[drift], slab, -slab] if family_of(self.family).two_sided else [[drift], slab])
+        return np.concatenate([[null_sd], slab, -slab] if family_of(self.family).two_sided else [[null_sd], slab])
 
-    def fit(self, drift: float, slab: FloatArray | None = None, near: FloatArray | None = None) -> EmFit:
+    def fit(self, null_sd: float, slab: FloatArray | None = None, near: FloatArray | None = None) -> EmFit:
         """The best weights at given scales of the null and the slabs; a similar problem's save iterations."""
-        return self.at(drift, slab)(self.null_weight, near)
+        return self.at(null_sd, slab)(self.null_weight, near)
 
-    def at(self, drift: float, slab: FloatArray | None = None) -> Callable[[float, FloatArray | None], EmFit]:
+    def at(self, null_sd: float, slab: FloatArray | None = None) -> Callable[[float, FloatArray | None], EmFit]:
         """What finds the best weights at given scales, from a weight of the null and weights to start from."""
-        scales = self.scales(drift, slab)
+        scales = self.scales(null_sd, slab)
         if self.n_genes * len(scales) > IN_MEMORY:
             made = in_blocks(lambda genes: self.likelihoods(scales, genes), (self.n_genes, len(scales)))
         else:
@@ -142,11 +147,11 @@ def fit_em(
         slab whose scale is fitted too; ``npmle``: up to 300 point masses, evenly placed, beside the one at 0, which
         its neighbours can stand in for, so that pi0 and lfdr mean little there.
     null
-        ``estimated``: the null is N(0, s0^2), where s0 and the share of unchanged genes are as uncertain as residuals
-        and effects leave them (`ebgenes.prior.null`): the prior holds all that are likely, and posteriors are averages
-        over them; what is uncertain of size factors (`Effects.size_sd`) widens each. ``fixed``: s0 = 0. ``kappa``:
-        s0 = 0, and all likelihoods are taken kappa times as wide, kappa by maximum likelihood between .5 and 3, kept 1
-        unless it gains more than 1.92 in log likelihood.
+        ``estimated``: the null is N(0, null_sd^2), where null_sd and the share of unchanged genes are as uncertain as
+        residuals and effects leave them (`ebgenes.prior.null`): the prior holds all that are likely, and posteriors
+        are averages over them; what is uncertain of size factors (`Effects.size_sd`) widens each.
+        ``fixed``: null_sd = 0. ``likelihood_scale``: null_sd = 0, and all likelihoods are taken so
+        many times as wide as fits best between .5 and 3, 1 unless it gains more than 1.92 in log likelihood.
     solver
         How weights are found: ``sqp``, or its slow oracles ``em`` and ``squarem``; all reach the same optimum.
     min_scale
@@ -171,7 +176,8 @@ def fit_em(
         What else is known of the genes; see `build_covariates`.
     stored
         A prior that another study has fitted: ``theta ~ (1 - w) stored + w own``, where the study's own part is of the
-        family above and its weights are fitted. The null's scale, mode and kappa are always the study's own.
+        family above and its weights are fitted. The null's sd, the mode and the likelihoods' scale are
+        always the study's own.
     own_weight
         w, from 0 to 1; None: learned, with a prior that favours the stored one a little (`prior.stored`).
 
@@ -236,40 +242,42 @@ def fit_em(
             own_weight=own_weight,
         )
 
-    few = thinned(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if shape.slow else SEARCHED), 1))
+    fewer = subsample(effects, max(len(effects.gene) // (SEARCHED_SLOWLY if shape.slow else SEARCHED), 1))
 
     likely = None
     # Where likelihoods take long beside a drift, the null is the root mean square of the one that normals find.
-    if estimated and shape.slow_under_drift:
+    if estimated and shape.slow_with_null_sd:
         likely = fit_em(
             effects,
             min_scale=min_scale,
             null_weight=null_weight,
             mode="auto" if mode == "auto" else "zero",
             bulk="none",
-        ).prior.null_scale
+        ).prior.null_sd
 
     def solved(center: float) -> tuple[EmFit, _Problem, float]:
-        every = around(effects, center)
-        return _solved(problem, every, every if few is effects else around(few, center), scale, family, null, likely)
+        every = center_at(effects, center)
+        some = every if fewer is effects else center_at(fewer, center)
+        return _solved(problem, every, some, scale, family, null, likely)
 
-    def height(moved: Effects, drift: float) -> float:
-        return float(problem(moved, scale).fit(drift).loglik[-1])
+    def height(moved: Effects, null_sd: float) -> float:
+        return float(problem(moved, scale).fit(null_sd).loglik[-1])
 
     center = 0.0
     if mode == "estimated":
-        center = _mode(few, lambda moved: height(moved, 0.0))
+        center = _mode(fewer, lambda moved: height(moved, 0.0))
     elif mode == "auto" and is_given(effects.engine):
         center = find_center(effects).shift
-    fit, last, kappa = solved(center)
+    fit, last, likelihood_scale = solved(center)
     free = bulk == "auto" and estimated and family == "scale_normal" and scale is None
     if free and covariates is None and stored is None:
-        some = around(thinned(effects, max(len(effects.gene) // FREE, 1)), center)
+        some = center_at(subsample(effects, max(len(effects.gene) // FREE, 1)), center)
         if may_have_bulk(fit, some):
-            look = thinned(some, max(len(some.gene) // LOOK, 1))
+            look = subsample(some, max(len(some.gene) // LOOK, 1))
             fit = with_bulk(some, look, fit, point_places(some, min_scale), solver, null_weight)
     if covariates is not None:
-        fit = _with_covariates(fit, last, covariates if fit.drift is None else with_share(covariates, fit.prior.pi0))
+        asked = covariates if fit.null_sd_prior is None else with_share(covariates, fit.prior.pi0)
+        fit = _with_covariates(fit, last, asked)
     if stored is not None:
         fit = replace(fit, conflict=_conflict(fit.prior, last, stored))
     if estimated and effects.size_sd > NEGLIGIBLE * float(np.median(effects.se)):
@@ -281,39 +289,41 @@ def fit_em(
             NotConverged,
             stacklevel=2,
         )
-    return _moved(fit, center, kappa)
+    return _moved(fit, center, likelihood_scale)
 
 
 def _solved(
     problem: Callable[[Effects, FloatArray | None], _Problem],
     effects: Effects,
-    few: Effects,
+    fewer: Effects,
     scale: FloatArray | None,
     family: str,
     null: str,
     likely: float | None,
 ) -> tuple[EmFit, _Problem, float]:
-    """The fit around a mode of 0, the problem it solves, and kappa; the null's scale and kappa searched among few."""
+    """The fit around a mode of 0, the problem it solves, and the likelihoods' scale, sought in a subsample."""
     whole = problem(effects, scale)
 
-    def posed(some: Effects, kappa: float) -> _Problem:
-        return whole if some is effects and kappa == 1 else problem(stretched(some, kappa), whole.slab)
+    def posed(some: Effects, likelihood_scale: float) -> _Problem:
+        if some is effects and likelihood_scale == 1:
+            return whole
+        return problem(scale_likelihood(some, likelihood_scale), whole.slab)
 
-    def at(kappa: float, *, few_only: bool = False) -> EmFit:
-        searched = posed(few, kappa)
-        every = searched if few is effects or few_only else posed(effects, kappa)
+    def at(likelihood_scale: float, *, fewer_only: bool = False) -> EmFit:
+        searched = posed(fewer, likelihood_scale)
+        every = searched if fewer is effects or fewer_only else posed(effects, likelihood_scale)
         return (_fit_single if family_of(family).single else _fit_grid)(every, searched)
 
     if null == "estimated":
-        rough = posed(thinned(few, max(len(few.gene) // SEARCHED_SLOWLY, 1)), 1.0)
-        return _fit_nulls(whole, posed(few, 1.0), rough, effects, likely), whole, 1.0
-    if null != "kappa":
+        rough = posed(subsample(fewer, max(len(fewer.gene) // SEARCHED_SLOWLY, 1)), 1.0)
+        return _fit_nulls(whole, posed(fewer, 1.0), rough, effects, likely), whole, 1.0
+    if null != "likelihood_scale":
         return at(1.0), whole, 1.0
     fit = at(1.0)
-    found = best_stretch(lambda kappa: float(at(kappa, few_only=True).loglik[-1]))
+    found = best_likelihood_scale(lambda likelihood_scale: float(at(likelihood_scale, fewer_only=True).loglik[-1]))
     wide = at(found)
-    kappa = found if wide.loglik[-1] - fit.loglik[-1] > DRIFT_GAIN else 1.0
-    return _keep_if_worth(wide, fit), posed(effects, kappa), kappa
+    likelihood_scale = found if wide.loglik[-1] - fit.loglik[-1] > LIKELIHOOD_SCALE_GAIN else 1.0
+    return _keep_if_worth(wide, fit), posed(effects, likelihood_scale), likelihood_scale
 
 
 def _conflict(prior: MixturePrior, problem: _Problem, stored: MixturePrior) -> tuple[float, int, float]:
@@ -345,19 +355,6 @@ def _check(
         )
 
 
-def thinned(effects: Effects, step: int) -> Effects:
-    """Every step-th gene; the effects themselves where that is all."""
-    return effects if step == 1 else picked(effects, slice(None, None, step))
-
-
-def picked(effects: Effects, which: slice | IntArray) -> Effects:
-    """Some of the genes."""
-    arrays = ("gene", "estimate", "se", "df", "base_mean", "grid", "loglik", "p_value", "status")
-    whole = {name: getattr(effects, name) for name in arrays}
-    parts: Any = {name: None if each is None else each[which] for name, each in whole.items()}
-    return replace(effects, **parts)
-
-
 def fit_weights(
     likelihood: Likelihood, scales: FloatArray, family: str, solver: str = "sqp", near: FloatArray | None = None,
     null_weight: float = 1.0,
@@ -385,12 +382,12 @@ def _fit_grid(whole: _Problem, searched: _Problem) -> EmFit:
     return fixed if searched is whole else whole.fit(0.0, near=fixed.prior.weight)
 
 
-def _best_slab(problem: _Problem, drift: float, tolerance: float = 1e-4) -> FloatArray:
+def _best_slab(problem: _Problem, null_sd: float, tolerance: float = 1e-4) -> FloatArray:
     """The scale of a single slab of greatest likelihood, (1,), at a scale of the null."""
     low, high = np.log(problem.slab[0]), np.log(problem.slab[-1])
 
     def height(log_scale: float) -> float:
-        return float(problem.fit(drift, np.exp([log_scale])).loglik[-1])
+        return float(problem.fit(null_sd, np.exp([log_scale])).loglik[-1])
 
     search = minimize_scalar(lambda x: -height(x), bounds=(low, high), method="bounded", options={"xatol": tolerance})
     # A bounded search never visits its ends.
@@ -415,41 +412,41 @@ def _fit_nulls(
     scale is known already it stays.
     """
     typical = float(np.median(effects.se))
-    known = drift_prior(effects.residuals, effects.hidden, typical)
+    known = null_sd_prior(effects.residuals, effects.hidden, typical)
     shape = family_of(searched.family)
     single = shape.single
     # A stored prior has a share of its own, and of many point masses some stand in for the null.
     several = searched.stored is None and not shape.is_shapeless
     first = _best_slab(searched, 0.0) if single else None
 
-    def profile(drift: float, slab: FloatArray | None) -> Profile:
-        fit = searched.at(drift, slab)
+    def profile(null_sd: float, slab: FloatArray | None) -> Profile:
+        fit = searched.at(null_sd, slab)
         return profile_share(lambda penalty, near: fit(1 + penalty, near), searched.null_weight, several=several)
 
-    def height(drift: float) -> float:
-        return float(rough.at(drift, first)(1.0, None).loglik[-1]) * searched.n_genes / rough.n_genes
+    def height(null_sd: float) -> float:
+        return float(rough.at(null_sd, first)(1.0, None).loglik[-1]) * searched.n_genes / rough.n_genes
 
-    drifts = np.zeros(1)
+    null_sds = np.zeros(1)
     # Point masses stand in for any drift.
     if likely is not None:
-        drifts = np.array([likely])
+        null_sds = np.array([likely])
     elif known.largest > NARROW * typical and not shape.is_shapeless:
         largest = min(FURTHER * largest_worth(height, known.largest, typical), known.largest)
         if largest > NARROW * typical:
-            drifts = largest * np.array([0.0, *PLACES])
-    slabs: list[FloatArray | None] = [first] * len(drifts)
-    if first is not None and len(drifts) > 1:
+            null_sds = largest * np.array([0.0, *PLACES])
+    slabs: list[FloatArray | None] = [first] * len(null_sds)
+    if first is not None and len(null_sds) > 1:
         # A single slab's scale changes little with the null's, and evenly with its variance.
-        last = _best_slab(searched, float(drifts[-1]), 0.02)
-        slabs = [first * (last / first) ** part for part in (drifts / drifts[-1]) ** 2]
-    profiles = [profile(float(drift), slab) for drift, slab in zip(drifts, slabs, strict=True)]
-    probability = null_probabilities(profiles, drift_mass(known, drifts)) if len(drifts) > 1 else np.ones(1)
+        last = _best_slab(searched, float(null_sds[-1]), 0.02)
+        slabs = [first * (last / first) ** part for part in (null_sds / null_sds[-1]) ** 2]
+    profiles = [profile(float(null_sd), slab) for null_sd, slab in zip(null_sds, slabs, strict=True)]
+    probability = null_probabilities(profiles, null_sd_mass(known, null_sds)) if len(null_sds) > 1 else np.ones(1)
     best = int(np.argmax(probability))
     if searched is not whole:
-        profiles[best] = _refitted(profiles[best], whole.at(float(drifts[best]), slabs[best]))
+        profiles[best] = _refitted(profiles[best], whole.at(float(null_sds[best]), slabs[best]))
     fit = _joined(profiles, probability, best)
-    without = profiles[0] if drifts[0] == 0 else profile(0.0, first)
-    return replace(fit, drift=known, fixed_null=_joined([without], np.ones(1), 0))
+    without = profiles[0] if null_sds[0] == 0 else profile(0.0, first)
+    return replace(fit, null_sd_prior=known, fixed_null=_joined([without], np.ones(1), 0))
 
 
 def _refitted(profile: Profile, fit: Callable[..., EmFit]) -> Profile:
@@ -487,15 +484,15 @@ def _joined(profiles: list[Profile], probability: FloatArray, best: int) -> EmFi
 
 
 def _keep_if_worth(free: EmFit, fixed: EmFit) -> EmFit:
-    worth = free.loglik[-1] - fixed.loglik[-1] > DRIFT_GAIN
+    worth = free.loglik[-1] - fixed.loglik[-1] > LIKELIHOOD_SCALE_GAIN
     return replace(free if worth else fixed, fixed_null=fixed)
 
 
-def best_stretch(loglik: Callable[[float], float]) -> float:
-    """The kappa of greatest log likelihood."""
+def best_likelihood_scale(loglik: Callable[[float], float]) -> float:
+    """The scale of greatest log likelihood."""
     search = minimize_scalar(
-        lambda log_kappa: -loglik(float(np.exp(log_kappa))),
-        bounds=np.log(KAPPA_RANGE),
+        lambda log_scale: -loglik(float(np.exp(log_scale))),
+        bounds=np.log(LIKELIHOOD_SCALE_RANGE),
         method="bounded",
         options={"xatol": 0.01},
     )
@@ -505,11 +502,11 @@ def best_stretch(loglik: Callable[[float], float]) -> float:
 def _mode(effects: Effects, loglik: Callable[[Effects], float]) -> float:
     """The common mode of null and slabs, by maximum likelihood, among the middle four fifths of the estimates."""
     places = np.quantile(effects.estimate, np.linspace(0.1, 0.9, 9))
-    heights = [loglik(around(effects, float(place))) for place in places]
+    heights = [loglik(center_at(effects, float(place))) for place in places]
     best = int(np.argmax(heights))
     low, high = places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)]
     search = minimize_scalar(
-        lambda mode: -loglik(around(effects, float(mode))),
+        lambda mode: -loglik(center_at(effects, float(mode))),
         bounds=(low, high),
         method="bounded",
         options={"xatol": 1e-6 * max(float(high - low), 1e-12)},
@@ -542,14 +539,14 @@ def _widened(fit: EmFit, sd: float) -> EmFit:
     )
 
 
-def _moved(fit: EmFit, mode: float, kappa: float = 1.0) -> EmFit:
+def _moved(fit: EmFit, mode: float, likelihood_scale: float = 1.0) -> EmFit:
     """The fit to the effects as they were before they were measured from a mode and stretched."""
     fixed, without = fit.fixed_null, fit.without_covariates
     return replace(
         fit,
-        prior=replace(fit.prior, mode=mode, stretch=kappa),
+        prior=replace(fit.prior, mode=mode, likelihood_scale=likelihood_scale),
         fixed_null=None if fixed is None else _moved(fixed, mode),
-        without_covariates=None if without is None else _moved(without, mode, kappa),
+        without_covariates=None if without is None else _moved(without, mode, likelihood_scale),
     )
 
 

@@ -21,7 +21,7 @@ from ebgenes.numerics.weights import in_memory
 from ebgenes.prior.covariates import DOUBT, DOUBT_SPREAD, Covariates, LogPrior, log_coefficient_prior, with_share
 from ebgenes.prior.families import family_of
 from ebgenes.prior.fit import NULL_WEIGHT, fit_weights
-from ebgenes.prior.likelihoods import as_seen, component_likelihoods
+from ebgenes.prior.likelihoods import component_likelihoods, to_prior_scale
 from ebgenes.prior.refit import free_slabs
 from ebgenes.prior.representatives import Representatives, represent
 from ebgenes.prior.units import as_fold_changes, multiplied, multiplied_draws
@@ -63,7 +63,7 @@ CHUNK = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Planes:
+class ScaleGrid:
     """The model that is drawn from: likelihoods under every pair of a scale of the null and, in families with a single
     slab, its scale; and what tells genes apart.
 
@@ -77,7 +77,7 @@ class Planes:
         Of each plane, (C,).
     shape
         Scales of the null and of a single slab: how the C planes lie in a rectangle, (2,).
-    null_scale
+    null_sd
         Scale of the null, log2, (C,).
     scale
         Scales of the slabs, log2, (C, K - 1).
@@ -94,7 +94,7 @@ class Planes:
     constant: FloatArray
     log_prior: FloatArray
     shape: IntArray
-    null_scale: FloatArray
+    null_sd: FloatArray
     scale: FloatArray
     design: FloatArray
     coefficient_prior: FloatArray
@@ -177,19 +177,20 @@ def draw_gibbs(
     n_genes, usual, told = len(effects.gene), effects.usual_unit, effects.told_unit
     if usual != 1:
         effects, fit = as_fold_changes(effects), multiplied(fit, usual, 1.0, n_genes)
-    planes = make_planes(effects, fit, covariates)
+    scale_grid = make_scale_grid(effects, fit, covariates)
     sweeps = warmup + draws
-    key = _digest(planes, chains, seed)
-    base, log_prior = planes.constant + planes.log_prior, planes.log_coefficient_prior
-    few, lines = represent(planes.likelihood, base, planes.design, log_prior, planes.start)
-    n_steps = STEPS_AT_LEAST + STEPS_A_SHARE * len(planes.start)
+    key = _digest(scale_grid, chains, seed)
+    base, log_prior = scale_grid.constant + scale_grid.log_prior, scale_grid.log_coefficient_prior
+    representatives, lines = represent(scale_grid.likelihood, base, scale_grid.design, log_prior, scale_grid.start)
+    n_steps = STEPS_AT_LEAST + STEPS_A_SHARE * len(scale_grid.start)
 
     def advance(chain: int, state: ChainState, n_sweeps: int, first: int, exact: int) -> tuple[Any, ...]:
         place, plane = state.next_state[chain].copy(), state.next_plane[chain : chain + 1].copy()
         out = np.empty((n_sweeps, len(place))), np.empty(n_sweeps, dtype=np.int64), np.empty(n_sweeps)
         run_chain(
-            planes.likelihood, planes.constant, planes.log_prior, planes.shape, planes.design, planes.coefficient_prior,
-            few.arrays(), lines, n_steps, exact, seed, chain, first, place, plane, *out,
+            scale_grid.likelihood, scale_grid.constant, scale_grid.log_prior, scale_grid.shape, scale_grid.design,
+            scale_grid.coefficient_prior, representatives.arrays(), lines, n_steps, exact, seed, chain, first, place,
+            plane, *out,
         )  # fmt: skip
         return *out, place, plane
 
@@ -211,14 +212,14 @@ def draw_gibbs(
             state = resume
         else:
             # Far from the middle the surrogate is no guide to the likelihood: chains first follow it alone.
-            state = _begin(few, lines, chains)
+            state = _begin(representatives, lines, chains)
             state = replace(state, **_next(onward(state, PILOT, sweeps, 0)))
         while state.state.shape[1] < sweeps:
             done = state.state.shape[1]
             state = onward(state, min(CHUNK, sweeps - done), done, 1)
             save(state)
             progress(chains * state.state.shape[1], chains * sweeps)
-    drawn = _draws(planes, state, fit, warmup, seed)
+    drawn = _draws(scale_grid, state, fit, warmup, seed)
     return drawn if usual == 1 else multiplied_draws(drawn, 1 / usual, told, n_genes)
 
 
@@ -226,12 +227,12 @@ def _next(state: ChainState) -> dict[str, Any]:
     return {"next_state": state.next_state, "next_plane": state.next_plane}
 
 
-def _begin(few: Representatives, lines: FloatArray, chains: int) -> ChainState:
+def _begin(representatives: Representatives, lines: FloatArray, chains: int) -> ChainState:
     """Chains that start apart: three standard deviations from the centers of planes spread over all, or half the way to
     where a share would be negative."""
-    plane = np.linspace(0, len(few.center) - 1, chains).astype(np.int64)
-    start = few.center[plane]
-    n_columns = len(few.design)
+    plane = np.linspace(0, len(representatives.center) - 1, chains).astype(np.int64)
+    start = representatives.center[plane]
+    n_columns = len(representatives.design)
     for chain, place in enumerate(start):
         step = lines[chain % len(lines)] * (-1) ** chain
         falling = step[n_columns:] < 0
@@ -247,27 +248,34 @@ def _begin(few: Representatives, lines: FloatArray, chains: int) -> ChainState:
     )
 
 
-def _digest(planes: Planes, chains: int, seed: int) -> str:
-    digest = sha256(f"{seed} {chains} {planes.likelihood.shape}".encode())
-    parts = planes.constant, planes.log_prior, planes.null_scale, planes.scale, planes.design, planes.coefficient_prior
+def _digest(scale_grid: ScaleGrid, chains: int, seed: int) -> str:
+    digest = sha256(f"{seed} {chains} {scale_grid.likelihood.shape}".encode())
+    parts = (
+        scale_grid.constant,
+        scale_grid.log_prior,
+        scale_grid.null_sd,
+        scale_grid.scale,
+        scale_grid.design,
+        scale_grid.coefficient_prior,
+    )
     for array in parts:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
-def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = None) -> Planes:
+def make_scale_grid(effects: Effects, fit: EmFit, covariates: Covariates | None = None) -> ScaleGrid:
     """Likelihoods at every scale that is told apart."""
     prior = fit.prior
-    known = as_seen(effects, prior)
+    known = to_prior_scale(effects, prior)
     likelihoods = component_likelihoods(known, prior.family)
-    drifts, log_drift = _drifts(fit)
+    null_sds, log_null_sd = _null_sds(fit)
     slabs = prior.scale[None, 1:]
     if family_of(prior.family).single:
         fitted = float(prior.scale[1])
         bounds = np.log(fitted) - 3, np.log(fitted) + 3
-        at = partial(_height, likelihoods, prior, prior.null_scale)
+        at = partial(_height, likelihoods, prior, prior.null_sd)
         slabs = np.exp(_range(lambda x: at(np.exp(x)), np.log(fitted), *bounds, SLABS))[:, None]
-    n_planes, n_genes = len(drifts) * len(slabs), len(known.gene)
+    n_planes, n_genes = len(null_sds) * len(slabs), len(known.gene)
     if n_planes * n_genes * (1 + slabs.shape[1]) > MOST_VALUES:
         raise InputError(
             f"{n_genes} genes have likelihoods of more than {MOST_VALUES:,} values, which prior.fit: gibbs keeps in "
@@ -275,39 +283,39 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
         )
     likelihood = np.empty((n_planes, 1 + slabs.shape[1], n_genes), dtype=np.float32)
     constant = np.empty(n_planes)
-    place = [(i, j) for i in range(len(drifts)) for j in range(len(slabs))]
-    for i, drift in enumerate(drifts):
+    place = [(i, j) for i in range(len(null_sds)) for j in range(len(slabs))]
+    for i, null_sd in enumerate(null_sds):
         # Slabs of all planes with one scale of the null are found together.
-        every = likelihoods(np.concatenate([[drift], slabs.reshape(-1)]), None)
+        every = likelihoods(np.concatenate([[null_sd], slabs.reshape(-1)]), None)
         for j in range(len(slabs)):
             loglik = every[:, [0, *range(1 + j * slabs.shape[1], 1 + (j + 1) * slabs.shape[1])]]
             top = loglik.max(axis=1)
             c = i * len(slabs) + j
             likelihood[c] = np.maximum(np.exp(loglik - top[:, None]), LEAST).T
             constant[c] = top.sum()
-    log_prior = np.array([log_drift[i] for i, _ in place])
+    log_prior = np.array([log_null_sd[i] for i, _ in place])
     if family_of(prior.family).single:
         # Even steps of the log scale stand for as much of the scale as it is large.
         df, unit = HALF_T
         width = np.array([slabs[j, 0] for _, j in place])
         log_prior += -(df + 1) / 2 * np.log1p((width / unit) ** 2 / df) + np.log(width)
     design, coefficient_prior = np.ones((1, n_genes)), np.zeros((1, 4))
-    if fit.drift is not None:
+    if fit.null_sd_prior is not None:
         coefficient_prior[0, 0] = NULL_WEIGHT - 1
     if covariates is not None:
-        if fit.drift is not None and fit.without_covariates is not None:
+        if fit.null_sd_prior is not None and fit.without_covariates is not None:
             covariates = with_share(covariates, fit.without_covariates.prior.pi0)
         design = np.ascontiguousarray(covariates.matrix.T)
         doubt = np.where(covariates.doubtful, DOUBT, 0.0)
         coefficient_prior = np.column_stack(
             [covariates.center, covariates.spread, doubt, np.full(len(doubt), DOUBT_SPREAD)]
         )
-    return Planes(
+    return ScaleGrid(
         likelihood=likelihood,
         constant=constant,
         log_prior=np.asarray(log_prior, dtype=float),
-        shape=np.array([len(drifts), len(slabs)]),
-        null_scale=np.array([drifts[i] for i, _ in place]),
+        shape=np.array([len(null_sds), len(slabs)]),
+        null_sd=np.array([null_sds[i] for i, _ in place]),
         scale=np.array([slabs[j] for _, j in place]),
         design=design,
         coefficient_prior=coefficient_prior,
@@ -315,7 +323,7 @@ def make_planes(effects: Effects, fit: EmFit, covariates: Covariates | None = No
     )
 
 
-def _drifts(fit: EmFit) -> tuple[FloatArray, FloatArray]:
+def _null_sds(fit: EmFit) -> tuple[FloatArray, FloatArray]:
     """Scales of the null that are likely, ascending, (J,), and log priors that make them as probable as in the fit.
 
     Whether a null is wide or small effects are everywhere, draws cannot tell better than the fit: they add what is
@@ -323,11 +331,11 @@ def _drifts(fit: EmFit) -> tuple[FloatArray, FloatArray]:
     probabilities that come out.
     """
     nulls = fit.prior.nulls
-    if nulls is None or fit.prior.stretch != 1:
-        return np.array([fit.prior.null_scale]), np.zeros(1)
+    if nulls is None or fit.prior.likelihood_scale != 1:
+        return np.array([fit.prior.null_sd]), np.zeros(1)
     groups = nulls.by_scale()
     log_prior = np.array([np.log(nulls.probability[rows].sum()) - nulls.evidence[rows[0]] for _, rows in groups])
-    return np.array([drift for drift, _ in groups]), log_prior - log_prior.max()
+    return np.array([null_sd for null_sd, _ in groups]), log_prior - log_prior.max()
 
 
 def _start(fit: EmFit, n_columns: int) -> FloatArray:
@@ -341,11 +349,14 @@ def _start(fit: EmFit, n_columns: int) -> FloatArray:
 
 
 def _height(
-    likelihoods: Callable[[FloatArray, slice | None], FloatArray], prior: MixturePrior, drift: float, slab: float | None
+    likelihoods: Callable[[FloatArray, slice | None], FloatArray],
+    prior: MixturePrior,
+    null_sd: float,
+    slab: float | None,
 ) -> float:
     """Log likelihood at other scales, with the best weights there; covariates apart."""
     scale = prior.scale.copy()
-    scale[0] = drift
+    scale[0] = null_sd
     if slab is not None:
         scale[1] = slab
     found = fit_weights(in_memory(likelihoods(scale, None)), scale, prior.family, near=prior.weight)
@@ -373,33 +384,33 @@ def _range(height: Callable[[float], float], peak: float, low: float, high: floa
     return np.linspace(ends[0], ends[1], n_values)
 
 
-def _draws(planes: Planes, state: ChainState, fit: EmFit, warmup: int, seed: int) -> GibbsDraws:
+def _draws(scale_grid: ScaleGrid, state: ChainState, fit: EmFit, warmup: int, seed: int) -> GibbsDraws:
     chains, sweeps, n_parameters = state.state.shape
-    n_columns = len(planes.design)
+    n_columns = len(scale_grid.design)
     n_kept = sweeps - warmup
     plane = state.plane[:, warmup:].reshape(-1)
     kept = state.state[:, warmup:].reshape(-1, n_parameters)
     coefficient, slab = kept[:, :n_columns], kept[:, n_columns:]
     share, null_share = special.expit(-coefficient[:, 0]), None
     if n_columns > 1:
-        share, null_share = np.empty(len(kept)), np.zeros(planes.design.shape[1])
+        share, null_share = np.empty(len(kept)), np.zeros(scale_grid.design.shape[1])
         for d, each in enumerate(coefficient):
-            own = special.expit(-np.einsum("pg,p->g", planes.design, each))
+            own = special.expit(-np.einsum("pg,p->g", scale_grid.design, each))
             share[d] = own.mean()
             null_share += own / len(kept)
     weight = np.column_stack([share, (1 - share)[:, None] * slab])
     mean = weight.mean(axis=0)
-    scale = np.concatenate([[planes.null_scale[plane].mean()], planes.scale[plane].mean(axis=0)])
+    scale = np.concatenate([[scale_grid.null_sd[plane].mean()], scale_grid.scale[plane].mean(axis=0)])
     return GibbsDraws(
         weight=weight,
-        null_scale=planes.null_scale[plane],
-        scale=planes.scale[plane],
+        null_sd=scale_grid.null_sd[plane],
+        scale=scale_grid.scale[plane],
         loglik=state.loglik[:, warmup:].reshape(-1),
         chain=np.repeat(np.arange(chains), n_kept),
         sweep=np.tile(np.arange(warmup, sweeps), chains),
         seed=seed,
         coefficient=coefficient if n_columns > 1 else None,
-        design=planes.design.T if n_columns > 1 else None,
+        design=scale_grid.design.T if n_columns > 1 else None,
         prior=replace(fit.prior, weight=mean / mean.sum(), scale=scale, null_share=null_share, nulls=None),
     )
 
@@ -439,7 +450,7 @@ def traces(draws: GibbsDraws) -> dict[str, FloatArray]:
     coefficient = () if draws.coefficient is None else draws.coefficient[:, 1:].T
     return {
         "pi0": draws.weight[:, 0],
-        "null_scale": draws.null_scale,
+        "null_sd": draws.null_sd,
         "slab_scale": np.nan_to_num(spread),
         "loglik": draws.loglik,
         **{f"coefficient[{j + 1}]": each for j, each in enumerate(coefficient)},

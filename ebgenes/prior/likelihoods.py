@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from ebgenes.arrays import FloatArray
-from ebgenes.numerics import grid as grids, pieces
+from ebgenes.arrays import FloatArray, IntArray
+from ebgenes.numerics import grid_likelihood, panel_quadrature
 from ebgenes.numerics.jit import BLOCK, map_blocks
 from ebgenes.numerics.student import component_loglik
 from ebgenes.prior.families import family_of
@@ -18,7 +18,20 @@ from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
 
 
-def around(effects: Effects, mode: float) -> Effects:
+def subsample(effects: Effects, step: int) -> Effects:
+    """Every step-th gene; the effects themselves where that is all."""
+    return effects if step == 1 else subset(effects, slice(None, None, step))
+
+
+def subset(effects: Effects, which: slice | IntArray) -> Effects:
+    """Some of the genes."""
+    arrays = ("gene", "estimate", "se", "df", "base_mean", "grid", "loglik", "p_value", "status")
+    whole = {name: getattr(effects, name) for name in arrays}
+    parts: Any = {name: None if each is None else each[which] for name, each in whole.items()}
+    return replace(effects, **parts)
+
+
+def center_at(effects: Effects, mode: float) -> Effects:
     """The same effects, measured from the prior's mode."""
     if mode == 0:
         return effects
@@ -26,24 +39,24 @@ def around(effects: Effects, mode: float) -> Effects:
     return replace(effects, estimate=effects.estimate - mode, grid=grid)
 
 
-def stretched(effects: Effects, kappa: float) -> Effects:
-    """The same effects with likelihoods kappa times as wide around their estimates."""
-    if kappa == 1:
+def scale_likelihood(effects: Effects, likelihood_scale: float) -> Effects:
+    """The same effects with likelihoods so many times as wide around their estimates."""
+    if likelihood_scale == 1:
         return effects
     if effects.grid is None or effects.loglik is None:
-        return replace(effects, se=kappa * effects.se)
+        return replace(effects, se=likelihood_scale * effects.se)
     middle = effects.estimate[:, None]
     return replace(
         effects,
-        se=kappa * effects.se,
-        grid=middle + kappa * (effects.grid - middle),
-        loglik=effects.loglik - np.log(kappa),
+        se=likelihood_scale * effects.se,
+        grid=middle + likelihood_scale * (effects.grid - middle),
+        loglik=effects.loglik - np.log(likelihood_scale),
     )
 
 
-def as_seen(effects: Effects, prior: MixturePrior) -> Effects:
+def to_prior_scale(effects: Effects, prior: MixturePrior) -> Effects:
     """The effects as a prior takes them: its times as wide, and measured from its mode."""
-    return around(stretched(effects, prior.stretch), prior.mode)
+    return center_at(scale_likelihood(effects, prior.likelihood_scale), prior.mode)
 
 
 def loglik_matrix(effects: Effects, scale: FloatArray, family: str = "scale_normal") -> FloatArray:
@@ -83,7 +96,7 @@ likelihood counts, its log is right to 1e-5 if it is a normal's, and to .1 for g
 def interpolated_likelihoods(
     effects: Effects, family: str, low: float, high: float
 ) -> Callable[[FloatArray, slice | None], FloatArray]:
-    """`component_likelihoods` for many calls: of normal slabs that with the drift are from low to high wide.
+    """`component_likelihoods` for many calls: of normal slabs that with the null are from low to high wide.
 
     Their log likelihoods are polynomials of the log width between values that are computed once. Others, and those of
     blocks of genes, are computed each time.
@@ -133,9 +146,9 @@ def _normal_rows(effects: Effects) -> Rows:
 
     def fill(block: slice, scale: FloatArray, out: FloatArray) -> None:
         if block.step is None and block.start % BLOCK == 0 and block.stop - block.start <= BLOCK:
-            grids.component_loglik(*prepared[block.start // BLOCK], scale, out)
+            grid_likelihood.component_loglik(*prepared[block.start // BLOCK], scale, out)
         else:
-            grids.component_loglik(*prepare(block), scale, out)
+            grid_likelihood.component_loglik(*prepare(block), scale, out)
 
     return fill
 
@@ -150,31 +163,31 @@ def _general_rows(effects: Effects, family: str) -> Rows:
     return fill
 
 
-def gene_likelihoods(effects: Effects, block: slice, drift: float) -> tuple[Any, ...]:
-    """A block's likelihoods as `kernels.pieces` takes them, convolved with N(0, drift^2), and their widths."""
+def gene_likelihoods(effects: Effects, block: slice, null_sd: float) -> tuple[Any, ...]:
+    """A block's likelihoods as `panel_quadrature` takes them, convolved with N(0, null_sd^2), and their widths."""
     estimate, se, df = (np.ascontiguousarray(each[block]) for each in (effects.estimate, effects.se, effects.df))
     n_genes = len(estimate)
     none, terms, n_terms = np.empty((n_genes, 0)), np.empty((n_genes, 0)), np.zeros(n_genes, dtype=np.int64)
     if effects.grid is not None and effects.loglik is not None:
         grid, loglik = np.array(effects.grid[block]), np.array(effects.loglik[block])
-        if drift > 0:
+        if null_sd > 0:
             wide, convolved = np.empty_like(grid), np.empty_like(loglik)
-            grids.add_drift(effects.grid[block], effects.loglik[block], drift, wide, convolved)
+            grid_likelihood.convolve_normal(effects.grid[block], effects.loglik[block], null_sd, wide, convolved)
             grid, loglik = wide, convolved
         curvature, size = np.empty_like(grid), np.empty(n_genes)
-        pieces.splines(grid, loglik, curvature, size)
+        panel_quadrature.splines(grid, loglik, curvature, size)
         middle = np.ascontiguousarray(grid[:, grid.shape[1] // 2])
         return middle, se, df, terms, terms, n_terms, grid, loglik, curvature, size
-    if drift > 0 and np.isfinite(df).any():
+    if null_sd > 0 and np.isfinite(df).any():
         room = 64
         while True:
             terms, variance = np.empty((2, n_genes, room))
-            needed = pieces.drifted_terms(estimate, se, df, drift, terms, variance, n_terms)
+            needed = panel_quadrature.convolved_terms(estimate, se, df, null_sd, terms, variance, n_terms)
             if needed <= room:
                 break
             room = needed
-        return estimate, se, df, terms, variance, n_terms, none, none, none, np.hypot(se, drift)
-    se = np.hypot(se, drift)
+        return estimate, se, df, terms, variance, n_terms, none, none, none, np.hypot(se, null_sd)
+    se = np.hypot(se, null_sd)
     return estimate, se, df, terms, terms, n_terms, none, none, none, se
 
 
@@ -189,7 +202,7 @@ def _prepare(grid: FloatArray, loglik: FloatArray) -> Callable[[slice], tuple[An
             theta, weight = np.empty((2, len(nodes), room))
             size, top = np.empty((2, len(nodes)))
             count = np.empty(len(nodes), dtype=np.int64)
-            needed = grids.prepare(nodes, heights, curvature, theta, weight, size, top, count)
+            needed = grid_likelihood.prepare(nodes, heights, curvature, theta, weight, size, top, count)
             if needed <= room:
                 return nodes, heights, curvature, theta, weight, size, top, count
             room = needed

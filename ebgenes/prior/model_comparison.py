@@ -14,7 +14,7 @@ from ebgenes.arrays import FloatArray
 from ebgenes.errors import InputError
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.mixture import mixture_loglik
-from ebgenes.prior.likelihoods import as_seen, loglik_matrix
+from ebgenes.prior.likelihoods import loglik_matrix, to_prior_scale
 from ebgenes.prior.refit import free_weights, mixed
 from ebgenes.prior.weight_draws import draw_weights
 from ebgenes.records.effects import Effects
@@ -134,7 +134,7 @@ def compare_families(
     """
     found = {}
     for name, prior in priors.items():
-        likelihood, top = mixed(loglik_matrix(as_seen(effects, prior), prior.scale, prior.family), prior)
+        likelihood, top = mixed(loglik_matrix(to_prior_scale(effects, prior), prior.scale, prior.family), prior)
         with np.errstate(divide="ignore"):
             loglik = np.log(likelihood) + top[:, None]
         draws = draw_weights(loglik, rng, start=free_weights(prior), null=prior.null_share is None)

@@ -10,9 +10,9 @@ f_k adds to the residual variance (its excess, here relative to their mean); wha
 
 1 where residual axes are alike, and uncertain where they are not, the more so the fewer they are.
 
-Genes alone cannot tell such a drift from small effects that all of them have: ``N(0, s0^2)`` is either. Whatever the
-likelihood has at one s0 it has at any smaller one too, from some mixture of slabs. All that genes say is which s0 are
-too large, and how many genes would be unchanged at each.
+Genes alone cannot tell such a drift from small effects that all of them have: ``N(0, null_sd^2)`` is either. Whatever
+the likelihood has at one null_sd it has at any smaller one too, from some mixture of slabs. All that genes say is which
+are too large, and how many genes would be unchanged at each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 from ebgenes.arrays import FloatArray
 from ebgenes.records.effects import HiddenFactors, ResidualAxes
-from ebgenes.records.prior import DriftPrior, EmFit
+from ebgenes.records.prior import EmFit, NullSdPrior
 
 LEAST_EXCESS = 0.001
 """Part of the residual variance that is never ruled out to be shared."""
@@ -79,7 +79,7 @@ def excess_variance(axes: ResidualAxes) -> FloatArray:
     return np.asarray(np.minimum(excess, 1 / n_leading))
 
 
-def drift_prior(axes: ResidualAxes | None, hidden: HiddenFactors | None, se: float) -> DriftPrior:
+def null_sd_prior(axes: ResidualAxes | None, hidden: HiddenFactors | None, se: float) -> NullSdPrior:
     """The prior of the null's standard deviation, log2, given the typical standard error of an effect.
 
     What is uncertain of hidden factors' confounding drifts too, by the loading of each gene.
@@ -95,15 +95,15 @@ def drift_prior(axes: ResidualAxes | None, hidden: HiddenFactors | None, se: flo
         part = rng.standard_t(df, (N_DRAWS, len(size)))
         relative += np.sum((size * part) ** 2, axis=1)
     relative = np.sort(relative)[: int(CUT * N_DRAWS)]
-    return DriftPrior(
+    return NullSdPrior(
         draw=se * np.sqrt(np.maximum(relative - 1, 0.0)), excess=excess, df=df, seen=axes is not None
     )  # fmt: skip
 
 
-def drift_mass(known: DriftPrior, drift: FloatArray) -> FloatArray:
+def null_sd_mass(known: NullSdPrior, null_sd: FloatArray) -> FloatArray:
     """Prior probabilities of ascending values of the null's scale, (J,): of cells that end half-way between them."""
-    middle = (drift[1:] + drift[:-1]) / 2
-    count = np.bincount(np.searchsorted(middle, known.draw), minlength=len(drift))
+    middle = (null_sd[1:] + null_sd[:-1]) / 2
+    count = np.bincount(np.searchsorted(middle, known.draw), minlength=len(null_sd))
     # No value up to the largest is impossible.
     return np.asarray((count + 0.5) / (count + 0.5).sum())
 

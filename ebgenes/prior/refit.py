@@ -9,7 +9,7 @@ from ebgenes.arrays import FloatArray
 from ebgenes.numerics.weights import in_memory
 from ebgenes.prior.families import family_of
 from ebgenes.prior.fit import fit_weights
-from ebgenes.prior.likelihoods import as_seen, component_likelihoods
+from ebgenes.prior.likelihoods import component_likelihoods, to_prior_scale
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import MixturePrior
 
@@ -29,7 +29,7 @@ def refit(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, FloatArray
         Scales of all components, (K,); weights that sum to 1, of all components (K,) or, with covariates, of the
         slabs (K - 1,).
     """
-    likelihoods = component_likelihoods(as_seen(effects, prior), prior.family)
+    likelihoods = component_likelihoods(to_prior_scale(effects, prior), prior.family)
     near = free_weights(prior)
 
     def weigh(scale: FloatArray) -> tuple[float, FloatArray]:
@@ -42,7 +42,7 @@ def refit(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, FloatArray
         return prior.scale, weigh(prior.scale)[1]
 
     def scales(log_scale: float) -> FloatArray:
-        return np.array([prior.null_scale, np.exp(log_scale)])
+        return np.array([prior.null_sd, np.exp(log_scale)])
 
     fitted = float(np.log(prior.scale[1]))
     search = minimize_scalar(

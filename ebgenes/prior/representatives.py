@@ -221,11 +221,11 @@ def represent(
         heights[c] = height - own_height + base[c]
         parts.append((rows[0], rows[1:], center, slope - own_slope, _not_hollow(curvature - own_curvature)))
     null, slab, centers, gradient, bend = (np.array(each) for each in zip(*parts, strict=True))
-    few = Representatives(
+    representatives = Representatives(
         count=count, design=few_design, null=null, slab=slab, center=centers, gradient=gradient, bend=bend,
         height=heights,
     )  # fmt: skip
-    return few, directions(centers[n_planes // 2], spread, n_columns, n_slabs)
+    return representatives, directions(centers[n_planes // 2], spread, n_columns, n_slabs)
 
 
 def _features(likelihood: FloatArray, design: FloatArray, start: FloatArray, log_prior: LogPrior) -> FloatArray:

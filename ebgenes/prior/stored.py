@@ -13,7 +13,7 @@ from ebgenes.errors import InputError, listing
 from ebgenes.numerics.weights import SOLVERS, Likelihood
 from ebgenes.prior.families import FAMILIES, family_of
 from ebgenes.prior.families.family import Tail
-from ebgenes.prior.likelihoods import as_seen
+from ebgenes.prior.likelihoods import to_prior_scale
 from ebgenes.records.effects import Effects
 from ebgenes.records.prior import EmFit, MixturePrior
 
@@ -159,10 +159,10 @@ def z_histogram(effects: Effects, priors: tuple[MixturePrior, ...]) -> dict[str,
         ``edges`` (B + 1,), the last bin open; ``seen`` (B,), and ``predicted``, one list (B,) a prior.
     """
     edges = np.linspace(0, FARTHEST_Z, N_BINS + 1)
-    size = np.abs(as_seen(effects, priors[0]).estimate) / (priors[0].stretch * effects.se)
+    size = np.abs(to_prior_scale(effects, priors[0]).estimate) / (priors[0].likelihood_scale * effects.se)
     seen = np.histogram(np.minimum(size, 0.999 * FARTHEST_Z), edges)[0] / len(size)
     chosen = slice(None, None, max(len(size) // PREDICTED, 1))
-    se, df = priors[0].stretch * effects.se[chosen], effects.df[chosen]
+    se, df = priors[0].likelihood_scale * effects.se[chosen], effects.df[chosen]
     beyond = [[float(_beyond(edge * se, se, df, prior).mean()) for edge in edges[1:-1]] for prior in priors]
     predicted = [(-np.diff([1.0, *tail, 0.0])).tolist() for tail in beyond]
     return {"edges": edges.tolist(), "seen": seen.tolist(), "predicted": predicted}
@@ -174,7 +174,7 @@ def _beyond(point: FloatArray, se: FloatArray, df: FloatArray, prior: MixturePri
     for quantile in QUANTILES:
         with np.errstate(invalid="ignore"):
             spread = np.where(np.isfinite(df), np.sqrt(df / special.chdtri(df, quantile)), 1.0)
-        error = np.sqrt((se * spread) ** 2 + prior.null_scale**2)
+        error = np.sqrt((se * spread) ** 2 + prior.null_sd**2)
         for k, (weight, scale) in enumerate(zip(prior.weight, np.abs(prior.scale), strict=True)):
             if weight == 0:
                 continue
@@ -184,6 +184,8 @@ def _beyond(point: FloatArray, se: FloatArray, df: FloatArray, prior: MixturePri
 
 
 def as_applied(stored: MixturePrior, fitted: MixturePrior) -> MixturePrior:
-    """The stored prior with the fit's scale of the null, mode and kappa, which belong to a study."""
-    scale = np.concatenate([[fitted.null_scale], stored.scale[1:]])
-    return replace(stored, scale=scale, mode=fitted.mode, stretch=fitted.stretch, null_share=None, nulls=None)
+    """The stored prior with the fit's null's sd, mode and likelihoods' scale, which belong to a study."""
+    scale = np.concatenate([[fitted.null_sd], stored.scale[1:]])
+    return replace(
+        stored, scale=scale, mode=fitted.mode, likelihood_scale=fitted.likelihood_scale, null_share=None, nulls=None
+    )

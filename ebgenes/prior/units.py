@@ -44,7 +44,7 @@ def multiplied(fit: EmFit, times: float, unit: float, n_genes: int) -> EmFit:
     prior = fit.prior.multiplied(times, unit)
     if prior.nulls is not None:
         prior = replace(prior, nulls=replace(prior.nulls, evidence=prior.nulls.evidence + rise))
-    drift = fit.drift
+    known = fit.null_sd_prior
     fixed, without = (
         None if each is None else multiplied(each, times, unit, n_genes)
         for each in (fit.fixed_null, fit.without_covariates)
@@ -54,7 +54,7 @@ def multiplied(fit: EmFit, times: float, unit: float, n_genes: int) -> EmFit:
         prior=prior,
         loglik=fit.loglik + rise,
         fixed_null=fixed,
-        drift=None if drift is None else replace(drift, draw=times * drift.draw),
+        null_sd_prior=None if known is None else replace(known, draw=times * known.draw),
         without_covariates=without,
         stored=None if fit.stored is None else fit.stored.multiplied(times, unit),
     )
@@ -62,12 +62,12 @@ def multiplied(fit: EmFit, times: float, unit: float, n_genes: int) -> EmFit:
 
 def multiplied_draws(draws: GibbsDraws, times: float, unit: float, n_genes: int) -> GibbsDraws:
     """Draws of the population of effects that are so many times as large, and whose unit is given."""
-    null_scale, scale = times * draws.null_scale, times * draws.scale
+    null_sd, scale = times * draws.null_sd, times * draws.scale
     # Of these draws to the last bit, as a reader of them would have it.
-    mean = np.concatenate([[null_scale.mean()], scale.mean(axis=0)])
+    mean = np.concatenate([[null_sd.mean()], scale.mean(axis=0)])
     return replace(
         draws,
-        null_scale=null_scale,
+        null_sd=null_sd,
         scale=scale,
         loglik=draws.loglik - n_genes * np.log(times),
         prior=replace(draws.prior.multiplied(times, unit), scale=mean),

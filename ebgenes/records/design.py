@@ -20,14 +20,14 @@ class Contrast:
         Short name, used in file names and columns.
     weight
         One weight for each coefficient of the design, (P,).
-    up, down
+    up_label, down_label
         What a positive and a negative effect mean, in words.
     """
 
     name: str
     weight: FloatArray
-    up: str = "higher"
-    down: str = "lower"
+    up_label: str = "higher"
+    down_label: str = "lower"
 
     def __post_init__(self) -> None:
         fill(self, weight=as_floats(self.weight))
@@ -63,7 +63,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class JointContrast:
+class MultiDfContrast:
     """A question of several rows: does any of them differ from 0?
 
     Attributes
@@ -126,7 +126,7 @@ class Design:
         Names of the columns, (P,).
     contrast
         The question, or None for a design without one (as the filter needs it).
-    joint
+    multi_df
         The question where it has several rows; then there is no ``contrast``.
     formula
         The formula it was built from.
@@ -144,7 +144,7 @@ class Design:
     coefficient: TextArray
     formula: str
     contrast: Contrast | None = None
-    joint: JointContrast | None = None
+    multi_df: MultiDfContrast | None = None
     prior_sd: FloatArray | None = None
     random: tuple[Grouping, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -162,8 +162,8 @@ class Design:
             require_shape(self, prior_sd=(len(self.prior_sd), len(self.coefficient)))
         if self.contrast is not None:
             require_shape(self.contrast, weight=(len(self.coefficient),))
-        if self.joint is not None:
-            require_shape(self.joint, weight=(len(self.joint.row), len(self.coefficient)))
+        if self.multi_df is not None:
+            require_shape(self.multi_df, weight=(len(self.multi_df.row), len(self.coefficient)))
         for factor in self.random:
             require_shape(factor, code=(len(self.sample),))
 

@@ -273,7 +273,7 @@ class Effects:
         Degrees of freedom of the standard error, (G,); infinite for a known one.
     base_mean
         Mean of normalized counts, (G,); NaN where counts are unknown.
-    contrast, up, down
+    contrast, up_label, down_label
         Name of the comparison and what positive and negative effects mean, in words.
     engine
         Which likelihood made it: ``likelihood``, ``moderated_t``, ``mixed`` or ``normal``.
@@ -306,8 +306,8 @@ class Effects:
     df: FloatArray
     base_mean: FloatArray
     contrast: str = "effect"
-    up: str = "higher"
-    down: str = "lower"
+    up_label: str = "higher"
+    down_label: str = "lower"
     engine: str
     scalars: dict[str, float]
     grid: FloatArray | None = None
@@ -356,7 +356,7 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class JointEffects:
+class MultiDfEffects:
     """Several effects for each gene, with their likelihood and the test that all are 0.
 
     The likelihood of gene g is that of a multivariate t: ``estimate - theta`` with the matrix ``covariance`` and

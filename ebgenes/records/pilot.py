@@ -30,7 +30,7 @@ class Pilot:
     counting
         Part of the squared standard error that comes from counting reads alone, (J,); missing where counts are unknown.
     excess
-        Shares of the residual variance that replicates have in common, along the leading axes; see `DriftPrior`.
+        Shares of the residual variance that replicates have in common, along the leading axes; see `NullSdPrior`.
     unit
         Of the effects, as `Effects` have it; 1 where that is unknown.
     """

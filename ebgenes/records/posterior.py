@@ -11,7 +11,7 @@ from ebgenes.records.fields import as_floats, as_text, fill, require_shape
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class JointPosterior:
+class MultiDfPosterior:
     """What is known of each gene's effects after pooling, log2.
 
     Attributes
@@ -30,7 +30,7 @@ class JointPosterior:
         P(effect > threshold) and P(effect < -threshold), (G, R).
     pattern
         The prior's pattern that is most probable, or ``none``, (G,).
-    leading
+    top_row
         The row that is most certain to differ from 0, (G,).
     interval, threshold
         As in `Posterior`.
@@ -50,7 +50,7 @@ class JointPosterior:
     prob_up: FloatArray
     prob_down: FloatArray
     pattern: TextArray
-    leading: IntArray
+    top_row: IntArray
     interval: float = 0.95
     threshold: float = 0.0
 
@@ -58,11 +58,11 @@ class JointPosterior:
         ends = ("lower", "upper", "lower_changed", "upper_changed")
         names = ("mean", "sd", *ends, "covariance", "lfdr", "lfsr", "prob_up", "prob_down")
         fill(self, gene=as_text(self.gene), row=as_text(self.row), pattern=as_text(self.pattern))
-        fill(self, leading=np.array(self.leading, dtype=np.int64))
+        fill(self, top_row=np.array(self.top_row, dtype=np.int64))
         fill(self, **{name: as_floats(getattr(self, name)) for name in names})
         n_genes, shape = len(self.gene), (len(self.gene), len(self.row))
         require_shape(self, **dict.fromkeys(("mean", "sd", *ends, "lfsr", "prob_up", "prob_down"), shape))
-        require_shape(self, lfdr=(n_genes,), leading=(n_genes,), pattern=(n_genes,), covariance=(*shape, shape[1]))
+        require_shape(self, lfdr=(n_genes,), top_row=(n_genes,), pattern=(n_genes,), covariance=(*shape, shape[1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -58,8 +58,8 @@ class MixturePrior:
     """A mixture over all genes' effects: a point mass, the null, and slabs that describe real effects.
 
     ``theta - mode ~ weight[0] * (point mass at 0) + sum_k weight[k] * slab_k``, and the estimates carry, besides
-    their own error, a drift N(0, scale[0]^2) shared by null and non-null genes: ``scale[0]`` is the standard
-    deviation of the null.
+    their own error, an error N(0, null_sd^2) shared by null and non-null genes: ``null_sd``, kept as
+    ``scale[0]``, is the standard deviation of the null.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class MixturePrior:
         One of these.
     mode
         Where the null is, log2.
-    stretch
-        Kappa: how many times wider the genes' likelihoods are taken than they are.
+    likelihood_scale
+        How many times wider the genes' likelihoods are taken than they are.
     null_share
         P(null) of each gene where covariates tell genes apart, (G,), else None; ``weight`` is then the average.
     nulls
@@ -89,14 +89,14 @@ class MixturePrior:
     scale: FloatArray
     family: str = "scale_normal"
     mode: float = 0.0
-    stretch: float = 1.0
+    likelihood_scale: float = 1.0
     null_share: FloatArray | None = None
     nulls: Nulls | None = None
     unit: float = 1.0
 
     def __post_init__(self) -> None:
         fill(self, weight=as_floats(self.weight), scale=as_floats(self.scale))
-        fill(self, mode=float(self.mode), stretch=float(self.stretch), unit=float(self.unit))
+        fill(self, mode=float(self.mode), likelihood_scale=float(self.likelihood_scale), unit=float(self.unit))
         require_shape(self, weight=(len(self.scale),))
         if self.null_share is not None:
             fill(self, null_share=as_floats(self.null_share))
@@ -107,7 +107,7 @@ class MixturePrior:
         return float(self.weight[0])
 
     @property
-    def null_scale(self) -> float:
+    def null_sd(self) -> float:
         """Standard deviation of the null, log2."""
         return float(self.scale[0])
 
@@ -160,7 +160,7 @@ class Odds:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DriftPrior:
+class NullSdPrior:
     """What residuals say of the null's standard deviation, log2, before any effect is looked at.
 
     Attributes
@@ -207,7 +207,7 @@ class EmFit:
         ``sqp``, ``em`` or ``squarem``.
     fixed_null
         The fit with the null's scale held at 0, when the scale was estimated; else None.
-    drift
+    null_sd_prior
         What was known of the null's scale before effects were looked at, when it was estimated; else None.
     odds
         What covariates say of the log odds of being changed, where there are some.
@@ -229,7 +229,7 @@ class EmFit:
     converged: bool
     solver: str
     fixed_null: EmFit | None = None
-    drift: DriftPrior | None = None
+    null_sd_prior: NullSdPrior | None = None
     odds: Odds | None = None
     without_covariates: EmFit | None = None
     stored: MixturePrior | None = None
@@ -249,7 +249,7 @@ class GibbsDraws:
     ----------
     weight
         Shares of the genes by component, (D, K).
-    null_scale
+    null_sd
         Standard deviation of the null, log2, (D,).
     scale
         Scales of the slabs, log2, (D, K - 1): the same in every draw but for a single slab's.
@@ -267,7 +267,7 @@ class GibbsDraws:
     """
 
     weight: FloatArray
-    null_scale: FloatArray
+    null_sd: FloatArray
     scale: FloatArray
     loglik: FloatArray
     chain: IntArray
@@ -278,12 +278,12 @@ class GibbsDraws:
     design: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        names = ("weight", "null_scale", "scale", "loglik")
+        names = ("weight", "null_sd", "scale", "loglik")
         fill(self, **{name: as_floats(getattr(self, name)) for name in names})
         fill(self, chain=np.array(self.chain, dtype=np.int64), sweep=np.array(self.sweep, dtype=np.int64))
         shape = (len(self.weight),)
         n_slabs = self.weight.shape[1] - 1
-        require_shape(self, null_scale=shape, scale=(*shape, n_slabs), loglik=shape, chain=shape, sweep=shape)
+        require_shape(self, null_sd=shape, scale=(*shape, n_slabs), loglik=shape, chain=shape, sweep=shape)
         if self.coefficient is not None and self.design is not None:
             fill(self, coefficient=as_floats(self.coefficient), design=as_floats(self.design))
             require_shape(self, coefficient=(*shape, self.design.shape[1]))
@@ -317,7 +317,7 @@ class MultivariatePrior:
     """A mixture over all genes' effects in R conditions: a null without any effect, and normals of several shapes.
 
     ``theta ~ weight[0] * (0 everywhere) + sum_k weight[k] * N(0, scale[k]^2 covariance[pattern_of[k]])``, and the
-    estimates carry, besides their own errors, a drift N(0, drift) shared by null and non-null genes.
+    estimates carry, besides their own errors, an error N(0, null_covariance) shared by null and non-null genes.
 
     Attributes
     ----------
@@ -333,7 +333,7 @@ class MultivariatePrior:
         Names of the patterns, (P,).
     covariance
         Their covariances, (P, R, R), the largest variance of each being 1.
-    drift
+    null_covariance
         Covariance of the null, log2 squared, (R, R).
     """
 
@@ -343,15 +343,20 @@ class MultivariatePrior:
     pattern_of: IntArray
     pattern: TextArray
     covariance: FloatArray
-    drift: FloatArray
+    null_covariance: FloatArray
 
     def __post_init__(self) -> None:
         pattern_of = np.array(self.pattern_of, dtype=np.int64)
         pattern_of.flags.writeable = False
         fill(self, condition=as_text(self.condition), pattern=as_text(self.pattern), pattern_of=pattern_of)
-        fill(self, **{name: as_floats(getattr(self, name)) for name in ("weight", "scale", "covariance", "drift")})
+        fill(
+            self,
+            **{name: as_floats(getattr(self, name)) for name in ("weight", "scale", "covariance", "null_covariance")},
+        )
         n, shape = len(self.condition), (len(self.scale),)
-        require_shape(self, weight=shape, pattern_of=shape, covariance=(len(self.pattern), n, n), drift=(n, n))
+        require_shape(
+            self, weight=shape, pattern_of=shape, covariance=(len(self.pattern), n, n), null_covariance=(n, n)
+        )
 
     @property
     def pi0(self) -> float:

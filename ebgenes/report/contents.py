@@ -11,6 +11,7 @@ import pandas as pd
 from ebgenes.arrays import FloatArray, TextArray
 from ebgenes.records.design import Curve
 from ebgenes.records.prior import MixturePrior
+from ebgenes.records.references import Reference
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -96,7 +97,7 @@ class ContrastPage:
         Result table, in the columns of `ebgenes.results.table.COLUMNS`.
     prior
         The fitted prior.
-    up, down
+    up_label, down_label
         What a positive and a negative effect mean, in words.
     level
         Of the list (`ebgenes.results.table.in_list`).
@@ -152,8 +153,8 @@ class ContrastPage:
     formula: str
     table: pd.DataFrame
     prior: MixturePrior
-    up: str
-    down: str
+    up_label: str
+    down_label: str
     level: float
     interval: float
     interval_method: str
@@ -181,31 +182,6 @@ class ContrastPage:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class TogetherPage:
-    """All that the report says about contrasts or cell types that were taken together.
-
-    Attributes
-    ----------
-    name
-        What they are called together.
-    words
-        What was found.
-    pi0
-        Share of the genes without an effect in any condition.
-    patterns
-        Names of the prior's patterns and their shares of the genes, largest first.
-    figures
-        PNG files by the name of the figure.
-    """
-
-    name: str
-    words: str
-    pi0: float
-    patterns: Sequence[tuple[str, float]]
-    figures: Mapping[str, bytes]
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Section:
     """What the report says of an analysis of a dataset's contrasts.
 
@@ -221,6 +197,8 @@ class Section:
         What the paragraphs tell.
     figures
         PNG files by what they show, in words.
+    sources
+        What is cited.
     """
 
     heading: str
@@ -229,3 +207,4 @@ class Section:
     text: str = ""
     values: Mapping[str, Any]
     figures: Mapping[str, bytes]
+    sources: Sequence[Reference] = ()

@@ -42,19 +42,20 @@ def compared(page: ContrastPage) -> str:
     if page.rows is not None:
         return f"Whether any of {len(page.rows.row)} effects differs from zero was asked of {source}."
     if not page.groups:
-        return f"One effect of each gene was estimated from {source}: positive is {page.up}, negative {page.down}."
+        ways = f"positive is {page.up_label}, negative {page.down_label}"
+        return f"One effect of each gene was estimated from {source}: {ways}."
     told = [f"{name} ({size} sample{'s' if size != 1 else ''})" for name, size in reversed(list(page.groups.items()))]
     return f"Expression in {' was compared with that in '.join(told)}, in {n_tested}."
 
 
 def how_sure(page: ContrastPage) -> str:
     """How much of the list is expected to be wrong, and how sure even that is, in a sentence."""
-    listed = page.table[in_list(page.table, page.level)]
-    if listed.empty:
+    discoveries = page.table[in_list(page.table, page.level)]
+    if discoveries.empty:
         return "No gene reached the asked certainty; that is no proof that none is changed."
-    wrong = float(listed[error_column(page.table)].mean())
+    wrong = float(discoveries[error_column(page.table)].mean())
     kind = "unchanged or of the other sign" if error_column(page.table) == "lfsr" else "unchanged"
-    told = f"How sure: {_share(wrong)} of the list {'is' if len(listed) == 1 else 'are'} expected to be {kind}"
+    told = f"How sure: {_share(wrong)} of the list {'is' if len(discoveries) == 1 else 'are'} expected to be {kind}"
     if page.fdp:
         low, high = page.fdp["interval"]
         told += (

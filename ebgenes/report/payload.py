@@ -17,8 +17,8 @@ from ebgenes.data.principal_components import principal_components
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.densities import slab_density
 from ebgenes.records.counts import Counts, Study
-from ebgenes.records.effects import Effects, JointEffects
-from ebgenes.records.posterior import JointPosterior
+from ebgenes.records.effects import Effects, MultiDfEffects
+from ebgenes.records.posterior import MultiDfPosterior
 from ebgenes.report.contents import GeneRows, Likelihoods, StudyLines
 from ebgenes.report.words import UNTESTED_WORDS, printable
 from ebgenes.results.table import COLUMNS, error_column, rate_column, tested
@@ -153,7 +153,7 @@ def stray_likelihoods(effects: Effects, *, off: float = 0.05, most: int = 2000) 
     return Likelihoods(gene=effects.gene[chosen], grid=effects.grid[chosen], loglik=loglik[chosen])
 
 
-def gene_rows(effects: JointEffects, posterior: JointPosterior) -> GeneRows:
+def gene_rows(effects: MultiDfEffects, posterior: MultiDfPosterior) -> GeneRows:
     """The rows of as many genes as a page has room for, the most certain."""
     n_rows = len(effects.row)
     most = max(MOST_ROW_VALUES // (n_rows + n_rows * (n_rows + 1) // 2), 1)
@@ -328,14 +328,14 @@ def _told(page: ContrastPage) -> dict[str, Any]:
     reach = 2 + 1.5 * float(np.abs(effect[np.isfinite(effect)] - prior.mode).max(initial=0.0))
     density = slab_density(prior, prior.mode + reach * bent_nodes())
     return {
-        **{name: printable(getattr(page, name)) for name in ("name", "up", "down", "formula")},
+        **{name: printable(getattr(page, name)) for name in ("name", "up_label", "down_label", "formula")},
         **{name: getattr(page, name) for name in ("level", "interval", "threshold")},
         # What makes the list, and what tells how certain a gene is.
         "rate": rate_column(page.table),
         "error": error_column(page.table),
         "prior": {
             "pi0": prior.pi0,
-            "drift": prior.null_scale,
+            "null_sd": prior.null_sd,
             "mode": prior.mode,
             "reach": reach,
             "density": [float(f"{height:.4g}") for height in density],

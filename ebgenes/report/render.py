@@ -22,17 +22,17 @@ from ebgenes.plots.figures import FIGURES, figure_of
 from ebgenes.posteriors.fdr import COIN_TOSS
 from ebgenes.prior.families import family_of
 from ebgenes.records.counts import Study
-from ebgenes.report.contents import ContrastPage, Section, TogetherPage
+from ebgenes.report.contents import ContrastPage, Section
 from ebgenes.report.opening import compared, how_sure, listed_by, shorter_lists
 from ebgenes.report.payload import pack_page
 from ebgenes.report.sources import as_bibtex, own_citation, sources_of
 from ebgenes.report.words import TERMS, printable
 from ebgenes.results.table import (
     COLUMNS,
-    JOINT_COLUMNS,
+    MULTI_DF_COLUMNS,
     error_column,
     in_list,
-    is_joint,
+    is_multi_df,
     most_certain,
     rate_words,
     sentence,
@@ -81,7 +81,7 @@ def render_report(
     dataset: str,
     versions: Mapping[str, str],
     study: Study | None = None,
-    together: Sequence[TogetherPage | Section] = (),
+    sections: Sequence[Section] = (),
     config: str = "",
 ) -> str:
     """The report as HTML: one script, whose hash its policy names, and nothing loaded from elsewhere.
@@ -96,8 +96,8 @@ def render_report(
         Versions of the software by name.
     study
         The counts behind the tables; None where there are none, or where they are not to be shown.
-    together
-        Contrasts or cell types that were taken together, and sections of other analyses.
+    sections
+        Of analyses of the contrasts.
     config
         The config behind the page, as YAML; empty where there was none.
 
@@ -113,22 +113,19 @@ def render_report(
     environment.filters.update(
         rate=_rate, effect=_effect, amount=_amount, percent=_percent, png=_data_uri, slabs=_slabs
     )
-    conditions = [each for each in together if isinstance(each, TogetherPage)]
     payload = pack_page(pages, study, dataset)
     script = "".join(_bare(_source(f"page/{name}.js")) for name in SCRIPTS)
     contrasts = [_contrast(page) for page in pages]
     for contrast in contrasts:
         _with_methods(contrast, environment, versions)
     written = " ".join(str(each["brief"] + each["methods"]) for each in contrasts)
-    references = sources_of(pages, html.unescape(written), together=bool(conditions))
+    references = sources_of(pages, html.unescape(written), sections)
     return environment.get_template("report.html.j2").render(
         dataset=dataset,
         contrasts=contrasts,
-        together=conditions,
         sections=[
             {"section": each, "text": Markup(environment.from_string(each.text).render(each=each))}  # noqa: S704
-            for each in together
-            if isinstance(each, Section)
+            for each in sections
         ],
         versions=versions,
         references=references,
@@ -136,7 +133,7 @@ def render_report(
         own_citation=own_citation(versions),
         config=_lines(config),
         terms=TERMS,
-        columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **JOINT_COLUMNS},
+        columns=COLUMNS if all(page.rows is None for page in pages) else {**COLUMNS, **MULTI_DF_COLUMNS},
         figure_words={name: figure.caption for name, figure in FIGURES.items()},
         top=TOP,
         # Neither holds anything of the user's.
@@ -213,7 +210,7 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
     judged = page.table[fitted]
     return {
         "page": page,
-        "sentence": sentence(page.table, page.up, page.down, page.level),
+        "sentence": sentence(page.table, page.up_label, page.down_label, page.level),
         "compared": compared(page),
         "sure": how_sure(page),
         "stricter": shorter_lists(page),
@@ -221,7 +218,7 @@ def _contrast(page: ContrastPage) -> dict[str, Any]:
         "n_tested": len(judged),
         "n_listed": int(in_list(judged, page.level).sum()),
         "rate": rate_words(page.table),
-        "by_sign": not is_joint(page.table),
+        "by_sign": not is_multi_df(page.table),
         "sorted": {"lfsr": "local false sign rates", "lfdr": "local false discovery rates"}[error_column(page.table)],
         "doubtful": _reasons(judged["status"]),
         "untested": _reasons(page.table.loc[~fitted, "status"]),
@@ -247,7 +244,7 @@ def _top_rows(tested: pd.DataFrame, page: ContrastPage) -> list[dict[str, Any]]:
     ]
     for row, found in zip(rows, listed, strict=True):
         row["gene_name"] = row["gene_name"] if isinstance(row["gene_name"], str) else ""
-        row["direction"] = page.up if row["post_mean"] > 0 else page.down
+        row["direction"] = page.up_label if row["post_mean"] > 0 else page.down_label
         row["notes"] = [] if row["status"] == "ok" else [row["status"]]
         if not found:
             row["notes"].append("not in the list")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ebgenes.effects.engines import ENGINES
 from ebgenes.records.references import Reference
-from ebgenes.report.contents import ContrastPage
+from ebgenes.report.contents import ContrastPage, Section
 
 REFERENCES = (
     Reference(
@@ -69,11 +69,12 @@ REFERENCES = (
 """Of all that is no engine's; a page has those that its methods name."""
 
 
-CONDITIONS = "urbut2019"
-"""Of contrasts or cell types that are taken together."""
+def reference(key: str) -> Reference:
+    """One of `REFERENCES`."""
+    return next(each for each in REFERENCES if each.key == key)
 
 
-def sources_of(pages: Sequence[ContrastPage], written: str, *, together: bool) -> list[Reference]:
+def sources_of(pages: Sequence[ContrastPage], written: str, sections: Sequence[Section]) -> list[Reference]:
     """What these pages cite, by the authors' names.
 
     Parameters
@@ -82,12 +83,13 @@ def sources_of(pages: Sequence[ContrastPage], written: str, *, together: bool) -
         Their engines' sources are cited.
     written
         Their methods as text: what it names is cited.
-    together
-        Whether contrasts are taken together.
+    sections
+        Of analyses, which say what they cite.
     """
     own = {each for page in pages if page.engine in ENGINES for each in ENGINES[page.engine].sources}
+    own |= {each for section in sections for each in section.sources}
     known = {each for engine in ENGINES.values() for each in engine.sources} | set(REFERENCES)
-    named = {each for each in known if each.cited_in(written) or (together and each.key == CONDITIONS)}
+    named = {each for each in known if each.cited_in(written)}
     return sorted(own | named, key=lambda each: (each.authors, each.year))
 
 

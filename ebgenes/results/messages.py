@@ -127,7 +127,7 @@ def drawn_words(summary: Mapping[str, Any]) -> list[str]:
 
 def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> list[str]:
     """What a reader should know before trusting the list."""
-    sigma0 = diagnostics["sigma0"]
+    null_z_sd = diagnostics["null_z_sd"]
     notes = []
     if not fit.converged:
         notes.append(
@@ -162,7 +162,7 @@ def cautions(effects: Effects, fit: EmFit, diagnostics: Mapping[str, float]) -> 
     choice = None if effects.random is None else effects.random.choice
     if choice is not None and choice.verdict == "fixed":
         notes.append(choice.words)
-    notes += null_words(fit, sigma0)
+    notes += null_words(fit, null_z_sd)
     for status, words in DOUBTFUL.items():
         n_genes = int(np.sum(all_statuses(effects) == status))
         if status == "outlier" and effects.scalars.get("bounded"):
@@ -223,18 +223,18 @@ def bounded_words(small_p: float) -> str:
     )
 
 
-def null_words(fit: EmFit, sigma0: float) -> list[str]:
+def null_words(fit: EmFit, null_z_sd: float) -> list[str]:
     """What speaks against unchanged genes varying as their errors say, and what to do."""
-    drift, pi0 = fit.drift, fit.prior.pi0
+    known, pi0 = fit.null_sd_prior, fit.prior.pi0
     found = []
-    if drift is not None:
-        shared = float(drift.excess.sum())
-        if drift.seen and shared > MUCH_SHARED:
+    if known is not None:
+        shared = float(known.excess.sum())
+        if known.seen and shared > MUCH_SHARED:
             found.append(
                 f"Replicates share hidden variation: {100 * shared:.0f}% of the residual variance has a cause that the "
                 "design does not record. How it moves the comparison is known no better than "
-                f"{drift.df:g} residual degrees of freedom tell: estimates are taken to drift by "
-                f"{fit.prior.null_scale:.2g} log2. Record the cause in the design (batch, donor, day), or add "
+                f"{known.df:g} residual degrees of freedom tell: estimates are taken to drift by "
+                f"{fit.prior.null_sd:.2g} log2. Record the cause in the design (batch, donor, day), or add "
                 "replicates."
             )
         if pi0 < FEW_UNCHANGED:
@@ -244,12 +244,12 @@ def null_words(fit: EmFit, sigma0: float) -> list[str]:
                 "use, ask for effects of a size that matters (report.lfc_threshold, prob_up and prob_down)."
             )
     # Where hardly a gene is unchanged, it is not a number.
-    unseen = drift is None or not drift.seen
-    if unseen and pi0 > FEW_UNCHANGED and (sigma0 < RIGHT_SPREAD[0] or sigma0 > RIGHT_SPREAD[1]):
+    unseen = known is None or not known.seen
+    if unseen and pi0 > FEW_UNCHANGED and (null_z_sd < RIGHT_SPREAD[0] or null_z_sd > RIGHT_SPREAD[1]):
         found.append(
-            f"z-scores of unchanged genes have a standard deviation of {sigma0:.2f}, where 1 is expected: replicates "
-            "may share hidden variation, or many effects are small. prior.null: estimated allows for both; counts, in "
-            "place of a table of estimates, tell which."
+            f"z-scores of unchanged genes have a standard deviation of {null_z_sd:.2f}, where 1 is expected: "
+            "replicates may share hidden variation, or many effects are small. prior.null: estimated allows for both; "
+            "counts, in place of a table of estimates, tell which."
         )
     return found
 

@@ -54,18 +54,18 @@ def outlook_words(outlook: Outlook) -> str:
     return f"Expected lists of further studies like this one{deep}, by samples: {'; '.join(told)}."
 
 
-def repeat_words(repeat: Repeat, listed: BoolArray) -> str:
-    """How much of a list a repeat of the study would list again; listed (G,)."""
-    n_listed = int(listed.sum())
+def repeat_words(repeat: Repeat, discoveries: BoolArray) -> str:
+    """How much of a list a repeat of the study would list again; discoveries (G,)."""
+    n_listed = int(discoveries.sum())
     if n_listed == 0:
         return "No gene is listed, so there is none for a repeat to list again."
     return (
         f"{n_listed:,} genes are listed; a repeat with as many samples would list about "
-        f"{float(repeat.listed[listed].sum()):,.0f} of them with the same sign (column repeat_listed)."
+        f"{float(repeat.listed[discoveries].sum()):,.0f} of them with the same sign (column repeat_listed)."
     )
 
 
-def outlook_summary(outlook: Outlook, repeat: Repeat, listed: BoolArray) -> OutlookSummary:
+def outlook_summary(outlook: Outlook, repeat: Repeat, discoveries: BoolArray) -> OutlookSummary:
     """Further studies and a repeat as ``prior.json`` tells them."""
     rows = [
         {name: float(value) if np.isfinite(value) else None for name, value in row.items()}
@@ -76,9 +76,9 @@ def outlook_summary(outlook: Outlook, repeat: Repeat, listed: BoolArray) -> Outl
         "level": outlook.level,
         "size": outlook.size,
         "probability": outlook.probability,
-        "listed": int(listed.sum()),
-        "repeated": float(repeat.listed[listed].sum()),
-        "words": f"{repeat_words(repeat, listed)} {outlook_words(outlook)}",
+        "listed": int(discoveries.sum()),
+        "repeated": float(repeat.listed[discoveries].sum()),
+        "words": f"{repeat_words(repeat, discoveries)} {outlook_words(outlook)}",
     }
 
 

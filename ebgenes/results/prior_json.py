@@ -20,11 +20,11 @@ class FitSummary(TypedDict):
 
     family: str
     pi0: float
-    null_scale: float
+    null_sd: float
     weight: list[float]
     scale: list[float]
     mode: float
-    stretch: float
+    likelihood_scale: float
     unit: float
     nulls: NullsSummary | None
     solver: str
@@ -130,7 +130,7 @@ class GibbsSummary(TypedDict):
     warmup: int
     seed: int
     pi0: float
-    null_scale: float
+    null_sd: float
     weight: list[float]
     coefficient: dict[str, list[float]] | None
     diagnosis: dict[str, dict[str, float]]

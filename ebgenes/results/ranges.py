@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ebgenes.arrays import TextArray
 from ebgenes.errors import InputError, counted
-from ebgenes.records.effects import Effects, JointEffects
+from ebgenes.records.effects import Effects, MultiDfEffects
 from ebgenes.records.prior import GibbsDraws
 
 ANEW = "It was damaged or edited; make it anew."
@@ -61,7 +61,7 @@ def require_whole_genes(path: str | os.PathLike[str], gene: TextArray) -> None:
         )
 
 
-def require_sound_effects(path: str | os.PathLike[str], effects: Effects | JointEffects) -> None:
+def require_sound_effects(path: str | os.PathLike[str], effects: Effects | MultiDfEffects) -> None:
     """Refuse effects that no fit gives; errors as `require_between`."""
     gene = effects.gene
     require_whole_genes(path, gene)
@@ -77,9 +77,9 @@ def require_sound_effects(path: str | os.PathLike[str], effects: Effects | Joint
 def require_sound_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
     """Refuse draws that no chain gives; errors as `require_between`."""
     require_between(path, "weight", draws.weight, 0, 1, ())
-    if not (np.abs(draws.weight.sum(axis=1) - 1) < 1e-6).all() or not np.isfinite(draws.null_scale).all():
+    if not (np.abs(draws.weight.sum(axis=1) - 1) < 1e-6).all() or not np.isfinite(draws.null_sd).all():
         raise InputError(f"{path}: its draws are not of shares that sum to 1, or of finite scales. {ANEW}")
-    require_between(path, "null_scale", draws.null_scale, 0, np.inf, ())
+    require_between(path, "null_sd", draws.null_sd, 0, np.inf, ())
 
 
 def require_sound_table(path: str | os.PathLike[str], table: pd.DataFrame) -> None:

@@ -35,11 +35,12 @@ from ebgenes.records.effects import (
     Effects,
     Failed,
     HiddenFactors,
-    JointEffects,
+    MultiDfEffects,
     RandomEffects,
     ResidualAxes,
 )
 from ebgenes.records.prior import ChainState, GibbsDraws, MixturePrior, MultivariatePrior, Nulls
+from ebgenes.results.former_names import FIT, MULTIVARIATE, current_summary, renamed
 from ebgenes.results.ranges import require_between, require_sound_draws, require_sound_effects, require_whole_genes
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ EFFECT_ARRAYS = ("estimate", "se", "df", "base_mean")
 EFFECT_OPTIONS = ("grid", "loglik", "p_value")
 
 
-EFFECT_WORDS = ("contrast", "up", "down", "engine")
+EFFECT_WORDS = ("contrast", "up_label", "down_label", "engine")
 
 
-DRAW_ARRAYS = ("weight", "null_scale", "scale", "loglik")
+DRAW_ARRAYS = ("weight", "null_sd", "scale", "loglik")
 
 
 def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
@@ -87,7 +88,7 @@ def write_draws(path: str | os.PathLike[str], draws: GibbsDraws) -> None:
         group.attrs["first_sweep"] = int(draws.sweep[0])
         group.attrs["family"] = draws.prior.family
         group.attrs["mode"] = draws.prior.mode
-        group.attrs["stretch"] = draws.prior.stretch
+        group.attrs["likelihood_scale"] = draws.prior.likelihood_scale
         group.attrs["unit"] = draws.prior.unit
 
 
@@ -105,9 +106,11 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
     with sealed_hdf5(path, "a file of draws") as file:
         group = file["posterior"]
         told = ("coefficient",) if "coefficient" in group else ()
-        arrays = {name: group[name][()] for name in (*DRAW_ARRAYS, *told)}
+        former = {current: name for name, current in FIT.items() if name in group or name in group.attrs}
+        arrays = {name: group[former.get(name, name)][()] for name in (*DRAW_ARRAYS, *told)}
         design = file["constant_data/design"][()] if told else None
-        attributes = {name: group.attrs[name] for name in ("seed", "first_sweep", "family", "mode", "stretch")}
+        names = ("seed", "first_sweep", "family", "mode", "likelihood_scale")
+        attributes = {name: group.attrs[former.get(name, name)] for name in names}
         attributes["unit"] = group.attrs.get("unit", 1.0)
     n_chains, n_draws = arrays["loglik"].shape
     flat = {name: each.reshape(n_chains * n_draws, *each.shape[2:]) for name, each in arrays.items()}
@@ -121,10 +124,10 @@ def read_draws(path: str | os.PathLike[str]) -> GibbsDraws:
         design=design,
         prior=MixturePrior(
             weight=weight / weight.sum(),
-            scale=np.concatenate([[flat["null_scale"].mean()], flat["scale"].mean(axis=0)]),
+            scale=np.concatenate([[flat["null_sd"].mean()], flat["scale"].mean(axis=0)]),
             family=str(attributes["family"]),
             mode=float(attributes["mode"]),
-            stretch=float(attributes["stretch"]),
+            likelihood_scale=float(attributes["likelihood_scale"]),
             unit=float(attributes["unit"]),
         ),
     )
@@ -162,7 +165,7 @@ def write_effects(path: str | os.PathLike[str], effects: Effects) -> None:
     """Write ``effects.h5``: one dataset an array, words and hyperparameters as attributes."""
 
     with written_hdf5(path) as file:
-        file.attrs["format"] = "ebgenes effects 3"
+        file.attrs["format"] = "ebgenes effects 4"
         for name in EFFECT_WORDS:
             file.attrs[name] = getattr(effects, name)
         if effects.unit is not None:
@@ -234,22 +237,22 @@ def _read_random(group: Any) -> RandomEffects:
     )
 
 
-JOINT_ARRAYS = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean", "unit")
+MULTI_DF_ARRAYS = ("estimate", "covariance", "df", "statistic", "p_value", "base_mean", "unit")
 
 
-JOINT_FORMAT = "ebgenes joint effects 2"
+MULTI_DF_FORMAT = "ebgenes multi_df effects 3"
 
 
-def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> None:
+def write_multi_df_effects(path: str | os.PathLike[str], effects: MultiDfEffects) -> None:
     """Write ``effects.h5`` of a question of several rows; laid out as by `write_effects`."""
 
     with written_hdf5(path) as file:
-        file.attrs["format"] = JOINT_FORMAT
+        file.attrs["format"] = MULTI_DF_FORMAT
         file.attrs["contrast"], file.attrs["engine"] = effects.contrast, effects.engine
         scalars = file.create_group("scalars")
         for name, value in effects.scalars.items():
             scalars.attrs[name] = value
-        for name in JOINT_ARRAYS:
+        for name in MULTI_DF_ARRAYS:
             file.create_dataset(name, data=getattr(effects, name))
         for name in ("gene", "row", "status"):
             file.create_dataset(name, data=getattr(effects, name), dtype=h5py.string_dtype())
@@ -265,7 +268,7 @@ def write_joint_effects(path: str | os.PathLike[str], effects: JointEffects) -> 
             group.create_dataset("series", data=effects.curve.series, dtype=h5py.string_dtype())
 
 
-def _joint_effects(file: Any) -> JointEffects:
+def _multi_df_effects(file: Any) -> MultiDfEffects:
     curve = None
     if "curve" in file:
         group = file["curve"]
@@ -276,7 +279,7 @@ def _joint_effects(file: Any) -> JointEffects:
             weight=group["weight"][()],
             series=group["series"].asstr()[()],
         )
-    return JointEffects(
+    return MultiDfEffects(
         contrast=str(file.attrs["contrast"]),
         engine=str(file.attrs["engine"]),
         scalars=dict(file["scalars"].attrs),
@@ -285,7 +288,7 @@ def _joint_effects(file: Any) -> JointEffects:
         curve=curve,
         failed=_read_failed(file),
         **{name: file[name].asstr()[()] for name in ("gene", "row", "status")},
-        **{name: file[name][()] for name in JOINT_ARRAYS},
+        **{name: file[name][()] for name in MULTI_DF_ARRAYS},
     )
 
 
@@ -328,19 +331,19 @@ def _read_hidden(group: Any) -> HiddenFactors:
 def read_effects(path: str | os.PathLike[str]) -> Effects:
     """Read what `write_effects` wrote."""
     effects = read_any_effects(path)
-    if isinstance(effects, JointEffects):
+    if isinstance(effects, MultiDfEffects):
         raise InputError(f"{path} holds several effects of each gene ({listing(effects.row)}), not one.")
     return effects
 
 
-def read_any_effects(path: str | os.PathLike[str]) -> Effects | JointEffects:
-    """Read what `write_effects` or `write_joint_effects` wrote."""
+def read_any_effects(path: str | os.PathLike[str]) -> Effects | MultiDfEffects:
+    """Read what `write_effects` or `write_multi_df_effects` wrote."""
 
     with sealed_hdf5(path, "an effects file") as file:
         kind = file.attrs.get("format")
-        if kind not in (JOINT_FORMAT, "ebgenes effects 3"):
+        if kind not in (MULTI_DF_FORMAT, "ebgenes effects 4"):
             raise InputError(f"{path} is not an effects file of this version of ebgenes. Make it anew.")
-        effects = _joint_effects(file) if kind == JOINT_FORMAT else _effects(file)
+        effects = _multi_df_effects(file) if kind == MULTI_DF_FORMAT else _effects(file)
     require_sound_effects(path, effects)
     return effects
 
@@ -369,7 +372,7 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
     if contrast is None:
         raise ValueError("write_common needs a contrast")
     with written_hdf5(path) as file:
-        file.attrs["format"] = "ebgenes common 4"
+        file.attrs["format"] = "ebgenes common 5"
         text = {
             "gene": counts.gene,
             "sample": counts.sample,
@@ -387,7 +390,8 @@ def write_common(path: str | os.PathLike[str], common: Common) -> None:
         for name, array in arrays.items():
             if array is not None:
                 file.create_dataset(name, data=array)
-        words = {"formula": design.formula, "name": contrast.name, "up": contrast.up, "down": contrast.down}
+        words = {"formula": design.formula, "name": contrast.name}
+        words |= {"up_label": contrast.up_label, "down_label": contrast.down_label}
         for name, value in {**words, "tails": common.prior.tails}.items():
             file.attrs[name] = value
         file.attrs["sizes_given"] = given_sizes(counts)
@@ -420,11 +424,11 @@ def read_common(path: str | os.PathLike[str]) -> Common:
     """Read what `write_common` wrote."""
 
     with sealed_hdf5(path, "a file of what genes share") as file:
-        if file.attrs.get("format") != "ebgenes common 4":
+        if file.attrs.get("format") != "ebgenes common 5":
             raise InputError(f"{path} is not a common.h5 of this version of ebgenes. Make it anew.")
         text = {name: file[name].asstr()[()] for name in ("gene", "sample", "status", "coefficient")}
         array = {name: node[()] for name, node in file.items() if isinstance(node, h5py.Dataset) and name not in text}
-        words = {name: str(file.attrs[name]) for name in ("formula", "name", "up", "down", "tails")}
+        words = {name: str(file.attrs[name]) for name in ("formula", "name", "up_label", "down_label", "tails")}
         scalars = {name: float(file["prior"].attrs[name]) for name in PRIOR_SCALARS}
         bend = _read_bend(file["prior"])
         ratio = float(file.attrs["dispersion_ratio"]) if "dispersion_ratio" in file.attrs else None
@@ -436,7 +440,7 @@ def read_common(path: str | os.PathLike[str]) -> Common:
     require_between(path, "counts", array["count"], 0, LARGEST_COUNT, text["gene"])
     if not all(np.isfinite(array[name]).all() for name in ("log_size", "matrix", "weight")):
         raise InputError(f"{path}: size factors, design or contrast are not finite. Make it anew.")
-    contrast = Contrast(weight=array["weight"], **{name: words[name] for name in ("name", "up", "down")})
+    contrast = Contrast(weight=array["weight"], **{name: words[name] for name in ("name", "up_label", "down_label")})
     return Common(
         counts=Counts(
             gene=text["gene"],
@@ -472,13 +476,13 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
     """The prior of a ``prior.json`` and everything else it says."""
     found = existing_file(path)
     try:
-        content = read_json(path)
+        content = current_summary(read_json(path))
         if not 2 <= len(content["scale"]) <= MOST_COMPONENTS:
             raise ValueError(f"it has {len(content['scale'])} components, not 2 to {MOST_COMPONENTS}")
         prior = MixturePrior(
             **{name: content[name] for name in ("weight", "scale", "family")},
             mode=content.get("mode", 0.0),
-            stretch=content.get("stretch", 1.0),
+            likelihood_scale=content.get("likelihood_scale", 1.0),
             unit=content.get("unit", 1.0),
             null_share=(content.get("covariates") or {}).get("null_share"),
             nulls=Nulls(**content["nulls"]) if content.get("nulls") else None,
@@ -493,7 +497,7 @@ def read_prior(path: str | os.PathLike[str]) -> tuple[MixturePrior, dict[str, An
             raise ValueError("its scales are not finite numbers >= 0")
         if not 0 < prior.unit < np.inf:
             raise ValueError("its unit is not a finite number above 0")
-        for name, value, least in (("mode", prior.mode, -LARGEST), ("stretch", prior.stretch, 0.0)):
+        for name, value, least in (("mode", prior.mode, -LARGEST), ("likelihood_scale", prior.likelihood_scale, 0.0)):
             if not least < value < LARGEST:
                 raise ValueError(f"its {name} is {value}")
         if prior.null_share is not None and not ((prior.null_share >= 0) & (prior.null_share <= 1)).all():
@@ -512,12 +516,13 @@ def read_multivariate_prior(path: str | os.PathLike[str]) -> tuple[MultivariateP
     content = read_json(path)
     try:
         names = [each.name for each in fields(MultivariatePrior)]
-        prior = MultivariatePrior(**{name: content["prior"][name] for name in names})
+        stored = renamed(content["prior"], MULTIVARIATE)
+        prior = MultivariatePrior(**{name: stored[name] for name in names})
         if not (prior.weight >= 0).all() or not abs(prior.weight.sum() - 1) < 1e-6:
             raise ValueError("its weights are not shares that sum to 1")
         if not ((prior.scale >= 0).all() and np.isfinite(prior.scale).all() and prior.scale[0] == 0):
             raise ValueError("its scales are not finite numbers >= 0, the first 0")
-        if not (np.isfinite(prior.covariance).all() and np.isfinite(prior.drift).all()):
+        if not (np.isfinite(prior.covariance).all() and np.isfinite(prior.null_covariance).all()):
             raise ValueError("its covariances are not finite")
         if prior.pattern_of[0] != -1 or not ((prior.pattern_of >= -1) & (prior.pattern_of < len(prior.pattern))).all():
             raise ValueError("its components name patterns that it does not have")

@@ -22,7 +22,7 @@ from ebgenes.posteriors.given_prior import null_probability, posterior
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
 from ebgenes.posteriors.over_draws import list_discoveries
 from ebgenes.prior.covariates import Covariates, Term, conflicts, dependence
-from ebgenes.prior.diagnostics import likelihood_stretch, null_spread
+from ebgenes.prior.diagnostics import estimated_likelihood_scale, estimated_null_z_sd
 from ebgenes.prior.full_bayes import convergence_caution, diagnose
 from ebgenes.prior.model_comparison import Criteria, rank_models
 from ebgenes.prior.stored import as_applied, z_histogram
@@ -32,7 +32,7 @@ from ebgenes.records.effects import (
     Choice,
     Effects,
     HiddenFactors,
-    JointEffects,
+    MultiDfEffects,
     RandomEffects,
 )
 from ebgenes.records.posterior import Posterior
@@ -76,19 +76,19 @@ def summarize(
     """
     fixed = fit.fixed_null
     p_value = p_values(effects)
-    diagnostics = {"sigma0": null_spread(p_value), "kappa": likelihood_stretch(effects)}
+    diagnostics = {"null_z_sd": estimated_null_z_sd(p_value), "likelihood_scale": estimated_likelihood_scale(effects)}
     told = None if covariates is None else _told(effects, fit, covariates, p_value)
     without = fit.without_covariates
     sampled = None if drawn is None else _sampled(drawn[0], int(drawn[1].sum()))
     lfsr = posterior(effects, fit.prior).lfsr if lfsr is None else lfsr
-    listed = list_rate(lfsr) < level if drawn is None else drawn[1]
-    shares = false_proportions(effects, fit.prior, listed) if drawn is None else list_discoveries(effects, *drawn)
+    discoveries = list_rate(lfsr) < level if drawn is None else drawn[1]
+    shares = false_proportions(effects, fit.prior, discoveries) if drawn is None else list_discoveries(effects, *drawn)
     warnings = [*cautions(effects, fit, diagnostics), *([] if told is None else covariate_cautions(told))]
-    if listed.mean() > NEARLY_ALL and not effects.scalars.get("given_sizes"):
+    if discoveries.mean() > NEARLY_ALL and not effects.scalars.get("given_sizes"):
         warnings.insert(
             0,
-            f"{100 * listed.mean():.0f}% of the genes are in the list. Whether all have moved together, against what "
-            "the size factors take for unchanged, only controls can tell: name spike-ins, or genes known not to "
+            f"{100 * discoveries.mean():.0f}% of the genes are in the list. Whether all have moved together, against "
+            "what the size factors take for unchanged, only controls can tell: name spike-ins, or genes known not to "
             "respond, under size_factors.controls.",
         )
     applied = None if fit.stored is None else _applied(effects, fit, stored)
@@ -100,7 +100,7 @@ def summarize(
     return {
         **_plain(fit),  # type: ignore[typeddict-item]
         "fixed_null": None if fixed is None else _plain(fixed),
-        "contrast": {"name": effects.contrast, "up": effects.up, "down": effects.down},
+        "contrast": {"name": effects.contrast, "up": effects.up_label, "down": effects.down_label},
         "engine": {"name": effects.engine, **with_bends_as_lists(effects.scalars)},
         "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
         "random_effects": None if effects.random is None else _random(effects.random),
@@ -117,7 +117,7 @@ def summarize(
         "stored": applied,
         "diagnostics": {name: value if np.isfinite(value) else None for name, value in diagnostics.items()},
         "gibbs": sampled,
-        "fdp": discovery_proportion(scattered(shares, effects, listed), listed),
+        "fdp": discovery_proportion(scattered(shares, effects, discoveries), discoveries),
         "list_range": _list_range(effects, fit, level),
         "warnings": warnings,
         "comparison": None if models is None else _compared(models),
@@ -128,25 +128,25 @@ def summarize(
     }
 
 
-def summarize_joint(
-    effects: JointEffects, fit: MultivariateFit, leading: tuple[Effects, Posterior], lfsr: FloatArray, level: float
+def summarize_multi_df(
+    effects: MultiDfEffects, fit: MultivariateFit, top: tuple[Effects, Posterior], lfsr: FloatArray, level: float
 ) -> Summary:
     """What ``prior.json`` says of a question of several rows; as `summarize`, and all rows' prior under ``prior``.
 
-    leading are `multi_df.leading_effects`, lfsr (G, R) the rows' own. At the top stands the prior of one row's
+    top are `multi_df.top_effects`, lfsr (G, R) the rows' own. At the top stands the prior of one row's
     effect, averaged over rows, which figures show.
     """
-    single, known = leading
+    single, known = top
     marginal = EmFit(
         prior=marginal_prior(fit.prior),
         **{name: getattr(fit, name) for name in ("loglik", "certificate", "converged", "solver")},
     )
-    sigma0 = null_spread(effects.p_value)
+    null_z_sd = estimated_null_z_sd(effects.p_value)
     rows = {str(row): int(np.sum(list_rate(lfsr[:, r]) < level)) for r, row in enumerate(effects.row)}
     return {
         **_plain(marginal),  # type: ignore[typeddict-item]
         "fixed_null": None,
-        "contrast": {"name": effects.contrast, "up": single.up, "down": single.down},
+        "contrast": {"name": effects.contrast, "up": single.up_label, "down": single.down_label},
         "rows": rows,
         "engine": {"name": effects.engine, **with_bends_as_lists(effects.scalars)},
         "hidden_factors": None if effects.hidden is None else _hidden(effects.hidden),
@@ -159,10 +159,10 @@ def summarize_joint(
             "q_value": int(np.sum(list_rate(known.lfdr) < level)),
         },
         "covariates": None,
-        "diagnostics": {"sigma0": sigma0 if np.isfinite(sigma0) else None},
+        "diagnostics": {"null_z_sd": null_z_sd if np.isfinite(null_z_sd) else None},
         "gibbs": None,
         "fdp": None,
-        "warnings": cautions(single, marginal, {"sigma0": sigma0}),
+        "warnings": cautions(single, marginal, {"null_z_sd": null_z_sd}),
         "comparison": None,
         "seed": None,
         "prior": plain(fit.prior),
@@ -180,7 +180,7 @@ def _sampled(draws: GibbsDraws, n_listed: int) -> GibbsSummary:
         "warmup": int(draws.sweep[0]),
         "seed": draws.seed,
         "pi0": draws.prior.pi0,
-        "null_scale": draws.prior.null_scale,
+        "null_sd": draws.prior.null_sd,
         "weight": draws.prior.weight.tolist(),
         "coefficient": None if draws.coefficient is None else _mean_and_sd(draws.coefficient),
         "diagnosis": diagnosis,
@@ -192,10 +192,14 @@ def _sampled(draws: GibbsDraws, n_listed: int) -> GibbsSummary:
 def _list_range(effects: Effects, fit: EmFit, level: float) -> ListRange | None:
     """How long the list would be at the ends of what is known of the null, in numbers and in words."""
     found = list_range(effects, fit.prior, level, FDP_PROBABILITY)
-    if found is None or fit.drift is None:
+    if found is None or fit.null_sd_prior is None:
         return None
     low, high = found
-    source = f"residuals with {fit.drift.df:g} degrees of freedom leave open" if fit.drift.seen else "no residuals tell"
+    source = (
+        f"residuals with {fit.null_sd_prior.df:g} degrees of freedom leave open"
+        if fit.null_sd_prior.seen
+        else "no residuals tell"
+    )
     words = (
         f"How far estimates of unchanged genes drift together, {source}: the list would have between {low:,} and "
         f"{high:,} genes over the likely range of it."
@@ -222,13 +226,13 @@ def _mean_and_sd(draws: FloatArray) -> dict[str, list[float]]:
     return {"mean": draws.mean(axis=0).tolist(), "sd": draws.std(axis=0, ddof=1).tolist()}
 
 
-def discovery_proportion(proportion: FloatArray, listed: BoolArray) -> FalseProportion | None:
+def discovery_proportion(proportion: FloatArray, discoveries: BoolArray) -> FalseProportion | None:
     """Posterior of a list's false discovery proportion, from draws of it, (D,); None where it lists no gene.
 
     Its interval is the shortest that holds 90% of the draws: a proportion takes few values, and one with 5% beyond
     either end would hold more by nearly the probabilities of both.
     """
-    if not listed.any():
+    if not discoveries.any():
         return None
     low, high = shortest_interval(proportion, FDP_PROBABILITY)
     return {
@@ -275,11 +279,11 @@ def _plain(fit: EmFit) -> FitSummary:
     return {
         "family": fit.prior.family,
         "pi0": fit.prior.pi0,
-        "null_scale": fit.prior.null_scale,
+        "null_sd": fit.prior.null_sd,
         "weight": fit.prior.weight.tolist(),
         "scale": fit.prior.scale.tolist(),
         "mode": fit.prior.mode,
-        "stretch": fit.prior.stretch,
+        "likelihood_scale": fit.prior.likelihood_scale,
         "unit": fit.prior.unit,
         "nulls": None if fit.prior.nulls is None else _nulls(fit.prior.nulls),
         "solver": fit.solver,

@@ -16,8 +16,8 @@ from ebgenes.posteriors.fdr import (
     threshold_rate,
 )
 from ebgenes.records.counts import Screen
-from ebgenes.records.effects import Effects, JointEffects
-from ebgenes.records.posterior import JointPosterior, Posterior
+from ebgenes.records.effects import Effects, MultiDfEffects
+from ebgenes.records.posterior import MultiDfPosterior, Posterior
 
 COLUMNS = {
     "gene_id": "gene identifier, as in the input",
@@ -47,7 +47,7 @@ COLUMNS = {
     "no gene can be",
     "ci_high_changed": "upper end of that interval",
 }
-JOINT_COLUMNS = {
+MULTI_DF_COLUMNS = {
     "leading_row": "the row most certain to differ from 0: the effect is its own, test and lfdr are of all rows",
     "signal": "rows whose lfsr is below report.level, with their signs",
     "pattern": "the prior's pattern of rows that is most probable; none: no row differs from 0",
@@ -105,24 +105,24 @@ def tested(table: pd.DataFrame) -> pd.Series[bool]:
     return ~table["status"].isin(UNTESTED)
 
 
-def is_joint(table: pd.DataFrame) -> bool:
+def is_multi_df(table: pd.DataFrame) -> bool:
     """Whether a result table is of a question of several rows."""
     return "leading_row" in table
 
 
 def error_column(table: pd.DataFrame) -> str:
     """The column of what may be wrong with a gene of the list: ``lfsr``, of several rows ``lfdr``."""
-    return "lfdr" if is_joint(table) else "lfsr"
+    return "lfdr" if is_multi_df(table) else "lfsr"
 
 
 def rate_column(table: pd.DataFrame) -> str:
     """The column of the error rate that makes the list, `fdr.list_rate` of `error_column`."""
-    return "q_value" if is_joint(table) else "s_value"
+    return "q_value" if is_multi_df(table) else "s_value"
 
 
 def rate_words(table: pd.DataFrame) -> str:
     """What that error rate is called."""
-    return "false discovery rate" if is_joint(table) else "false sign rate"
+    return "false discovery rate" if is_multi_df(table) else "false sign rate"
 
 
 def in_list(table: pd.DataFrame, level: float) -> BoolArray:
@@ -210,7 +210,7 @@ def _fitted_table(effects: Effects, posterior: Posterior) -> pd.DataFrame:
     )
 
 
-def _complete(fitted: pd.DataFrame, effects: Effects | JointEffects, screen: Screen | None) -> pd.DataFrame:
+def _complete(fitted: pd.DataFrame, effects: Effects | MultiDfEffects, screen: Screen | None) -> pd.DataFrame:
     """A row for every gene of the fit or, with a screen, of the input."""
     failed = effects.failed
     if failed is not None:
@@ -219,7 +219,7 @@ def _complete(fitted: pd.DataFrame, effects: Effects | JointEffects, screen: Scr
         known = {"gene_id": failed.gene, "gene_name": failed.gene, "base_mean": failed.base_mean}
         for name, values in {**known, "status": failed.status}.items():
             fitted.loc[failed.place, name] = values
-        texts = [name for name in JOINT_COLUMNS if name in fitted]
+        texts = [name for name in MULTI_DF_COLUMNS if name in fitted]
         fitted[texts] = fitted[texts].fillna("")
     return fitted if screen is None else _every_gene(fitted, screen)
 
@@ -230,31 +230,31 @@ def _every_gene(fitted: pd.DataFrame, screen: Screen) -> pd.DataFrame:
     every["gene_name"] = np.where(screen.name == "", screen.gene, screen.name)
     every["base_mean"] = screen.base_mean
     every["status"] = every["status"].where(screen.kept, screen.status)
-    texts = [name for name in JOINT_COLUMNS if name in every]
+    texts = [name for name in MULTI_DF_COLUMNS if name in every]
     every[texts] = every[texts].fillna("")
     return every[list(fitted.columns)]
 
 
-def joint_table(
-    effects: JointEffects,
-    posterior: JointPosterior,
-    leading: tuple[Effects, Posterior],
+def multi_df_table(
+    effects: MultiDfEffects,
+    posterior: MultiDfPosterior,
+    top: tuple[Effects, Posterior],
     signal: TextArray,
     screen: Screen | None = None,
 ) -> pd.DataFrame:
-    """One row for every gene, in the columns of `COLUMNS`, `JOINT_COLUMNS` and, for each row, `ROW_COLUMNS`.
+    """One row for every gene, in the columns of `COLUMNS`, `MULTI_DF_COLUMNS` and, for each row, `ROW_COLUMNS`.
 
     Parameters
     ----------
     effects, posterior
         The same genes in the same order, (G,).
-    leading, signal
-        What `ebgenes.analyses.multi_df.leading_effects` and `signals` make of them.
+    top, signal
+        What `ebgenes.analyses.multi_df.top_effects` and `signals` make of them.
     screen
         As in `results_table`.
     """
-    table = _fitted_table(*leading).assign(stat=effects.statistic)
-    table["leading_row"] = effects.row[posterior.leading]
+    table = _fitted_table(*top).assign(stat=effects.statistic)
+    table["leading_row"] = effects.row[posterior.top_row]
     table["signal"] = signal
     table["pattern"] = posterior.pattern
     se = np.sqrt(np.einsum("grr->gr", effects.covariance))
@@ -312,7 +312,7 @@ def ranking(table: pd.DataFrame) -> pd.DataFrame:
     return ranked.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> str:
+def sentence(table: pd.DataFrame, up_label: str, down_label: str, level: float = 0.05) -> str:
     """What was found and how sure we are, and what Benjamini and Hochberg's procedure finds at the same level."""
     judged = table[tested(table)]
     if judged.empty:
@@ -320,7 +320,7 @@ def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> st
     found = judged[in_list(judged, level)]
     n_adjusted = int((judged["adj_p_value"] < level).sum())
     beside = f"Benjamini-Hochberg on the same p-values lists {n_adjusted:,}"
-    if is_joint(table):
+    if is_multi_df(table):
         at, wrong = f"at a false discovery rate of {level:g}", "false"
         beside = f"{beside}."
     else:
@@ -336,6 +336,6 @@ def sentence(table: pd.DataFrame, up: str, down: str, level: float = 0.05) -> st
     expected = float(found[error_column(table)].sum())
     about = f"about {expected:,.{1 if expected < 10 else 0}f}" if expected >= 0.05 else "fewer than 0.1"
     return (
-        f"{len(found):,} of {len(judged):,} tested genes differ {at}: {n_up:,} {up}, {n_down:,} {down}; {about} of "
-        f"them are expected to be {wrong}. {beside}"
+        f"{len(found):,} of {len(judged):,} tested genes differ {at}: {n_up:,} {up_label}, {n_down:,} {down_label}; "
+        f"{about} of them are expected to be {wrong}. {beside}"
     )

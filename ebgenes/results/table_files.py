@@ -27,7 +27,7 @@ from ebgenes.records.counts import Study
 from ebgenes.results.ranges import require_sound_table
 from ebgenes.results.table import (
     COLUMNS,
-    JOINT_COLUMNS,
+    MULTI_DF_COLUMNS,
     REPEAT_COLUMNS,
     TEXT_COLUMNS,
     THRESHOLD_COLUMNS,
@@ -136,7 +136,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         table = pd.read_csv(
             found,
             sep="\t",
-            dtype={**dict.fromkeys((*TEXT_COLUMNS, *JOINT_COLUMNS), str), **dict.fromkeys(numbers, float)},
+            dtype={**dict.fromkeys((*TEXT_COLUMNS, *MULTI_DF_COLUMNS), str), **dict.fromkeys(numbers, float)},
             keep_default_na=False,
             na_values={name: ["NA"] for name in numbers},
             float_precision="round_trip",

@@ -460,6 +460,49 @@ def test_every_cell_type_becomes_jobs_and_the_same_numbers(cell_study: Path) -> 
     assert jobs == Counter({"contrast again": 3, "report": 3, "multivariate": 1, "all": 1})
 
 
+TOY = """
+from dataclasses import dataclass
+from ebgenes.app import analyses
+from ebgenes.app.analyses.analysis import Analysis
+from ebgenes.app.config import schema
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    genes: int
+
+analyses.register(
+    Analysis(
+        name="top", words="Best genes.", settings=Settings, write=lambda *asked: "", sections=lambda *asked: [],
+        reads=("genes.tsv",), outputs=lambda config: ["top.tsv"],
+    )
+)
+known = schema()["$defs"]
+known["top"] = {"properties": {"genes": {"type": "integer", "default": 9}}}
+known["dataset"]["properties"]["top"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/top"}}
+"""
+"""An analysis in a file of its own, and its part of the schema."""
+
+
+def test_an_analysis_needs_no_rule_of_its_own(settings: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TOY)
+    write_config(tmp_path / "mine.yaml", changed(settings, top={"few": {"genes": 7}, "more": {}}))
+    done = command(
+        *(tmp_path, "env", f"PYTHONPATH={tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),
+        *(sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW, "--configfile", "mine.yaml"),
+        *("--cores", "1", "--dry-run", "--printshellcmds"),
+    )
+    output = output_of(done)
+    assert planned(output) == Counter({"counts": 1, **dict.fromkeys(FIT, 1), "top": 2, "report": 1, "all": 1})
+    block = output[output.index("rule top:") :].partition("[")[0]
+    # It waits for what it reads, and the page waits for it.
+    assert re.search(r"input: .*study/counts.h5ad, .*study/treatment/genes.tsv\n", block)
+    assert re.search(r"output: .*study/top/(few|more)/top.json, .*study/top/(few|more)/top.tsv\n", block)
+    assert "ebgenes top " in block
+    report = output[output.index("rule report:") :].partition("[")[0]
+    assert "study/top/few/top.json" in report
+    assert "study/top/few/top.tsv" not in report
+
+
 # Names, folders, other workflows
 
 

@@ -15,28 +15,28 @@ from snakemake.jobs import Job
 
 try:
     from ebgenes import __version__ as EBGENES_VERSION
+    from ebgenes.app.analyses import ANALYSES
     from ebgenes.app.config import (
         annotation_columns,
-        is_joint,
+        is_multi_df,
         load_yaml_file,
         parse_config,
         plain_values,
         size_factor_file,
-        taken_together,
     )
     from ebgenes.app.file_marks import Contents
     from ebgenes.app.outputs import (
-        CONDITIONS_FOLDER,
-        conditions_figures,
         dataset_figures,
-        files_of_conditions,
+        files_of_analysis,
         files_of_contrast,
         files_of_dataset,
+        folder_of_analysis,
         multi_df_figures,
+        shown_on_page,
         studies_figures,
     )
     from ebgenes.app.parts import (
-        conditions_part,
+        analysis_part,
         dataset_part,
         intake_part,
         plan_part,
@@ -106,19 +106,16 @@ OUTDIR = "" if OUTDIR == "." else OUTDIR
 DATASET = os.path.join(OUTDIR, "{dataset}")
 CONTRAST = os.path.join(DATASET, "{contrast}")
 STUDIES = os.path.join(OUTDIR, "{studies}")
-GROUP = os.path.join(OUTDIR, "{joined}", CONDITIONS_FOLDER, "{group}")
 LOGS = os.path.join(OUTDIR, "logs", "{dataset}")
 CONTRAST_FILES = files_of_contrast(SETTINGS)
 STUDIES_FIGURES = studies_figures(SETTINGS)
 ROW_FIGURES = multi_df_figures(SETTINGS)
-GROUP_FIGURES = conditions_figures(SETTINGS)
-GROUP_TABLES = files_of_conditions(SETTINGS.report)
-GROUP_FILES = GROUP_TABLES + GROUP_FIGURES
-
-
-def pictures(files):
-    """Those that pages show."""
-    return [name for name in files if name.endswith(".png")]
+# Analyses of a dataset's contrasts that some dataset asks for.
+ASKED = [
+    analysis
+    for key, analysis in ANALYSES.items()
+    if any(each.analyses[key] for each in SETTINGS.datasets.values())
+]
 
 
 # Datasets of cells become a study for each cell type, `<dataset>/<cell type>`, once their cells have been read.
@@ -132,10 +129,7 @@ def any_of(names):
 
 
 wildcard_constraints:
-    joined=any_of(SETTINGS.datasets),
-    group=any_of(
-        sorted({name for d in SETTINGS.datasets.values() for name in d.multivariate})
-    ),
+    analyzed=any_of(SETTINGS.datasets),
     cells=any_of(CELLS),
     cell_type=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     dataset=rf"{any_of(PLAIN)}|(?:{any_of(CELLS)})/[A-Za-z0-9][A-Za-z0-9._-]*",
@@ -261,7 +255,7 @@ def row_files(study, files):
     return [
         file
         for file in found
-        if is_joint(asked[os.path.basename(os.path.dirname(file))])
+        if is_multi_df(asked[os.path.basename(os.path.dirname(file))])
     ]
 
 
@@ -284,7 +278,7 @@ def asked(wildcards):
 
 def chunks_of(wildcards):
     """Effects by chunk, of contrasts of one row; several rows are fitted at once."""
-    if CHUNKS <= 1 or is_joint(dataset(wildcards).contrasts[wildcards.contrast]):
+    if CHUNKS <= 1 or is_multi_df(dataset(wildcards).contrasts[wildcards.contrast]):
         return []
     folder = CONTRAST.format(**wildcards)
     return [f"{folder}/chunks/{i}.h5" for i in range(1, CHUNKS + 1)]
@@ -312,15 +306,12 @@ def own_batch(wildcards):
     )
 
 
-def reported(folder, name):
+def reported(folder, name, category="{dataset}", **subcategory):
     """A figure, as `snakemake --report` shows it: once, as PNG, with its caption as a label."""
     stem, suffix = os.path.splitext(name)
     path = f"{folder}/{name}"
     if suffix != ".png":
         return path
-    groups = {CONTRAST: "{contrast}", GROUP: "{group}"}
-    subcategory = {"subcategory": groups[folder]} if folder in groups else {}
-    category = {STUDIES: "{studies}", GROUP: "{joined}"}.get(folder, "{dataset}")
     return report(
         path,
         caption="../report/figure.rst",
@@ -330,44 +321,64 @@ def reported(folder, name):
     )
 
 
-def group_file(name, group, file):
-    return os.path.join(OUTDIR, name, CONDITIONS_FOLDER, group, file)
-
-
-def group_files(name, files):
-    """The named files of everything that is taken together in a dataset."""
+def outputs_of(analysis):
+    """What an entry of an analysis leaves, its figures for `snakemake --report` too."""
+    folder = folder_of_analysis(analysis, os.path.join(OUTDIR, "{analyzed}"), "{entry}")
     return [
-        group_file(name, group, file)
-        for group in SETTINGS.datasets[name].multivariate
-        for file in files
+        reported(folder, name, "{analyzed}", subcategory="{entry}")
+        for name in files_of_analysis(analysis, SETTINGS)
     ]
 
 
-def group_inputs(file_of):
-    """An input function: a file of every study that is taken together, or of each of its contrasts."""
+def entries_of(analysis):
+    """Names of all entries of an analysis."""
+    return sorted(
+        {name for d in SETTINGS.datasets.values() for name in d.analyses[analysis.name]}
+    )
+
+
+def analysis_files(name, chosen=list):
+    """The files, or those chosen, of every analysis of a dataset."""
+    return [
+        os.path.join(
+            folder_of_analysis(analysis, os.path.join(OUTDIR, name), entry), file
+        )
+        for analysis in ASKED
+        for entry in SETTINGS.datasets[name].analyses[analysis.name]
+        for file in chosen(files_of_analysis(analysis, SETTINGS))
+    ]
+
+
+def analysis_inputs(analysis):
+    """An input function: counts and the files that are read of each contrast, of every cell type where there are some."""
 
     def find(wildcards):
-        name = wildcards.joined
-        asked = asked_together(name, wildcards.group)
+        name = wildcards.analyzed
+        asked = analysis.contrasts(SETTINGS.datasets[name], wildcards.entry)
         studies = {"": asked} if name in PLAIN else cell_types_of(name)
-        return [
-            os.path.join(OUTDIR, name, part, file)
-            for part, answered in studies.items()
-            for file in file_of([each for each in answered if each in asked])
-        ]
+        files = []
+        for part, answered in studies.items():
+            found = [each for each in answered if each in asked]
+            read = [
+                os.path.join(each, file) for each in found for file in analysis.reads
+            ]
+            counts = ["counts.h5ad"] if found else []
+            files += [os.path.join(OUTDIR, name, part, file) for file in counts + read]
+        return files
 
     return find
 
 
-def asked_together(name, group):
-    """Contrasts that are taken together."""
-    settings = SETTINGS.datasets[name]
-    return taken_together(settings, settings.multivariate[group])
+def analysis_config(analysis):
+    """A function of what an entry of an analysis depends on."""
+    return lambda wildcards: analysis_part(
+        SETTINGS, wildcards.analyzed, analysis, wildcards.entry
+    )
 
 
-def group_plan(wildcards):
+def cell_type_plan(wildcards):
     """What can be asked of each cell type, where there are some."""
-    name = wildcards.joined
+    name = wildcards.analyzed
     return [os.path.join(OUTDIR, name, "cell_types.json")] if name in CELLS else []
 
 
@@ -387,7 +398,7 @@ def results_of_cells(name):
             for part in cell_types_of(name)
             for file in results_of(f"{name}/{part}")
         ),
-        *group_files(name, GROUP_FILES),
+        *analysis_files(name),
     ]
 
 
@@ -417,7 +428,7 @@ def study_files(wildcards):
 
 def every_result():
     plain = [file for name in PLAIN for file in results_of(name)]
-    plain += [file for name in PLAIN for file in group_files(name, GROUP_FILES)]
+    plain += [file for name in PLAIN for file in analysis_files(name)]
     plain += [
         os.path.join(OUTDIR, name, file)
         for name in SETTINGS.studies

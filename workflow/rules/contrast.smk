@@ -43,7 +43,10 @@ rule chunk:
 # What a contrast leaves, whoever makes it; files that the data decide on cannot be promised.
 ANSWER = {
     **asdict(CONTRAST_FILES.within(CONTRAST)),
-    "figures": [reported(CONTRAST, name) for name in CONTRAST_FILES.figures],
+    "figures": [
+        reported(CONTRAST, name, subcategory="{contrast}")
+        for name in CONTRAST_FILES.figures
+    ],
 }
 del ANSWER["perhaps"]
 
@@ -156,7 +159,7 @@ if ROW_FIGURES:
             prior=f"{CONTRAST}/prior.json",
             table=f"{CONTRAST}/genes.tsv",
         output:
-            [reported(CONTRAST, name) for name in ROW_FIGURES],
+            [reported(CONTRAST, name, subcategory="{contrast}") for name in ROW_FIGURES],
         log:
             f"{LOGS}/{{contrast}}.rows.log",
         localrule: True

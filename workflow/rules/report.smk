@@ -5,12 +5,10 @@ rule report:
         tables=lambda wildcards: contrast_files(wildcards.dataset, ["genes.tsv"]),
         priors=lambda wildcards: contrast_files(wildcards.dataset, ["prior.json"]),
         figures=lambda wildcards: contrast_files(
-            wildcards.dataset, pictures(CONTRAST_FILES.figures)
+            wildcards.dataset, shown_on_page(CONTRAST_FILES.figures)
         ),
-        rows=lambda wildcards: row_files(wildcards.dataset, pictures(ROW_FIGURES)),
-        group=lambda wildcards: group_files(
-            name_of(wildcards), ["multivariate.json", *pictures(GROUP_FIGURES)]
-        ),
+        rows=lambda wildcards: row_files(wildcards.dataset, shown_on_page(ROW_FIGURES)),
+        analyses=lambda wildcards: analysis_files(name_of(wildcards), shown_on_page),
     output:
         results=f"{DATASET}/results.h5ad",
         page=report(

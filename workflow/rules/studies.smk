@@ -9,7 +9,7 @@ rule studies:
         prior=f"{STUDIES}/prior.json",
         tables=[f"{STUDIES}/genes.{suffix}" for suffix in SETTINGS.report.tables],
         own=f"{STUDIES}/studies.tsv",
-        figures=[reported(STUDIES, name) for name in STUDIES_FIGURES],
+        figures=[reported(STUDIES, name, "{studies}") for name in STUDIES_FIGURES],
         page=report(
             f"{STUDIES}/report.html",
             caption="../report/page.rst",

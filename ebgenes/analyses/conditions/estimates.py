@@ -37,9 +37,9 @@ class Estimates:
         covariance = self.covariance if len(self.covariance) == 1 else self.covariance[genes]
         return _plain(self.estimate[genes]), _plain(covariance)
 
-    def widened(self, drift: FloatArray) -> Estimates:
+    def widened(self, null_covariance: FloatArray) -> Estimates:
         """The same with errors that have the drift's covariance (R, R) besides their own."""
-        return Estimates(self.estimate, self.covariance + drift) if drift.any() else self
+        return Estimates(self.estimate, self.covariance + null_covariance) if null_covariance.any() else self
 
 
 def _plain(array: FloatArray) -> FloatArray:

@@ -60,8 +60,8 @@ def fit_multivariate(
     learn
         Whether patterns of the strongest genes are added, by extreme deconvolution.
     null
-        ``estimated``: each condition's estimates carry a drift N(0, s0^2) as `fit_em` expects it in that condition
-        alone (its root mean square), correlated over conditions as the errors are; ``fixed``: none.
+        ``estimated``: each condition's estimates carry an error N(0, null_sd^2) as `fit_em` expects it in that
+        condition alone (its root mean square), correlated over conditions as the errors are; ``fixed``: none.
     scale
         Slab scales in place of the grid, (n,), positive and ascending; each pattern has all of them.
     min_scale
@@ -105,8 +105,8 @@ def fit_multivariate(
         fit_em(each, null=null, min_scale=min_scale, null_weight=null_weight, mode="zero", bulk="none")
         for each in single
     ]
-    drift = _drift(known, np.array([fit.prior.null_scale for fit in fits]))
-    known = known.widened(drift)
+    null_covariance = _null_covariance(known, np.array([fit.prior.null_sd for fit in fits]))
+    known = known.widened(null_covariance)
     shapes = normalized(canonical_patterns(list(names)) if patterns is None else patterns, len(names))
     if learn:
         lfdr = _lfdr(known, [null_probability(each, fit.prior) for each, fit in zip(single, fits, strict=True)])
@@ -116,9 +116,9 @@ def fit_multivariate(
             # Weights of two equal patterns would not be determined.
             if not any(np.allclose(covariance, other) for other in shapes.values()):
                 shapes[name] = covariance
-    grids = (slab_grid(each, min_scale) for each in single)
-    grid = max(grids, key=lambda grid: grid[-1]) if scale is None else np.asarray(scale, float)
-    prior = _unweighted(names, shapes, grid, drift)
+    grid_likelihood = (slab_grid(each, min_scale) for each in single)
+    grid = max(grid_likelihood, key=lambda grid: grid[-1]) if scale is None else np.asarray(scale, float)
+    prior = _unweighted(names, shapes, grid, null_covariance)
     components = prior.components()
     shape = (len(known.estimate), len(components))
     if shape[0] * shape[1] > IN_MEMORY:
@@ -156,7 +156,7 @@ def _single_conditions(
     return effects
 
 
-def _drift(known: Estimates, size: FloatArray) -> FloatArray:
+def _null_covariance(known: Estimates, size: FloatArray) -> FloatArray:
     """Covariance of the drift, (R, R): what replicates share reaches contrasts as their errors do."""
     se = known.se
     scaled = np.divide(known.covariance, (se[:, :, None] * se[:, None, :])[: len(known.covariance)],
@@ -183,7 +183,7 @@ def _strong(known: Estimates, lfdr: FloatArray) -> Estimates:
 
 
 def _unweighted(
-    names: TextArray, shapes: Mapping[str, FloatArray], grid: FloatArray, drift: FloatArray
+    names: TextArray, shapes: Mapping[str, FloatArray], grid: FloatArray, null_covariance: FloatArray
 ) -> MultivariatePrior:
     """The null and every pattern at every scale, evenly weighted."""
     n_patterns, n_scales = len(shapes), len(grid)
@@ -195,5 +195,5 @@ def _unweighted(
         pattern_of=np.concatenate([[-1], np.repeat(np.arange(n_patterns), n_scales)]),
         pattern=text_array(shapes),
         covariance=np.array(list(shapes.values())),
-        drift=drift,
+        null_covariance=null_covariance,
     )

@@ -41,7 +41,7 @@ def multivariate_posterior(prior: MultivariatePrior, estimates: Any, covariances
         raise InputError(
             f"the prior is of {len(prior.condition)} conditions and the estimates of {known.estimate.shape[1]}."
         )
-    known = known.widened(prior.drift)
+    known = known.widened(prior.null_covariance)
     used = np.flatnonzero(prior.weight > 0)
     components, log_weight = prior.components()[used], np.log(prior.weight[used])
     parts = map_blocks(lambda genes: _moments(known, components, log_weight, genes), len(known.estimate))

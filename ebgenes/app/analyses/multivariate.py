@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ebgenes.app.config import Config, DatasetSettings
-    from ebgenes.report.contents import TogetherPage
+    from ebgenes.report.contents import Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,24 +35,39 @@ def write(folder: Path, entry: str, dataset: DatasetSettings, config: Config) ->
     return write_together(folder, entry, dataset, config)
 
 
-def sections(folder: Path, entries: Sequence[str]) -> list[TogetherPage]:
+def sections(folder: Path, entries: Sequence[str]) -> list[Section]:
     """What was found."""
-    from ebgenes.app.conditions import together_pages
+    from ebgenes.app.conditions import together_sections
 
-    return together_pages(folder, entries)
+    return together_sections(folder, entries)
+
+
+def contrasts_of(dataset: DatasetSettings, entry: str) -> list[str]:
+    """Contrasts that are taken together: those that are named, or all of one row."""
+    from ebgenes.app.config import single_effects
+
+    named = dataset.multivariate[entry].contrasts
+    return single_effects(dataset) if named is None else named
+
+
+def outputs(config: Config) -> list[str]:
+    """Tables a row for each gene, and for each gene and condition; figures."""
+    from ebgenes.app.outputs import conditions_figures, conditions_tables
+
+    return [*conditions_tables(config.report), *conditions_figures(config)]
 
 
 def mistakes(dataset: DatasetSettings, entry: str) -> Iterator[str]:
     """Contrasts or cell types that cannot be taken together."""
-    from ebgenes.app.config import is_joint, taken_together
+    from ebgenes.app.config import is_multi_df
 
     settings = dataset.multivariate[entry]
-    contrasts = taken_together(dataset, settings)
+    contrasts = contrasts_of(dataset, entry)
     for contrast in contrasts:
         if contrast not in dataset.contrasts:
             known = f"its contrasts: {listing(dataset.contrasts)}.{nearest(contrast, dataset.contrasts)}"
             yield f".contrasts: {contrast!r} is no contrast of the dataset; {known}"
-        elif is_joint(dataset.contrasts[contrast]):
+        elif is_multi_df(dataset.contrasts[contrast]):
             yield f".contrasts: {contrast!r} has several rows; name contrasts of one row."
     if not contrasts:
         yield ": the dataset has no contrast of one row; add some."
@@ -66,9 +81,8 @@ def mistakes(dataset: DatasetSettings, entry: str) -> Iterator[str]:
 def check(dataset: DatasetSettings, sheet: pd.DataFrame, entry: str) -> Iterator[str]:
     """Contrasts of one study must not be sums of one another, where the design tells their correlation."""
     from ebgenes.app.conditions import require_independent
-    from ebgenes.app.config import taken_together
 
-    contrasts = taken_together(dataset, dataset.multivariate[entry])
+    contrasts = contrasts_of(dataset, entry)
     what = f"{len(contrasts)} contrasts" if dataset.pseudobulk is None else "cell types"
     yield f"{what} taken together"
     require_independent(dataset, sheet, entry)
@@ -80,6 +94,8 @@ ANALYSIS = Analysis(
     settings=MultivariateSettings,
     write=write,
     sections=sections,
+    contrasts=contrasts_of,
+    outputs=outputs,
     mistakes=mistakes,
     check=check,
 )

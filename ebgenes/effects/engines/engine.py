@@ -10,10 +10,10 @@ from ebgenes.records.references import Reference
 
 if TYPE_CHECKING:
     from ebgenes.effects.ready import Asked, Ready
-    from ebgenes.records.effects import Effects, JointEffects
+    from ebgenes.records.effects import Effects, MultiDfEffects
 
 Fit = Callable[["Ready", "Asked"], "Effects"]
-RowsFit = Callable[["Ready", "Asked", "Mapping[str, float] | None"], "JointEffects"]
+RowsFit = Callable[["Ready", "Asked", "Mapping[str, float] | None"], "MultiDfEffects"]
 
 PLAIN = """
 <p>The likelihood of each gene's effect comes from the engine <code>{{ page.engine }}</code> with the normalization

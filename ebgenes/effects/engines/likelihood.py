@@ -10,7 +10,7 @@ from ebgenes.records.references import Reference
 
 if TYPE_CHECKING:
     from ebgenes.effects.ready import Asked, Ready
-    from ebgenes.records.effects import Effects, JointEffects
+    from ebgenes.records.effects import Effects, MultiDfEffects
 
 METHODS = """
 <p>Each count was taken as negative binomial: its mean is the sample's size times the exponential of a sum of
@@ -73,9 +73,9 @@ def fit(ready: Ready, asked: Asked) -> Effects:
     return effects_of(learn_common(ready, **known, count_tails=chosen["count_tails"]))
 
 
-def fit_rows(ready: Ready, asked: Asked, before: Mapping[str, float] | None) -> JointEffects:
+def fit_rows(ready: Ready, asked: Asked, before: Mapping[str, float] | None) -> MultiDfEffects:
     """Likelihood ratios of several rows."""
-    from ebgenes.effects.joint import likelihood_ratio
+    from ebgenes.effects.multi_df_effects import likelihood_ratio
 
     return likelihood_ratio(
         ready.counts, ready.design, tails=asked.options["dispersion_tails"], outliers=asked.options["outliers"],

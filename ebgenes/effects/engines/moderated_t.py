@@ -10,7 +10,7 @@ from ebgenes.records.references import Reference
 
 if TYPE_CHECKING:
     from ebgenes.effects.ready import Asked, Ready
-    from ebgenes.records.effects import Effects, JointEffects
+    from ebgenes.records.effects import Effects, MultiDfEffects
 
 METHODS = """
 <p>Log2 counts per million were fitted to the design <code>{{ page.formula }}</code> by weighted least squares; the
@@ -44,15 +44,17 @@ def fit(ready: Ready, asked: Asked) -> Effects:
     return fit_moderated_t(ready.counts, ready.design, contrast, **asked.options)
 
 
-def fit_rows(ready: Ready, asked: Asked, before: Mapping[str, float] | None) -> JointEffects:
+def fit_rows(ready: Ready, asked: Asked, before: Mapping[str, float] | None) -> MultiDfEffects:
     """Moderated F statistics."""
-    from ebgenes.effects.joint import moderated_f
     from ebgenes.effects.moderated_t import moderate
+    from ebgenes.effects.multi_df_effects import moderated_f
 
-    joint = ready.design.joint
-    if joint is None:
+    multi_df = ready.design.multi_df
+    if multi_df is None:
         raise ValueError("the design has no question of several rows")
-    return moderated_f(ready.counts, ready.design, moderate(ready.counts, ready.design, joint.weight, **asked.options))
+    return moderated_f(
+        ready.counts, ready.design, moderate(ready.counts, ready.design, multi_df.weight, **asked.options)
+    )
 
 
 ENGINE = Engine(

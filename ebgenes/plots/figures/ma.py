@@ -10,6 +10,6 @@ FIGURE = FigureRecord(
     of=("contrast", "studies"),
     caption="MA plot: size of the effect against the mean of normalized counts; triangles are the genes of the list.",
     draw=drawn_by("clouds", "draw_ma"),
-    needs=("table", "level", "label", "up", "down"),
+    needs=("table", "level", "label", "up_label", "down_label"),
     on_page="script",
 )

@@ -10,6 +10,6 @@ FIGURE = FigureRecord(
     of=("contrast", "studies"),
     caption="What pooling does: each gene's own estimate (ring), its posterior mean (head), and one effect for all.",
     draw=drawn_by("pooling", "draw_shrinkage"),
-    needs=("table", "level", "up", "down"),
+    needs=("table", "level", "up_label", "down_label"),
     on_page="script",
 )

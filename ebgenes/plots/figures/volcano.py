@@ -11,6 +11,6 @@ FIGURE = FigureRecord(
     caption="Volcano plot: size of the effect against how certain it is, one point for each tested gene; triangles are "
     "the genes of the list.",
     draw=drawn_by("clouds", "draw_volcano"),
-    needs=("table", "level", "label", "up", "down", "x", "y"),
+    needs=("table", "level", "label", "up_label", "down_label", "x", "y"),
     on_page="first",
 )

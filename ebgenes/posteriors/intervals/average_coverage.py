@@ -1,7 +1,7 @@
 """Critical values for intervals around shrunken estimates that cover on average, whatever the true effects.
 
 With z = theta/se + error, an interval w z +- chi w misses theta/se where |error + b| > chi, b = (1 - 1/w) theta/se.
-Given the mean m2 of b^2 and the mean kappa m2^2 of b^4 the largest share of misses over all distributions of b is a
+Given the mean m2 of b^2 and the mean kurtosis m2^2 of b^4 the largest share of misses over all distributions of b is a
 linear programme, whose dual is a search for the lowest quadratic in b^2 above the probability of a miss.
 
 Source: Armstrong, Kolesar and Plagborg-Moller (2022), Econometrica 90, 2567, section 4 and appendix B.
@@ -63,14 +63,14 @@ class Miss:
         return np.asarray(norm * (1 + t**2 / self.df) ** (-(self.df + 1) / 2))
 
 
-def worst_miss(m2: float, kappa: float, chi: float, df: float = np.inf) -> float:
-    """Largest share of misses over all distributions of the bias b with mean b^2 = m2, mean b^4 = kappa m2^2.
+def worst_miss(m2: float, kurtosis: float, chi: float, df: float = np.inf) -> float:
+    """Largest share of misses over all distributions of the bias b with mean b^2 = m2, mean b^4 = kurtosis m2^2.
 
     Parameters
     ----------
     m2
         Mean square of the bias in standard errors of the estimator.
-    kappa
+    kurtosis
         Its kurtosis, from 1 to infinity, which is no constraint.
     chi
         Half width of the interval in the same units.
@@ -80,13 +80,13 @@ def worst_miss(m2: float, kappa: float, chi: float, df: float = np.inf) -> float
     miss = Miss(chi, df)
     if m2 == 0:
         return float(miss.value(np.zeros(1))[0])
-    if kappa <= 1:
+    if kurtosis <= 1:
         return float(miss.value(np.array([m2]))[0])
     unbound, contact = _second_moment_only(miss, m2)
     # Mass on 0 and on the point of contact has the kurtosis contact / m2.
-    if kappa >= contact / m2:
+    if kurtosis >= contact / m2:
         return unbound
-    return min(unbound, _both_moments(miss, m2, kappa))
+    return min(unbound, _both_moments(miss, m2, kurtosis))
 
 
 def _range(miss: Miss, m2: float) -> float:
@@ -114,7 +114,7 @@ def _second_moment_only(miss: Miss, m2: float) -> tuple[float, float]:
     return start - m2 * float(search.fun), contact
 
 
-def _both_moments(miss: Miss, m2: float, kappa: float) -> float:
+def _both_moments(miss: Miss, m2: float, kurtosis: float) -> float:
     """The dual: the lowest mean of a quadratic in b^2 that lies above the probability of a miss and touches it."""
     end = np.sqrt(_range(miss, m2))
     x = np.linspace(0, end, PLACES + 1) ** 2
@@ -123,7 +123,7 @@ def _both_moments(miss: Miss, m2: float, kappa: float) -> float:
     def mean_of_quadratic(touch: float) -> float:
         at, slope = float(miss.value(np.array([touch]))[0]), float(miss.slope(np.array([touch]))[0])
         bend = _bend_needed(miss, touch, at, slope, x, height)
-        return at + (m2 - touch) * slope + bend * ((m2 - touch) ** 2 + (kappa - 1) * m2**2)
+        return at + (m2 - touch) * slope + bend * ((m2 - touch) ** 2 + (kurtosis - 1) * m2**2)
 
     touches = np.linspace(0, end, 65) ** 2
     start, slopes = miss.value(touches), miss.slope(touches)
@@ -131,7 +131,7 @@ def _both_moments(miss: Miss, m2: float, kappa: float) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         bends = (height - start[:, None] - gap * slopes[:, None]) / gap**2
     bends = np.where(np.abs(gap) > FLAT * (touches[:, None] + 0.1), bends, 0.0).max(axis=1)
-    rough = start + (m2 - touches) * slopes + bends * ((m2 - touches) ** 2 + (kappa - 1) * m2**2)
+    rough = start + (m2 - touches) * slopes + bends * ((m2 - touches) ** 2 + (kurtosis - 1) * m2**2)
     # The mean has kinks where the second point of contact jumps, so that every valley is looked into.
     beside = np.concatenate([[np.inf], rough, [np.inf]])
     valleys = np.flatnonzero((rough <= beside[:-2]) & (rough <= beside[2:]) & (rough < rough.min() + 0.05))
@@ -170,12 +170,12 @@ def _bend_needed(miss: Miss, touch: float, at: float, slope: float, x: FloatArra
 
 
 @lru_cache(maxsize=4096)
-def critical_value(m2: float, kappa: float, level: float = 0.95, df: float = np.inf) -> float:
+def critical_value(m2: float, kurtosis: float, level: float = 0.95, df: float = np.inf) -> float:
     """The half width chi, in standard errors of the estimator, at which `worst_miss` is 1 - level.
 
     Parameters
     ----------
-    m2, kappa, df
+    m2, kurtosis, df
         As in `worst_miss`.
     level
         Average coverage, strictly between 0 and 1.
@@ -184,7 +184,7 @@ def critical_value(m2: float, kappa: float, level: float = 0.95, df: float = np.
     low = float(-special.ndtri(tail) if np.isinf(df) else -special.stdtrit(df, tail))
     # Chebyshev: a share 1 - level of misses needs no more than this.
     high = low + np.sqrt(m2 / (1 - level)) + 1
-    excess: Callable[[float], float] = lambda chi: worst_miss(m2, kappa, chi, df) - (1 - level)  # noqa: E731
+    excess: Callable[[float], float] = lambda chi: worst_miss(m2, kurtosis, chi, df) - (1 - level)  # noqa: E731
     if m2 == 0 or excess(low) <= 0:
         return low
     while excess(high) > 0:

@@ -16,7 +16,7 @@ from ebgenes.errors import InputError, nearest
 from ebgenes.posteriors.given_prior import averaged_weights, posterior
 from ebgenes.posteriors.intervals.robust import robust_bounds
 from ebgenes.prior.families import family_of
-from ebgenes.prior.likelihoods import as_seen, loglik_matrix, stretched
+from ebgenes.prior.likelihoods import loglik_matrix, scale_likelihood, to_prior_scale
 from ebgenes.prior.refit import free_weights, mixed, refit
 from ebgenes.records.effects import Effects
 from ebgenes.records.posterior import Posterior
@@ -67,7 +67,7 @@ def with_intervals(
     if method == "plugin":
         return known
     if method == "morris":
-        return _stretched(known, hyper_variance(known, effects, prior))
+        return _scaled_likelihood(known, hyper_variance(known, effects, prior))
     if method == "laird_louis":
         if rng is None:
             raise InputError("laird_louis draws at random: give rng, for example numpy.random.default_rng(1).")
@@ -77,9 +77,9 @@ def with_intervals(
             raise InputError("full_bayes needs draws of the prior's weights. Fit the prior by Gibbs sampling.")
         return _replaced(known, averaged(known, effects, prior, prior.scale, draws))
     if method == "robust":
-        se = np.hypot(prior.stretch * effects.se, prior.null_scale)
+        se = np.hypot(prior.likelihood_scale * effects.se, prior.null_sd)
         # A wide null may be effects that nearly all genes have: it widens errors, and takes nothing from effects.
-        sure = min(prior.stretch, 1.0) * effects.se
+        sure = min(prior.likelihood_scale, 1.0) * effects.se
         asked = {"level": known.interval, "center": prior.mode}
         lower, upper = robust_bounds(effects.estimate, se, effects.df, sure=sure, **asked)
         return replace(known, lower=lower, upper=upper)
@@ -92,7 +92,7 @@ def _replaced(known: Posterior, other: Posterior) -> Posterior:
     return replace(known, lower=other.lower, upper=other.upper)
 
 
-def _stretched(known: Posterior, extra: FloatArray) -> Posterior:
+def _scaled_likelihood(known: Posterior, extra: FloatArray) -> Posterior:
     """Ends further from the mean as the standard deviation grows by an extra variance, (G,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(known.sd > 0, np.sqrt(1 + extra / known.sd**2), 1.0)
@@ -111,7 +111,7 @@ def hyper_variance(known: Posterior, effects: Effects, prior: MixturePrior) -> F
     """
     weight = free_weights(prior)
     active = np.flatnonzero(weight > 0)
-    loglik = loglik_matrix(as_seen(effects, prior), prior.scale, prior.family)
+    loglik = loglik_matrix(to_prior_scale(effects, prior), prior.scale, prior.family)
     likelihood, top = mixed(loglik, prior)
     total = likelihood @ weight
     score = likelihood[:, active] / total[:, None]
@@ -143,8 +143,8 @@ def _by_log_scale(effects: Effects, prior: MixturePrior) -> tuple[FloatArray, Fl
     """Derivatives of each gene's log likelihood and posterior mean by the log of a single slab's scale, (G,)."""
     ends = []
     for sign in (-1, 1):
-        moved = replace(prior, scale=np.array([prior.null_scale, prior.scale[1] * np.exp(sign * STEP)]), nulls=None)
-        likelihood, top = mixed(loglik_matrix(as_seen(effects, prior), moved.scale, prior.family), moved)
+        moved = replace(prior, scale=np.array([prior.null_sd, prior.scale[1] * np.exp(sign * STEP)]), nulls=None)
+        likelihood, top = mixed(loglik_matrix(to_prior_scale(effects, prior), moved.scale, prior.family), moved)
         ends.append((np.log(likelihood @ free_weights(moved)) + top, posterior(effects, moved).mean))
     (low, low_mean), (high, high_mean) = ends
     return (high - low) / (2 * STEP), (high_mean - low_mean) / (2 * STEP)
@@ -160,7 +160,7 @@ def bootstrapped(known: Posterior, effects: Effects, prior: MixturePrior, rng: n
         return averaged(known, effects, prior, prior.scale, np.array([weight for _, weight in fits]))
     # Each refit has a slab of its own.
     fits.sort(key=lambda fit: float(fit[0][1]))
-    scale = np.array([prior.null_scale, *(float(each[1]) for each, _ in fits)])
+    scale = np.array([prior.null_sd, *(float(each[1]) for each, _ in fits)])
     changed = np.array([weight[-1] for _, weight in fits])
     draws = np.diag(changed)
     if prior.null_share is None:
@@ -172,7 +172,7 @@ def averaged(
     known: Posterior, effects: Effects, prior: MixturePrior, scale: FloatArray, draws: FloatArray
 ) -> Posterior:
     """Posteriors averaged over draws of the free weights, (D, K), with covariates (D, K - 1), at given scales (K,)."""
-    loglik = loglik_matrix(as_seen(effects, prior), scale, prior.family)
+    loglik = loglik_matrix(to_prior_scale(effects, prior), scale, prior.family)
     weight = averaged_weights(mixed(loglik, prior)[0], draws)
     if prior.null_share is not None:
         share = prior.null_share[:, None]
@@ -188,8 +188,8 @@ def drawn_effects(effects: Effects, prior: MixturePrior, rng: np.random.Generato
     Likelihoods on grids are moved as a whole; how far follows their own shape.
     """
     n_genes = len(effects.gene)
-    truth = drawn_truth(prior, rng, n_genes) + prior.mode + prior.null_scale * rng.standard_normal(n_genes)
-    wide = stretched(effects, prior.stretch)
+    truth = drawn_truth(prior, rng, n_genes) + prior.mode + prior.null_sd * rng.standard_normal(n_genes)
+    wide = scale_likelihood(effects, prior.likelihood_scale)
     if effects.grid is not None and wide.grid is not None and wide.loglik is not None:
         moved = truth - _drawn_from(wide.grid, wide.loglik, rng)
         return replace(effects, estimate=effects.estimate + moved, grid=effects.grid + moved[:, None])

@@ -46,7 +46,7 @@ class Family:
         Slabs lie to one side of 0, and every scale has one on either side.
     signed
         Scales may be below 0.
-    slow, slow_under_drift
+    slow, slow_with_null_sd
         Likelihoods take long, always or beside a drift of the null.
     is_shapeless
         Components stand in for any drift of the null, which is not sought.
@@ -64,7 +64,7 @@ class Family:
     two_sided: bool = False
     signed: bool = False
     slow: bool = False
-    slow_under_drift: bool = False
+    slow_with_null_sd: bool = False
     is_shapeless: bool = False
 
     @property

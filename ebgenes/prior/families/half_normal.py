@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ebgenes.arrays import FloatArray
-from ebgenes.numerics import pieces
+from ebgenes.numerics import panel_quadrature
 from ebgenes.prior.families.family import Family, mixture_density, of_slabs
 from ebgenes.prior.families.normals import normal_shape, normal_tail
 from ebgenes.prior.families.scales import slab_grid
@@ -26,10 +26,10 @@ FAMILY = Family(
     density=mixture_density(_shape),
     draw=_draw,
     tail=normal_tail,
-    loglik=of_slabs(pieces.slab_loglik, pieces.HALF_NORMAL),
-    posterior=of_slabs(pieces.slab_posterior, pieces.HALF_NORMAL),
+    loglik=of_slabs(panel_quadrature.slab_loglik, panel_quadrature.HALF_NORMAL),
+    posterior=of_slabs(panel_quadrature.slab_posterior, panel_quadrature.HALF_NORMAL),
     two_sided=True,
     signed=True,
     slow=True,
-    slow_under_drift=True,
+    slow_with_null_sd=True,
 )

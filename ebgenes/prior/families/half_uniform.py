@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from ebgenes.arrays import FloatArray
-from ebgenes.numerics import pieces
+from ebgenes.numerics import panel_quadrature
 from ebgenes.prior.families.family import Family, mixture_density, of_slabs
 from ebgenes.prior.families.scales import slab_grid
 from ebgenes.records.effects import Effects
@@ -43,10 +43,10 @@ FAMILY = Family(
     density=mixture_density(_shape),
     draw=_draw,
     tail=_tail,
-    loglik=of_slabs(pieces.slab_loglik, pieces.HALF_UNIFORM),
-    posterior=of_slabs(pieces.slab_posterior, pieces.HALF_UNIFORM),
+    loglik=of_slabs(panel_quadrature.slab_loglik, panel_quadrature.HALF_UNIFORM),
+    posterior=of_slabs(panel_quadrature.slab_posterior, panel_quadrature.HALF_UNIFORM),
     two_sided=True,
     signed=True,
     slow=True,
-    slow_under_drift=True,
+    slow_with_null_sd=True,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ebgenes.arrays import FloatArray
-from ebgenes.numerics import pieces
+from ebgenes.numerics import panel_quadrature
 from ebgenes.prior.families.family import Family
 from ebgenes.prior.families.scales import bounded
 from ebgenes.records.effects import Effects
@@ -43,12 +43,12 @@ def _draw(rng: np.random.Generator, place: FloatArray) -> FloatArray:
 
 def _loglik(place: FloatArray, *known: Any) -> None:
     *gene, _, out = known
-    pieces.point_loglik(np.concatenate([[0.0], place[1:]]), *gene, out)
+    panel_quadrature.point_loglik(np.concatenate([[0.0], place[1:]]), *gene, out)
 
 
 def _posterior(weight: FloatArray, place: FloatArray, interval: float, threshold: float, *known: Any) -> None:
     *gene, _, out = known
-    pieces.point_posterior(weight, np.concatenate([[0.0], place[1:]]), interval, threshold, *gene, out)
+    panel_quadrature.point_posterior(weight, np.concatenate([[0.0], place[1:]]), interval, threshold, *gene, out)
 
 
 FAMILY = Family(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ebgenes.arrays import FloatArray
-from ebgenes.numerics import pieces
+from ebgenes.numerics import panel_quadrature
 from ebgenes.prior.families.family import Family, mixture_density, of_slabs
 from ebgenes.prior.families.scales import slab_grid
 
@@ -25,8 +25,8 @@ FAMILY = Family(
     scales=slab_grid,
     density=mixture_density(_shape),
     draw=_draw,
-    loglik=of_slabs(pieces.slab_loglik, pieces.LAPLACE),
-    posterior=of_slabs(pieces.slab_posterior, pieces.LAPLACE),
+    loglik=of_slabs(panel_quadrature.slab_loglik, panel_quadrature.LAPLACE),
+    posterior=of_slabs(panel_quadrature.slab_posterior, panel_quadrature.LAPLACE),
     single=True,
-    slow_under_drift=True,
+    slow_with_null_sd=True,
 )

@@ -31,13 +31,13 @@ function cubic(xs, ys) {
   };
 }
 
-/** Likelihood of an effect: a t around the estimate, or the gene's own, spread further by the drift that all estimates share. */
-function likelihoodAt(gene, drift) {
+/** Likelihood of an effect: a t around the estimate, or the gene's own, spread further by the null that all estimates share. */
+function likelihoodAt(gene, nullSd) {
   const { estimate, se, df } = gene;
   const own = gene.own && cubic(gene.own.grid, gene.own.loglik);
   const height = own ? (effect) => Math.exp(own(effect)) : (effect) => tDensity(effect - estimate, se, df);
-  if (!(drift > 0)) return height;
-  if (!own && df > 1e4) return (effect) => normalDensity(effect - estimate, Math.hypot(se, drift));
+  if (!(nullSd > 0)) return height;
+  if (!own && df > 1e4) return (effect) => normalDensity(effect - estimate, Math.hypot(se, nullSd));
   const nodes = Array.from({ length: 81 }, (_, i) => (i - 40) / 8);
   // Steps of the narrower of the two densities resolve the product.
   return (effect) => {
@@ -45,7 +45,7 @@ function likelihoodAt(gene, drift) {
     let weight = 0;
     for (const z of nodes) {
       const w = Math.exp(-0.5 * z * z);
-      sum += w * height(effect - z * drift);
+      sum += w * height(effect - z * nullSd);
       weight += w;
     }
     return sum / weight;
@@ -77,14 +77,14 @@ function reachOf({ grid, loglik }, slab) {
 
 /** The three curves over one range of effects, and the shares of their spikes at the null. */
 function curves(gene, prior) {
-  const width = Math.hypot(gene.se, prior.drift);
+  const width = Math.hypot(gene.se, prior.null_sd);
   const slab = interpolated(prior.effect, prior.density);
   const far = gene.own ? reachOf(gene.own, slab) : [gene.estimate - 4 * width, gene.estimate + 4 * width];
   const low = Math.min(prior.mode - 4 * width, gene.postMean - 4 * width, far[0]);
   const high = Math.max(prior.mode + 4 * width, gene.postMean + 4 * width, far[1]);
   const x = Array.from({ length: 501 }, (_, i) => low + ((high - low) * i) / 500);
   const step = (high - low) / 500;
-  const heights = x.map(likelihoodAt(gene, prior.drift));
+  const heights = x.map(likelihoodAt(gene, prior.null_sd));
   // A gene's own likelihood has no scale; drawn, it holds as much as a density in sight.
   const held = gene.own ? heights.reduce((sum, height) => sum + height, 0) * step : 1;
   const likelihood = heights.map((height) => height / held);

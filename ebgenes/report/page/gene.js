@@ -187,7 +187,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups, pin, close }) 
       const label = meta.label(gene);
       title.replaceChildren(element("bdi", {}, short(label, 60)), label === meta.id(gene) ? "" : element("span", { class: "soft" }, " ", element("bdi", {}, short(meta.id(gene), 60))));
       const about = aGene(data, gene);
-      const listed = { up: contrast.up, down: contrast.down }[group(gene)];
+      const listed = { up: contrast.up_label, down: contrast.down_label }[group(gene)];
       if (Number.isNaN(about.postMean)) facts.textContent = "This gene has no result in this contrast.";
       else
         facts.replaceChildren(
@@ -202,7 +202,7 @@ function makeGenePanel(host, { meta, countsOf, now, name, groups, pin, close }) 
       const kept = about.estimate === 0 ? 0 : (about.postMean - contrast.prior.mode) / (about.estimate - contrast.prior.mode);
       why.textContent = Number.isNaN(about.postMean) ? "" :
         `The estimate from this gene alone is ${effectText(about.estimate)}, with a standard error of ${sizeText(about.se)}` +
-        `${contrast.prior.drift > 0 ? ` and a further ${sizeText(contrast.prior.drift)} by which unchanged genes vary too` : ""}. ` +
+        `${contrast.prior.null_sd > 0 ? ` and a further ${sizeText(contrast.prior.null_sd)} by which unchanged genes vary too` : ""}. ` +
         `The probability that the gene is unchanged was ${percentText(before)} before its counts were seen and is ${percentText(about.lfdr)} now. ` +
         (kept > 1.005
           ? "Its likelihood reaches further beyond the estimate than before it, so the posterior mean is the larger of the two."

@@ -19,6 +19,6 @@ function headline({ tested, up, down, expected, adjusted, smallest }, { rate, le
   const words = RATES[rate].replace(" ", "-");
   if (!(up + down)) return `none of ${whole(tested)} tested genes differs ${at}; the smallest ${words} is ${smallest}.${beside}`;
   const about = expected >= 0.05 ? `about ${expected < 10 ? expected.toFixed(1) : whole(expected)}` : "fewer than 0.1";
-  return `${whole(up + down)} of ${whole(tested)} tested genes differ ${at}: ${whole(up)} ${contrast.up}, ${whole(down)} ${contrast.down}; ` +
+  return `${whole(up + down)} of ${whole(tested)} tested genes differ ${at}: ${whole(up)} ${contrast.up_label}, ${whole(down)} ${contrast.down_label}; ` +
     `${about} of them are expected to be ${rate === "s_value" ? "wrong" : "false"}.${beside}`;
 }

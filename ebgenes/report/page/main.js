@@ -69,7 +69,7 @@ async function start() {
     const certain = state.names === "certain" && !state.pasted ? surest([...listed.up, ...listed.down]).slice(0, LABELS) : [];
     return [...new Set([...must, ...certain])].map((gene) => ({ gene, text: label(gene), must: must.has(gene) }));
   };
-  const counted = () => `${whole(listed.up.length)} ${contrast().up}, ${whole(listed.down.length)} ${contrast().down}`;
+  const counted = () => `${whole(listed.up.length)} ${contrast().up_label}, ${whole(listed.down.length)} ${contrast().down_label}`;
   const tip = (gene) => [
     isolated(short(label(gene), 40)), isolated(short(ids[gene], 40)),
     `posterior mean ${effectText(data().post_mean[gene])}, ${RATES[rateHere()]} ${rateText(data()[rateHere()][gene])}`,
@@ -79,7 +79,7 @@ async function start() {
     tip, pick, selected: () => state.gene, marked: () => state.pasted, viewed: () => remember(),
     box: chooseBox, boxShown: (figure) => (state.box?.figure === figure ? state.box : null),
   };
-  const arrows = (words) => `${words}   (← ${short(contrast().down, 24)} | ${short(contrast().up, 24)} →)`;
+  const arrows = (words) => `${words}   (← ${short(contrast().down_label, 24)} | ${short(contrast().up_label, 24)} →)`;
 
   const volcano = makeScatter(byId("volcano"), {
     ...common, title: "Volcano", key: "volcano", name: () => fileStem("volcano"),
@@ -289,8 +289,8 @@ async function start() {
     const wrong = rateHere() === "s_value" ? "unchanged or of the other sign" : "unchanged";
     byId("count-up").textContent = whole(listed.up.length);
     byId("count-down").textContent = whole(listed.down.length);
-    byId("words-up").textContent = contrast().up;
-    byId("words-down").textContent = contrast().down;
+    byId("words-up").textContent = contrast().up_label;
+    byId("words-down").textContent = contrast().down_label;
     byId("count-false").textContent = found ? `about ${expected < 10 ? expected.toFixed(1) : whole(expected)} (${percentText(expected / found)}) of them ${wrong}, by the model` : "no gene in the list";
     tellFound(found, expected);
     // What shows the list follows; all else only another contrast.

@@ -1,8 +1,9 @@
 """Likelihoods known at nodes: integrals against normal components, posteriors, and what sums them up.
 
 Between its nodes log L_g is a cubic spline, beyond them a straight line. Integrals over theta are
-trapezoid sums over theta = center + KAPPA scale sinh(v/KAPPA) at even steps of v: dense within KAPPA scales
-of the center, ever sparser beyond, and accurate to rounding where L and the prior are wider than a step.
+trapezoid sums over theta = center + SINH_SCALE scale sinh(v/SINH_SCALE) at even steps of v: dense within
+SINH_SCALE scales of the center, ever sparser beyond, and accurate to rounding where L and the prior are wider
+than a step.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.jit import kernel, summing
+from ebgenes.numerics.jit import inner, inner_sum, kernel, summing
 from ebgenes.numerics.vector import exp, log
 
-KAPPA = 5.0
+SINH_SCALE = 5.0
 # Steps of v, in scales: for whole integrals, for those to one side of 0, and where distributions are inverted.
 STEP = 0.45
 SIDE_STEP = 0.3
@@ -98,8 +99,8 @@ def spline_values(theta, n_theta, x, y, curvature, out):
         out[t] = a * y[i] + b * y[i + 1] + bend * width * width / 6.0
 
 
-@kernel
-def _grid_scale(x):
+@inner
+def grid_scale(x):
     """Width of the features that the nodes were made to show: 2.5 times their smallest distance."""
     smallest = math.inf
     for i in range(1, len(x)):
@@ -114,15 +115,15 @@ def _place(x, center, scale, step, theta, width):
     theta and width (N,) are filled; the range is STRETCH times as far as the grid's ends, and holds 0.
     """
     far = STRETCH * max(x[len(x) - 1] - center, center - x[0]) / scale
-    half = min(KAPPA * math.asinh(far / KAPPA), FARTHEST)
+    half = min(SINH_SCALE * math.asinh(far / SINH_SCALE), FARTHEST)
     # So far from 0 that e^-700 would be generous, it does not matter where exactly it is.
-    zero = min(max(KAPPA * math.asinh(-center / (scale * KAPPA)), -FARTHEST), FARTHEST)
+    zero = min(max(SINH_SCALE * math.asinh(-center / (scale * SINH_SCALE)), -FARTHEST), FARTHEST)
     n_below = math.ceil((zero - min(-half, zero)) / step) + 2
     n_above = math.ceil((max(half, zero) - zero) / step) + 2
     n = n_below + n_above + 1
     for i in range(n):
-        grown = exp((zero + step * (i - n_below)) / KAPPA)
-        theta[i] = center + scale * KAPPA * 0.5 * (grown - 1.0 / grown)
+        grown = exp((zero + step * (i - n_below)) / SINH_SCALE)
+        theta[i] = center + scale * SINH_SCALE * 0.5 * (grown - 1.0 / grown)
         width[i] = step * scale * 0.5 * (grown + 1.0 / grown)
     theta[n_below] = 0.0
     return n, n_below
@@ -131,11 +132,11 @@ def _place(x, center, scale, step, theta, width):
 @kernel
 def _step_at(point, center, scale, step):
     """Distance of the nodes of `_place` at a point."""
-    return step * math.sqrt(scale * scale + ((point - center) / KAPPA) ** 2)
+    return step * math.sqrt(scale * scale + ((point - center) / SINH_SCALE) ** 2)
 
 
-@summing
-def _normal_sum(theta, weight, n, half_precision):
+@inner_sum
+def normal_sum(theta, weight, n, half_precision):
     """sum_i weight_i exp(-half_precision theta_i^2) over the first n nodes."""
     total = 0.0
     for i in range(n):
@@ -158,7 +159,7 @@ def prepare(grid, loglik, curvature, theta, weight, size, top, count):
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature[g], value)
-        size[g] = _grid_scale(x)
+        size[g] = grid_scale(x)
         n, _ = _place(x, x[n_nodes // 2], size[g], STEP, place, width)
         spline_values(place, n, x, y, curvature[g], value)
         begin, end, top[g] = _weigh(value, width, n, CUT)
@@ -212,7 +213,7 @@ def component_loglik(grid, loglik, curvature, theta, weight, size, top, count, s
         for k in range(len(scale)):
             spread = math.sqrt(scale[0] * scale[0] + (scale[k] * scale[k] if k > 0 else 0.0))
             if spread >= NARROW * size[g]:
-                total = _normal_sum(theta[g], weight[g], count[g], 0.5 / (spread * spread))
+                total = normal_sum(theta[g], weight[g], count[g], 0.5 / (spread * spread))
                 out[g, k] = top[g] + log(max(total, 1e-300)) - log(spread) - HALF_LOG_2PI
             elif spread > 0.0:
                 out[g, k] = _log_mean(0.0, spread, grid[g], loglik[g], curvature[g], narrow_theta, narrow_value)
@@ -240,10 +241,10 @@ def _weigh(value, width, n, cut):
 
 
 @kernel
-def add_drift(grid, loglik, drift, out_grid, out_loglik):
-    """Convolve every likelihood with N(0, drift^2): log int L_g(theta + d) N(d; 0, drift^2) dd, on wider grids.
+def convolve_normal(grid, loglik, sd, out_grid, out_loglik):
+    """Convolve every likelihood with N(0, sd^2): log int L_g(theta + d) N(d; 0, sd^2) dd, on wider grids.
 
-    grid, loglik (G, T); drift above 0; out_grid and out_loglik (G, T) are filled.
+    grid, loglik (G, T); sd above 0; out_grid and out_loglik (G, T) are filled.
     """
     n_genes, n_nodes = grid.shape
     curvature = np.empty(n_nodes)
@@ -253,17 +254,17 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         center = x[n_nodes // 2]
-        stretch = math.sqrt(1.0 + (drift / size) ** 2)
+        stretch = math.sqrt(1.0 + (sd / size) ** 2)
         for t in range(n_nodes):
             out_grid[g, t] = center + stretch * (x[t] - center)
-        half_precision = 0.5 / (drift * drift)
-        step = NARROW_STEP * drift
+        half_precision = 0.5 / (sd * sd)
+        step = NARROW_STEP * sd
         n = math.ceil((out_grid[g, n_nodes - 1] - out_grid[g, 0]) / step) + NARROW_NODES
-        if drift < NARROW * size and n <= MAX_NODES:
+        if sd < NARROW * size and n <= MAX_NODES:
             # Even nodes serve all points, each of which takes those near it.
-            low = out_grid[g, 0] - NARROW_END * drift
+            low = out_grid[g, 0] - NARROW_END * sd
             for i in range(n):
                 theta[i] = low + step * i
             spline_values(theta, n, x, y, curvature, value)
@@ -274,9 +275,9 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
                     width[i] = value[first + i] - half_precision * (theta[first + i] - point) ** 2
                 out_loglik[g, t] = _log_sum_exp(width, NARROW_NODES) + LOG_NARROW_STEP - HALF_LOG_2PI
             continue
-        if drift < NARROW * size:
+        if sd < NARROW * size:
             for t in range(n_nodes):
-                out_loglik[g, t] = _log_mean(out_grid[g, t], drift, x, y, curvature, theta, value)
+                out_loglik[g, t] = _log_mean(out_grid[g, t], sd, x, y, curvature, theta, value)
             continue
         n, _ = _place(x, center, size, STEP, theta, width)
         spline_values(theta, n, x, y, curvature, value)
@@ -286,7 +287,7 @@ def add_drift(grid, loglik, drift, out_grid, out_loglik):
             point = out_grid[g, t]
             for i in range(n):
                 width[i] = value[i] - half_precision * (theta[i] - point) ** 2
-            out_loglik[g, t] = _log_sum_exp(width, n) - log(drift) - HALF_LOG_2PI
+            out_loglik[g, t] = _log_sum_exp(width, n) - log(sd) - HALF_LOG_2PI
 
 
 @kernel
@@ -408,7 +409,7 @@ def _quantile(f, theta, begin, end, target):
 @kernel
 def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshold, out):
     """Fill out (G, 10): mean, sd, lower, upper, lfdr, lfsr, up, down, and lower and upper given that the gene is
-    changed, of effects without drift (`add_drift`).
+    changed, of effects without drift (`convolve_normal`).
 
     grid, loglik (G, T), lfdr (G,); weight (G, K), of each gene, and scale (K,) of the prior, whose first component is
     the point mass at 0 and whose slabs ascend; active the indices of the slabs that have weight in some gene.
@@ -432,7 +433,7 @@ def grid_posterior(grid, loglik, lfdr, weight, scale, active, interval, threshol
             continue
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         center = x[n_nodes // 2]
         if scale[active[0]] < NARROW * size:
             center, size = 0.0, scale[active[0]]
@@ -577,7 +578,7 @@ def summarise(grid, loglik, weight, scale, active, out):
     for g in range(n_genes):
         x, y = grid[g], loglik[g]
         spline_curvature(x, y, curvature, value)
-        size = _grid_scale(x)
+        size = grid_scale(x)
         estimate, bend = _mode(x, y, curvature)
         reach = 1.0 / math.sqrt(-bend) if bend < 0.0 else size
         # A peak on a plain as good as flat has no width of its own.

@@ -11,32 +11,32 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_joint import counts_of, sheet_of
+from test_multi_df import counts_of, sheet_of
 
 import ebgenes as eb
 from ebgenes.analyses.multi_df import (
     _interval,
     as_normal,
     curve_values,
-    fit_joint,
-    joint_posterior,
-    leading_effects,
+    fit_multi_df_prior,
     marginal_prior,
+    multi_df_posterior,
     signals,
+    top_effects,
 )
 from ebgenes.app.cli import main
 from ebgenes.app.config import parse_config
 from ebgenes.errors import InputError, InputErrors
 from ebgenes.posteriors.fdr import list_rate
-from ebgenes.records.effects import JointEffects
-from ebgenes.records.posterior import JointPosterior
+from ebgenes.records.effects import MultiDfEffects
+from ebgenes.records.posterior import MultiDfPosterior
 from ebgenes.records.prior import MultivariateFit
 from ebgenes.report.payload import gene_rows
-from ebgenes.results.storage import read_any_effects, read_effects, read_multivariate_prior, write_joint_effects
-from ebgenes.results.table import COLUMNS, JOINT_COLUMNS, joint_table
+from ebgenes.results.storage import read_any_effects, read_effects, read_multivariate_prior, write_multi_df_effects
+from ebgenes.results.table import COLUMNS, MULTI_DF_COLUMNS, multi_df_table
 from ebgenes.results.table_files import read_table, write_table
 
-Known = tuple[JointEffects, MultivariateFit, JointPosterior, np.ndarray]
+Known = tuple[MultiDfEffects, MultivariateFit, MultiDfPosterior, np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,9 @@ def known() -> Known:
     effect = np.repeat(np.column_stack([np.zeros(3000), truth]), 3, axis=1)
     counts = counts_of(rng, np.exp(rng.normal(5, 1.2, (3000, 1)) + rng.normal(0, 0.2, 12)) * 2**effect)
     design = eb.build_design(samples, "~ group", eb.all_of("group"), name="any")
-    effects = eb.fit_joint_effects(counts, design, hidden_factors=0)
-    fit = fit_joint(effects)
-    return effects, fit, joint_posterior(effects, fit.prior), truth[counts.gene.astype(int)]
+    effects = eb.fit_multi_df_effects(counts, design, hidden_factors=0)
+    fit = fit_multi_df_prior(effects)
+    return effects, fit, multi_df_posterior(effects, fit.prior), truth[counts.gene.astype(int)]
 
 
 def test_error_rates_are_what_they_say(known):
@@ -100,10 +100,10 @@ def test_intervals_are_quantiles_of_an_atom_and_a_normal():
 
 def test_leading_rows_and_signals(known):
     effects, _, posterior, _ = known
-    single, pooled = leading_effects(effects, posterior)
+    single, pooled = top_effects(effects, posterior)
     gene = np.arange(len(effects.gene))
-    np.testing.assert_array_equal(posterior.lfsr[gene, posterior.leading], posterior.lfsr.min(axis=1))
-    np.testing.assert_array_equal(single.estimate, effects.estimate[gene, posterior.leading])
+    np.testing.assert_array_equal(posterior.lfsr[gene, posterior.top_row], posterior.lfsr.min(axis=1))
+    np.testing.assert_array_equal(single.estimate, effects.estimate[gene, posterior.top_row])
     np.testing.assert_array_equal(pooled.lfdr, posterior.lfdr)
     words = signals(posterior, 0.05)
     counted = np.array([len(each.split("; ")) if each else 0 for each in words])
@@ -121,22 +121,22 @@ def test_another_rows_prior_is_refused(known):
     effects, fit, *_ = known
     other = replace(effects, row=np.array(["a", "b", "c"], dtype=object))
     with pytest.raises(InputError, match="Fit it anew"):
-        joint_posterior(other, fit.prior)
+        multi_df_posterior(other, fit.prior)
 
 
 def test_files_come_back_to_the_bit(known, tmp_path: Path):
     effects, _, posterior, _ = known
-    write_joint_effects(tmp_path / "effects.h5", effects)
+    write_multi_df_effects(tmp_path / "effects.h5", effects)
     back = read_any_effects(tmp_path / "effects.h5")
     for name in ("gene", "row", "estimate", "covariance", "df", "statistic", "p_value", "unit", "status"):
         np.testing.assert_array_equal(getattr(back, name), getattr(effects, name))
     with pytest.raises(InputError, match="several effects"):
         read_effects(tmp_path / "effects.h5")
-    table = joint_table(effects, posterior, leading_effects(effects, posterior), signals(posterior, 0.05))
+    table = multi_df_table(effects, posterior, top_effects(effects, posterior), signals(posterior, 0.05))
     write_table(tmp_path / "genes.tsv", table)
     pd.testing.assert_frame_equal(read_table(tmp_path / "genes.tsv"), table, check_exact=True)
     rows = [f"{name}: {row}" for row in effects.row for name in ("log2_fc", "se", "post_mean", "post_sd", "lfsr")]
-    assert list(table.columns) == [*COLUMNS, *JOINT_COLUMNS, *rows]
+    assert list(table.columns) == [*COLUMNS, *MULTI_DF_COLUMNS, *rows]
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_the_pages_numbers_make_the_curve(study: Path):
     results = study / "results" / "d" / "any"
     effects = read_any_effects(results / "effects.h5")
     prior, _ = read_multivariate_prior(results / "prior.json")
-    posterior = joint_posterior(effects, prior)
+    posterior = multi_df_posterior(effects, prior)
     packed = gene_rows(effects, posterior)
     place = pd.Index(effects.gene).get_indexer(packed.gene)
     middle, sd = curve_values(posterior.mean[place], posterior.covariance[place], effects.curve)

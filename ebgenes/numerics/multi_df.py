@@ -17,15 +17,15 @@ from ebgenes.numerics.negative_binomial import (
     PLACING_RIDGE,
     RIDGE,
     SMALL,
-    _dispersion_nodes,
-    _join,
-    _log_sum,
-    _shift,
-    _tabulate,
     adjusted_loglik,
     condense,
     dispersion_constant,
+    dispersion_nodes,
+    join_tables,
+    log_sum,
     maximise,
+    shift_tables,
+    tabulate,
 )
 from ebgenes.numerics.vector import exp, log
 
@@ -42,10 +42,9 @@ def _loglik(count, size, first, rows, tables, theta, alpha, ridge, gamma, value,
 
 
 @kernel
-def joint_ratios(
-    count, size, first, rows, full_rows, ridge, shared, tables, start, profile, low, step, center, spread, tail_df,
-    left, right, estimate, precision, scale, ratio, weight, converged,
-):  # fmt: skip
+def multi_df_ratios(
+    genes, rows, full_rows, shared, tables, dispersions, estimate, precision, scale, ratio, weight, converged
+):
     """Twice the log likelihood ratio of R effects at Q dispersions, and the dispersions' posterior weights.
 
     At every node alpha_q of the dispersion ratio_q = 2 [max l(B, alpha_q) - max_{theta = 0} l(B, alpha_q)], and
@@ -53,11 +52,12 @@ def joint_ratios(
     precision are the effects' maximum and information, averaged with these weights; scale is the geometric mean of the
     effects' conditional informations at every node.
 
-    count, size (G, S); rows (R_, 1 + p) of the design without the effects, full_rows (R_, 1 + p + R) with them last,
-    column 0 unused; ridge (G, p) precisions of the other coefficients' priors; start (G, p + R); profile (G, A), low,
-    step, center (G,), spread, tail_df, left and right as in `effect_likelihoods`. estimate (G, R), precision
+    genes and dispersions are `GeneCounts`, whose start is (G, p + R), and `Dispersions`; rows (R_, 1 + p) of the design
+    without the effects, full_rows (R_, 1 + p + R) with them last, column 0 unused. estimate (G, R), precision
     (G, R, R), scale, ratio and weight (G, Q) and converged (G,) are filled.
     """
+    count, size, first, ridge, start = genes
+    profile, low, step, center, spread, tail_df, left, right = dispersions
     n_nodes = ratio.shape[1]
     n_effects = estimate.shape[1]
     n_other = rows.shape[1] - 1
@@ -77,12 +77,12 @@ def joint_ratios(
     work = np.empty((8, n_nodes))
     full_ridge = np.empty(n_coef)
     for g in range(count.shape[0]):
-        _tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
-        _dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, alpha, log_weight)
+        tabulate(count[g], size[g], first, stand_in, basis, powers, tables, part)
+        dispersion_nodes(profile[g], low[g], step[g], center[g], spread, tail_df, left, right, alpha, log_weight)
         n_values = condense(count[g], value_of, weight_of, sums)
         dispersion_constant(value_of[:n_values], weight_of[:n_values], alpha, terms, constant)
-        _join(alpha, tables)
-        _shift(alpha, tables, work)
+        join_tables(alpha, tables)
+        shift_tables(alpha, tables, work)
         for j in range(n_coef):
             full_ridge[j] = ridge[g, j] if j < n_other else RIDGE
             for q in range(n_nodes):
@@ -103,7 +103,7 @@ def joint_ratios(
         found = found and reached
         _loglik(count[g], size[g], first, rows, tables, theta, alpha, ridge[g], other, null, half, other_hessian, work)
         # theta, all 0, adds nothing.
-        total = _log_sum(theta, 0, log_weight)
+        total = log_sum(theta, 0, log_weight)
         for q in range(n_nodes):
             weight[g, q] = exp(log_weight[q] - total)
             ratio[g, q] = max(2.0 * (top[q] - null[q]), 0.0)

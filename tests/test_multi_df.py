@@ -12,8 +12,8 @@ from scipy import stats
 
 import ebgenes as eb
 from ebgenes.arrays import text_array
-from ebgenes.effects.joint import f_point, f_tail, squared_distance
 from ebgenes.effects.moderated_t import regression_rows, voom
+from ebgenes.effects.multi_df_effects import f_point, f_tail, squared_distance
 from ebgenes.effects.variance_prior import fit_variance_prior, squeeze_variances
 from ebgenes.errors import InputError
 from ebgenes.posteriors.fdr import p_values
@@ -40,7 +40,7 @@ def sheet_of(groups: int, replicates: int) -> pd.DataFrame:
 def test_moderated_f_equals_limma(airway, airway_samples):
     design = eb.build_design(airway_samples, "~ cell + dex", CELLS, reference={"dex": "untrt"})
     normal = eb.normalize(airway, "tmm")
-    ours = eb.fit_joint_effects(normal, design, engine="moderated_t", hidden_factors=0)
+    ours = eb.fit_multi_df_effects(normal, design, engine="moderated_t", hidden_factors=0)
     limma = reference("airway/joint_f.csv.gz")
     index = np.arange(0, len(ours.gene), 30)
     assert list(ours.gene[index]) == list(limma["gene"])
@@ -52,7 +52,7 @@ def test_f_without_weights_equals_toptable(airway, airway_samples):
     design = eb.build_design(airway_samples, "~ cell + dex", CELLS, reference={"dex": "untrt"})
     response, _ = voom(eb.normalize(airway, "tmm"), design.matrix)
     estimate, unscaled, variance, _ = regression_rows(
-        response, np.ones_like(response), design.matrix, design.joint.weight
+        response, np.ones_like(response), design.matrix, design.multi_df.weight
     )
     prior = fit_variance_prior(variance, 3.0)
     squeezed = squeeze_variances(variance, 3.0, prior)
@@ -67,21 +67,21 @@ def test_f_without_weights_equals_toptable(airway, airway_samples):
 def test_one_row_is_the_single_effect(airway, airway_design, airway_samples, engine):
     few = Counts(gene=airway.gene[::20], sample=airway.sample, count=airway.count[::20])
     design = eb.build_design(airway_samples, "~ cell + dex", eb.any_of("dex[T.untrt]"))
-    joint = eb.fit_joint_effects(few, design, engine=engine)
+    multi_df = eb.fit_multi_df_effects(few, design, engine=engine)
     single = eb.fit_effects(few, airway_design, engine=engine)
     if engine == "moderated_t":
-        np.testing.assert_allclose(joint.p_value, p_values(single), rtol=1e-9)
-        np.testing.assert_allclose(joint.estimate[:, 0], -single.estimate, rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(np.sqrt(joint.covariance[:, 0, 0]), single.se, rtol=1e-9)
+        np.testing.assert_allclose(multi_df.p_value, p_values(single), rtol=1e-9)
+        np.testing.assert_allclose(multi_df.estimate[:, 0], -single.estimate, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(np.sqrt(multi_df.covariance[:, 0, 0]), single.se, rtol=1e-9)
         return
     # One integrates over the effect, the other takes its likelihood ratio for a chi-squared: where a gene has reads
     # enough these agree within a tenth of the p-value's logarithm, from 1 to 1e-30.
     seen = few.count.mean(axis=1) > 30
-    ours, theirs = np.log10(joint.p_value[seen]), np.log10(p_values(single)[seen])
+    ours, theirs = np.log10(multi_df.p_value[seen]), np.log10(p_values(single)[seen])
     assert np.abs(ours - theirs).max() < 0.05 + 0.1 * np.abs(theirs).max()
     assert np.median(np.abs(ours - theirs)) < 0.02
-    np.testing.assert_allclose(joint.estimate[seen, 0], -single.estimate[seen], atol=0.05)
-    np.testing.assert_allclose(np.sqrt(joint.covariance[seen, 0, 0]), single.se[seen], rtol=0.1)
+    np.testing.assert_allclose(multi_df.estimate[seen, 0], -single.estimate[seen], atol=0.05)
+    np.testing.assert_allclose(np.sqrt(multi_df.covariance[seen, 0, 0]), single.se[seen], rtol=0.1)
 
 
 @pytest.mark.parametrize("engine", ["likelihood", "moderated_t"])
@@ -92,7 +92,7 @@ def test_what_the_rows_span_is_all_that_matters(airway, airway_samples, engine):
         eb.combine({ROWS[0]: 100, ROWS[1]: 1}), eb.compare("cell", baseline="N080611", target="N61311"), ROWS[2]
     )
     first, second = (
-        eb.fit_joint_effects(
+        eb.fit_multi_df_effects(
             few, eb.build_design(airway_samples, "~ cell + dex", asked), engine=engine, hidden_factors=0
         )
         for asked in (CELLS, turned)
@@ -112,7 +112,7 @@ def test_null_p_values_are_uniform(engine, replicates):
     mean = np.exp(rng.normal(5, 1.2, (3000, 1)) + rng.normal(0, 0.2, len(samples)))
     counts = counts_of(rng, mean)
     design = eb.build_design(samples, "~ group", eb.all_of("group"))
-    p_value = eb.fit_joint_effects(counts, design, engine=engine, hidden_factors=0).p_value
+    p_value = eb.fit_multi_df_effects(counts, design, engine=engine, hidden_factors=0).p_value
     for level in (0.2, 0.05, 0.01):
         # Three standard errors of a share of 3,000 genes.
         assert abs(np.mean(p_value < level) - level) < 3 * np.sqrt(level / len(p_value)), level
@@ -127,7 +127,7 @@ def test_groups_of_zeros_and_known_dispersions():
     count[0] = np.repeat([30, 0, 30], 4)
     counts = Counts(gene=counts.gene, sample=counts.sample, count=count, log_size=np.zeros(12))
     design = eb.build_design(samples, "~ group", eb.all_of("group"))
-    found = eb.fit_joint_effects(counts, design, hidden_factors=0)
+    found = eb.fit_multi_df_effects(counts, design, hidden_factors=0)
     assert np.isfinite(found.estimate).all()
     assert np.isfinite(found.covariance).all()
     assert (np.linalg.eigvalsh(found.covariance) > 0).all()
@@ -149,12 +149,12 @@ def test_tails_and_points_invert_each_other():
 
 def test_a_question_of_several_rows_is_needed(airway, airway_design, airway_samples):
     with pytest.raises(InputError, match="no question of several rows"):
-        eb.fit_joint_effects(airway, airway_design)
+        eb.fit_multi_df_effects(airway, airway_design)
     design = eb.build_design(airway_samples, "~ cell + dex", CELLS)
     with pytest.raises(InputError, match="no contrast"):
         eb.fit_effects(airway, design)
     with pytest.raises(InputError, match="no option trend"):
-        eb.fit_joint_effects(airway, design, trend=True)
+        eb.fit_multi_df_effects(airway, design, trend=True)
 
 
 def test_tables_of_many_samples_change_nothing():
@@ -165,6 +165,6 @@ def test_tables_of_many_samples_change_nothing():
     design = eb.build_design(samples, "~ group", eb.all_of("group"))
     shared = eb.normalize(counts)
     own = replace(shared, log_size=np.broadcast_to(shared.log_size, shared.count.shape))
-    first, second = (eb.fit_joint_effects(each, design, hidden_factors=0) for each in (shared, own))
+    first, second = (eb.fit_multi_df_effects(each, design, hidden_factors=0) for each in (shared, own))
     np.testing.assert_allclose(first.p_value, second.p_value, rtol=1e-5)
     np.testing.assert_allclose(first.estimate, second.estimate, atol=1e-6)

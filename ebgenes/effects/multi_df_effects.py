@@ -21,15 +21,15 @@ from ebgenes.effects.engines.moderated_t import ENGINE as MODERATED_T
 from ebgenes.effects.failed import without_failed
 from ebgenes.effects.likelihood import dispersions
 from ebgenes.effects.moderated_t import Moderated
-from ebgenes.effects.negative_binomial import LOG2, joint_likelihood, precision_of, route_for
+from ebgenes.effects.negative_binomial import LOG2, multi_df_likelihood, precision_of, route_for
 from ebgenes.effects.tails import moderate_bounded, tail_scalars, told_of_tails
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Counts
-from ebgenes.records.design import Design, JointContrast
-from ebgenes.records.effects import JointEffects
+from ebgenes.records.design import Design, MultiDfContrast
+from ebgenes.records.effects import MultiDfEffects
 
 
-def fit_joint_effects(
+def fit_multi_df_effects(
     counts: Counts,
     design: Design,
     *,
@@ -45,7 +45,7 @@ def fit_joint_effects(
     controls: TextArray | None = None,
     composition: str = "auto",
     count_tails: str = "auto",
-) -> JointEffects:
+) -> MultiDfEffects:
     """Estimate all rows of the design's question for every gene, and test that they are 0.
 
     Parameters
@@ -76,7 +76,7 @@ def fit_joint_effects(
     is ``E[P(chi2_R > LR(alpha))]`` over the posterior of alpha: where the likelihood is normal and alpha a variance,
     just the p-value of the moderated F of Smyth (2004), Stat. Appl. Genet. Mol. Biol. 3, 3.
     """
-    if design.joint is None:
+    if design.multi_df is None:
         raise InputError(
             "the design has no question of several rows. Build it with contrast=any_of(...) or all_of(...)."
         )
@@ -105,7 +105,7 @@ def fit_joint_effects(
         centers = [center_of(effects.estimate[:, r], error[:, r]) for r in range(len(effects.row))]
         shift = np.array([center.shift for center in centers])
         if shift.any():
-            rows = cast(JointContrast, design.joint).weight
+            rows = cast(MultiDfContrast, design.multi_df).weight
             moved = replace(ready, counts=with_moved_sizes(counts, design.matrix, rows, shift))
             effects = chosen.fit_rows(moved, asked, effects.scalars)
         told = {f"size_shift: {name}": float(each) for name, each in zip(effects.row, shift, strict=True)}
@@ -113,63 +113,65 @@ def fit_joint_effects(
     return replace(without_failed(effects), hidden=ready.hidden, residuals=ready.residuals)
 
 
-def moderated_f(counts: Counts, design: Design, found: Moderated) -> JointEffects:
+def moderated_f(counts: Counts, design: Design, found: Moderated) -> MultiDfEffects:
     """``F = theta' V^-1 theta / R`` with moderated variances; F with R and df degrees of freedom where theta is 0."""
-    joint = cast(JointContrast, design.joint)
+    multi_df = cast(MultiDfContrast, design.multi_df)
     covariance = found.unscaled * found.variance[:, None, None]
-    statistic = squared_distance(found.estimate, covariance) / len(joint.row)
-    return JointEffects(
+    statistic = squared_distance(found.estimate, covariance) / len(multi_df.row)
+    return MultiDfEffects(
         gene=counts.gene,
-        row=joint.row,
+        row=multi_df.row,
         estimate=found.estimate,
         covariance=covariance,
         df=found.df,
         statistic=statistic,
-        p_value=f_tail(statistic, len(joint.row), found.df),
+        p_value=f_tail(statistic, len(multi_df.row), found.df),
         base_mean=base_mean(counts),
-        unit=_units(design.matrix, joint.weight),
-        contrast=joint.name,
+        unit=_units(design.matrix, multi_df.weight),
+        contrast=multi_df.name,
         engine=MODERATED_T.name,
         scalars=found.scalars,
-        curve=joint.curve,
+        curve=multi_df.curve,
     )
 
 
 def likelihood_ratio(
     counts: Counts, design: Design, *, tails: str, outliers: str, trend: str, count_tails: str,
     before: Mapping[str, float] | None,
-) -> JointEffects:  # fmt: skip
+) -> MultiDfEffects:  # fmt: skip
     """Likelihood ratios of the negative binomial, the dispersion integrated out, or what `told_of_tails` puts in place.
 
     before: scalars of the fit with other size factors, whose choice stands.
     """
-    joint = cast(JointContrast, design.joint)
+    multi_df = cast(MultiDfContrast, design.multi_df)
     residual_df = design.matrix.shape[0] - design.matrix.shape[1]
     mean = base_mean(counts)
     precision = precision_of(design)
     counts, status, profiles, prior = dispersions(counts, design.matrix, precision, tails, outliers, trend)
     told = told_of_tails(counts, design, prior, count_tails) if before is None else tail_scalars(before)
     if told.get("bounded"):
-        found_t = moderated_f(counts, design, moderate_bounded(counts, design, joint.weight))
+        found_t = moderated_f(counts, design, moderate_bounded(counts, design, multi_df.weight))
         return replace(found_t, base_mean=mean, status=status, scalars={**found_t.scalars, **told})
-    found = joint_likelihood(counts, design.matrix, joint.weight, profiles, prior, route_for(residual_df), precision)
+    found = multi_df_likelihood(
+        counts, design.matrix, multi_df.weight, profiles, prior, route_for(residual_df), precision
+    )
     status[~found.converged] = "not_converged"
-    n_rows = len(joint.row)
-    return JointEffects(
+    n_rows = len(multi_df.row)
+    return MultiDfEffects(
         gene=counts.gene,
-        row=joint.row,
+        row=multi_df.row,
         estimate=found.estimate / LOG2,
         covariance=found.covariance / LOG2**2,
         df=found.df,
         statistic=np.einsum("gq,gq->g", found.weight, found.ratio) / n_rows,
         p_value=np.minimum(np.einsum("gq,gq->g", found.weight, special.chdtrc(n_rows, found.ratio)), 1.0),
         base_mean=mean,
-        unit=_units(design.matrix, joint.weight),
-        contrast=joint.name,
+        unit=_units(design.matrix, multi_df.weight),
+        contrast=multi_df.name,
         engine=LIKELIHOOD.name,
         scalars={**dispersion_scalars(prior, residual_df), **told},
         status=text_array(status),
-        curve=joint.curve,
+        curve=multi_df.curve,
     )
 
 

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from ebgenes.numerics.grid import HALF_LOG_2PI, _grid_scale, _normal_sum, spline_curvature, spline_values
+from ebgenes.numerics.grid_likelihood import HALF_LOG_2PI, grid_scale, normal_sum, spline_curvature, spline_values
 from ebgenes.numerics.jit import inlined, kernel, summing
 from ebgenes.numerics.student import MAX_NODES as MAX_TERMS, error_nodes
 from ebgenes.numerics.vector import exp
@@ -227,7 +227,7 @@ def slab_loglik(family, scale, estimate, se, df, log_weight, variance, n_terms, 
                 begin, end = (first_positive, n) if scale[k] > 0.0 else (0, first_positive)
             width_of = abs(scale[k])
             if family == HALF_NORMAL:
-                total = _normal_sum(theta[begin:], value[begin:], end - begin, 0.5 / width_of**2)
+                total = normal_sum(theta[begin:], value[begin:], end - begin, 0.5 / width_of**2)
                 total *= ROOT_2_OVER_PI / width_of
             elif family == LAPLACE:
                 total = _laplace_sum(theta, value, n, 1.0 / width_of) * 0.5 / width_of
@@ -459,12 +459,12 @@ def splines(grid, loglik, curvature, size):
     work = np.empty(grid.shape[1])
     for g in range(len(grid)):
         spline_curvature(grid[g], loglik[g], curvature[g], work)
-        size[g] = _grid_scale(grid[g])
+        size[g] = grid_scale(grid[g])
 
 
 @kernel
-def drifted_terms(estimate, se, df, drift, log_weight, variance, n_terms):
-    """Fill log_weight and variance (G, Q) with t likelihoods convolved with N(0, drift^2), as mixtures of normals.
+def convolved_terms(estimate, se, df, sd, log_weight, variance, n_terms):
+    """Fill log_weight and variance (G, Q) with t likelihoods convolved with N(0, sd^2), as mixtures of normals.
 
     n_terms (G,) is filled; returns the most terms any gene needs, of which those beyond Q are left out.
     """
@@ -477,5 +477,5 @@ def drifted_terms(estimate, se, df, drift, log_weight, variance, n_terms):
         n_terms[g] = min(n, log_weight.shape[1])
         for q in range(n_terms[g]):
             log_weight[g, q] = weight_of[q]
-            variance[g, q] = variance_of[q] + drift * drift
+            variance[g, q] = variance_of[q] + sd * sd
     return most
