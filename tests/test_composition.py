@@ -169,11 +169,12 @@ def test_the_place_of_few_genes_is_as_uncertain_as_said():
     """Where shifts follow the prior, the place is off by its standard deviation, and by less than the prior's."""
     rng = np.random.default_rng(12)
     n_genes, error, off, gained = 40, 0.3, [], []
+    gene = text_array(f"g{i}" for i in range(n_genes))
     for _ in range(60):
         effect = np.where(rng.random(n_genes) < 0.5, 0.0, rng.standard_normal(n_genes))
         estimate = effect + error * rng.standard_normal(n_genes)
         shift = np.sqrt(np.pi / 2 / n_genes) * np.std(estimate) * rng.standard_normal()
-        place, sd = center_of(estimate + shift, np.full(n_genes, error)).of_sizes()
+        place, sd = center_of(estimate + shift, np.full(n_genes, error), gene).of_sizes()
         off.append((place - shift) / sd)
         gained.append((place - shift) ** 2 - shift**2)
     # A root mean square of 60 is known to 9%, and half-normals are not the law of these effects.

@@ -280,6 +280,34 @@ def test_tenx(tmp_path: Path, name: str) -> None:
     assert sum(try_many(tmp_path / name, in_folder("10x"), TIMES)) == TIMES
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("as_cells", [True, False])
+def test_tenx_h5(tmp_path: Path, version: int, as_cells: bool) -> None:
+    from scipy import sparse
+
+    path = tmp_path / "m.h5"
+    made = sparse.csc_matrix(np.random.default_rng(2).poisson(1.0, (9, 4)))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix" if version == 3 else "GRCh38")
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(made, name)
+        group["shape"] = np.array(made.shape)
+        group["barcodes"] = np.array(SAMPLES, dtype="S1")
+        gene = np.array([f"g{i}" for i in range(9)], dtype="S2")
+        if version == 3:
+            about = group.create_group("features")
+            about["id"] = about["name"] = gene
+            about["feature_type"] = np.array(["Gene Expression"] * 9, dtype="S15")
+        else:
+            group["genes"] = group["gene_names"] = gene
+
+    def cells(path: Path) -> None:
+        list(read_parts(path))
+
+    read = cells if as_cells else read_as("10x")
+    assert sum(try_many(path, read, TIMES)) == TIMES
+
+
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("as_cells", [True, False])
 def test_h5ad(tmp_path: Path, kind: str, as_cells: bool) -> None:

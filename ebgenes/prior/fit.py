@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ebgenes.arrays import FloatArray, IntArray
+from ebgenes.arrays import FloatArray, IntArray, evenly
 from ebgenes.effects.center import NEGLIGIBLE, find_center
 from ebgenes.effects.engines import is_given
 from ebgenes.errors import InputError, NotConverged
@@ -346,8 +346,8 @@ def _check(
 
 
 def thinned(effects: Effects, step: int) -> Effects:
-    """Every step-th gene; the effects themselves where that is all."""
-    return effects if step == 1 else picked(effects, slice(None, None, step))
+    """Every step-th gene in the alphabet's order; the effects themselves where that is all."""
+    return effects if step == 1 else picked(effects, evenly(effects.gene, step))
 
 
 def picked(effects: Effects, which: slice | IntArray) -> Effects:
