@@ -107,11 +107,19 @@ def opened_hdf5(
             yield file
     except InputError:
         raise
-    except FAULTS as error:
+    except Exception as error:
+        if not isinstance(error, FAULTS) and not _of_anndata(error):
+            raise
+        newer = "written by a newer anndata, " if _of_anndata(error) else ""
         raise InputError(
             f"{found} is not {kind} that can be read: {one_line(error)} "
-            "Was it cut short or damaged? Copy or make it anew."
+            f"Was it {newer}cut short or damaged? Copy or make it anew{', or update anndata' if newer else ''}."
         ) from None
+
+
+def _of_anndata(error: Exception) -> bool:
+    """Whether it is of a class of anndata's own, which are not to be imported for this: parts of unknown encodings."""
+    return type(error).__module__.partition(".")[0] == "anndata"
 
 
 def look_over(file: h5py.File, path: Path, *, whole: bool) -> None:
