@@ -189,7 +189,7 @@ def write_tenx(folder: Path, header: str = "integer general", sizes: str | None 
 def test_damaged_10x(folder: Path, capsys: pytest.CaptureFixture[str], made: dict, words: str) -> None:
     write_tenx(folder / "tx", **made)
     write_config(a_config(counts="tx"))
-    refused(capsys, ["run", "config.yaml"], words)
+    check_and_run(capsys, words)
 
 
 def write_cells(path: Path, damage: Callable[[h5py.File], None], *, sparse: str = "csr", value: float = 3) -> None:
@@ -487,7 +487,7 @@ def bomb(path: Path, line: bytes, times: int) -> None:
 def test_a_packed_bomb_stops(folder: Path, capsys: pytest.CaptureFixture[str], line: bytes) -> None:
     bomb(folder / "counts.tsv.gz", line, 300)
     write_config(a_config(counts="counts.tsv.gz"))
-    refused(capsys, ["run", "config.yaml"], "counts.tsv.gz")
+    check_and_run(capsys, "counts.tsv.gz")
     with pytest.raises(InputError, match="which no table does"):
         read_text_table("counts.tsv.gz", numeric=True)
 

@@ -18,7 +18,17 @@ from ebgenes.app.config import (
     require_studies_prior,
     size_factor_controls,
 )
-from ebgenes.app.prepare import contrast_of, given_factors, offset_doubts, options, taken_for_factors
+from ebgenes.app.prepare import (
+    contrast_of,
+    given_factors,
+    left_out,
+    offset_doubts,
+    options,
+    plan_cell_types,
+    sum_dataset,
+    taken_for_factors,
+)
+from ebgenes.app.rehearsal import is_small, rehearse, require_designs, require_place
 from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
@@ -97,8 +107,15 @@ class Work:
         return 520 + 5e-5 * self.genes * self.samples * (self.studies if self.studies > 1 else 1)
 
 
-def check(config: Config) -> Iterator[str]:
+def check(config: Config, *, whole: bool = True) -> Iterator[str]:
     """Read every sheet and the beginning of every file, build every design, and say what will run, a line each.
+
+    Parameters
+    ----------
+    config
+        What to check.
+    whole
+        Whether small files are read to their end and prepared as a run does.
 
     Raises
     ------
@@ -108,11 +125,12 @@ def check(config: Config) -> Iterator[str]:
     lines: list[str] = []
     messages: list[str] = []
     works = []
+    _Findings("outdir", lines, messages).attempt(lambda: require_place(config.outdir))
     if config.prior.stored is not None:
         _Findings("prior.from", lines, messages).attempt(lambda: stored_prior(config.prior))
     for name, dataset in config.datasets.items():
         found = _Findings(name, lines, messages)
-        works.append(_check_dataset(dataset, config, found))
+        works.append(_check_dataset(dataset, config, found, whole=whole and is_small(dataset)))
     for name in config.studies:
         found = _Findings(f"studies.{name}", lines, messages)
         told = found.attempt(lambda name=name: check_studies(config, name))  # type: ignore[misc]
@@ -151,6 +169,11 @@ class _Findings:
         """A line of the dataset's own."""
         self.lines.append(f"{self.name}: {words}")
 
+    def tell_once(self, words: str) -> None:
+        """The same, unless it has been said."""
+        if not self.told(words):
+            self.tell(words)
+
     def told(self, words: str) -> bool:
         """Whether a line says so already."""
         return f"{self.name}: {words}" in self.lines
@@ -166,7 +189,8 @@ class _Findings:
         return None
 
 
-def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -> Work | None:
+def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings, *, whole: bool) -> Work | None:
+    before = len(found.messages)
     samples = found.attempt(lambda: samples_of(dataset))
     if dataset.genes is not None:
         genes = dataset.genes
@@ -184,6 +208,7 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
     model = found.attempt(
         lambda: read_model(sheet, dataset.design, dataset.reference), f"/{next(iter(dataset.contrasts))}"
     )
+    designs: dict[str, Design] = {}
     for contrast, question in dataset.contrasts.items():
         if model is None:
             break
@@ -192,6 +217,7 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
             f"/{contrast}",
         )
         if design is not None:
+            designs[contrast] = design
             n_samples, n_coefficients = design.matrix.shape
             size_words = f"{n_samples} samples, {n_coefficients} coefficients, "
             size_words += "" if design.joint is None else f"{len(design.joint.row)} rows together, "
@@ -201,10 +227,17 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
     for key, entries in dataset.analyses.items():
         for entry in entries:
             found.attempt(partial(_check_analysis, ANALYSES[key], dataset, sheet, entry, found), f"/{entry}")
+    found.attempt(lambda: require_designs(designs, config.effects))
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
-        return found.attempt(lambda: _bulk(dataset, samples, size, config.effects, found))
-    return found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
+        work = found.attempt(lambda: _bulk(dataset, samples, size, config.effects, found))
+        if whole and work is not None and len(found.messages) == before:
+            found.attempt(lambda: rehearse(dataset, designs, config, found.tell_once))
+    else:
+        work = found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
+        if whole and work is not None and len(found.messages) == before:
+            found.attempt(lambda: _sum_and_plan(dataset, config, found))
+    return work
 
 
 def _check_sizes(dataset: DatasetSettings, sheet: pd.DataFrame, found: _Findings) -> None:
@@ -266,6 +299,18 @@ def _cells(
         studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, **shared,
         further=sum(map(len, dataset.analyses.values())),
     )  # fmt: skip
+
+
+def _sum_and_plan(dataset: DatasetSettings, config: Config, found: _Findings) -> None:
+    """Sum the cells, and say which types cannot answer which contrast."""
+    sums = sum_dataset(dataset, found.tell_once)
+    try:
+        plan = plan_cell_types(dataset, sums, config.effects.normalization)
+    except InputErrors as errors:
+        # The reasons of the types are one mistake.
+        raise InputError(" ".join(str(errors).split())) from None
+    for words in left_out(plan):
+        found.tell_once(words)
 
 
 def check_studies(config: Config, name: str) -> str:

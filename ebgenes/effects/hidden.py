@@ -102,14 +102,9 @@ def add_hidden_factors(
     InputError
         Where more factors are asked for than leave a residual degree of freedom.
     """
-    n_samples, n_coefficients = design.matrix.shape
-    residual_df = n_samples - n_coefficients
+    residual_df = design.matrix.shape[0] - design.matrix.shape[1]
+    require_left(residual_df, n_factors)
     most = _sought(residual_df, len(counts.gene)) if n_factors == "auto" else int(n_factors)
-    if most >= residual_df:
-        raise InputError(
-            f"{most} hidden factors leave {residual_df - most} of {residual_df} residual degrees of freedom, and 1 is "
-            f"the least. Ask for fewer (hidden_factors: {max(residual_df - 1, 0)} at most, or auto)."
-        )
     if most == 0:
         return design, None
     rows = _question(design)
@@ -150,6 +145,22 @@ def add_hidden_factors(
     if part is not counts:
         loadings = _loadings(*voom(counts, design.matrix), design.matrix, score)
     return with_covariates(design, shifted, "hidden", _belief(loadings, spread)), found
+
+
+def require_left(residual_df: int, n_factors: int | str) -> None:
+    """Refuse so many hidden factors that no residual degree of freedom is left.
+
+    Raises
+    ------
+    InputError
+        Where none is.
+    """
+    if n_factors != "auto" and int(n_factors) >= residual_df:
+        most = int(n_factors)
+        raise InputError(
+            f"{most} hidden factors leave {residual_df - most} of {residual_df} residual degrees of freedom, and 1 is "
+            f"the least. Ask for fewer (hidden_factors: {max(residual_df - 1, 0)} at most, or auto)."
+        )
 
 
 def residual_axes(counts: Counts, design: Design) -> ResidualAxes | None:
