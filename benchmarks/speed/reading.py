@@ -3,8 +3,8 @@
 python benchmarks/speed/reading.py [--genes 60000] [--samples 500] [--runs 3]
 
 CPU seconds (user and system) of the reading alone, in turns, and the peak memory of the whole process over that of the
-matrix of 8-byte numbers. `ours` is `ebgenes.read_counts`, `file` what `ebgenes run` reads with its sheet, both checked and
-turned into counts; `pandas` is ``read_csv(sep="\\t", index_col=0)``.
+matrix of 8-byte numbers. `ours` is `ebgenes.read_counts`, `file` what `ebgenes run` reads with its sheet, both checked
+and turned into counts; `pandas` is ``read_csv(sep="\\t", index_col=0)``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ READ = {
 }
 PROBE = (
     "import json, resource, sys; path = sys.argv[1]; {make};"
-    "used = lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2]); before = used(); made = read(); took = used() - before;"
+    "used = lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2]);"
+    "before = used(); made = read(); took = used() - before;"
     "print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))"
 )
 

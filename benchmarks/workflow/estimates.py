@@ -2,9 +2,10 @@
 
 python benchmarks/workflow/estimates.py [CONFIG ...]
 
-Of airway, pasilla and simulated studies of 40 and 170 samples, and of any other configs: CPU seconds (user, system) of the
-whole process with one thread and compiled loops in the cache, and its peak memory. Each config is run twice, and
-the second run counts. `estimates.csv` has a row for each; `tests/test_checks.py` holds the law in `app/check.py` against it.
+Of airway, pasilla and simulated studies of 40 and 170 samples, and of any other configs: CPU seconds (user and system)
+of the whole process with one thread and compiled loops in the cache, and its peak memory. Each config is run twice, and
+the second run counts. `estimates.csv` has a row for each; `tests/test_checks.py` holds the law in `app/check.py`
+against it.
 """
 
 from __future__ import annotations
