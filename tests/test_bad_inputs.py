@@ -391,7 +391,7 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "a covariate that is the same everywhere": (
         both(
-            beside("genes.tsv", b"gene\tgene_name\tlength\n" + b"".join(b"g%03d\tG%d\t7\n" % (i, i) for i in range(300))),
+            beside("genes.tsv", b"id\tname\tlength\n" + b"".join(b"g%03d\tG%d\t7\n" % (i, i) for i in range(300))),
             both(dataset(genes="genes.tsv"), section("prior", covariates=["length"])),
         ),
         ("the covariate 'length' does not differ",),

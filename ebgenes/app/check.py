@@ -56,6 +56,10 @@ MOST_TESTED = 20_000
 """Genes of a genome that a sample expresses, at most, whatever its annotation lists."""
 
 
+OF_KINDS = "is text, and so a factor", "the column stays text"
+"""What is said of columns that are text because of a value."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What one dataset will take.
@@ -96,9 +100,9 @@ class Work:
 
     @property
     def seconds(self) -> float:
-        """Of one core, as measured on five studies (tests/test_checks.py): 7 s a contrast and .5 s a thousand genes,
-        of which no more than `MOST_TESTED` are expressed; 3 s a study, 40 MB/s read."""  # fmt: skip
-        contrast = 7 + min(self.genes, MOST_TESTED) * (5e-4 + 2.5e-6 * self.samples)
+        """Of one core, as measured on thirteen studies (benchmarks/workflow/estimates.py): 3.5 s a contrast and .2 s a
+        thousand genes, of which no more than `MOST_TESTED` are expressed; 3 s a study, 40 MB/s read."""  # fmt: skip
+        contrast = 3.5 + min(self.genes, MOST_TESTED) * (2e-4 + 1.3e-6 * self.samples)
         return self.studies * (3 + self.contrasts * contrast) + self.size / 4e7
 
     @property
@@ -204,6 +208,9 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings, *
     sheet = samples.frame
     tell((*samples.notes, *describe_columns(sheet, dataset.design)), found.tell)
     found.attempt(lambda: _check_sizes(dataset, sheet, found))
+    # Such a column may be the reason of whatever is wrong with the design.
+    doubts = [note.replace("warning: ", "") for note in samples.notes if any(words in note for words in OF_KINDS)]
+    n_before = len(found.messages)
     # Read once, however many contrasts there are.
     model = found.attempt(
         lambda: read_model(sheet, dataset.design, dataset.reference), f"/{next(iter(dataset.contrasts))}"
@@ -224,6 +231,8 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings, *
             tell([words for words in dropped_words(design.dropped) if not found.told(words)], found.tell)
             found.lines.append(f"{found.name}/{contrast}: {size_words}{dataset.design}")
             found.tell_random(design, contrast)
+    if len(found.messages) > n_before:
+        found.messages.extend(f"{found.name}: {note}" for note in doubts)
     for key, entries in dataset.analyses.items():
         for entry in entries:
             found.attempt(partial(_check_analysis, ANALYSES[key], dataset, sheet, entry, found), f"/{entry}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from ebgenes.arrays import text_array
+from ebgenes.arrays import TextArray, text_array
 from ebgenes.data import feature_counts, quant, star
 from ebgenes.data.annotation_columns import left_out_words, split_columns, turned, with_ids, without_totals
 from ebgenes.data.count_tables import counts_of, read_parquet
@@ -18,7 +18,7 @@ from ebgenes.data.h5ad import counts_from_anndata, names_in_var, read_h5ad
 from ebgenes.data.htseq import htseq_files, read_htseq
 from ebgenes.data.matching import match_names
 from ebgenes.data.sample_files import PATH_COLUMN, sample_files, wanted_names
-from ebgenes.data.signatures import format_of
+from ebgenes.data.signatures import format_of, require_readable_folder
 from ebgenes.data.tenx import is_tenx, names_in_features, read_tenx
 from ebgenes.data.tximport import is_tximport, parts_of
 from ebgenes.errors import InputError, listing
@@ -66,6 +66,9 @@ def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
             return name
     if any(htseq_files(place, sheet).values()):
         return "htseq"
+    if any(feature_counts.feature_count_files(place, sheet).values()):
+        return "featurecounts"
+    require_readable_folder(place)
     inside = sorted(entry.name for entry in place.iterdir())
     raise InputError(
         f"{path} is a folder, and not one with counts that are known: no matrix.mtx, and for none of {len(sheet)} "
@@ -217,6 +220,7 @@ def with_samples_of(sheet: pd.DataFrame, counts: Counts, where: str, names: Mapp
     """Counts of the sheet's samples, in its order."""
     columns = [str(name) for name in counts.sample]
     wanted = wanted_names(sheet, columns)
+    require_upright(wanted, columns, counts.gene, where)
     match = match_names(columns, wanted, where)
     notes = list(match.notes)
     left = [name for i, name in enumerate(columns) if i not in set(match.place)]
@@ -225,6 +229,22 @@ def with_samples_of(sheet: pd.DataFrame, counts: Counts, where: str, names: Mapp
     place = list(match.place)
     chosen = Counts(gene=counts.gene, sample=text_array(wanted), count=counts.count[:, place])
     return Reading(counts=chosen, notes=tuple(notes), names=names or {})
+
+
+def require_upright(wanted: Mapping[str, str], columns: Sequence[str], gene: TextArray, where: str) -> None:
+    """Refuse AnnData of genes by samples.
+
+    Raises
+    ------
+    InputError
+        Where all samples are in var, and none in obs.
+    """
+    names = set(wanted.values())
+    if not names & set(columns) and names <= set(map(str, gene)):
+        raise InputError(
+            f"{where} is turned: the samples of the sheet are in var (first: {next(iter(wanted.values()))}), where "
+            "genes belong. Write adata.T.copy()."
+        )
 
 
 def require_place(place: Path, format: str) -> None:

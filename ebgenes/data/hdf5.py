@@ -162,6 +162,21 @@ def _arrays(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]:
                 yield inside, item
 
 
+def require_groups(file: h5py.File, path: Path) -> None:
+    """Refuse AnnData files whose obs and var are arrays, as versions before 0.7 wrote them.
+
+    Raises
+    ------
+    InputError
+        With the way to renew them.
+    """
+    if any(name in file and isinstance(file[name], h5py.Dataset) for name in ("obs", "var")):
+        raise InputError(
+            f"{path} was written by anndata before 0.7. Renew it: anndata.read_h5ad('{path.name}').write_h5ad("
+            f"'{path.stem}_new.h5ad')."
+        )
+
+
 def require_sound_matrices(file: h5py.File, path: Path) -> None:
     """Refuse sparse matrices of an AnnData file whose pointers or indices lead out of them.
 

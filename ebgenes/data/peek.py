@@ -15,9 +15,9 @@ from ebgenes.data.annotation_columns import without_totals
 from ebgenes.data.cells import element, first_values, is_whole, layer_hint, opened
 from ebgenes.data.count_tables import BEGINNING
 from ebgenes.data.estimated import estimated_counts
-from ebgenes.data.formats import BY_SAMPLE, Reading, read_wide, recognise, require_place, with_samples_of
+from ebgenes.data.formats import Reading, read_wide, recognise, require_place, require_upright, with_samples_of
 from ebgenes.data.htseq import htseq_files, read_htseq
-from ebgenes.data.sample_files import require_files, sample_files
+from ebgenes.data.sample_files import require_files, sample_files, wanted_names
 from ebgenes.data.tenx import read_tenx
 from ebgenes.data.transcripts import genes_of, read_tx2gene
 from ebgenes.errors import InputError, listing
@@ -107,8 +107,7 @@ def _of_genes(place: Path, sheet: pd.DataFrame, format: str, counts_are: str) ->
     """A table of all samples; or of a folder's files all are found, and the first read."""
     some = sheet
     if place.is_dir():
-        endings = BY_SAMPLE.get(format, ())
-        files = htseq_files(place, sheet) if format == "htseq" else sample_files(place, sheet, endings)
+        files = htseq_files(place, sheet) if format == "htseq" else feature_counts.feature_count_files(place, sheet)
         require_files(files, place, "file of two columns, gene and count" if format == "htseq" else f"{format} output")
         some = sheet.iloc[:SAMPLES_LOOKED_AT]
     told = read_htseq(place, some) if format == "htseq" else feature_counts.read_feature_counts(place, some)
@@ -155,6 +154,8 @@ def _h5ad(place: Path, sheet: pd.DataFrame, layer: str | None, counts_are: str) 
                 f"logs or other values.{hint}"
             )
     counts = _no_genes([str(name) for name in samples])
+    columns = [str(name) for name in samples]
+    require_upright(wanted_names(sheet, columns), columns, text_array(genes), str(place))
     return _of("h5ad", with_samples_of(sheet, counts, str(place)), len(genes))
 
 
