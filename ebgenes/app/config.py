@@ -405,11 +405,18 @@ def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
 
 
 def _text_keys(content: Any) -> Any:
-    """YAML reads the key ``null`` as nothing, and numbers and booleans as themselves: all are names here."""
+    """YAML reads the key ``null`` as nothing and numbers as themselves: they are names here; of a truth value nobody
+    knows the word that it was."""  # fmt: skip
     if isinstance(content, date):
         # YAML takes 2024-01-05 for a date.
         return content.isoformat()
     if isinstance(content, Mapping):
+        for key in content:
+            if isinstance(key, bool):
+                words = "yes and on as true" if key else "no and off as false"
+                raise InputError(
+                    f"a name is {str(key).lower()}: YAML reads {words}. Quote it: '{'yes' if key else 'no'}'."
+                )
         return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
     return [_text_keys(value) for value in content] if isinstance(content, list) else content
 

@@ -286,4 +286,10 @@ def quoting_hint(asked: object) -> str:
     """How to write a level that YAML takes for something else; nothing for text."""
     if isinstance(asked, str):
         return ""
-    return f" YAML reads some words as other things (no as False, 12:30 as 750): quote it, for example '{asked}'."
+    if isinstance(asked, bool):
+        words = "yes, on and true as true" if asked else "no, off and false as false"
+        return f" YAML reads {words}: quote it as the sheet has it, for example '{'yes' if asked else 'no'}'."
+    if isinstance(asked, int) and asked >= 60:
+        clock = f"{asked // 60}:{asked % 60:02}"
+        return f" YAML reads 12:30 as 750: if {clock} was meant, quote it: '{clock}'."
+    return f" YAML reads some words as numbers (1.0e3 as 1000): quote it as the sheet has it, for example '{asked}'."
