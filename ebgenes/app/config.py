@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.analyses.multivariate import MultivariateSettings
-from ebgenes.app.config_values import impossible_values, named_twice, not_finite
+from ebgenes.app.config_values import impossible_values, named_twice, not_finite, require_no_truth_values
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
 from ebgenes.design.formulas import split_formula, with_random
@@ -411,12 +411,7 @@ def _text_keys(content: Any) -> Any:
         # YAML takes 2024-01-05 for a date.
         return content.isoformat()
     if isinstance(content, Mapping):
-        for key in content:
-            if isinstance(key, bool):
-                words = "yes and on as true" if key else "no and off as false"
-                raise InputError(
-                    f"a name is {str(key).lower()}: YAML reads {words}. Quote it: '{'yes' if key else 'no'}'."
-                )
+        require_no_truth_values(content)
         return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
     return [_text_keys(value) for value in content] if isinstance(content, list) else content
 
