@@ -18,8 +18,9 @@ has edgePython, all on the same sets.
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import pairwise, product
 
@@ -202,14 +203,25 @@ def peer_rates(command: list[str] | None, cell: Cell, n_sets: int) -> Iterator[l
         yield [{"method": method, **measures(table, one.truth)} for method, table in found]
 
 
+def add_peers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--peers", action="store_true", help="DESeq2, edgeR and limma-voom, in R")
+    parser.add_argument("--edgepython", metavar="PYTHON", help="interpreter of an environment with edgePython")
+
+
+def asked_peers(options: argparse.Namespace) -> list[Callable[[Cell, int], Iterator[list[Row]]]]:
+    """What the peers that were asked for are worth on the sets of a cell."""
+    commands: list[list[str] | None] = [None] * options.peers
+    commands += [[options.edgepython, str(HERE / "edgepython_peer.py")]] * bool(options.edgepython)
+    return [partial(peer_rates, command) for command in commands]
+
+
 def main() -> None:
     parser = command_line(__doc__, "dense.csv")
     parser.add_argument("--preset", choices=("small", "full"), default="small")
     parser.add_argument("--sets", type=int, default=10, help="at most 100")
     parser.add_argument("--genes", type=int, default=N_GENES)
     parser.add_argument("--cells", nargs="+", metavar="cell", help="names; instead of a preset")
-    parser.add_argument("--peers", action="store_true")
-    parser.add_argument("--edgepython", metavar="PYTHON", help="interpreter of an environment with edgePython")
+    add_peers(parser)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     cells = {cell.name: (preset, cell, n) for preset, cell, n in every_cell(options.genes)}
@@ -217,16 +229,15 @@ def main() -> None:
     if unknown:
         parser.error(f"no such cells: {', '.join(sorted(unknown))}; the first of {len(cells)} is {next(iter(cells))!r}")
     chosen = options.cells or [name for name, (preset, *_) in cells.items() if preset in ("small", options.preset)]
-    peers = [None] * options.peers
-    peers += [[options.edgepython, str(HERE / "edgepython_peer.py")]] * bool(options.edgepython)
+    peers = asked_peers(options)
     rows: list[Row] = []
     with workers(options.workers) as pool:
         for name in chosen:
             _, cell, n = cells[name]
             n_sets = max(1, options.sets // 2) if n >= LARGE else options.sets
             rows += average(name, list(pool.map(partial(score, cell=cell), range(cell.seed, cell.seed + n_sets))))
-            for command in peers:
-                rows += average(name, list(peer_rates(command, cell, n_sets)))
+            for rates in peers:
+                rows += average(name, list(rates(cell, n_sets)))
             show([row for row in rows if row["cell"] == name])
             write_rows(options.out, rows)
 

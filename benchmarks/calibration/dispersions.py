@@ -1,6 +1,6 @@
 """Error rates where dispersions follow no a0 + a1/mean, or differ between groups.
 
-python benchmarks/calibration/dispersions.py [--sets 4] [--cells ...] [--peers]
+python benchmarks/calibration/dispersions.py [--sets 4] [--cells ...] [--peers] [--edgepython PYTHON]
 
 Cells: 4,000 genes, 15% changed by N(0, (.8 nat)^2), 3, 5 or 10 samples per group. Trends (`TRENDS`): .03 + 2/mean with
 a bump or a dip around some mean, least in the middle and rising on both sides (`sets.wrong_trend`), and .03 + 2/mean
@@ -20,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from command import command_line, measure_cells
-from dense import peer_rates
+from dense import add_peers, asked_peers
 from methods import by_p, by_s
 from rates import P_LEVELS, Row, effect_errors, interval_coverage, list_rates, p_calibration
 from sets import EFFECT_SD, Cell, KnownSet, draw, simulate, wrong_trend
@@ -140,12 +140,11 @@ def main() -> None:
     parser = command_line(__doc__, "dispersions.csv")
     parser.add_argument("--sets", type=int, default=4)
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), metavar="cell")
-    parser.add_argument("--peers", action="store_true")
+    add_peers(parser)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     asked = [(name, CELLS[name], options.sets) for name in options.cells or CELLS]
-    peers = [partial(peer_rates, None)] if options.peers else []
-    measure_cells(options.out, asked, score, peers, options.workers)
+    measure_cells(options.out, asked, score, asked_peers(options), options.workers)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Error rates where genes change in one direction, and where there are few genes.
 
-python benchmarks/calibration/sizes.py [--sets 6] [--cells ...] [--peers]
+python benchmarks/calibration/sizes.py [--sets 6] [--cells ...] [--peers] [--edgepython PYTHON]
 
 Cells: 10%, 30%, 50% or 70% of 4,000 genes raised by |N(0, (.8 nat)^2)|, none lowered, with 3, 5, 10 or 40 samples per
 group (40: half the genes and sets); and panels of 20, 50, 100 or 300 genes, of which none, 10% or half are changed to
@@ -20,7 +20,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from command import command_line, measure_cells
-from dense import peer_rates
+from dense import add_peers, asked_peers
 from methods import by_p, by_s
 from rates import Row, effect_errors, interval_coverage, list_rates, p_calibration
 from sets import EFFECT_SD, Cell, KnownSet, draw, effects, one_sided, simulate
@@ -35,7 +35,9 @@ PANELS = (20, 50, 100, 300)
 PANEL_SIZES = (3, 6)
 CHANGED = (0.0, 0.1, 0.5)
 GENES_OF_PANELS = 2000
-"""Over all sets of a cell of panels, for each six sets of the others."""
+"""Over all sets of a cell of panels, for each six sets of the others; and never fewer sets than `SETS_OF_PANELS`."""
+
+SETS_OF_PANELS = 20
 
 MOST = 0.8
 
@@ -58,7 +60,7 @@ def every_cell() -> Iterator[tuple[Cell, float]]:
         name = f"{n_genes} genes, n={n}, {share:.0%} changed"
         yield (
             Cell(name=name, seed=720_000 + 1000 * i, formula="~ group", simulate=made),
-            GENES_OF_PANELS / n_genes / 6,
+            max(GENES_OF_PANELS / n_genes, SETS_OF_PANELS) / 6,
         )
 
 
@@ -99,10 +101,10 @@ def main() -> None:
     parser = command_line(__doc__, "sizes.csv")
     parser.add_argument("--sets", type=int, default=6)
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), metavar="cell")
-    parser.add_argument("--peers", action="store_true")
+    add_peers(parser)
     options = parser.parse_args()
     asked = [(name, CELLS[name][0], max(round(options.sets * CELLS[name][1]), 2)) for name in options.cells or CELLS]
-    measure_cells(options.out, asked, score, [partial(peer_rates, None)] if options.peers else [], 2)
+    measure_cells(options.out, asked, score, asked_peers(options), 2)
 
 
 if __name__ == "__main__":

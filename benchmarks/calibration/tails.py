@@ -1,6 +1,6 @@
 """Error rates of studies with many samples whose counts have tails that no negative binomial has.
 
-python benchmarks/calibration/tails.py [--sets 4] [--cells ...] [--peers] [--workers 1]
+python benchmarks/calibration/tails.py [--sets 4] [--cells ...] [--peers] [--edgepython PYTHON] [--workers 1]
 
 Cells: 2,000 genes, 20, 40 or 60 samples per group. ``skewed``: samples vary by a centred exponential on the log scale
 (scale log-normal around .5 nat), ``log-normal`` by a normal (around .6 nat), ``large counts``: one count in two hundred
@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from command import command_line, measure_cells
-from dense import peer_rates
+from dense import add_peers, asked_peers
 from methods import answers_in_r, by_p, by_s, frame
 from rates import Row, effect_errors, list_rates, p_calibration
 from scipy import stats
@@ -151,11 +151,11 @@ def main() -> None:
     parser = command_line(__doc__, "tails.csv")
     parser.add_argument("--sets", type=int, default=4)
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), metavar="cell")
-    parser.add_argument("--peers", action="store_true")
+    add_peers(parser)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     asked = [(name, CELLS[name], options.sets) for name in options.cells or CELLS]
-    peers = [winsorised_rates, partial(peer_rates, None)] if options.peers else []
+    peers = [winsorised_rates] * options.peers + asked_peers(options)
     measure_cells(options.out, asked, score, peers, options.workers)
 
 
