@@ -624,11 +624,16 @@ def test_hdf5_and_matrices_that_are_not_read(here: Path, reads: pd.DataFrame, ca
 
 
 def test_size_factors_of_a_spreadsheet(here: Path, reads: pd.DataFrame):
-    Path("sf.csv").write_text("sample;sf\n" + "".join(f"{name};1,{i}\n" for i, name in enumerate(SAMPLES)))
-    study, _ = read(prep_de(reads), size_factors="sf.csv")
-    assert study.counts.log_size is not None
-    factor = np.exp(study.counts.log_size - study.counts.log_size[0])
-    np.testing.assert_allclose(factor, [1, 1.1, 1.2, 1.3, 1.4, 1.5], rtol=1e-12)
+    """And of R's write.table."""
+    for text in (
+        "sample;sf\n" + "".join(f"{name};1,{i}\n" for i, name in enumerate(SAMPLES)),
+        '"x"\n' + "".join(f'"{name}" 1.{i}\n' for i, name in enumerate(SAMPLES)),
+    ):
+        Path("sf.csv").write_text(text)
+        study, _ = read(prep_de(reads), size_factors="sf.csv")
+        assert study.counts.log_size is not None
+        factor = np.exp(study.counts.log_size - study.counts.log_size[0])
+        np.testing.assert_allclose(factor, [1, 1.1, 1.2, 1.3, 1.4, 1.5], rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["gff3", "refseq", "gtf.bz2"])
@@ -792,6 +797,22 @@ def test_only_codes_are_doubted(here: Path, reads: pd.DataFrame):
         write_sheet(x=values)
         _, said = read(prep_de(reads), **{"design": "~ x + group", **keys})
         assert ("whole numbers" in said) == doubted, (values, keys)
+
+
+@pytest.mark.parametrize("kind", ["names first", "without headings", "transcripts without headings", "workbook"])
+def test_annotation_as_other_tables_have_it(here: Path, reads: pd.DataFrame, kind: str):
+    table = pd.DataFrame({"ensembl": GENES, "symbol": NAMES})
+    if kind == "names first":
+        table[["symbol", "ensembl"]].to_csv("a.tsv", sep="\t", index=False)
+    elif kind == "workbook":
+        table.to_excel("a.xlsx", index=False)
+    else:
+        if kind == "transcripts without headings":
+            table.insert(0, "tx", TRANSCRIPTS)
+        table.to_csv("a.tsv", sep="\t", index=False, header=False)
+    study, said = read(prep_de(reads), genes="a.xlsx" if kind == "workbook" else "a.tsv")
+    assert list(study.screen.name) == NAMES
+    assert "60 of 60 genes named" in said
 
 
 @pytest.mark.parametrize("kind", ["gtf", "gtf.gz", "gff3", "refseq", "biomart", "versions", "symbols", "none"])
