@@ -139,6 +139,7 @@ def center_of(estimate: FloatArray, se: FloatArray, gene: TextArray) -> Center:
         return Center(place=0.0, se=np.inf, gain=0.0, share=1.0, spread=0.0, typical=0.0, n_genes=0)
     spread = float(np.std(estimate))
     step = max(n_genes // MOST_GENES, 1)
+    every = estimate, se
     if step > 1:
         some = evenly(gene, step)
         estimate, se = estimate[some], se[some]
@@ -162,10 +163,15 @@ def center_of(estimate: FloatArray, se: FloatArray, gene: TextArray) -> Center:
     place, small = float(search.x), 0.2 * typical
     (top, share), (at_zero, _) = height(place), height(0.0)
     bend = (2 * top - height(place - small)[0] - height(place + small)[0]) / small**2
+    gain = (top - at_zero) * step
+    if step > 1 and gain > WORTH:
+        # What some genes gain by chance is not what so many times as many do.
+        whole = _Height(*every, typical)
+        gain = whole(place)[0] - whole(0.0)[0]
     return made(
         place=place,
         se=float(1 / np.sqrt(max(bend * step, 1e-12 / typical**2))),
-        gain=(top - at_zero) * step,
+        gain=gain,
         share=share,
     )
 
