@@ -26,7 +26,7 @@ def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, drift=0.0, se=0.4) -> E
     scale = se * rng.uniform(0.7, 1.5, n)
     noise = rng.standard_t(df, n) if np.isfinite(df) else rng.standard_normal(n)
     estimate = theta + drift * rng.standard_normal(n) + scale * noise
-    return eb.effects_from_summary([f"g{i}" for i in range(n)], estimate, scale, df)
+    return eb.effects_from_summary([f"g{i:05d}" for i in range(n)], estimate, scale, df)
 
 
 # Residuals half of which lie along one axis of four: a drift as large as the errors is nothing odd. Without that,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from ebgenes.files import readable, text_content
 
 NO_COUNTS = (".summary", ".log", ".html", ".md", ".json", ".yaml", ".yml", ".pdf", ".png", ".bam", ".bai", ".md5")
 """Endings of files beside counts."""
+
+LONE_RETURN = re.compile(rb"\r(?!\r*\n)(?!\r*$)")
+"""A carriage return that ends no line."""
 
 PATH_COLUMN = "path"
 """Column of the sample sheet that tells where a sample's file or folder is."""
@@ -161,6 +165,10 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
     """
     with readable(path):
         content = text_content(path)
+        if lone := LONE_RETURN.search(content):
+            # pandas' parser takes all memory for some of these.
+            line = content.count(b"\n", 0, lone.start()) + 1
+            raise InputError(f"{path} has a carriage return within line {line}. It is damaged; copy or make it anew.")
         encoding = encoding_of(content)
         lines = io.BytesIO(content)
         if names is None:
