@@ -225,6 +225,10 @@ def _replaced(frame: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(kept, index=frame.index)
 
 
+END_OF_GEO = "!series_matrix_table_end"
+"""The last line of a series matrix of GEO."""
+
+
 def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric: bool) -> TextTable:
     """A table without its empty rows and columns, its names without the blanks around them."""
     index = frame.index.astype(str)
@@ -245,9 +249,10 @@ def _trimmed(frame: pd.DataFrame, names: list[str], notes: list[str], *, numeric
     kinds = zip(frame.columns, names[1:], strict=True)
     heads = [f"Unnamed: {i}" if not name and i in text and numeric else name for i, name in kinds]
     names = [names[0], *heads]
-    if (stripped == "").any():
+    ends = np.asarray((stripped == "") | stripped.str.startswith(END_OF_GEO))
+    if ends.any():
         nothing = (frame.astype(str).apply(lambda column: column.str.strip()) == "").all(axis=1).to_numpy()
-        blank = np.asarray(stripped == "") & nothing
+        blank = ends & nothing
         if blank.any():
             frame, stripped = frame[~blank], stripped[~blank]
             n = int(blank.sum())

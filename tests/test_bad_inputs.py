@@ -97,6 +97,10 @@ def config(content: bytes) -> Spoil:
     return lambda case: case.files.update({"config.yaml": content})
 
 
+def beside(name: str, content: bytes) -> Spoil:
+    return lambda case: case.files.update({name: content})
+
+
 def attribute(**entries: Any) -> Spoil:
     """Entries computed from the case replace its own."""
 
@@ -368,6 +372,30 @@ BAD: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "list": (config(b"- a\n- b\n"), ("found ['a', 'b']; it must be a mapping",)),
     "empty config": (config(b""), ("found None; it must be a mapping",)),
     "missing config": (command("run", "nope.yaml"), ("cannot read the config nope.yaml", "ebgenes init")),
+    # What only the fit would refuse, told before anything is read or written
+    "hidden factors beyond the samples": (
+        section("effects", hidden_factors=5),
+        ("5 hidden factors leave -1 of 4 residual degrees of freedom",),
+    ),
+    "dispersions by group beside a covariate": (
+        both(formula("~ dose + group"), section("effects", dispersion="by_group")),
+        ("by_group takes designs of groups alone", "dispersion: shared"),
+    ),
+    "dispersions by group beside hidden factors": (
+        section("effects", dispersion="by_group", hidden_factors=1),
+        ("by_group takes designs of groups alone; found hidden_factors 1",),
+    ),
+    "controls of another annotation": (
+        both(beside("controls.txt", b"".join(b"ENSG%d\n" % i for i in range(30))), dataset(controls="controls.txt")),
+        ("0 of 30 control genes are among the", "Do the ids match?"),
+    ),
+    "a covariate that is the same everywhere": (
+        both(
+            beside("genes.tsv", b"id\tname\tlength\n" + b"".join(b"g%03d\tG%d\t7\n" % (i, i) for i in range(300))),
+            both(dataset(genes="genes.tsv"), section("prior", covariates=["length"])),
+        ),
+        ("the covariate 'length' does not differ",),
+    ),
     # Data that say nothing
     "sample without a read": (
         lambda case: case.counts.__setitem__("trt-2", 0),
@@ -505,6 +533,12 @@ def test_one_message_and_nothing_left(name: str, tmp_path: Path, capsys: pytest.
     spoil(case)
     case.write(Path())
     before = listing(tmp_path)
+    if case.command[0] == "run" and Path(case.command[1]).exists():
+        # Check refuses whatever run does.
+        assert main(["check", *case.command[1:]]) == 2
+        checked = capsys.readouterr().err
+        assert all(fragment in checked for fragment in fragments)
+        assert listing(tmp_path) == before
     code = main(case.command)
     said = capsys.readouterr()
     assert code == 2
@@ -528,17 +562,16 @@ def test_one_message_and_nothing_left(name: str, tmp_path: Path, capsys: pytest.
         ("moderated_t", "2 genes are too few to learn a variance prior from"),
     ],
 )
-def test_a_late_mistake_leaves_whole_earlier_steps(
+def test_too_few_genes_are_told_before_anything_is_written(
     engine: str, fragment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = working_case(2)
     section("effects", engine=engine)(case)
     case.write(Path())
-    assert main(case.command) == 2
-    assert fragment in capsys.readouterr().err
-    made = [path for path in Path("out").rglob("*") if path.is_file()]
-    assert made == [Path("out/one/counts.h5ad")]
-    assert anndata.read_h5ad(made[0]).shape[0] == 6
+    for verb in ("check", "run"):
+        assert main([verb, "config.yaml"]) == 2
+        assert fragment in capsys.readouterr().err
+        assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from ebgenes.app.cli import main
-from ebgenes.app.config import read_config
-from ebgenes.app.prepare import prepare
+from ebgenes.app.config import parse_config, read_config
+from ebgenes.app.prepare import contrast_design, prepare
 from ebgenes.errors import InputError
 from ebgenes.records.counts import Study
 
@@ -140,6 +140,31 @@ def test_what_is_refused_names_the_cure(enter, case: str, capsys: pytest.Capture
         assert words in ran
     assert "Traceback" not in checked + ran
     assert sorted(folder.rglob("*")) == before
+
+
+SNAKEMAKE_READS = {
+    "off": "YAML reads no, off and false as false: quote it as the sheet has it, for example 'no'.",
+    "12:30": "if 12:30 was meant, quote it: '12:30'.",
+    "1.0e+3": "YAML reads some words as numbers",
+    "2020-01-05": "'2020-01-05' is not a level of column 'group'.",
+}
+
+
+@pytest.mark.parametrize("word", SNAKEMAKE_READS)
+def test_words_that_snakemake_reads_are_levels_or_ask_for_quotes(enter, word: str):
+    """Snakemake reads a --configfile itself."""
+    configfile = pytest.importorskip("snakemake.common.configfile")
+    enter("level_no_yes")
+    text = Path("config.yaml").read_text().replace("baseline: no", f"baseline: {word}")
+    assert f"baseline: {word}" in text
+    Path("config.yaml").write_text(text)
+    dataset = parse_config(configfile.load_configfile("config.yaml")).datasets["one"]
+    sheet = pd.read_csv("samples.tsv", sep="\t", index_col=0, dtype=str, keep_default_na=False)
+    (name, question), *_ = dataset.contrasts.items()
+    with pytest.raises(InputError) as caught:
+        contrast_design(sheet.replace("no", "ctl"), dataset.design, question, name, {})
+    assert SNAKEMAKE_READS[word] in str(caught.value)
+    assert contrast_design(sheet.replace("no", word), dataset.design, question, name, {}).contrast is not None
 
 
 # What is read has the right values

@@ -17,6 +17,7 @@ from scipy.io import mmwrite
 
 from ebgenes.app.cli import main
 from ebgenes.data.pseudobulk import pseudobulk_cells
+from ebgenes.data.tenx import features
 from ebgenes.errors import InputError
 
 DONORS = ["c1", "c2", "t1", "t2"]
@@ -93,6 +94,16 @@ def require_sums(path: Path, table: str, expected: dict[str, np.ndarray], n_gene
         np.testing.assert_array_equal(count, np.rint(expected[donor][:n_genes, kind == cell_type].sum(axis=1)))
     assert len(sums.count) == 2 * len(expected)
     return " ".join(notes)
+
+
+def test_a_carriage_return_within_a_line_is_told(tmp_path: Path) -> None:
+    """pandas took 24 GB for it (found by fuzzing)."""
+    write_tenx(tmp_path / "x", np.ones((12, len(BARCODES)), dtype=int))
+    lines = [f"{gene}\tSym{gene}\tGene Expression\n" for gene in GENES]
+    lines[3] = lines[3].replace("Gene Exp", "Gene\r Exp")
+    (tmp_path / "x/features.tsv").write_bytes("".join(lines).encode())
+    with pytest.raises(InputError, match="carriage return within line 4"):
+        features(tmp_path / "x")
 
 
 PLACES = {

@@ -161,7 +161,7 @@ def test_init_then_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     column, design, will_run, ok = capsys.readouterr().out.splitlines()
     assert column == "mystudy: condition: control 2, treated 2"
     assert design == "mystudy/treatment: 4 samples, 2 coefficients, ~ condition"
-    assert will_run == "will run: 3 steps, about 10 seconds of one core, up to 520 MB at a time"
+    assert will_run == "will run: 3 steps, about 7 seconds of one core, up to 520 MB at a time"
     assert ok == "ok: 1 contrasts in 1 datasets; results go to results"
     assert not Path("results").exists()
     assert main(["run", "config.yaml", "--outdir", "elsewhere"]) == 0

@@ -165,15 +165,28 @@ def test_random_factors_beside_raised_genes():
     assert abs(np.median(effects.estimate[null])) < 0.05
 
 
+def test_a_chance_of_some_genes_moves_nothing():
+    """Of 20,000 effects around 0 a seventh gained 27 nats .07 from there, six times as many as all of them do not."""
+    rng = np.random.default_rng(20)
+    n_genes = 20_000
+    theta = np.where(rng.random(n_genes) < 0.8, 0, 1.5 * rng.standard_normal(n_genes))
+    se = 0.4 * rng.uniform(0.7, 1.5, n_genes)
+    estimate = theta + se * rng.standard_t(6, n_genes)
+    gene = text_array(f"g{i}" for i in range(n_genes))
+    assert center_of(estimate, se, gene).shift == 0
+    assert center_of(estimate + 0.2, se, gene).known
+
+
 def test_the_place_of_few_genes_is_as_uncertain_as_said():
     """Where shifts follow the prior, the place is off by its standard deviation, and by less than the prior's."""
     rng = np.random.default_rng(12)
     n_genes, error, off, gained = 40, 0.3, [], []
+    gene = text_array(f"g{i}" for i in range(n_genes))
     for _ in range(60):
         effect = np.where(rng.random(n_genes) < 0.5, 0.0, rng.standard_normal(n_genes))
         estimate = effect + error * rng.standard_normal(n_genes)
         shift = np.sqrt(np.pi / 2 / n_genes) * np.std(estimate) * rng.standard_normal()
-        place, sd = center_of(estimate + shift, np.full(n_genes, error)).of_sizes()
+        place, sd = center_of(estimate + shift, np.full(n_genes, error), gene).of_sizes()
         off.append((place - shift) / sd)
         gained.append((place - shift) ** 2 - shift**2)
     # A root mean square of 60 is known to 9%, and half-normals are not the law of these effects.

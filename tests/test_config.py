@@ -162,10 +162,10 @@ def test_former_words_are_understood_and_told() -> None:
 
 
 def test_names_that_yaml_reads_as_something_else() -> None:
-    text = yaml.safe_dump(minimal()).replace("airway:", "2024:").replace("dex:", "on:")
+    text = yaml.safe_dump(minimal()).replace("airway:", "2024:").replace("dex:", "2024-01-05:")
     config = parse_config(load_yaml(text, "text"))
     assert list(config.datasets) == ["2024"]
-    assert list(config.datasets["2024"].contrasts) == ["True"]
+    assert list(config.datasets["2024"].contrasts) == ["2024-01-05"]
 
 
 def test_both_kinds_of_contrast() -> None:
@@ -465,3 +465,19 @@ def test_unreadable_configs(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x82")
     with pytest.raises(InputError, match=r"cannot read the config .*: it is not text"):
         read_config(tmp_path / "binary.yaml")
+
+
+@pytest.mark.parametrize("place", ["datasets", "datasets/airway/contrasts", "datasets/airway/reference"])
+@pytest.mark.parametrize(("word", "quoted"), [("no", "'no'"), ("On", "'yes'"), ("off", "'no'")])
+def test_names_that_yaml_takes_for_truth_values_ask_for_quotes(place: str, word: str, quoted: str) -> None:
+    content = minimal()
+    inside = content
+    for name in place.split("/"):
+        inside = inside.setdefault(name, {"x": "x"})
+    inside["WORD"] = next(iter(inside.values()))
+    text = yaml.safe_dump(content).replace("WORD:", f"{word}:")
+    with pytest.raises(InputError, match=f"Quote it: {quoted}"):
+        load_yaml(text, "x.yaml")
+    with pytest.raises(InputError, match=f"Quote it: {quoted}"):
+        # As Snakemake hands it on.
+        parse_config(yaml.safe_load(text))

@@ -12,6 +12,7 @@ import random
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anndata
@@ -23,6 +24,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from ebgenes.app.config import load_yaml, parse_config, schema
+from ebgenes.app.prepare import read_plan
 from ebgenes.data import hdf5
 from ebgenes.data.cells import read_labels, read_parts
 from ebgenes.data.filter import screen_genes
@@ -34,11 +36,25 @@ from ebgenes.data.sheets import read_controls, read_samples
 from ebgenes.data.transcripts import read_tx2gene
 from ebgenes.data.trial_reading import tried
 from ebgenes.design.matrix import build_design
+from ebgenes.design.questions import compare
+from ebgenes.effects.chunks import common_of
 from ebgenes.effects.effect_tables import read_effect_table
 from ebgenes.effects.summary_statistics import effects_from_summary
 from ebgenes.errors import InputError
+from ebgenes.prior.fit import fit_em
+from ebgenes.prior.full_bayes import draw_gibbs
 from ebgenes.records.counts import Counts, Study
-from ebgenes.results.storage import read_any_effects, read_prior, write_effects
+from ebgenes.results.storage import (
+    read_any_effects,
+    read_chains,
+    read_common,
+    read_draws,
+    read_prior,
+    write_chains,
+    write_common,
+    write_draws,
+    write_effects,
+)
 from ebgenes.results.table_files import read_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -280,6 +296,34 @@ def test_tenx(tmp_path: Path, name: str) -> None:
     assert sum(try_many(tmp_path / name, in_folder("10x"), TIMES)) == TIMES
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("as_cells", [True, False])
+def test_tenx_h5(tmp_path: Path, version: int, as_cells: bool) -> None:
+    from scipy import sparse
+
+    path = tmp_path / "m.h5"
+    made = sparse.csc_matrix(np.random.default_rng(2).poisson(1.0, (9, 4)))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix" if version == 3 else "GRCh38")
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(made, name)
+        group["shape"] = np.array(made.shape)
+        group["barcodes"] = np.array(SAMPLES, dtype="S1")
+        gene = np.array([f"g{i}" for i in range(9)], dtype="S2")
+        if version == 3:
+            about = group.create_group("features")
+            about["id"] = about["name"] = gene
+            about["feature_type"] = np.array(["Gene Expression"] * 9, dtype="S15")
+        else:
+            group["genes"] = group["gene_names"] = gene
+
+    def cells(path: Path) -> None:
+        list(read_parts(path))
+
+    read = cells if as_cells else read_as("10x")
+    assert sum(try_many(path, read, TIMES)) == TIMES
+
+
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("as_cells", [True, False])
 def test_h5ad(tmp_path: Path, kind: str, as_cells: bool) -> None:
@@ -299,7 +343,9 @@ def test_h5ad(tmp_path: Path, kind: str, as_cells: bool) -> None:
     assert sum(try_many(tmp_path / "x.h5ad", read, TIMES)) == TIMES
 
 
-@pytest.mark.parametrize("kind", ["effects", "counts", "pseudobulk", "prior", "table"])
+@pytest.mark.parametrize(
+    "kind", ["effects", "counts", "pseudobulk", "prior", "table", "common", "draws", "chains", "plan"]
+)
 def test_own_files(tmp_path: Path, kind: str) -> None:
     """A seal lets no changed byte through; what has none is checked value by value."""
     rng = np.random.default_rng(3)
@@ -326,6 +372,24 @@ def test_own_files(tmp_path: Path, kind: str) -> None:
             0
         ]
         write_pseudobulk(path, sums)
+    elif kind == "common":
+        path, read = tmp_path / "common.h5", read_common
+        counts = Counts(gene=gene, sample=SAMPLES, count=rng.poisson(rng.gamma(9, 6, (30, 4))))
+        question = compare("group", baseline="x", target="y")
+        write_common(path, common_of(normalize(counts), build_design(SHEET, "~ group", question)))
+    elif kind in ("draws", "chains"):
+        path, read = (
+            (tmp_path / "draws.nc", read_draws) if kind == "draws" else (tmp_path / "unfinished.nc", read_chains)
+        )
+        effects = effects_from_summary(gene, rng.normal(size=30), np.full(30, 0.5))
+        kept = {"save": partial(write_chains, path)} if kind == "chains" else {}
+        draws = draw_gibbs(effects, fit_em(effects), draws=20, warmup=20, chains=2, **kept)
+        if kind == "draws":
+            write_draws(path, draws)
+    elif kind == "plan":
+        path, read = tmp_path / "cell_types.json", read_plan
+        part = {"cell_type": "T", "cells": 9, "samples": 4, "contrasts": ["a"], "left_out": {"b": "too few"}}
+        path.write_text(json.dumps({"T": part, "B": part}))
     elif kind == "prior":
         path, read = tmp_path / "prior.json", read_prior
         path.write_text(
@@ -338,7 +402,7 @@ def test_own_files(tmp_path: Path, kind: str) -> None:
         path.write_text("\t".join(COLUMNS) + "\n" + "\n".join("\t".join(["1"] * len(COLUMNS)) for _ in range(9)) + "\n")
     accepted, refused = try_many(path, read, TIMES)
     assert accepted + refused == TIMES
-    if kind in ("effects", "counts", "pseudobulk"):
+    if kind in ("effects", "counts", "pseudobulk", "common", "draws"):
         assert accepted == 0
 
 

@@ -225,6 +225,39 @@ def parquet_by_another_name(reads: pd.DataFrame) -> str:
     return "c.pq"
 
 
+def series_matrix(reads: pd.DataFrame) -> str:
+    """GEO's, with the line that ends its table."""
+    table = reads.to_csv(sep="\t", quoting=2, index_label="ID_REF")
+    Path("m.txt").write_text(f'!Series_title\t"x"\n!series_matrix_table_begin\n{table}!series_matrix_table_end\n')
+    return "m.txt"
+
+
+def prefixed_tenx(reads: pd.DataFrame) -> str:
+    """A matrix of 10x among GEO's supplementary files."""
+    Path("geo").mkdir()
+    entries = [f"{g + 1} {s + 1} {n}\n" for (g, s), n in np.ndenumerate(reads.to_numpy()) if n]
+    head = f"%%MatrixMarket matrix coordinate integer general\n60 6 {len(entries)}\n"
+    features = [f"{gene}\t{name}\tGene Expression\n" for gene, name in zip(GENES, NAMES, strict=True)]
+    for name, lines in (
+        ("matrix.mtx", [head, *entries]),
+        ("barcodes.tsv", [f"{name}\n" for name in SAMPLES]),
+        ("features.tsv", features),
+    ):  # fmt: skip
+        Path(f"geo/GSM1_{name}.gz").write_bytes(gzip.compress("".join(lines).encode()))
+    return "geo"
+
+
+def feature_counts_by_sample(reads: pd.DataFrame) -> str:
+    """A table a sample called as its owner likes, with the program's summary beside."""
+    Path("fc").mkdir()
+    for sample in SAMPLES:
+        about = pd.DataFrame({"Chr": "1", "Start": 1, "End": 9, "Strand": "+", "Length": 8}, reads.index)
+        table = about.assign(**{f"/d/{sample}.bam": reads[sample]}).to_csv(sep="\t", index_label="Geneid")
+        Path(f"fc/{sample}.txt").write_text(f'# Program:featureCounts v2.0.3; Command:"x"\n{table}')
+        Path(f"fc/{sample}.txt.summary").write_text("Status\tx.bam\nAssigned\t5\n")
+    return "fc"
+
+
 WIDE: dict[Callable[[pd.DataFrame], str], str] = {
     geo: "'Symbol' names the genes",
     nf_core_star: "'gene_name' names the genes",
@@ -240,6 +273,9 @@ WIDE: dict[Callable[[pd.DataFrame], str], str] = {
     no_heading_of_genes: "",
     blanks_around: "blanks around",
     gct: "1 line above the header was passed over",
+    series_matrix: "2 lines above the header were passed over",
+    prefixed_tenx: "",
+    feature_counts_by_sample: "",
     lines_of_geo: "2 lines above the header were passed over",
     workbook_with_a_title: "the first with a table, 'S1', was read (others: README",
     ids_with_names: "genes' names are taken from their ids",
@@ -353,6 +389,77 @@ def test_a_header_that_is_missing(here: Path, reads: pd.DataFrame, capsys: pytes
     """htseq-count of several alignments writes none; which column is whose, nobody can tell."""
     reads.to_csv("counts.tsv", sep="\t", header=False)
     refused("counts.tsv", "the header is missing: write the samples' names above", capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("columns", "sheet"),
+    [
+        ("{}", "00{}"), ("00{}", "{}"), ("a_{}", "a-{}"), ("GSM100_s{}", "s{}"), ("s{}_raw_counts", "s{}"),
+        ("s{}", "s{}.fastq.gz"), ("s{}", "/d/s{}.bam"), ("\u00e9{}", "e\u0301{}"),
+    ],
+)  # fmt: skip
+def test_names_that_copying_changed(here: Path, reads: pd.DataFrame, columns: str, sheet: str):
+    """Found where each sample has one column, and told."""
+    names = [sheet.format(i) for i in range(1, 7)]
+    write_sheet(names)
+    reads.set_axis([columns.format(i) for i in range(1, 7)], axis=1).to_csv("counts.tsv", sep="\t")
+    config("counts.tsv")
+    said: list[str] = []
+    study = prepare(read_config("config.yaml").datasets["one"], "median_ratio", said.append)
+    assert list(study.counts.sample) == names
+    np.testing.assert_array_equal(study.counts.count, reads.loc[list(study.counts.gene)])
+    assert any(f"such as {names[0]} under" in note for note in said)
+
+
+def test_names_that_may_be_of_two_samples_are_refused(here: Path, reads: pd.DataFrame, capsys):
+    write_sheet(["s1", "s1_2", "s3", "s4", "s5", "s6"])
+    reads.set_axis(["x_s1_2", "x_s1_2_b", "x_s3", "x_s4", "x_s5", "x_s6"], axis=1).to_csv("counts.tsv", sep="\t")
+    refused("counts.tsv", "6 in the sheet only (first: s1)", capsys=capsys)
+
+
+@pytest.mark.parametrize(("name", "unsure"), [("x.fpkm.tsv", False), ("log2.tsv", False), ("mine.tsv", True)])
+def test_values_that_nobody_would_round(here: Path, reads: pd.DataFrame, capsys, name: str, unsure: bool):
+    (reads + 0.37).to_csv(name, sep="\t")
+    config(name)
+    assert main(["check", "config.yaml"]) == 2
+    assert ("counts_are: estimated" in capsys.readouterr().err) == unsure
+    np.log2(reads + 1).to_csv("mine.tsv", sep="\t")
+    config("mine.tsv")
+    assert main(["check", "config.yaml"]) == 2
+    assert "counts_are: estimated" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("x/ctl_1/t_data.ctab", "Run StringTie's prepDE.py3"), ("x/.zgroup", "a Zarr store"),
+        ("x/cells_x_genes.mtx", "kb-python's matrix"), ("x/ctl_1/genes.fpkm_tracking", "Cufflinks' FPKM"),
+    ],
+)  # fmt: skip
+def test_folders_of_programs_that_are_not_read(here: Path, place: str, words: str, capsys):
+    Path(place).parent.mkdir(parents=True)
+    Path(place).write_text("x\n")
+    refused("x", words, capsys=capsys)
+
+
+def test_output_that_lies_deeper(here: Path, reads: pd.DataFrame):
+    for sample in SAMPLES:
+        folder = Path("q", sample, "salmon")
+        folder.mkdir(parents=True)
+        quantified(reads, sample, GENES, SALMON).to_csv(folder / "quant.genes.sf", sep="\t", index=False)
+    same(read("q")[0], reads)
+
+
+def test_anndata_that_must_be_mended(here: Path, reads: pd.DataFrame, capsys):
+    """Genes by samples; and as versions before 0.7 wrote it, obs and var arrays of records."""
+    var = pd.DataFrame({"group": [name[:3] for name in SAMPLES]}, index=SAMPLES)
+    anndata.AnnData(reads.to_numpy(), obs=pd.DataFrame(index=GENES), var=var).write_h5ad("a.h5ad")
+    refused("a.h5ad", "a.h5ad is turned", "adata.T.copy()", capsys=capsys)
+    with h5py.File("a.h5ad", "w") as file:
+        file["X"] = reads.T.to_numpy(np.float32)
+        file["obs"] = np.array([(name,) for name in SAMPLES], dtype=[("index", "S5")])
+        file["var"] = np.array([(name,) for name in GENES], dtype=[("index", "S15")])
+    refused("a.h5ad", "written by anndata before 0.7. Renew it", capsys=capsys)
 
 
 def test_tpm_is_refused_under_any_name(here: Path, reads: pd.DataFrame, capsys: pytest.CaptureFixture[str]):
@@ -517,11 +624,16 @@ def test_hdf5_and_matrices_that_are_not_read(here: Path, reads: pd.DataFrame, ca
 
 
 def test_size_factors_of_a_spreadsheet(here: Path, reads: pd.DataFrame):
-    Path("sf.csv").write_text("sample;sf\n" + "".join(f"{name};1,{i}\n" for i, name in enumerate(SAMPLES)))
-    study, _ = read(prep_de(reads), size_factors="sf.csv")
-    assert study.counts.log_size is not None
-    factor = np.exp(study.counts.log_size - study.counts.log_size[0])
-    np.testing.assert_allclose(factor, [1, 1.1, 1.2, 1.3, 1.4, 1.5], rtol=1e-12)
+    """And of R's write.table."""
+    for text in (
+        "sample;sf\n" + "".join(f"{name};1,{i}\n" for i, name in enumerate(SAMPLES)),
+        '"x"\n' + "".join(f'"{name}" 1.{i}\n' for i, name in enumerate(SAMPLES)),
+    ):
+        Path("sf.csv").write_text(text)
+        study, _ = read(prep_de(reads), size_factors="sf.csv")
+        assert study.counts.log_size is not None
+        factor = np.exp(study.counts.log_size - study.counts.log_size[0])
+        np.testing.assert_allclose(factor, [1, 1.1, 1.2, 1.3, 1.4, 1.5], rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["gff3", "refseq", "gtf.bz2"])
@@ -633,7 +745,7 @@ def test_sheets_as_other_programs_have_them(here: Path, reads: pd.DataFrame, cap
     assert "1 row that begins with # was left out (#bad)" in said
 
 
-@pytest.mark.parametrize("missing", ["", "NA", "N/A", "NaN", " na ".replace("na", "NA")])
+@pytest.mark.parametrize("missing", ["", "NA", "N/A", "NaN", " NA ", "NULL", "n.a.", "#DIV/0!", "\u00a0"])
 def test_missing_values_by_any_name(here: Path, reads: pd.DataFrame, missing: str, capsys: pytest.CaptureFixture[str]):
     write_sheet(batch=["a", "b", missing, "a", "b", "a"], unused=[missing] * 6)
     counts = prep_de(reads)
@@ -644,6 +756,29 @@ def test_missing_values_by_any_name(here: Path, reads: pd.DataFrame, missing: st
     study = prepare(read_config("config.yaml").datasets["one"], "median_ratio")
     assert list(study.counts.sample) == [name for name in SAMPLES if name != "ctl_3"]
     same(read(counts)[0], reads)
+
+
+def test_values_and_levels_that_are_not_what_they_seem(here: Path, reads: pd.DataFrame, capsys):
+    counts, design = prep_de(reads), {"design": "~ batch + group"}
+    write_sheet(batch=["a", "b", "unknown", "a", "b", "a"])
+    assert (
+        "'unknown' in column 'batch' of the sheet (first: sample ctl_3; 1 sample) is taken" in read(counts, **design)[1]
+    )
+    write_sheet(batch=["wild-type", "b", "wild type", "wild-type", "b", "b"])
+    assert "'wild type', 'wild-type' of column 'batch' of the sheet differ by signs" in read(counts, **design)[1]
+    for one, other in (("ko", "ko\u200b"), ("t\u00e9", "te\u0301")):
+        write_sheet(batch=[one, "b", other, one, "b", "b"])
+        refused(counts, "differ by how their letters are stored alone", capsys=capsys, **design)
+    # A design that fails because of one cell names the cell.
+    write_sheet(batch=["31", "45", "-", "38", "61", "47"])
+    refused(counts, "rank 6", "because of '-' (sample ctl_3; 1 of 6 values", capsys=capsys, **design)
+    write_sheet(batch=["1,000", "2,500", "10,000", "1,000", "1,000", "2,500"])
+    assert "the commas of '1,000' may part thousands" in read(counts, **design)[1]
+
+
+def test_a_sheet_that_is_turned(here: Path, reads: pd.DataFrame, capsys):
+    pd.read_csv("samples.tsv", sep="\t", index_col=0).T.to_csv("samples.tsv", sep="\t")
+    refused(prep_de(reads), "samples.tsv is turned: 6 of its columns are samples", capsys=capsys)
 
 
 def test_only_codes_are_doubted(here: Path, reads: pd.DataFrame):
@@ -663,6 +798,22 @@ def test_only_codes_are_doubted(here: Path, reads: pd.DataFrame):
         write_sheet(x=values)
         _, said = read(prep_de(reads), **{"design": "~ x + group", **keys})
         assert ("whole numbers" in said) == doubted, (values, keys)
+
+
+@pytest.mark.parametrize("kind", ["names first", "without headings", "transcripts without headings", "workbook"])
+def test_annotation_as_other_tables_have_it(here: Path, reads: pd.DataFrame, kind: str):
+    table = pd.DataFrame({"ensembl": GENES, "symbol": NAMES})
+    if kind == "names first":
+        table[["symbol", "ensembl"]].to_csv("a.tsv", sep="\t", index=False)
+    elif kind == "workbook":
+        table.to_excel("a.xlsx", index=False)
+    else:
+        if kind == "transcripts without headings":
+            table.insert(0, "tx", TRANSCRIPTS)
+        table.to_csv("a.tsv", sep="\t", index=False, header=False)
+    study, said = read(prep_de(reads), genes="a.xlsx" if kind == "workbook" else "a.tsv")
+    assert list(study.screen.name) == NAMES
+    assert "60 of 60 genes named" in said
 
 
 @pytest.mark.parametrize("kind", ["gtf", "gtf.gz", "gff3", "refseq", "biomart", "versions", "symbols", "none"])

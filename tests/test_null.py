@@ -8,12 +8,14 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import ebgenes as eb
-from ebgenes.effects.hidden import residual_axes
+from ebgenes.effects import center, hidden, tails
 from ebgenes.files import write_json
+from ebgenes.posteriors import lists
 from ebgenes.posteriors.fdr import list_rate
 from ebgenes.posteriors.given_prior import null_probability
 from ebgenes.posteriors.lists import false_proportions, list_range, scattered
 from ebgenes.posteriors.mixtures import mixture_of
+from ebgenes.prior import fit
 from ebgenes.prior.null import CUT, N_DRAWS, excess_variance, null_sd_mass, null_sd_prior
 from ebgenes.records.effects import HiddenFactors, ResidualAxes
 from ebgenes.records.prior import MixturePrior, Nulls
@@ -102,16 +104,37 @@ def test_residual_axes_show_a_factor_and_nothing_where_there_is_none():
     assert quiet.variance.mean() == pytest.approx(1)
 
 
-def test_residual_axes_do_not_depend_on_the_order_of_samples():
-    made = simulated(np.random.default_rng(4), 3, lambda rng, n: np.zeros(n), 0.3, n_genes=400)
-    design = eb.build_design(made.samples, "~ group", eb.compare("group", baseline="control", target="treated"))
-    counts = eb.normalize(eb.keep_expressed(made.counts, eb.screen_genes(made.counts, design)))
-    order = np.array([3, 0, 5, 1, 4, 2])
-    turned = replace(
-        counts, sample=counts.sample[order], count=counts.count[:, order], log_size=counts.log_size[order]
-    )  # fmt: skip
-    other = replace(design, sample=design.sample[order], matrix=design.matrix[order])
-    assert_allclose(residual_axes(turned, other).variance, residual_axes(counts, design).variance, atol=2e-3)
+@pytest.mark.parametrize(("n_genes", "n"), [(1200, 3), (300, 20)])
+def test_order_of_genes_and_samples_changes_rounding_alone(monkeypatch, n_genes, n):
+    """Factors, signs and directions of chance, halves of the replicates and genes that are looked at: by name."""
+    monkeypatch.setattr(hidden, "MANY_VALUES", 2500)
+    monkeypatch.setattr(center, "MOST_GENES", 100)
+    monkeypatch.setattr(tails, "GENES_OF_HALF", 20)
+    monkeypatch.setattr(fit, "SEARCHED", 100)
+    monkeypatch.setattr(lists, "MOST_GENES", 100)
+    rng = np.random.default_rng(4)
+    made = simulated(rng, n, lambda rng, n: np.where(rng.random(n) < 0.8, 0, rng.standard_normal(n)), 0.3, n_genes)
+    found = []
+    for gene, sample in ((np.arange(n_genes), np.arange(2 * n)), (rng.permutation(n_genes), rng.permutation(2 * n))):
+        counts = eb.Counts(
+            gene=made.counts.gene[gene], sample=made.counts.sample[sample],
+            count=made.counts.count[np.ix_(gene, sample)],
+        )  # fmt: skip
+        question = eb.compare("group", baseline="control", target="treated")
+        design = eb.build_design(made.samples.iloc[sample], "~ group", question)
+        effects = eb.fit_effects(eb.keep_expressed(counts, eb.screen_genes(counts, design)), design)
+        prior = eb.fit_em(effects).prior
+        known = eb.posterior(effects, prior)
+        order = np.argsort(effects.gene)
+        found.append((effects, [each[order] for each in (effects.estimate, effects.se, known.lfdr, known.upper)]))
+        found[-1][1].append(np.array(list_range(effects, prior, 0.05, 0.9) or (0, 0), dtype=float))
+    (first, ours), (other, theirs) = found
+    assert list(np.sort(first.gene)) == list(np.sort(other.gene)) != list(other.gene)
+    assert first.hidden is not None
+    assert ("small_p" in first.scalars) == (n == 20)  # halves of the replicates were compared
+    assert_allclose(other.residuals.chance, first.residuals.chance, atol=1e-8)
+    for one, two in zip(ours, theirs, strict=True):
+        assert_allclose(two, one, atol=3e-7)
 
 
 # What genes add.

@@ -136,6 +136,9 @@ def test_unfinished_chains_that_cannot_be_gone_on_with(tmp_path: Path) -> None:
         assert found is None or all(
             np.array_equal(getattr(found, name), getattr(chains(), name)) for name in ("state", "plane", "next_state")
         )
+    # A header that does not end as Python's tuples do (found by fuzzing).
+    path.write_bytes(whole.replace(b"(2, 9, 3), }", b"(2, 9, (3   "))
+    assert read_chains(path) is None
     for cut in (0, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:cut])
         assert read_chains(path) is None

@@ -26,7 +26,7 @@ def simulated(rng, n=4000, pi0=0.8, slab=1.5, df=np.inf, null_sd=0.0, se=0.4) ->
     scale = se * rng.uniform(0.7, 1.5, n)
     noise = rng.standard_t(df, n) if np.isfinite(df) else rng.standard_normal(n)
     estimate = theta + null_sd * rng.standard_normal(n) + scale * noise
-    return eb.effects_from_summary([f"g{i}" for i in range(n)], estimate, scale, df)
+    return eb.effects_from_summary([f"g{i:05d}" for i in range(n)], estimate, scale, df)
 
 
 # Residuals half of which lie along one axis of four: a drift as large as the errors is nothing odd. Without that,
@@ -317,7 +317,7 @@ def test_no_genes_and_bad_errors():
     with pytest.raises(InputError, match="0 genes"):
         eb.fit_em(eb.effects_from_summary([], [], []))
     effects = simulated(np.random.default_rng(0), n=5)
-    with pytest.raises(InputError, match=r"1 of 5 have not \(first: g2\)"):
+    with pytest.raises(InputError, match=r"1 of 5 have not \(first: g00002\)"):
         eb.fit_em(replace(effects, se=np.array([1, 1, 0, 1, 1.0])))
     with pytest.raises(InputError, match="se must be a finite number above 0; 1 of 2"):
         eb.effects_from_summary(["a", "b"], [0, 1], [1, -1])

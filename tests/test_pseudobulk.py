@@ -205,8 +205,9 @@ def test_where_no_type_can_answer_the_reasons_are_told(tmp_path: Path, capsys: p
     dataset["pseudobulk"] = {"sample": "donor", "cell_type": "cell_type", "min_cells": 1000}
     config = {"outdir": str(tmp_path / "out"), "datasets": {"blood": dataset}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    assert main(["run", str(tmp_path / "config.yaml")]) == 2
-    said = capsys.readouterr().err
-    assert "none of 4 cell types can answer any contrast:" in said
-    assert "0 of 6 samples have 1000 cells" in said
+    for verb in ("check", "run"):
+        assert main([verb, str(tmp_path / "config.yaml")]) == 2
+        said = capsys.readouterr().err
+        assert "none of 4 cell types can answer any contrast:" in said
+        assert "0 of 6 samples have 1000 cells" in said
     assert not (tmp_path / "out").exists()

@@ -47,7 +47,7 @@ def study(folder: Path) -> None:
         "datasets": {"one": dataset},
         "prior": {"fit": "gibbs"},
         "gibbs": {"draws": 100, "warmup": 20, "chains": 2},
-        "report": {"tables": ["tsv", "parquet", "xlsx"], "figures": ["png"]},
+        "report": {"tables": ["tsv", "parquet", "xlsx"], "formats": ["png"]},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(content))
 

@@ -12,7 +12,7 @@ from scipy import special
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import minimize_scalar
 
-from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray, text_array
+from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray, evenly, text_array
 from ebgenes.effects.negative_binomial import FAR, REACH, summaries
 from ebgenes.errors import InputError
 from ebgenes.numerics import grid_likelihood
@@ -173,7 +173,7 @@ def without_study(joined: StudySet, dropped: int) -> StudySet:
 def _some(joined: StudySet, most: int) -> StudySet:
     """Every so many genes of those that more than one study has, where there are many."""
     several = np.flatnonzero((joined.row >= 0).sum(axis=1) > 1)
-    chosen = several[:: max(len(several) // most, 1)]
+    chosen = several[evenly(joined.gene[several], max(len(several) // most, 1))]
     return replace(joined, gene=joined.gene[chosen], row=joined.row[chosen])
 
 

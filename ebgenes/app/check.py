@@ -18,7 +18,17 @@ from ebgenes.app.config import (
     require_studies_prior,
     size_factor_controls,
 )
-from ebgenes.app.prepare import contrast_of, given_factors, offset_doubts, options, taken_for_factors
+from ebgenes.app.prepare import (
+    contrast_of,
+    excluded,
+    given_factors,
+    offset_doubts,
+    options,
+    plan_cell_types,
+    sum_dataset,
+    taken_for_factors,
+)
+from ebgenes.app.rehearsal import is_small, rehearse, require_designs, require_place
 from ebgenes.app.steps import annotation, stored_prior
 from ebgenes.app.studies import require_distinct_sources
 from ebgenes.arrays import text_array
@@ -44,6 +54,10 @@ Result = TypeVar("Result")
 
 MOST_TESTED = 20_000
 """Genes of a genome that a sample expresses, at most, whatever its annotation lists."""
+
+
+OF_KINDS = "is text, and so a factor", "the column stays text"
+"""What is said of columns that are text because of a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +100,9 @@ class Work:
 
     @property
     def seconds(self) -> float:
-        """Of one core, as measured on five studies (tests/test_checks.py): 7 s a contrast and .5 s a thousand genes,
-        of which no more than `MOST_TESTED` are expressed; 3 s a study, 40 MB/s read."""  # fmt: skip
-        contrast = 7 + min(self.genes, MOST_TESTED) * (5e-4 + 2.5e-6 * self.samples)
+        """Of one core, as measured on thirteen studies (benchmarks/workflow/estimates.py): 3.5 s a contrast and .2 s a
+        thousand genes, of which no more than `MOST_TESTED` are expressed; 3 s a study, 40 MB/s read."""  # fmt: skip
+        contrast = 3.5 + min(self.genes, MOST_TESTED) * (2e-4 + 1.3e-6 * self.samples)
         return self.studies * (3 + self.contrasts * contrast) + self.size / 4e7
 
     @property
@@ -97,8 +111,15 @@ class Work:
         return 520 + 5e-5 * self.genes * self.samples * (self.studies if self.studies > 1 else 1)
 
 
-def check(config: Config) -> Iterator[str]:
+def check(config: Config, *, whole: bool = True) -> Iterator[str]:
     """Read every sheet and the beginning of every file, build every design, and say what will run, a line each.
+
+    Parameters
+    ----------
+    config
+        What to check.
+    whole
+        Whether small files are read to their end and prepared as a run does.
 
     Raises
     ------
@@ -108,11 +129,12 @@ def check(config: Config) -> Iterator[str]:
     lines: list[str] = []
     messages: list[str] = []
     works = []
+    _Findings("outdir", lines, messages).attempt(lambda: require_place(config.outdir))
     if config.prior.stored is not None:
         _Findings("prior.from", lines, messages).attempt(lambda: stored_prior(config.prior))
     for name, dataset in config.datasets.items():
         found = _Findings(name, lines, messages)
-        works.append(_check_dataset(dataset, config, found))
+        works.append(_check_dataset(dataset, config, found, whole=whole and is_small(dataset)))
     for name in config.studies:
         found = _Findings(f"studies.{name}", lines, messages)
         told = found.attempt(lambda name=name: check_studies(config, name))  # type: ignore[misc]
@@ -151,6 +173,11 @@ class _Findings:
         """A line of the dataset's own."""
         self.lines.append(f"{self.name}: {words}")
 
+    def tell_once(self, words: str) -> None:
+        """The same, unless it has been said."""
+        if not self.told(words):
+            self.tell(words)
+
     def told(self, words: str) -> bool:
         """Whether a line says so already."""
         return f"{self.name}: {words}" in self.lines
@@ -166,7 +193,8 @@ class _Findings:
         return None
 
 
-def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -> Work | None:
+def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings, *, whole: bool) -> Work | None:
+    before = len(found.messages)
     samples = found.attempt(lambda: samples_of(dataset))
     if dataset.genes is not None:
         genes = dataset.genes
@@ -180,10 +208,14 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
     sheet = samples.frame
     tell((*samples.notes, *describe_columns(sheet, dataset.design)), found.tell)
     found.attempt(lambda: _check_sizes(dataset, sheet, found))
+    # Such a column may be the reason of whatever is wrong with the design.
+    doubts = [note.replace("warning: ", "") for note in samples.notes if any(words in note for words in OF_KINDS)]
+    n_before = len(found.messages)
     # Read once, however many contrasts there are.
     model = found.attempt(
         lambda: read_model(sheet, dataset.design, dataset.reference), f"/{next(iter(dataset.contrasts))}"
     )
+    designs: dict[str, Design] = {}
     for contrast, question in dataset.contrasts.items():
         if model is None:
             break
@@ -192,19 +224,29 @@ def _check_dataset(dataset: DatasetSettings, config: Config, found: _Findings) -
             f"/{contrast}",
         )
         if design is not None:
+            designs[contrast] = design
             n_samples, n_coefficients = design.matrix.shape
             size_words = f"{n_samples} samples, {n_coefficients} coefficients, "
             size_words += "" if design.multi_df is None else f"{len(design.multi_df.row)} rows together, "
             tell([words for words in dropped_words(design.dropped) if not found.told(words)], found.tell)
             found.lines.append(f"{found.name}/{contrast}: {size_words}{dataset.design}")
             found.tell_random(design, contrast)
+    if len(found.messages) > n_before:
+        found.messages.extend(f"{found.name}: {note}" for note in doubts)
     for key, entries in dataset.analyses.items():
         for entry in entries:
             found.attempt(partial(_check_analysis, ANALYSES[key], dataset, sheet, entry, found), f"/{entry}")
+    found.attempt(lambda: require_designs(designs, config.effects))
     size = Path(dataset.counts).stat().st_size if Path(dataset.counts).is_file() else 0
     if dataset.pseudobulk is None:
-        return found.attempt(lambda: _bulk(dataset, samples, size, config.effects, found))
-    return found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
+        work = found.attempt(lambda: _bulk(dataset, samples, size, config.effects, found))
+        if whole and work is not None and len(found.messages) == before:
+            found.attempt(lambda: rehearse(dataset, designs, config, found.tell_once))
+    else:
+        work = found.attempt(lambda: _cells(dataset, sheet, size, config.effects, found))
+        if whole and work is not None and len(found.messages) == before:
+            found.attempt(lambda: _sum_and_plan(dataset, config, found))
+    return work
 
 
 def _check_sizes(dataset: DatasetSettings, sheet: pd.DataFrame, found: _Findings) -> None:
@@ -266,6 +308,18 @@ def _cells(
         studies=len(types), contrasts=contrasts, genes=genes, samples=len(sheet), size=size, **shared,
         further=sum(map(len, dataset.analyses.values())),
     )  # fmt: skip
+
+
+def _sum_and_plan(dataset: DatasetSettings, config: Config, found: _Findings) -> None:
+    """Sum the cells, and say which types cannot answer which contrast."""
+    sums = sum_dataset(dataset, found.tell_once)
+    try:
+        plan = plan_cell_types(dataset, sums, config.effects.normalization)
+    except InputErrors as errors:
+        # The reasons of the types are one mistake.
+        raise InputError(" ".join(str(errors).split())) from None
+    for words in excluded(plan):
+        found.tell_once(words)
 
 
 def check_studies(config: Config, name: str) -> str:

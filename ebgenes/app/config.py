@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from ebgenes.app.analyses import ANALYSES
 from ebgenes.app.analyses.multivariate import MultivariateSettings
-from ebgenes.app.config_values import impossible_values, named_twice, not_finite
+from ebgenes.app.config_values import impossible_values, named_twice, not_finite, require_no_truth_values
 from ebgenes.app.former_keys import current_keys, current_prior
 from ebgenes.app.yaml_files import plain_yaml, yaml_text
 from ebgenes.app.yaml_words import yaml_message
@@ -408,11 +408,13 @@ def _require_valid(content: Any, against: dict[str, Any], what: str) -> None:
 
 
 def _text_keys(content: Any) -> Any:
-    """YAML reads the key ``null`` as nothing, and numbers and booleans as themselves: all are names here."""
+    """YAML reads the key ``null`` as nothing and numbers as themselves: they are names here; of a truth value nobody
+    knows the word that it was."""  # fmt: skip
     if isinstance(content, date):
         # YAML takes 2024-01-05 for a date.
         return content.isoformat()
     if isinstance(content, Mapping):
+        require_no_truth_values(content)
         return {"null" if key is None else str(key): _text_keys(value) for key, value in content.items()}
     return [_text_keys(value) for value in content] if isinstance(content, list) else content
 

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from unicodedata import category
+
+from ebgenes.errors import InputError
+
+
+def require_no_truth_values(names: Iterable[object]) -> None:
+    """Refuse names that YAML has taken for true or false: nobody knows the word that was written.
+
+    Raises
+    ------
+    InputError
+        For the first.
+    """
+    for name in names:
+        if isinstance(name, bool):
+            words = "yes and on as true" if name else "no and off as false"
+            raise InputError(
+                f"a name is {str(name).lower()}: YAML reads {words}. Quote it: '{'yes' if name else 'no'}'."
+            )
 
 
 def impossible_values(content: Any, path: str) -> Iterator[str]:

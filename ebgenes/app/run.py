@@ -26,7 +26,8 @@ from ebgenes.app.prepare import (
     prepare_cell_type,
     sum_dataset,
 )
-from ebgenes.app.steps import annotation, covariates_of, estimate_any
+from ebgenes.app.rehearsal import require_answerable
+from ebgenes.app.steps import annotation, estimate_any
 from ebgenes.app.studies import run_studies
 from ebgenes.app.write import answer_contrast
 from ebgenes.data.h5ad import write_study
@@ -87,7 +88,8 @@ def _check_first(config: Config) -> None:
     with warnings.catch_warnings():
         # They come when the files are read in earnest.
         warnings.simplefilter("ignore")
-        for _ in check(config):
+        # What is read right away and not again after hours need not be read to its end twice.
+        for _ in check(config, whole=len(config.datasets) > 1):
             pass
 
 
@@ -143,8 +145,8 @@ def fit_contrasts(
     # Every question is checked before the first is answered and the first file written.
     model = read_model(study.samples, dataset.design, dataset.reference)
     designs = [contrast_of(model, question, contrast) for contrast, question in dataset.contrasts.items()]
+    require_answerable(study, dict(zip(dataset.contrasts, designs, strict=True)), dataset, config)
     genes = annotation(dataset.genes, config.prior)
-    covariates_of(study.counts.gene, study.screen.base_mean[study.screen.kept], config.prior, genes)
     controls = None if dataset.controls is None else read_controls(dataset.controls)
     if counts is not None:
         write_study(counts, study)

@@ -25,6 +25,7 @@ from ebgenes.data.hdf5 import (
     by_column,
     minor_size,
     opened_hdf5,
+    require_groups,
     require_sound_pointers,
     require_within,
     sparse_shape,
@@ -114,6 +115,7 @@ def read_labels(
 def opened(path: Path) -> Iterator[h5py.File]:
     """An .h5ad file, of which only what is asked for is read."""
     with opened_hdf5(path, "an .h5ad file", whole=False) as file:
+        require_groups(file, path)
         yield file
 
 

@@ -23,7 +23,14 @@ QUANTIFIED = re.compile(r"salmon|rsem|kallisto|tximport|tximeta|alevin|(^|[._-])
 QUANTIFIED_FILES = ("genes.results", "isoforms.results", "quant.sf", "abundance.tsv")
 """Ends of columns that are called after such programs' files, as rsem-generate-data-matrix calls them."""
 
-NO_COUNTS = re.compile(r"(^|[._-])(tpm|[rf]pkm|cpm)([._-]|$)", re.IGNORECASE)
+NO_COUNTS = re.compile(
+    r"(^|[._-])(tpm|[rf]pkm|cpm|log2?|logcpm|vst|rlog|norm|normali[sz]ed|zscores?)([._-]|$)", re.IGNORECASE
+)
+"""Names of tables of values that are no counts."""
+
+LARGEST_LOG = 30.0
+"""Logs to base 2 of counts are below it; a table whose values all are, and have decimals, is hardly one of counts."""
+
 SCALED = re.compile(r"length_?scaled|_scaled", re.IGNORECASE)
 """Names of tables whose counts hold the lengths of transcripts already (tximport's countsFromAbundance)."""
 
@@ -60,7 +67,7 @@ def estimated_counts(frame: pd.DataFrame, where: str, *, counts_are: str, estima
             return counts_of(frame), []
         except InputError as error:
             value = _numbers(frame)
-            if counts_are == "auto" and value is not None and not _is_scaled_to_million(value):
+            if counts_are == "auto" and value is not None and not _is_no_count(where, value):
                 words = "If a program such as salmon, RSEM or kallisto estimated them, say counts_are: estimated"
                 raise InputError(f"{error} {words}; they are rounded then.") from None
             raise
@@ -87,6 +94,11 @@ def _numbers(frame: pd.DataFrame) -> FloatArray | None:
     value = frame.apply(as_numbers).to_numpy(dtype=float)
     good = (value >= 0) & (value <= LARGEST_COUNT)
     return value if bool(good.all()) and value.size else None
+
+
+def _is_no_count(where: str, value: FloatArray) -> bool:
+    """Whether nobody would round these: by the file's name, or because they are logs or shares of a million."""
+    return bool(NO_COUNTS.search(Path(where).name)) or bool(value.max() < LARGEST_LOG) or _is_scaled_to_million(value)
 
 
 def _is_scaled_to_million(value: FloatArray) -> bool:

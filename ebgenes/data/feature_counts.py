@@ -8,7 +8,15 @@ import pandas as pd
 
 from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.annotation_columns import Told, is_annotation, split_columns
-from ebgenes.data.sample_files import encoding_of, read_columns, require_files, same_names, sample_files, wanted_names
+from ebgenes.data.sample_files import (
+    encoding_of,
+    files_by_content,
+    read_columns,
+    require_files,
+    same_names,
+    sample_files,
+    wanted_names,
+)
 from ebgenes.errors import InputError
 from ebgenes.files import readable, text_content
 from ebgenes.text_files import is_excel
@@ -51,12 +59,25 @@ def read_feature_counts(path: Path, sheet: pd.DataFrame) -> Told:
         rest = table.iloc[:, len(HEADER) :].set_axis(pd.Index(gene), axis=0)
         columns = [str(name) for name in rest.columns]
         return split_columns(rest, wanted_names(sheet, columns), str(path))
-    files = require_files(sample_files(path, sheet, ENDINGS), path, "featureCounts table")
+    files = require_files(feature_count_files(path, sheet), path, "featureCounts table")
     tables = {sample: _read(each) for sample, each in files.items()}
     gene = same_names(files, lambda sample: text_array(tables[sample].iloc[:, 0]), "genes")
     told = [_own_column(table, sample, files[sample], gene) for sample, table in tables.items()]
     frame = pd.concat([each.frame for each in told], axis=1).set_axis(samples, axis=1)
     return Told(frame=frame, names=told[0].names, notes=told[0].notes)
+
+
+def feature_count_files(folder: Path, sheet: pd.DataFrame) -> dict[str, Path | None]:
+    """Each sample's table: by its name or, where no file is called so, by what it holds."""
+    named = sample_files(folder, sheet, ENDINGS)
+    return named if any(named.values()) else files_by_content(folder, sheet, _begins_well)
+
+
+def _begins_well(path: Path) -> bool:
+    try:
+        return is_feature_counts(path)
+    except InputError:
+        return False
 
 
 def _own_column(table: pd.DataFrame, sample: str, path: Path, gene: TextArray) -> Told:

@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from ebgenes.arrays import TextArray
-from ebgenes.data.annotation_columns import ID_COLUMNS, OTHER_COLUMNS, name_column, plain
+from ebgenes.data.annotation_columns import ID_COLUMNS, NAME_COLUMNS, OTHER_COLUMNS, name_column, plain
 from ebgenes.data.transcripts import VERSION
 from ebgenes.errors import InputError, counted
 from ebgenes.files import TextTable, existing_file, read_table, readable, text_content
+from ebgenes.text_files import is_excel
 
 ENDS = re.compile(r"\.(gtf|gff|gff2|gff3)$", re.IGNORECASE)
 GTF_PAIR = re.compile(r'(\w+) "([^"]*)"')
@@ -90,6 +91,8 @@ def is_gtf(path: Path) -> bool:
     if ENDS.search(name):
         return True
     with readable(path):
+        if is_excel(path):
+            return False
         lines = text_content(path, 20_000).decode("utf-8", "replace").splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")][:3]
     return bool(rows) and all(len(row) == 9 and row[3].isdecimal() and row[4].isdecimal() for row in rows)
@@ -130,13 +133,17 @@ def _from_table(path: Path, genes: Sequence[str]) -> tuple[dict[str, str], list[
     about = path.stat()
     table = _table_of(path, about.st_size, about.st_mtime_ns)
     frame, notes = table.frame, [f"{path}: {note}" for note in table.notes]
+    headless = not {str(frame.index.name or ""), *map(str, frame.columns)}.isdisjoint(genes)
+    if headless:
+        frame = _with_first_row(frame)
     first = str(frame.index.name or "")
     columns = [str(name) for name in frame.columns]
     ids = _ids(frame, genes)
     rest = [name for name in columns if name != ids.name]
     if ids.name != first and ids.name is not None:
         notes.append(f"{path}: genes' ids are in the column {ids.name!r}.")
-        rest = [first, *rest]
+        # Without headings the name follows the id.
+        rest = columns[columns.index(str(ids.name)) + 1 :] if headless else [first, *rest]
     column = name_column(rest) or _second(rest)
     if column is None:
         raise InputError(
@@ -156,6 +163,14 @@ def _from_table(path: Path, genes: Sequence[str]) -> tuple[dict[str, str], list[
     return names, notes
 
 
+def _with_first_row(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose headings are its first row, with headings that say nothing."""
+    heads = [f"column {i + 1}" for i in range(frame.shape[1] + 1)]
+    first = pd.DataFrame([list(frame.columns)], index=[frame.index.name], columns=heads[1:])
+    whole = pd.concat([first, frame.set_axis(heads[1:], axis=1)])
+    return whole.rename_axis(heads[0])
+
+
 def _ids(frame: pd.DataFrame, genes: Sequence[str]) -> Any:
     """The genes' ids: the first column, or another of ids that knows more of them."""
 
@@ -164,6 +179,11 @@ def _ids(frame: pd.DataFrame, genes: Sequence[str]) -> Any:
         return sum(VERSION.sub("", str(value)) in known for value in values) / max(len(values), 1)
 
     best = frame.index
+    if not genes and plain(str(best.name)) in NAME_COLUMNS[:-2]:
+        # Names before ids.
+        known = {plain(str(name)): name for name in reversed(frame.columns)}
+        other = next((known[name] for name in ID_COLUMNS if name in known), None)
+        return best if other is None else pd.Index(frame[other], name=other)
     # Ids of the counts as they are; without their versions it takes longer to see.
     if not genes or not set(genes).isdisjoint(best) or share(best) > 0:
         return best

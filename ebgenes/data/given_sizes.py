@@ -103,6 +103,9 @@ def _rows(path: str | os.PathLike[str], most: int | None = None) -> list[list[st
         text = content.decode("utf-8-sig", errors="strict" if most is None else "replace")
         lines = [line for line in text.splitlines() if line.strip()]
         separator = next((each for each in "\t;" if any(each in line for line in lines[:2])), ",")
+        if lines and separator not in "".join(lines[:2]) and len(lines[-1].split()) == 2:
+            # As R's write.table parts cells.
+            lines, separator = [" ".join(line.split()) for line in lines], " "
         cells = [[cell.strip() for cell in row] for row in csv.reader(lines[:most], delimiter=separator)]
         if separator == ";":
             # Spreadsheets that part cells by semicolons write decimal commas.

@@ -15,7 +15,7 @@ import pandas as pd
 from ebgenes.arrays import text_array
 from ebgenes.data.annotation_columns import name_column
 from ebgenes.data.count_tables import plain_counts, require_whole
-from ebgenes.data.hdf5 import opened_hdf5, require_sound_matrices
+from ebgenes.data.hdf5 import opened_hdf5, require_groups, require_sound_matrices
 from ebgenes.data.normalization import given_sizes
 from ebgenes.data.sealed import require_sealed, sealed_hdf5, write_anndata
 from ebgenes.errors import InputError, listing
@@ -33,6 +33,7 @@ def read_h5ad(path: str | os.PathLike[str], *, trusted: bool = False) -> AnnData
     # Repeated names and old encodings are warned of before our own checks can speak.
     with opened_hdf5(path, "an .h5ad file", trusted=trusted) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        require_groups(file, Path(path))
         require_sound_matrices(file, Path(path))
         return anndata.read_h5ad(Path(path))
 

@@ -107,11 +107,19 @@ def opened_hdf5(
             yield file
     except InputError:
         raise
-    except FAULTS as error:
+    except Exception as error:
+        if not isinstance(error, FAULTS) and not _of_anndata(error):
+            raise
+        newer = "written by a newer anndata, " if _of_anndata(error) else ""
         raise InputError(
             f"{found} is not {kind} that can be read: {one_line(error)} "
-            "Was it cut short or damaged? Copy or make it anew."
+            f"Was it {newer}cut short or damaged? Copy or make it anew{', or update anndata' if newer else ''}."
         ) from None
+
+
+def _of_anndata(error: Exception) -> bool:
+    """Whether it is of a class of anndata's own, which are not to be imported for this: parts of unknown encodings."""
+    return type(error).__module__.partition(".")[0] == "anndata"
 
 
 def look_over(file: h5py.File, path: Path, *, whole: bool) -> None:
@@ -152,6 +160,21 @@ def _arrays(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]:
                 waiting.append((inside, item, depth + 1))
             elif isinstance(item, h5py.Dataset) and item.shape is not None:
                 yield inside, item
+
+
+def require_groups(file: h5py.File, path: Path) -> None:
+    """Refuse AnnData files whose obs and var are arrays, as versions before 0.7 wrote them.
+
+    Raises
+    ------
+    InputError
+        With the way to renew them.
+    """
+    if any(name in file and isinstance(file[name], h5py.Dataset) for name in ("obs", "var")):
+        raise InputError(
+            f"{path} was written by anndata before 0.7. Renew it: anndata.read_h5ad('{path.name}').write_h5ad("
+            f"'{path.stem}_new.h5ad')."
+        )
 
 
 def require_sound_matrices(file: h5py.File, path: Path) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from ebgenes.arrays import text_array
 from ebgenes.data.annotation_columns import Told
-from ebgenes.data.matching import own_entry
-from ebgenes.data.sample_files import PATH_COLUMN, require_files, same_names
+from ebgenes.data.sample_files import NO_COUNTS, files_by_content, require_files, same_names
 from ebgenes.errors import InputError
 from ebgenes.files import readable, text_content
 from ebgenes.text_files import NUMBER, cells_of, find_layout, rows_of
 
-NO_COUNTS = (".summary", ".log", ".html", ".md", ".json", ".yaml", ".yml", ".pdf", ".png", ".bam", ".bai", ".md5")
 LOOK = 20_000
 
 
@@ -27,26 +24,7 @@ def htseq_files(folder: Path, sheet: pd.DataFrame) -> dict[str, Path | None]:
     InputError
         Where a sample has several.
     """
-    samples = [str(name) for name in sheet.index]
-    if PATH_COLUMN in sheet.columns:
-        told = dict(zip(samples, sheet[PATH_COLUMN].astype(str), strict=True))
-        places = {
-            name: next((p for p in (folder / path, Path(path)) if p.is_file()), None) for name, path in told.items()
-        }
-        return {name: place if place and _is_htseq(place) else None for name, place in places.items()}
-    entries = sorted(os.listdir(folder)) if folder.is_dir() else []
-    found: dict[str, Path | None] = {}
-    for sample in samples:
-        own = [folder / entry for entry in own_entry(sample, samples, entries)]
-        inside = [place / name for place in own if place.is_dir() for name in sorted(os.listdir(place))]
-        fitting = [place for place in (*own, *inside) if place.is_file() and _is_htseq(place)]
-        if len(fitting) > 1:
-            raise InputError(
-                f"sample {sample} has {len(fitting)} files of counts (first: {fitting[0]}, {fitting[1]}). Leave one of "
-                f"them, or name it in a column {PATH_COLUMN!r} of the sample sheet."
-            )
-        found[sample] = fitting[0] if fitting else None
-    return found
+    return files_by_content(folder, sheet, _is_htseq)
 
 
 def _is_htseq(path: Path) -> bool:

@@ -353,8 +353,8 @@ def _settled(frame: pd.DataFrame, used: Sequence[str], missing: str, notes: list
         raise InputError(
             f"{len(names)} of {len(frame)} samples {either(len(names), 'has', 'have')} no value in a column "
             f"that the design needs (first: sample "
-            f"{names[0]}, column {next(c for c, empty in gaps.items() if empty[names[0]])!r}; empty, NA, N/A and NaN "
-            "count as none). Fill it in, or leave such samples out with missing: drop."
+            f"{names[0]}, column {next(c for c, empty in gaps.items() if empty[names[0]])!r}; empty, NA, N/A, NaN, "
+            "NULL and errors of spreadsheets count as none). Fill it in, or leave such samples out with missing: drop."
         )
     kept: pd.DataFrame = frame.loc[~lacking]
     if not len(kept):

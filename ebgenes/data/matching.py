@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,13 @@ def match_names(columns: Sequence[str], names: Mapping[str, str], where: str) ->
             mangled.append(sample)
         found[sample] = places
     wrong = [sample for sample, places in found.items() if len(places) != 1]
+    if wrong and not any(found.values()) and (alike := _otherwise_written(names, columns)):
+        first = next(iter(names))
+        words = (
+            f"{counted(len(names), 'sample')} {either(len(names), 'was', 'were')} found under names that differ in "
+            f"signs, leading zeros or words around them, such as {first} under {columns[alike[0]]}."
+        )
+        return Match(place=alike, notes=(words,))
     chosen = [places[0] for places in found.values() if len(places) == 1]
     if not wrong and len(set(chosen)) < len(chosen):
         wrong = [sample for sample, places in found.items() if chosen.count(places[0]) > 1]
@@ -89,6 +97,33 @@ def match_names(columns: Sequence[str], names: Mapping[str, str], where: str) ->
             f"under {columns[found[first][0]]}."
         )
     return Match(place=tuple(chosen), notes=tuple(notes))
+
+
+READS = re.compile(r"([._-]?(fastq|fq|gz|bam|sam|cram|bz2))+$", re.IGNORECASE)
+"""Endings of files of reads, which sheets of pipelines hold."""
+
+
+def _bare(name: str) -> str:
+    """A name without what copying changes: signs, how letters are composed, leading zeros, endings of files."""
+    plain = unicodedata.normalize("NFC", READS.sub("", Path(name).name))
+    parts = re.sub(r"[^\w]|_", " ", plain).split()
+    return " ".join(part.lstrip("0") or "0" if part.isdecimal() else part for part in parts)
+
+
+def _otherwise_written(names: Mapping[str, str], columns: Sequence[str]) -> tuple[int, ...] | None:
+    """Each sample's column where none is written as in the sheet, and each has one and no other's; else None.
+
+    First by names that are the same but for what `_bare` leaves out, then by those that have words around them.
+    """
+    wanted, known = [_bare(name) for name in names.values()], [_bare(column) for column in columns]
+    if len(set(wanted)) < len(wanted) or not all(wanted) or any(column[:1] in ("'", '"') for column in columns):
+        return None
+    for fits in (str.__eq__, lambda name, column: f" {name} " in f" {column} "):
+        places = [[i for i, column in enumerate(known) if fits(name, column)] for name in wanted]
+        chosen = [each[0] for each in places if len(each) == 1]
+        if len(set(chosen)) == len(names):
+            return tuple(chosen)
+    return None
 
 
 def _as_r_wrote(wanted: str, known: Mapping[str, list[int]], columns: Sequence[str]) -> list[int]:

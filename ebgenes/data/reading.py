@@ -17,7 +17,7 @@ from ebgenes.data.estimated import with_lengths
 from ebgenes.data.formats import AUTO, format_named, in_order
 from ebgenes.data.h5ad import counts_from_anndata, read_h5ad
 from ebgenes.data.sample_files import PATH_COLUMN
-from ebgenes.data.signatures import format_of
+from ebgenes.data.signatures import format_of, require_readable_folder
 from ebgenes.errors import InputError, listing
 from ebgenes.files import existing_file, read_text_table
 from ebgenes.records.counts import Counts
@@ -36,6 +36,7 @@ def recognise(path: str | Path, sheet: pd.DataFrame) -> str:
     for format in in_order():
         if format.recognises(found):
             return format.name
+    require_readable_folder(place)
     inside = sorted(entry.name for entry in place.iterdir())
     *files, last = [format.sample_file for format in in_order() if format.sample_file is not None]
     raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from ebgenes.arrays import TextArray
 from ebgenes.data.matching import Match, match_names, own_entry
 from ebgenes.errors import InputError, listing
 from ebgenes.files import readable, text_content
+
+NO_COUNTS = (".summary", ".log", ".html", ".md", ".json", ".yaml", ".yml", ".pdf", ".png", ".bam", ".bai", ".md5")
+"""Endings of files beside counts."""
+
+LONE_RETURN = re.compile(rb"\r(?!\r*\n)(?!\r*$)")
+"""A carriage return that ends no line."""
 
 PATH_COLUMN = "path"
 """Column of the sample sheet that tells where a sample's file or folder is."""
@@ -52,6 +59,31 @@ def sample_files(folder: Path, sheet: pd.DataFrame, endings: Sequence[str]) -> d
     return {name: path or _alike(folder, beside, name, samples, every) for name, path in found.items()}
 
 
+def files_by_content(folder: Path, sheet: pd.DataFrame, fits: Callable[[Path], bool]) -> dict[str, Path | None]:
+    """Each sample's file that fits, whatever its ending, by its name or the sheet's column ``path``.
+
+    Raises
+    ------
+    InputError
+        Where a sample has several.
+    """
+    samples = [str(name) for name in sheet.index]
+    if PATH_COLUMN in sheet.columns:
+        told = dict(zip(samples, sheet[PATH_COLUMN].astype(str), strict=True))
+        places = {
+            name: next((p for p in (folder / path, Path(path)) if p.is_file()), None) for name, path in told.items()
+        }
+        return {name: place if place and fits(place) else None for name, place in places.items()}
+    entries = sorted(os.listdir(folder)) if folder.is_dir() else []
+    found: dict[str, Path | None] = {}
+    for sample in samples:
+        own = [folder / entry for entry in own_entry(sample, samples, entries)]
+        inside = [place / name for place in own if place.is_dir() for name in sorted(os.listdir(place))]
+        candidates = [place for place in (*own, *inside) if place.is_file() and not place.name.endswith(NO_COUNTS)]
+        found[sample] = _only([place for place in candidates if fits(place)], sample)
+    return found
+
+
 def _at(folder: Path, path: str, endings: Sequence[str]) -> Path | None:
     """The file a sheet's path tells, relative to the folder of the counts or else to where the command runs."""
     for place in (folder / path, Path(path)):
@@ -64,8 +96,12 @@ def _at(folder: Path, path: str, endings: Sequence[str]) -> Path | None:
 
 def _named(folder: Path, beside: Sequence[str], sample: str, endings: Sequence[str]) -> Path | None:
     if sample in beside and (folder / sample).is_dir():
-        inside = sorted(os.listdir(folder / sample))
-        return _only([folder / sample / name for name in inside if name.endswith(tuple(endings))], sample)
+        # Some programs' output lies a folder deeper.
+        for pattern in ("*", "*/*"):
+            inside = sorted(path for path in (folder / sample).glob(pattern) if path.name.endswith(tuple(endings)))
+            if inside:
+                return _only(inside, sample)
+        return None
     wanted = {f"{sample}{between}{ending}" for between in ("", ".", "_", "-") for ending in endings}
     return _only([folder / name for name in beside if name in wanted], sample)
 
@@ -129,6 +165,10 @@ def read_columns(path: Path, names: Sequence[str] | None, *, text: Sequence[int]
     """
     with readable(path):
         content = text_content(path)
+        if lone := LONE_RETURN.search(content):
+            # pandas' parser takes all memory for some of these.
+            line = content.count(b"\n", 0, lone.start()) + 1
+            raise InputError(f"{path} has a carriage return within line {line}. It is damaged; copy or make it anew.")
         encoding = encoding_of(content)
         lines = io.BytesIO(content)
         if names is None:

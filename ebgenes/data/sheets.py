@@ -18,6 +18,7 @@ from ebgenes.errors import InputError, counted, either, listing
 from ebgenes.files import (
     CODE,
     LARGEST_COUNT,
+    THOUSANDS,
     as_numbers,
     existing_file,
     one_line,
@@ -42,8 +43,9 @@ class Sheet:
 def read_samples(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a sample sheet: one row a sample, names in the first column; columns of numbers become numeric.
 
-    Codes such as ``007`` stay text, as does any column with a value that is not a number. ``NA``, ``N/A``, ``NaN``
-    and nothing are missing: NaN in columns of numbers, as written in those of text. Blanks around values are left out.
+    Codes such as ``007`` stay text, as does any column with a value that is not a number. ``NA``, ``N/A``, ``NaN``,
+    ``NULL``, errors of spreadsheets and nothing are missing: NaN in columns of numbers, as written in those of text.
+    Blanks around values are left out.
     """
     return read_sheet(path).frame
 
@@ -74,6 +76,7 @@ def read_sheet(path: str | os.PathLike[str], entries: Sequence[str] = (), worksh
     frame, notes = table.frame, list(table.notes)
     require_unique([str(name) for name in frame.columns], "columns", found)
     first = str(frame.index.name or "")
+    _require_rows(frame, entries, found)
     chosen = _other_column(frame, entries)
     if chosen is not None:
         names = pd.Index(frame[chosen].str.strip(), name=chosen)
@@ -132,6 +135,16 @@ def _pairs_of_reads(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     ]
 
 
+def _require_rows(frame: pd.DataFrame, entries: Sequence[str], path: object) -> None:
+    """Refuse a sheet whose samples are its columns."""
+    head = [str(name) for name in frame.columns if str(name) in set(entries)]
+    if len(head) > frame.shape[1] / 2 and not set(map(str, frame.index)) & set(entries):
+        raise InputError(
+            f"{path} is turned: {len(head)} of its columns are samples (first: {head[0]}). Write a row for each sample "
+            "and a column for each thing that is known of them."
+        )
+
+
 def _refuse_repeated(frame: pd.DataFrame, path: object) -> None:
     """Say which column may hold the names, where those of the first repeat."""
     repeated = frame.index[frame.index.duplicated()].unique()
@@ -156,6 +169,14 @@ def typed(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             f"{frame.columns[j]}: {frame.iloc[i, j]!r})."
         )
     commas = [str(column) for column in stripped.columns if _has_commas(stripped[column])]
+    unclear = [column for column in commas if all(map(_may_part_thousands, stripped[column]))]
+    commas = [column for column in commas if column not in unclear]
+    if unclear:
+        first = next(value for value in stripped[unclear[0]] if "," in value)
+        notes.append(
+            f"warning: the commas of {first!r} may part thousands or be decimal ones; the column stays text (columns: "
+            f"{listing(unclear, 6)}). Write its numbers without commas."
+        )
     if commas:
         notes.append(f"decimal commas were read as points (columns: {listing(commas, 6)}).")
         stripped[commas] = stripped[commas].apply(lambda column: column.str.replace(",", ".", regex=False))
@@ -167,6 +188,10 @@ def _has_commas(column: pd.Series) -> bool:
     if not any(COMMA.fullmatch(value) for value in told):
         return False
     return all(COMMA.fullmatch(value) or NUMBER.fullmatch(value) for value in told)
+
+
+def _may_part_thousands(value: str) -> bool:
+    return "," not in value or bool(THOUSANDS.fullmatch(value))
 
 
 def _numeric_if_all(values: pd.Series) -> pd.Series:

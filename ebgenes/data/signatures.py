@@ -15,6 +15,8 @@ FEATHER = (b"ARROW1", b"FEA1")
 R_OBJECTS = (b"X\n\x00\x00\x00", b"RDX2\n", b"RDX3\n", b"A\n2\n", b"A\n3\n")
 MATRIX = b"%%MatrixMarket"
 BAM = b"BAM\x01"
+PDF = b"%PDF-"
+HTML = (b"<html", b"<!doctype html", b"<table")
 LOOK = 100
 
 
@@ -40,9 +42,41 @@ def format_of(path: Path) -> str | None:
         )
     if start.startswith(MATRIX):
         raise InputError(f"{path} is one of three files of a matrix; name the folder that holds them: {path.parent}")
+    if start.startswith(PDF):
+        raise InputError(f"{path} is a PDF. Save the table as text (CSV).")
+    if start.lstrip().lower().startswith(HTML):
+        raise InputError(f"{path} is a web page, not a table. Open it in a spreadsheet and save it as CSV.")
     if start.startswith(BAM):
         raise InputError(f"{path} holds alignments. Count them first, with featureCounts, htseq-count or the like.")
     return None
+
+
+NOT_READ = {
+    "t_data.ctab": "StringTie's tables for Ballgown, which have coverage and no counts. Run StringTie's prepDE.py3 and "
+    "give the gene_count_matrix.csv that it writes",
+    "gene_abund.tab": "StringTie's abundances, which are no counts. Run StringTie's prepDE.py3 and give the "
+    "gene_count_matrix.csv that it writes",
+    "genes.fpkm_tracking": "Cufflinks' FPKM, which are no counts. Count the alignments, with featureCounts or "
+    "htseq-count",
+    ".zgroup": "a Zarr store. Save it as .h5ad: anndata.read_zarr(path).write_h5ad('counts.h5ad')",
+    "zarr.json": "a Zarr store. Save it as .h5ad: anndata.read_zarr(path).write_h5ad('counts.h5ad')",
+    "cells_x_genes.mtx": "kb-python's matrix. Let it write .h5ad (kb count --h5ad)",
+}
+"""Files of programs whose folders hold no counts that are read: what they are, and what to do."""
+
+
+def require_readable_folder(folder: Path) -> None:
+    """Refuse folders of programs whose output is not read.
+
+    Raises
+    ------
+    InputError
+        With what to do instead.
+    """
+    for place in (folder, *sorted(each for each in folder.iterdir() if each.is_dir())):
+        for name, words in NOT_READ.items():
+            if (place / name).exists():
+                raise InputError(f"{folder} holds {words}.")
 
 
 def _beginning(path: Path) -> bytes:

@@ -66,9 +66,13 @@ def _matrices(file: h5py.File) -> list[str]:
 
 
 def _find(folder: Path, *names: str) -> Path | None:
-    """The first of these files there is."""
-    places = [folder / f"{name}{gz}" for name in names for gz in ("", ".gz")]
-    return next((place for place in places if place.is_file()), None)
+    """The first of these files there is; as GEO has them, with a prefix, where there is one of them."""
+    endings = [f"{name}{gz}" for name in names for gz in ("", ".gz")]
+    found = next((folder / name for name in endings if (folder / name).is_file()), None)
+    if found is not None:
+        return found
+    prefixed = [path for path in folder.iterdir() if path.name.endswith(tuple(f"_{name}" for name in endings))]
+    return prefixed[0] if len(prefixed) == 1 else None
 
 
 def _require(folder: Path, *names: str) -> Path:

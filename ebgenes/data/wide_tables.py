@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ebgenes.arrays import text_array
+from ebgenes.arrays import TextArray, text_array
 from ebgenes.data.annotation_columns import left_out_words, split_columns, turned, with_ids
 from ebgenes.data.counts_format import Asked, Reading
 from ebgenes.data.estimated import estimated_counts, looks_estimated, with_length_table
 from ebgenes.data.matching import match_names
 from ebgenes.data.sample_files import wanted_names
 from ebgenes.data.tximport import is_tximport, parts_of
+from ebgenes.errors import InputError
 from ebgenes.files import TextTable, require_unique
 from ebgenes.records.counts import Counts
 
@@ -48,6 +49,7 @@ def with_samples_of(sheet: pd.DataFrame, counts: Counts, where: str, names: Mapp
     """Counts of the sheet's samples, in its order."""
     columns = [str(name) for name in counts.sample]
     wanted = wanted_names(sheet, columns)
+    require_upright(wanted, columns, counts.gene, where)
     match = match_names(columns, wanted, where)
     notes = list(match.notes)
     left = [name for i, name in enumerate(columns) if i not in set(match.place)]
@@ -56,6 +58,22 @@ def with_samples_of(sheet: pd.DataFrame, counts: Counts, where: str, names: Mapp
     place = list(match.place)
     chosen = Counts(gene=counts.gene, sample=text_array(wanted), count=counts.count[:, place])
     return Reading(counts=chosen, notes=tuple(notes), names=names or {})
+
+
+def require_upright(wanted: Mapping[str, str], columns: Sequence[str], gene: TextArray, where: str) -> None:
+    """Refuse AnnData of genes by samples.
+
+    Raises
+    ------
+    InputError
+        Where all samples are in var, and none in obs.
+    """
+    names = set(wanted.values())
+    if not names & set(columns) and names <= set(map(str, gene)):
+        raise InputError(
+            f"{where} is turned: the samples of the sheet are in var (first: {next(iter(wanted.values()))}), where "
+            "genes belong. Write adata.T.copy()."
+        )
 
 
 def no_genes(samples: Sequence[str]) -> Counts:

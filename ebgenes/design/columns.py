@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,16 @@ WORD = re.compile(r"`([^`]+)`|\"[^\"]*\"|'[^']*'|([^\W\d]\w*)")
 CALL = re.compile(r"[\w.]+\([^()]*\)")
 LEVELS = re.compile(r"\bC\(\s*`?([^`,()]+?)`?\s*[,)]")
 
-MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "<NA>"))
-"""What stands for no value in a sheet."""
+MISSING = frozenset(
+    (
+        "", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "<NA>", "NULL", "null", "NaT", "N.A.", "n.a.", "#NA", "#DIV/0!",
+        "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!",
+    )
+)  # fmt: skip
+"""What stands for no value in a sheet, errors of spreadsheets among them."""
+
+MAYBE_MISSING = frozenset(("-", "--", ".", "?", "na", "n/d", "nd", "nil", "missing", "unknown", "not available"))
+"""What may stand for no value, in small letters, and is a level like others until someone says so."""
 
 MOST_CODES = 12
 """Numbers beyond which a column is hardly one of codes."""
@@ -117,6 +126,17 @@ def column_doubts(
         if column in factors or is_numeric(values) or column not in factors_of(samples, formula):
             continue
         told = values[~is_missing(values)].astype(str)
+        for levels in _alike(list(told.unique()), _without_signs):
+            doubts.append(
+                f"warning: the levels {listing(map(repr, levels), 4)} of column {column!r} of the sheet differ by "
+                "signs between words alone. Write them alike if they are one."
+            )
+        maybe = told[told.str.casefold().isin(MAYBE_MISSING)]
+        if len(maybe):
+            doubts.append(
+                f"warning: {maybe.iloc[0]!r} in column {column!r} of the sheet (first: sample {maybe.index[0]}; "
+                f"{counted(len(maybe), 'sample')}) is taken for a level. If it stands for no value, write NA."
+            )
         odd = told[[not NUMBER.fullmatch(value) for value in told]]
         if len(odd) and len(odd) < (1 - MOSTLY) * len(told):
             doubts.append(
@@ -128,8 +148,33 @@ def column_doubts(
     return doubts
 
 
+def _plain_level(level: str) -> str:
+    """A level without what the eye passes over: case, blanks, letters composed in another way or of no width."""
+    seen = "".join(letter for letter in unicodedata.normalize("NFKC", level) if unicodedata.category(letter) != "Cf")
+    return "".join(seen.split()).casefold()
+
+
+def _without_signs(level: str) -> str:
+    """As `_plain_level`, without the signs between words."""
+    return re.sub(r"(?<=[^\W\d_])[_-]+(?=[^\W_])", "", _plain_level(level))
+
+
+def _alike(levels: Sequence[str], plain: Callable[[str], str]) -> list[list[str]]:
+    """Levels that are the same when they are written plainly."""
+    alike: dict[str, list[str]] = {}
+    for level in levels:
+        alike.setdefault(plain(level), []).append(level)
+    return [sorted(each) for each in alike.values() if len(each) > 1]
+
+
+def _difference(levels: Sequence[str]) -> str:
+    """By what levels differ."""
+    plain = {"".join(level.split()).casefold() for level in levels}
+    return "case or blanks" if len(plain) == 1 else "how their letters are stored"
+
+
 def require_clear_levels(samples: pd.DataFrame, formula: str) -> None:
-    """Refuse levels that differ by case or blanks alone.
+    """Refuse levels that differ by case, blanks or how letters are composed alone.
 
     Raises
     ------
@@ -140,18 +185,14 @@ def require_clear_levels(samples: pd.DataFrame, formula: str) -> None:
     for column in factors_of(samples, formula):
         values = samples[column][~is_missing(samples[column])].astype(str)
         counts = values.value_counts(sort=False)
-        alike: dict[str, list[str]] = {}
-        for level in counts.index:
-            alike.setdefault("".join(str(level).split()).casefold(), []).append(str(level))
-        for levels in alike.values():
-            if len(levels) > 1:
-                shown = " and ".join(f"{level!r} ({counted(int(counts[level]), 'sample')})" for level in sorted(levels))
-                rarest = min(levels, key=lambda level: int(counts[level]))
-                first = values.index[values == rarest][0]
-                messages.append(
-                    f"column {column!r} of the sheet: the levels {shown} differ by case or blanks alone (first: sample "
-                    f"{first}, {rarest!r}). Write them alike."
-                )
+        for levels in _alike(list(counts.index), _plain_level):
+            shown = " and ".join(f"{level!r} ({counted(int(counts[level]), 'sample')})" for level in levels)
+            rarest = min(levels, key=lambda level: int(counts[level]))
+            first = values.index[values == rarest][0]
+            messages.append(
+                f"column {column!r} of the sheet: the levels {shown} differ by {_difference(levels)} alone (first: "
+                f"sample {first}, {rarest!r}). Write them alike."
+            )
     if len(messages) == 1:
         raise InputError(messages[0])
     if messages:
@@ -245,4 +286,10 @@ def quoting_hint(asked: object) -> str:
     """How to write a level that YAML takes for something else; nothing for text."""
     if isinstance(asked, str):
         return ""
-    return f" YAML reads some words as other things (no as False, 12:30 as 750): quote it, for example '{asked}'."
+    if isinstance(asked, bool):
+        words = "yes, on and true as true" if asked else "no, off and false as false"
+        return f" YAML reads {words}: quote it as the sheet has it, for example '{'yes' if asked else 'no'}'."
+    if isinstance(asked, int) and asked >= 60:
+        clock = f"{asked // 60}:{asked % 60:02}"
+        return f" YAML reads 12:30 as 750: if {clock} was meant, quote it: '{clock}'."
+    return f" YAML reads some words as numbers (1.0e3 as 1000): quote it as the sheet has it, for example '{asked}'."

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 from scipy.optimize import minimize_scalar
 
-from ebgenes.arrays import FloatArray
+from ebgenes.arrays import FloatArray, TextArray, evenly
 from ebgenes.numerics.weights import best_weights, in_memory
 from ebgenes.records.effects import Effects
 
@@ -126,20 +126,23 @@ class Center:
 def find_center(effects: Effects) -> Center:
     """Where unchanged genes lie, by maximum likelihood of a null and half-normals around it."""
     if effects.loglik is None:
-        return center_of(effects.estimate, effects.se)
+        return center_of(effects.estimate, effects.se, effects.gene)
     # A likelihood that is flat to one side has no normal that is like it.
     known = effects.loglik[:, [0, -1]].max(axis=1) < effects.loglik.max(axis=1) - 2
-    return center_of(effects.estimate[known], effects.se[known])
+    return center_of(effects.estimate[known], effects.se[known], effects.gene[known])
 
 
-def center_of(estimate: FloatArray, se: FloatArray) -> Center:
-    """The same, of estimates and standard errors, (G,)."""
+def center_of(estimate: FloatArray, se: FloatArray, gene: TextArray) -> Center:
+    """The same, of estimates, standard errors and the genes' ids, (G,)."""
     n_genes = len(estimate)
     if n_genes == 0:
         return Center(place=0.0, se=np.inf, gain=0.0, share=1.0, spread=0.0, typical=0.0, n_genes=0)
     spread = float(np.std(estimate))
     step = max(n_genes // MOST_GENES, 1)
-    estimate, se = estimate[::step], se[::step]
+    every = estimate, se
+    if step > 1:
+        some = evenly(gene, step)
+        estimate, se = estimate[some], se[some]
     typical = float(np.median(se))
     made = partial(Center, spread=spread, typical=typical, n_genes=n_genes)
     if n_genes < FEWEST_GENES:
@@ -160,10 +163,15 @@ def center_of(estimate: FloatArray, se: FloatArray) -> Center:
     place, small = float(search.x), 0.2 * typical
     (top, share), (at_zero, _) = height(place), height(0.0)
     bend = (2 * top - height(place - small)[0] - height(place + small)[0]) / small**2
+    gain = (top - at_zero) * step
+    if step > 1 and gain > WORTH:
+        # What some genes gain by chance is not what so many times as many do.
+        whole = _Height(*every, typical)
+        gain = whole(place)[0] - whole(0.0)[0]
     return made(
         place=place,
         se=float(1 / np.sqrt(max(bend * step, 1e-12 / typical**2))),
-        gain=(top - at_zero) * step,
+        gain=gain,
         share=share,
     )
 

@@ -10,10 +10,11 @@ from ebgenes.data.filter import require_counted, require_distinct
 from ebgenes.data.normalization import given_sizes, normalize
 from ebgenes.design.matrix import with_covariates
 from ebgenes.effects.composition import measured_from_unchanged, require_composition
-from ebgenes.effects.engines import require_values, resolved
+from ebgenes.effects.engines import ENGINES, require_values, resolved
 from ebgenes.effects.engines.engine import Engine, Fit
 from ebgenes.effects.failed import without_failed
-from ebgenes.effects.hidden import add_hidden_factors, controls_among, residual_axes
+from ebgenes.effects.group_dispersions import pair_by_group
+from ebgenes.effects.hidden import add_hidden_factors, controls_among, require_left, residual_axes
 from ebgenes.effects.ready import Asked, Ready
 from ebgenes.effects.suited import require_fitting
 from ebgenes.errors import InputError
@@ -172,6 +173,49 @@ def made_ready(
     known = None if controls is None else controls_among(counts.gene, controls)
     design, hidden = add_hidden_factors(counts, design, hidden_factors, known)
     return Ready(counts=counts, design=design, hidden=hidden, residuals=residual_axes(counts, design))
+
+
+def require_fit(
+    design: Design, engine: str, *, hidden_factors: int | str, dispersion: str, dispersion_tails: str, outliers: str,
+    n_genes: int | None = None,
+) -> None:  # fmt: skip
+    """Refuse, without any fit, designs and numbers of genes that `fit_effects` and `fit_joint_effects` would refuse.
+
+    Parameters
+    ----------
+    design
+        With a question.
+    engine, hidden_factors, dispersion, dispersion_tails, outliers
+        As `fit_effects` takes them.
+    n_genes
+        Genes that will be fitted; None: not known yet.
+
+    Raises
+    ------
+    InputError
+        For the first reason.
+    """
+    chosen = resolved(engine, bool(design.random))
+    if dispersion == "by_group":
+        pair_by_group(design, dispersion_tails, outliers)
+        if hidden_factors not in ("auto", 0):
+            raise InputError(
+                f"effects.dispersion: by_group takes designs of groups alone; found hidden_factors {hidden_factors}. "
+                "Leave them out (hidden_factors: 0), or choose dispersion: shared."
+            )
+    if design.multi_df is not None and chosen.fit_rows is None:
+        able = [each.name for each in ENGINES.values() if each.fit_rows is not None]
+        raise InputError(
+            f"engine {chosen.name} takes one effect at a time, and this question has several rows. "
+            f"Choose one of {', '.join(able)}."
+        )
+    if not design.random:
+        require_left(design.matrix.shape[0] - design.matrix.shape[1], hidden_factors)
+    if n_genes is not None and n_genes < chosen.fewest_genes:
+        raise InputError(
+            f"{n_genes} genes are too few to learn {chosen.learned} from; give at least {chosen.fewest_genes}, better "
+            "hundreds."
+        )
 
 
 def require_replicates(design: Design) -> None:

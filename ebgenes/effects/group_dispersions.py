@@ -87,6 +87,27 @@ def compared_pair(design: Design) -> Pair:
     return Pair(first=first, second=second, times=float(share[high]))
 
 
+def pair_by_group(design: Design, tails: str, outliers: str) -> Pair:
+    """The groups whose dispersions are fitted apart.
+
+    Raises
+    ------
+    InputError
+        As `compared_pair`, with options that only shared dispersions have, and for questions of several rows.
+    """
+    if tails != "normal" or outliers != "keep":
+        raise InputError(
+            "effects.dispersion: by_group goes with dispersion_tails: normal and outliers: keep only. "
+            "Leave these out, or choose dispersion: shared."
+        )
+    if design.multi_df is not None:
+        raise InputError(
+            "effects.dispersion: by_group compares two groups, and this question has several rows. "
+            "Choose dispersion: shared for it."
+        )
+    return compared_pair(design)
+
+
 def fit_by_group(ready: Ready, *, tails: str, outliers: str, trend: str) -> Effects:
     """Effects whose dispersions have a trend and a spread in each of the two groups, and correlated deviations.
 
@@ -95,13 +116,8 @@ def fit_by_group(ready: Ready, *, tails: str, outliers: str, trend: str) -> Effe
     InputError
         As `compared_pair`, and with options that only shared dispersions have.
     """
-    if tails != "normal" or outliers != "keep":
-        raise InputError(
-            "effects.dispersion: by_group goes with dispersion_tails: normal and outliers: keep only. "
-            "Leave these out, or choose dispersion: shared."
-        )
+    pair = pair_by_group(ready.design, tails, outliers)
     counts, design = ready.counts, ready.design
-    pair = compared_pair(design)
     if counts.log_size is None:
         raise ValueError("fit_by_group needs normalized counts")
     mean = base_mean(counts)

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from ebgenes.arrays import BoolArray, FloatArray, TextArray
+from ebgenes.arrays import BoolArray, FloatArray, IntArray, TextArray, evenly, rank_of_names
 from ebgenes.data.normalization import library_size
 from ebgenes.design.matrix import with_covariates
 from ebgenes.effects.moderated_t import regression_rows, voom, weighted_regression
@@ -102,20 +102,16 @@ def add_hidden_factors(
     InputError
         Where more factors are asked for than leave a residual degree of freedom.
     """
-    n_samples, n_coefficients = design.matrix.shape
-    residual_df = n_samples - n_coefficients
+    residual_df = design.matrix.shape[0] - design.matrix.shape[1]
+    require_left(residual_df, n_factors)
     most = _sought(residual_df, len(counts.gene)) if n_factors == "auto" else int(n_factors)
-    if most >= residual_df:
-        raise InputError(
-            f"{most} hidden factors leave {residual_df - most} of {residual_df} residual degrees of freedom, and 1 is "
-            f"the least. Ask for fewer (hidden_factors: {max(residual_df - 1, 0)} at most, or auto)."
-        )
     if most == 0:
         return design, None
     rows = _question(design)
     part, telling = _thinned(counts, controls)
     response, weight = voom(part, design.matrix)
-    score = _find(response, weight, design.matrix, most, tested=n_factors == "auto")
+    rank = rank_of_names(part.gene), rank_of_names(part.sample)
+    score = _find(response, weight, design.matrix, most, rank if n_factors == "auto" else None)
     if score.shape[1] == 0:
         return design, None
     loadings = _loadings(response, weight, design.matrix, score)
@@ -151,6 +147,22 @@ def add_hidden_factors(
     return with_covariates(design, shifted, "hidden", _belief(loadings, spread)), found
 
 
+def require_left(residual_df: int, n_factors: int | str) -> None:
+    """Refuse so many hidden factors that no residual degree of freedom is left.
+
+    Raises
+    ------
+    InputError
+        Where none is.
+    """
+    if n_factors != "auto" and int(n_factors) >= residual_df:
+        most = int(n_factors)
+        raise InputError(
+            f"{most} hidden factors leave {residual_df - most} of {residual_df} residual degrees of freedom, and 1 is "
+            f"the least. Ask for fewer (hidden_factors: {max(residual_df - 1, 0)} at most, or auto)."
+        )
+
+
 def residual_axes(counts: Counts, design: Design) -> ResidualAxes | None:
     """How the residual variance of standardized genes lies along the design's residual axes; None where few genes tell.
 
@@ -173,7 +185,7 @@ def residual_axes(counts: Counts, design: Design) -> ResidualAxes | None:
     standard, _ = _standard_residuals(response, weight, design.matrix)
     df = design.matrix.shape[0] - design.matrix.shape[1]
     size = np.sqrt(np.sum(standard**2, axis=1))
-    rng = np.random.default_rng(SEED)
+    rng, rank = np.random.default_rng(SEED), rank_of_names(part.gene)
 
     def shares(values: FloatArray) -> FloatArray:
         # Rounded: last digits depend on the number of threads.
@@ -182,7 +194,7 @@ def residual_axes(counts: Counts, design: Design) -> ResidualAxes | None:
 
     turned = []
     for _ in range(N_ROTATIONS):
-        direction = rng.standard_normal((len(size), df))
+        direction = rng.standard_normal((len(size), df))[rank]
         direction *= (size / np.sqrt(np.sum(direction**2, axis=1)))[:, None]
         turned.append(shares(direction))
     chance = np.mean(turned, axis=0) + WELL_ABOVE * np.std(turned, axis=0, ddof=1)
@@ -248,7 +260,8 @@ def _thinned(counts: Counts, controls: BoolArray | None) -> tuple[Counts, BoolAr
     n_genes, n_samples = counts.count.shape
     telling = np.ones(n_genes, dtype=bool) if controls is None else controls
     kept = np.zeros(n_genes, dtype=bool)
-    kept[:: max(1, min(n_genes * n_samples // MANY_VALUES, n_genes // ENOUGH_GENES))] = True
+    step = max(1, min(n_genes * n_samples // MANY_VALUES, n_genes // ENOUGH_GENES))
+    kept[evenly(counts.gene, step) if step > 1 else slice(None)] = True
     if controls is not None:
         kept |= controls
     if kept.all():
@@ -261,8 +274,13 @@ def _thinned(counts: Counts, controls: BoolArray | None) -> tuple[Counts, BoolAr
     return replace(part, log_size=log_size - np.mean(np.log(part.count.sum(axis=0)))), telling[kept]
 
 
-def _find(response: FloatArray, weight: FloatArray, design: FloatArray, most: int, *, tested: bool) -> FloatArray:
-    """Scores of the leading factors, orthogonal to the design, of variance 1, (S, k), k <= most."""
+def _find(
+    response: FloatArray, weight: FloatArray, design: FloatArray, most: int, rank: tuple[IntArray, IntArray] | None
+) -> FloatArray:
+    """Scores of the leading factors, orthogonal to the design, of variance 1, (S, k), k <= most.
+
+    With ranks of genes and samples, (G,) and (S,), just those that chance does not give; signs are drawn by rank.
+    """
     n_samples = len(design)
     score = np.empty((n_samples, 0))
     rng = np.random.default_rng(SEED)
@@ -271,9 +289,9 @@ def _find(response: FloatArray, weight: FloatArray, design: FloatArray, most: in
         standard, scale = _standard_residuals(response, weight, wider)
         value, axis = np.linalg.eigh(_gram(standard))
         share, further = _first_share(np.asarray(value)), score.shape[1] > 0
-        if tested and further and n_samples - design.shape[1] < FEW_DF and share < MOST_OF_THE_REST:
+        if rank is not None and further and n_samples - design.shape[1] < FEW_DF and share < MOST_OF_THE_REST:
             break
-        if tested and not _supported(share, standard, weight, wider, rng):
+        if rank is not None and not _supported(share, standard, weight, wider, rank, rng):
             break
         # A start for least squares: its last digits depend on the number of threads, and theirs must not.
         first = _orthogonal(np.round(axis[:, -1:], 6), wider)
@@ -294,7 +312,12 @@ def _moderated_sd(variance: FloatArray, df: int) -> FloatArray:
 
 
 def _supported(
-    share: float, standard: FloatArray, weight: FloatArray, design: FloatArray, rng: np.random.Generator
+    share: float,
+    standard: FloatArray,
+    weight: FloatArray,
+    design: FloatArray,
+    rank: tuple[IntArray, IntArray],
+    rng: np.random.Generator,
 ) -> bool:
     """Whether the first axis of residuals holds more than that of residuals with random signs ever does.
 
@@ -305,7 +328,8 @@ def _supported(
     size = np.sum(standard**2, axis=1)
     chance = []
     for _ in range(N_FLIPS):
-        flipped = np.where(rng.integers(0, 2, standard.shape, dtype=np.int8) == 1, standard, -standard) / root
+        sign = rng.integers(0, 2, standard.shape, dtype=np.int8)[np.ix_(*rank)]
+        flipped = np.where(sign == 1, standard, -standard) / root
         _, _, _, fitted = weighted_regression(flipped, weight, design, np.zeros(design.shape[1]))
         left = (flipped - fitted) * root
         # The fit takes its share of the flipped values; what is left is brought back to the size it had.

@@ -102,7 +102,7 @@ def fit_multi_df_effects(
     effects = chosen.fit_rows(ready, asked, None)
     if composition == "auto" and not given_sizes(counts):
         error = np.sqrt(np.einsum("grr->gr", effects.covariance))
-        centers = [center_of(effects.estimate[:, r], error[:, r]) for r in range(len(effects.row))]
+        centers = [center_of(effects.estimate[:, r], error[:, r], effects.gene) for r in range(len(effects.row))]
         shift = np.array([center.shift for center in centers])
         if shift.any():
             rows = cast(MultiDfContrast, design.multi_df).weight

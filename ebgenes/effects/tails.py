@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from ebgenes.arrays import FloatArray
+from ebgenes.arrays import FloatArray, IntArray, by_name, rank_of_names
 from ebgenes.data.filter import of_genes
 from ebgenes.effects.dispersions import DispersionPrior, profile_dispersions
 from ebgenes.effects.moderated_t import Moderated, moderate_logs, regression_rows, voom
@@ -83,13 +83,17 @@ def tail_scalars(scalars: Mapping[str, float]) -> dict[str, float]:
     return {name: scalars[name] for name in ("small_p", "bounded") if name in scalars}
 
 
-def random_halves(design: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """-1 or 1 for each sample, (S,), half of either; also within equal rows of the design where these are groups."""
+def random_halves(design: FloatArray, rng: np.random.Generator, rank: IntArray | None = None) -> FloatArray:
+    """-1 or 1 for each sample, (S,), half of either; also within equal rows of the design where these are groups.
+
+    Drawn in the samples' order or, with their ranks, (S,), in the order of these.
+    """
     _, row = np.unique(design, axis=0, return_inverse=True)
     row = row.ravel()
     if 2 * (row.max() + 1) > len(row):
         row = np.zeros_like(row)
-    order = np.lexsort((rng.random(len(design)), row))
+    drawn = rng.random(len(design))
+    order = np.lexsort((drawn if rank is None else drawn[rank], row))
     half = np.empty(len(design))
     half[order] = np.where(np.arange(len(design)) % 2 == 0, 1.0, -1.0)
     return half
@@ -124,13 +128,14 @@ def check_likelihood(counts: Counts, design: Design, prior: DispersionPrior) -> 
     """
     rng = np.random.default_rng(SEED)
     response, weight = voom(counts, design.matrix)
-    seen = np.sort(rng.permutation(len(counts.gene))[: HALVES * GENES_OF_HALF])
+    seen = by_name(counts.gene)[np.sort(rng.permutation(len(counts.gene))[: HALVES * GENES_OF_HALF])]
+    rank = rank_of_names(counts.sample)
     response, weight, counts = response[seen], weight[seen], of_genes(counts, seen)
     if design.prior_sd is not None and len(design.prior_sd) > 1:
         design = replace(design, prior_sd=design.prior_sd[seen])
     p_value = np.ones((len(seen), 2))
     for k in range(HALVES):
-        asked = halved(design, random_halves(design.matrix, rng))
+        asked = halved(design, random_halves(design.matrix, rng, rank))
         n_samples, n_coefficients = asked.matrix.shape
         if np.linalg.matrix_rank(asked.matrix) < n_coefficients:
             continue

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ebgenes.arrays import FloatArray
+from ebgenes.arrays import FloatArray, by_name
 from ebgenes.errors import InputError
 from ebgenes.numerics.jit import map_blocks
 from ebgenes.numerics.mixture import mixture_loglik
@@ -136,7 +136,7 @@ def compare_families(
     for name, prior in priors.items():
         likelihood, top = mixed(loglik_matrix(to_prior_scale(effects, prior), prior.scale, prior.family), prior)
         with np.errstate(divide="ignore"):
-            loglik = np.log(likelihood) + top[:, None]
+            loglik = (np.log(likelihood) + top[:, None])[by_name(effects.gene)]
         draws = draw_weights(loglik, rng, start=free_weights(prior), null=prior.null_share is None)
         found[name] = mixture_criteria(loglik, draws)
     return found

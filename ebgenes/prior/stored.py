@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from scipy import special
 
-from ebgenes.arrays import FloatArray
+from ebgenes.arrays import FloatArray, evenly
 from ebgenes.errors import InputError, listing
 from ebgenes.numerics.weights import SOLVERS, Likelihood
 from ebgenes.prior.families import FAMILIES, family_of
@@ -161,7 +161,7 @@ def z_histogram(effects: Effects, priors: tuple[MixturePrior, ...]) -> dict[str,
     edges = np.linspace(0, FARTHEST_Z, N_BINS + 1)
     size = np.abs(to_prior_scale(effects, priors[0]).estimate) / (priors[0].likelihood_scale * effects.se)
     seen = np.histogram(np.minimum(size, 0.999 * FARTHEST_Z), edges)[0] / len(size)
-    chosen = slice(None, None, max(len(size) // PREDICTED, 1))
+    chosen = evenly(effects.gene, max(len(size) // PREDICTED, 1))
     se, df = priors[0].likelihood_scale * effects.se[chosen], effects.df[chosen]
     beyond = [[float(_beyond(edge * se, se, df, prior).mean()) for edge in edges[1:-1]] for prior in priors]
     predicted = [(-np.diff([1.0, *tail, 0.0])).tolist() for tail in beyond]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ebgenes.arrays import text_array
 from ebgenes.data.cells import element, first_values, is_whole, layer_hint, opened
 from ebgenes.data.counts_format import Asked, Format, Reading
 from ebgenes.data.h5ad import counts_from_anndata, names_in_var, read_h5ad
-from ebgenes.data.wide_tables import no_genes, with_samples_of
+from ebgenes.data.sample_files import wanted_names
+from ebgenes.data.wide_tables import no_genes, require_upright, with_samples_of
 from ebgenes.errors import InputError, listing
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ def _look(asked: Asked) -> tuple[Reading, int]:
                 f"{'X' if layer is None else f'layer {layer}'} are not (first: {bad[0]:g}). Give raw counts, not TPM, "
                 f"logs or other values.{hint}"
             )
-    return with_samples_of(asked.sheet, no_genes([str(name) for name in samples]), str(place)), len(genes)
+    columns = [str(name) for name in samples]
+    require_upright(wanted_names(asked.sheet, columns), columns, text_array(genes), str(place))
+    return with_samples_of(asked.sheet, no_genes(columns), str(place)), len(genes)
 
 
 def _matrix(file: h5py.File, layer: str | None) -> Any:

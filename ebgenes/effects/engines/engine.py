@@ -67,6 +67,8 @@ class Engine:
         Genes may be shared out to several jobs.
     needs_counts
         Counts must be numbers of reads: nothing that was scaled.
+    fewest_genes, learned
+        Genes that it takes at least, and what it learns of them.
     has_composition
         The fit counts effects from unchanged genes by itself.
     methods
@@ -87,6 +89,8 @@ class Engine:
     has_random: bool = False
     is_chunked: bool = False
     needs_counts: bool = False
+    fewest_genes: int = 1
+    learned: str = "what genes share"
     has_composition: bool = False
     methods: str = PLAIN
     brief: str = PLAIN_BRIEF

@@ -85,6 +85,8 @@ def fit_rows(ready: Ready, asked: Asked, before: Mapping[str, float] | None) -> 
 
 ENGINE = Engine(
     name="likelihood",
+    fewest_genes=10,
+    learned="a dispersion trend",
     fit=fit,
     fit_rows=fit_rows,
     options={

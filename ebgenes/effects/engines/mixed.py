@@ -49,6 +49,8 @@ def fit(ready: Ready, asked: Asked) -> Effects:
 
 ENGINE = Engine(
     name="mixed",
+    fewest_genes=3,
+    learned="a variance prior",
     fit=fit,
     is_default=True,
     has_random=True,

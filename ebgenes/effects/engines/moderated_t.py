@@ -59,6 +59,8 @@ def fit_rows(ready: Ready, asked: Asked, before: Mapping[str, float] | None) -> 
 
 ENGINE = Engine(
     name="moderated_t",
+    fewest_genes=3,
+    learned="a variance prior",
     fit=fit,
     fit_rows=fit_rows,
     options={"trend": (False, True), "robust": (False, True)},
