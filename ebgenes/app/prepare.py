@@ -177,7 +177,7 @@ def plan_cell_types(dataset: DatasetSettings, sums: Pseudobulk, normalization: s
             "cell_type": cell_type, "cells": n_cells, "samples": n_samples, "contrasts": asked, "excluded": refused,
         }  # fmt: skip
     if not any(part["contrasts"] for part in plan.values()):
-        reasons = [f"{part['cell_type']}: {next(iter(part['left_out'].values()))}" for part in plan.values()]
+        reasons = [f"{part['cell_type']}: {next(iter(part['excluded'].values()))}" for part in plan.values()]
         raise InputErrors(f"none of {len(plan)} cell types can answer any contrast:", reasons)
     return plan
 
